@@ -1,0 +1,1 @@
+//! Publish and subscribe over local sockets. Moves bytes, knows no SQL.

@@ -1,0 +1,249 @@
+//! What a rule raises: the record that is stored, printed and published.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+
+use crate::completeness::Completeness;
+use crate::types::{Timestamp, Value};
+
+/// The version of the JSON form of [`Alert`].
+pub const ALERT_SCHEMA: u32 = 1;
+
+/// How grave a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Worth knowing, no action.
+    Informational,
+    /// Look when there is time.
+    Low,
+    /// Look today.
+    Medium,
+    /// Look now.
+    High,
+    /// Act now.
+    Critical,
+}
+
+impl Level {
+    /// Every level, lowest first.
+    pub const ALL: [Self; 5] = [Self::Informational, Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    /// The word in rule headers, JSON and on screen.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Informational => "informational",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// The level of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.name() == name)
+    }
+}
+
+/// Whether what matched still does. Closing an alert is the operator's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertStatus {
+    /// It matches, or it is an event, which has no end.
+    Open,
+    /// The match has gone.
+    Resolved,
+}
+
+impl AlertStatus {
+    /// The word in JSON and on screen.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// Which rule raised an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleRef {
+    /// The rule's UUID.
+    pub id: String,
+    /// The stem of the rule's file name.
+    pub name: String,
+    /// First 12 hex digits of BLAKE3 over canonical header and SQL.
+    pub rev: String,
+}
+
+/// How often the same key matched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dedup {
+    /// The key's values, by column.
+    pub key: Map<String, serde_json::Value>,
+    /// Matches counted into this alert, the first included.
+    pub count: u64,
+    /// The snapshot of the first.
+    #[serde(with = "rfc3339")]
+    pub first_seen: Timestamp,
+    /// The snapshot of the last.
+    #[serde(with = "rfc3339")]
+    pub last_seen: Timestamp,
+}
+
+/// Where in the store a row of evidence is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRow {
+    /// The table.
+    pub table: String,
+    /// The block's number in that table.
+    pub block: u64,
+    /// The row in the block, from 0.
+    pub row: u32,
+}
+
+/// A finding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// [`ALERT_SCHEMA`].
+    pub schema: u32,
+    /// Unique in the store, ascending, never reused.
+    pub id: u64,
+    /// The snapshot that raised it.
+    #[serde(with = "rfc3339")]
+    pub time: Timestamp,
+    /// How grave.
+    pub level: Level,
+    /// The rule's title with the row's values put in: untrusted text.
+    pub title: String,
+    /// Who raised it.
+    pub rule: RuleRef,
+    /// The rule's tags.
+    pub tags: Vec<String>,
+    /// Whether it still matches.
+    pub status: AlertStatus,
+    /// Held already when the rule (or this revision of it) was first run.
+    pub initial: bool,
+    /// The key and its count.
+    pub dedup: Dedup,
+    /// The row that matched, by output column.
+    pub row: Map<String, serde_json::Value>,
+    /// The process that the row names, as far as known.
+    pub process: Option<Map<String, serde_json::Value>>,
+    /// Its known ancestors, parent first.
+    pub ancestors: Vec<Map<String, serde_json::Value>>,
+    /// How complete the rule's input was.
+    pub completeness: AlertCompleteness,
+    /// The stored rows of the process and its ancestors.
+    pub sources: Vec<SourceRow>,
+}
+
+/// [`Completeness`] in its JSON form, `complete` spelled out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertCompleteness {
+    /// Nothing was missing.
+    pub complete: bool,
+    /// Scope and reasons.
+    #[serde(flatten)]
+    pub detail: Completeness,
+}
+
+impl From<Completeness> for AlertCompleteness {
+    fn from(detail: Completeness) -> Self {
+        Self { complete: detail.is_complete(), detail }
+    }
+}
+
+impl Alert {
+    /// The row of the `alerts` table, in its declared order.
+    pub fn cells(&self) -> Vec<Value> {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let json = |value: serde_json::Value| Value::Text(value.to_string());
+        let process_text = |key: &str| self.process.as_ref()?.get(key)?.as_str().map(|id| Value::Text(id.to_owned()));
+        vec![
+            Value::Integer(i64::try_from(self.id).unwrap_or(i64::MAX)),
+            Value::Timestamp(self.time.0),
+            Value::Timestamp(self.dedup.last_seen.0),
+            text(self.status.name()),
+            text(self.level.name()),
+            text(&self.rule.name),
+            text(&self.rule.id),
+            text(&self.rule.rev),
+            text(&self.title),
+            json(self.tags.as_slice().into()),
+            Value::Integer(i64::try_from(self.dedup.count).unwrap_or(i64::MAX)),
+            Value::Boolean(self.initial),
+            process_text("proc_id").unwrap_or_default(),
+            json(self.row.clone().into()),
+            self.process.clone().map_or(Value::Null, |process| json(process.into())),
+            json(self.ancestors.iter().cloned().map(serde_json::Value::Object).collect()),
+            Value::Boolean(self.completeness.complete),
+            json(self.completeness.detail.to_json()),
+        ]
+    }
+}
+
+mod rfc3339 {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::types::Timestamp;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes every field by reference")]
+    pub(super) fn serialize<S: Serializer>(moment: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&moment.rfc3339())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Timestamp::parse(&text).ok_or_else(|| D::Error::custom(format!("`{text}` is not a moment in RFC 3339")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::Catalog;
+
+    pub(crate) fn sample() -> Alert {
+        let row = serde_json::json!({"pid": 7, "name": "x\u{1b}"});
+        let row = row.as_object().expect("an object").clone();
+        Alert {
+            schema: ALERT_SCHEMA,
+            id: 3,
+            time: Timestamp(1_000_001),
+            level: Level::High,
+            title: "x runs".to_owned(),
+            rule: RuleRef { id: "6f0a".to_owned(), name: "x".to_owned(), rev: "0123456789ab".to_owned() },
+            tags: vec!["attack.t1059".to_owned()],
+            status: AlertStatus::Open,
+            initial: false,
+            dedup: Dedup { key: row.clone(), count: 1, first_seen: Timestamp(1), last_seen: Timestamp(2) },
+            row,
+            process: None,
+            ancestors: vec![],
+            completeness: Completeness::default().into(),
+            sources: vec![SourceRow { table: "processes_history".to_owned(), block: 1, row: 0 }],
+        }
+    }
+
+    #[test]
+    fn the_record_survives_json() {
+        let alert = sample();
+        let text = serde_json::to_string(&alert).unwrap();
+        assert_eq!(serde_json::from_str::<Alert>(&text).unwrap(), alert);
+        assert!(text.contains(r#""time":"1970-01-01T00:00:01.000001Z""#), "{text}");
+    }
+
+    #[test]
+    fn cells_are_the_table_s_columns() {
+        let catalog = Catalog::builtin();
+        let columns = &catalog.table("alerts").unwrap().columns;
+        let cells = sample().cells();
+        assert_eq!(cells.len(), columns.len());
+        for (cell, column) in cells.iter().zip(columns) {
+            assert!(cell.ty().map_or(column.nullable, |ty| ty == column.ty), "{}", column.name);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The catalog: every table, declared once.
+//!
+//! The checker, the collectors' row builder, the store and the generated reference all read these declarations. A
+//! table is a file here, a `mod` line and an entry in [`Catalog::builtin`]. A collector fills the row struct that
+//! [`row!`] makes from the declaration, so a new column is a compile error until every platform supplies it.
+
+mod alerts;
+mod processes;
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow_schema::{Field as ArrowField, Schema, SchemaRef};
+
+pub use processes::Process;
+
+use crate::types::{Timestamp, Type};
+
+/// A relation that queries can name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// The name as SQL writes it, lower case.
+    pub name: &'static str,
+    /// What one row is.
+    pub doc: &'static str,
+    /// Whether rows come and go or are only added.
+    pub kind: Kind,
+    /// The columns in the order of `SELECT *`.
+    pub columns: Vec<Column>,
+}
+
+/// How a table changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Rows are facts that hold now; they appear, change and leave.
+    State,
+    /// Rows are things that happened; they are only added (and dropped by retention).
+    Events,
+}
+
+/// One column of a [`Table`].
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a declaration")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// The name as SQL writes it.
+    pub name: &'static str,
+    /// What it holds, in a sentence.
+    pub doc: &'static str,
+    /// The type of every value.
+    pub ty: Type,
+    /// Whether a value may be NULL.
+    pub nullable: bool,
+    /// A sample that changes without the thing itself changing; it is not part of a version and no reason for one.
+    pub volatile: bool,
+    /// Names a process for its whole life (`proc_id` and the columns that point to one).
+    pub identity: bool,
+    /// The store keeps an index on it.
+    pub indexed: bool,
+    /// The unit of a number.
+    pub unit: Option<&'static str>,
+    /// What it takes to read it.
+    pub access: Access,
+}
+
+/// What it takes to read a column of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Any user may.
+    Open,
+    /// The process's own user, or root.
+    Owner,
+    /// No collector reports it yet; it is always NULL.
+    Uncollected,
+}
+
+impl Column {
+    /// A plain column; the methods below add what is special about it.
+    pub const fn new(name: &'static str, ty: Type, nullable: bool, doc: &'static str) -> Self {
+        Self {
+            name,
+            doc,
+            ty,
+            nullable,
+            volatile: false,
+            identity: false,
+            indexed: false,
+            unit: None,
+            access: Access::Open,
+        }
+    }
+
+    const fn volatile(mut self) -> Self {
+        self.volatile = true;
+        self
+    }
+
+    const fn identity(mut self) -> Self {
+        self.identity = true;
+        self
+    }
+
+    const fn indexed(mut self) -> Self {
+        self.indexed = true;
+        self
+    }
+
+    const fn unit(mut self, unit: &'static str) -> Self {
+        self.unit = Some(unit);
+        self
+    }
+
+    const fn access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+}
+
+impl Table {
+    /// The position and declaration of a column; names compare without case, as in SQLite.
+    pub fn column(&self, name: &str) -> Option<(usize, &Column)> {
+        self.columns.iter().enumerate().find(|(_, column)| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The layout of a `RecordBatch` of this table.
+    pub fn schema(&self) -> SchemaRef {
+        schema_of(&self.columns)
+    }
+}
+
+/// The layout of a `RecordBatch` with these columns.
+pub fn schema_of(columns: &[Column]) -> SchemaRef {
+    let fields: Vec<_> =
+        columns.iter().map(|column| ArrowField::new(column.name, column.ty.arrow(), column.nullable)).collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// The tables that a statement may name.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    tables: Vec<Arc<Table>>,
+}
+
+impl Catalog {
+    /// Every table of the product, in the order of the reference.
+    pub fn builtin() -> Self {
+        let tables = [
+            processes::processes(),
+            processes::process_starts(),
+            processes::process_exits(),
+            processes::processes_history(),
+            alerts::alerts(),
+        ];
+        Self { tables: tables.into_iter().map(Arc::new).collect() }
+    }
+
+    /// The table of that name, without regard to case.
+    pub fn table(&self, name: &str) -> Option<&Arc<Table>> {
+        self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
+    }
+
+    /// All tables in order.
+    pub fn tables(&self) -> &[Arc<Table>] {
+        &self.tables
+    }
+}
+
+/// The columns of a process that make its version: all but the volatile ones, in the table's order. The columns that
+/// `process_starts`, `process_exits` and `processes_history` share.
+pub fn version_columns() -> Vec<Column> {
+    Process::columns().into_iter().filter(|column| !column.volatile).collect()
+}
+
+/// A Rust type that a row struct's field may have.
+pub trait Field: Sized {
+    /// The column's type.
+    const TYPE: Type;
+    /// Whether the column takes NULL.
+    const NULLABLE: bool;
+    /// The column of these values.
+    fn array<'a>(values: impl Iterator<Item = &'a Self>) -> ArrayRef
+    where
+        Self: 'a;
+}
+
+macro_rules! fields {
+    ($($rust:ty => $ty:ident, $array:ty, $get:expr;)*) => {$(
+        impl Field for $rust {
+            const TYPE: Type = Type::$ty;
+            const NULLABLE: bool = false;
+            fn array<'a>(values: impl Iterator<Item = &'a Self>) -> ArrayRef {
+                let get: fn(&'a Self) -> _ = $get;
+                Arc::new(values.map(|value| Some(get(value))).collect::<$array>())
+            }
+        }
+
+        impl Field for Option<$rust> {
+            const TYPE: Type = Type::$ty;
+            const NULLABLE: bool = true;
+            fn array<'a>(values: impl Iterator<Item = &'a Self>) -> ArrayRef {
+                let get: fn(&'a $rust) -> _ = $get;
+                Arc::new(values.map(|value| value.as_ref().map(get)).collect::<$array>())
+            }
+        }
+    )*};
+}
+
+fields! {
+    i64 => Integer, Int64Array, |value| *value;
+    f64 => Real, Float64Array, |value| *value;
+    bool => Boolean, BooleanArray, |value| *value;
+    String => Text, StringArray, |value| value.as_str();
+    Timestamp => Timestamp, TimestampMicrosecondArray, |value| value.0;
+}
+
+/// Declares a table's columns and makes the row struct that collectors fill: per line the field, its type (`Option`
+/// where NULL is possible), its doc, and what is special about the column.
+macro_rules! row {
+    (
+        $(#[$meta:meta])*
+        pub struct $row:ident { $( $name:ident : $ty:ty = $doc:literal $(. $special:ident ( $($arg:expr)? ))*; )* }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct $row {
+            $( #[doc = $doc] pub $name: $ty, )*
+        }
+
+        impl $row {
+            /// The declared columns, in order.
+            pub fn columns() -> Vec<$crate::tables::Column> {
+                use $crate::tables::Field;
+                vec![$(
+                    $crate::tables::Column::new(stringify!($name), <$ty>::TYPE, <$ty>::NULLABLE, $doc)
+                        $(.$special($($arg)?))*
+                ),*]
+            }
+
+            /// These rows as one `RecordBatch`.
+            pub fn batch(rows: &[Self]) -> arrow_array::RecordBatch {
+                use $crate::tables::Field;
+                let arrays = vec![$( <$ty as Field>::array(rows.iter().map(|row| &row.$name)) ),*];
+                arrow_array::RecordBatch::try_new($crate::tables::schema_of(&Self::columns()), arrays)
+                    .expect("the struct's fields are the schema's columns")
+            }
+        }
+    };
+}
+pub(crate) use row;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_lower_case() {
+        let catalog = Catalog::builtin();
+        for table in catalog.tables() {
+            assert!(std::ptr::eq(catalog.table(table.name).unwrap(), table));
+            for (at, column) in table.columns.iter().enumerate() {
+                assert_eq!(table.column(column.name).unwrap().0, at, "{}.{}", table.name, column.name);
+                assert_eq!(column.name, column.name.to_lowercase());
+                assert!(column.doc.ends_with('.'), "{}.{} has no sentence", table.name, column.name);
+            }
+        }
+    }
+}
