@@ -1,8 +1,27 @@
-//! The rule language of DaemonEye: what a rule file says, and what is wrong with it.
+//! The rule language of DaemonEye: what a rule file says, what it means, and what is wrong with it.
+//!
+//! ```text
+//! Source ─ parse ─► ast::Rule ─ check ─► query::CheckedRule   (and diagnostics on the way)
+//! ```
+//!
+//! The crate runs anywhere and reads no clock, file, socket or environment: text, catalog and rows come in as
+//! arguments. It also holds what every other part speaks of: types and values, the catalog of tables, the alert, how
+//! complete an answer is, the encoding of rows, and the one way to print text that an attacker may have chosen.
 
 pub mod alert;
+mod ast;
+pub mod check;
 pub mod completeness;
+pub mod convert;
+pub mod diagnostic;
+pub mod expr;
+pub mod functions;
+pub mod header;
 pub mod ipc;
+pub mod limits;
+mod parse;
+pub mod pattern;
+pub mod query;
 pub mod tables;
 pub mod types;
 pub mod untrusted;

@@ -22,6 +22,13 @@ impl<'a> Untrusted<'a> {
 #[derive(Clone, Copy)]
 pub struct Terminal<'a>(&'a str);
 
+impl Terminal<'_> {
+    /// Whether the text needs no neutralising.
+    pub fn is_plain(self) -> bool {
+        !self.0.contains(is_dangerous)
+    }
+}
+
 impl fmt::Display for Terminal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = self.0;

@@ -5,6 +5,7 @@
 //! [`row!`] makes from the declaration, so a new column is a compile error until every platform supplies it.
 
 mod alerts;
+pub mod ancestors;
 mod processes;
 
 use std::sync::Arc;

@@ -1,0 +1,632 @@
+//! Expressions, node by node.
+
+use sqlparser::ast::{self, BinaryOperator, Ident, ObjectName, UnaryOperator, ValueWithSpan};
+
+use super::Checker;
+use super::coerce::{Meeting, cast, meet, number};
+use crate::diagnostic::{Diagnostic, Span, nearest};
+use crate::expr::{Arithmetic, Collation, Comparison, Expr, ExprKind};
+use crate::functions;
+use crate::limits::IN_LIST_MAX;
+use crate::pattern::Pattern;
+use crate::query::AggregateKind;
+use crate::types::{Timestamp, Type, Value, parse_interval};
+
+/// The functions that are translated here instead of being called.
+const FORMS: [&str; 5] = ["coalesce", "ifnull", "iif", "nullif", "now"];
+
+impl Checker<'_> {
+    /// The typed expression for a node, or nothing after reporting why there is none.
+    pub(super) fn expr(&mut self, node: &ast::Expr) -> Option<Expr> {
+        let span = self.span(node);
+        match node {
+            ast::Expr::Nested(inner) => self.expr(inner),
+            ast::Expr::Collate { expr, collation } => {
+                self.collation(collation)?;
+                self.expr(expr)
+            }
+            ast::Expr::Identifier(name) => self.column(None, name),
+            ast::Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+                [table, name] => self.column(Some(table), name),
+                _ => self.unsupported(span, "a name of more than two parts"),
+            },
+            ast::Expr::Value(value) => self.literal(value),
+            ast::Expr::TypedString(typed) => self.typed_string(typed, &span),
+            ast::Expr::Interval(interval) => self.interval(interval, &span),
+            ast::Expr::IsNull(of) => self.is_null(of),
+            ast::Expr::IsNotNull(of) => self.is_null(of).map(not),
+            ast::Expr::IsTrue(of) => self.is_true(of, false),
+            ast::Expr::IsNotTrue(of) => self.is_true(of, false).map(not),
+            ast::Expr::IsFalse(of) => self.is_true(of, true),
+            ast::Expr::IsNotFalse(of) => self.is_true(of, true).map(not),
+            ast::Expr::IsDistinctFrom(left, right) => self.comparison(Comparison::IsNot, left, right, &span),
+            ast::Expr::IsNotDistinctFrom(left, right) => self.comparison(Comparison::Is, left, right, &span),
+            ast::Expr::InList { expr, list, negated } => {
+                self.in_list(expr, list, &span).map(|it| negate_if(it, *negated))
+            }
+            ast::Expr::Between { expr, negated, low, high } => {
+                let above = self.comparison(Comparison::GreaterEqual, expr, low, &span);
+                let below = self.comparison(Comparison::LessEqual, expr, high, &span);
+                Some(negate_if(Expr::all([above?, below?])?, *negated))
+            }
+            ast::Expr::Like { negated, any: false, expr, pattern, escape_char }
+            | ast::Expr::ILike { negated, any: false, expr, pattern, escape_char } => {
+                let escape = self.escape(escape_char.as_deref(), &span)?;
+                let made = self.pattern_match(expr, pattern, Match::Like(escape), &span)?;
+                Some(negate_if(made, *negated))
+            }
+            ast::Expr::RLike { negated, expr, pattern, .. } => {
+                let made = self.pattern_match(expr, pattern, Match::Regexp, &span)?;
+                Some(negate_if(made, *negated))
+            }
+            ast::Expr::BinaryOp { left, op, right } => self.binary(left, op, right, &span),
+            ast::Expr::UnaryOp { op, expr } => self.unary(*op, expr, &span),
+            ast::Expr::Cast { kind: ast::CastKind::Cast, expr, data_type, format: None } => {
+                let ty = self.data_type(data_type, &span);
+                let value = self.expr(expr)?;
+                Some(cast(value, ty?))
+            }
+            ast::Expr::Case { operand, conditions, else_result, .. } => {
+                self.case(operand.as_deref(), conditions, else_result.as_deref(), &span)
+            }
+            ast::Expr::Function(call) => self.function(call, &span),
+            ast::Expr::Substring { expr, substring_from: Some(from), substring_for, special: true, .. } => {
+                let args: Vec<_> = [expr, from].into_iter().chain(substring_for).map(|arg| &**arg).collect();
+                self.call("substr", &args, &span)
+            }
+            ast::Expr::Trim { trim_where: None, trim_what: None, expr, trim_characters } => {
+                let args: Vec<_> = std::iter::once(&**expr).chain(trim_characters.iter().flatten()).collect();
+                self.call("trim", &args, &span)
+            }
+            ast::Expr::Exists { .. } | ast::Expr::Subquery(_) | ast::Expr::InSubquery { .. } => {
+                self.unsupported(span, "a subquery in an expression")
+            }
+            ast::Expr::Tuple(_) => self.unsupported(span, "a row value"),
+            _ => self.unsupported(span, "this expression"),
+        }
+    }
+
+    /// A node that must be a condition.
+    pub(super) fn condition_of(&mut self, node: &ast::Expr) -> Option<Expr> {
+        let expr = self.expr(node)?;
+        let span = self.span(node);
+        self.condition(expr, &span)
+    }
+
+    fn literal(&mut self, literal: &ValueWithSpan) -> Option<Expr> {
+        let span = self.rule.positions.span(literal.span).unwrap_or(0..0);
+        Some(match &literal.value {
+            ast::Value::Null => Expr::literal(Value::Null, Type::Text),
+            ast::Value::Boolean(value) => Expr::literal(Value::Boolean(*value), Type::Boolean),
+            ast::Value::SingleQuotedString(text) => Expr::literal(Value::Text(text.clone()), Type::Text),
+            ast::Value::Number(text, _) => return self.number(text, span),
+            ast::Value::HexStringLiteral(digits) => return self.hex(digits, span),
+            ast::Value::Placeholder(name) => return self.unsupported(span, &format!("the parameter `{name}`")),
+            _ => return self.unsupported(span, "this literal"),
+        })
+    }
+
+    fn number(&mut self, text: &str, span: Span) -> Option<Expr> {
+        let digits = text.replace('_', "");
+        if let Ok(value) = digits.parse() {
+            return Some(Expr::literal(Value::Integer(value), Type::Integer));
+        }
+        match digits.parse::<f64>() {
+            Ok(value) => Some(Expr::literal(Value::Real(value), Type::Real)),
+            Err(_) => self.error("DE001", span, format!("`{text}` is not a number")),
+        }
+    }
+
+    /// `x'4142'` is bytes; `0x1F`, which the tokenizer gives the same form, an integer of 64 bits.
+    fn hex(&mut self, digits: &str, span: Span) -> Option<Expr> {
+        if self.rule.source.text[span.clone()].starts_with('0') {
+            return match u64::from_str_radix(digits, 16) {
+                Ok(bits) => Some(Expr::literal(Value::Integer(bits.cast_signed()), Type::Integer)),
+                Err(_) => self.error("DE001", span, format!("`0x{digits}` has more than 64 bits")),
+            };
+        }
+        let bytes: Option<Vec<u8>> = digits
+            .len()
+            .is_multiple_of(2)
+            .then(|| {
+                (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()).collect()
+            })
+            .flatten();
+        match bytes {
+            Some(bytes) => Some(Expr::literal(Value::Blob(bytes), Type::Blob)),
+            None => self.error("DE001", span, "a blob literal has an even number of hexadecimal digits"),
+        }
+    }
+
+    fn typed_string(&mut self, typed: &ast::TypedString, span: &Span) -> Option<Expr> {
+        let ast::Value::SingleQuotedString(text) = &typed.value.value else {
+            return self.unsupported(span.clone(), "this literal");
+        };
+        let ty = self.data_type(&typed.data_type, span)?;
+        match (ty, Timestamp::parse(text)) {
+            (Type::Timestamp, Some(moment)) => Some(Expr::literal(Value::Timestamp(moment.0), ty)),
+            (Type::Timestamp, None) => self.error("DE206", span.clone(), format!("`{text}` is not a moment")),
+            _ => self.unsupported(span.clone(), "a literal with this type"),
+        }
+    }
+
+    fn interval(&mut self, interval: &ast::Interval, span: &Span) -> Option<Expr> {
+        let text = match &*interval.value {
+            ast::Expr::Value(ValueWithSpan {
+                value: ast::Value::SingleQuotedString(text) | ast::Value::Number(text, _),
+                ..
+            }) => text.clone(),
+            _ => return self.unsupported(span.clone(), "an INTERVAL that is not a constant"),
+        };
+        let plain = interval.leading_precision.is_none() && interval.last_field.is_none();
+        let text = match (&interval.leading_field, plain) {
+            (None, true) => text,
+            (Some(field), true) => format!("{text} {}", field.to_string().to_lowercase()),
+            _ => return self.unsupported(span.clone(), "this form of INTERVAL"),
+        };
+        if let Some(micros) = parse_interval(&text) {
+            return Some(Expr::literal(Value::Interval(micros), Type::Interval));
+        }
+        let message = format!("`{text}` is not a duration");
+        let diagnostic = Diagnostic::error("DE206", span.clone(), message);
+        self.diagnostics.push(diagnostic.help("write INTERVAL '5 minutes'; months and years have no fixed length"));
+        None
+    }
+
+    fn data_type(&mut self, data_type: &ast::DataType, span: &Span) -> Option<Type> {
+        Some(match data_type {
+            ast::DataType::Integer(_) | ast::DataType::Int(_) | ast::DataType::BigInt(_) => Type::Integer,
+            ast::DataType::Real | ast::DataType::Double(_) | ast::DataType::Float(_) => Type::Real,
+            ast::DataType::Text | ast::DataType::Varchar(_) => Type::Text,
+            ast::DataType::Blob(_) => Type::Blob,
+            ast::DataType::Boolean | ast::DataType::Bool => Type::Boolean,
+            ast::DataType::Timestamp(..) => Type::Timestamp,
+            ast::DataType::Interval { .. } => Type::Interval,
+            _ => {
+                let names: Vec<_> = Type::ALL.iter().map(|ty| ty.name()).collect();
+                let diagnostic = Diagnostic::error("DE204", span.clone(), "unknown type");
+                self.diagnostics.push(diagnostic.help(format!("types: {}", names.join(", "))));
+                return None;
+            }
+        })
+    }
+
+    fn is_null(&mut self, node: &ast::Expr) -> Option<Expr> {
+        Some(Expr::boolean(ExprKind::IsNull(Box::new(self.expr(node)?))))
+    }
+
+    /// `x IS TRUE`, or `x IS FALSE` as `(NOT x) IS TRUE`.
+    fn is_true(&mut self, node: &ast::Expr, negated: bool) -> Option<Expr> {
+        let condition = self.condition_of(node)?;
+        Some(Expr::boolean(ExprKind::IsTrue(Box::new(negate_if(condition, negated)))))
+    }
+
+    /// An operand of a comparison with the collation that is written at it.
+    pub(super) fn collated(&mut self, node: &ast::Expr) -> Option<(Expr, Option<Collation>)> {
+        match node {
+            ast::Expr::Nested(inner) => self.collated(inner),
+            ast::Expr::Collate { expr, collation } => {
+                let collation = self.collation(collation);
+                Some((self.expr(expr)?, Some(collation?)))
+            }
+            _ => Some((self.expr(node)?, None)),
+        }
+    }
+
+    fn collation(&mut self, name: &ObjectName) -> Option<Collation> {
+        let text = name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.to_ascii_uppercase());
+        match text.as_deref() {
+            Some("NOCASE") => Some(Collation::NoCase),
+            Some("BINARY") => Some(Collation::Binary),
+            _ => {
+                let diagnostic = Diagnostic::error("DE204", self.span(name), "unknown collation");
+                self.diagnostics.push(diagnostic.help("NOCASE ignores the case of ASCII letters; BINARY is exact"));
+                None
+            }
+        }
+    }
+
+    fn comparison(&mut self, op: Comparison, left: &ast::Expr, right: &ast::Expr, span: &Span) -> Option<Expr> {
+        let (left, right) = (self.collated(left), self.collated(right));
+        let ((left, first), (right, second)) = (left?, right?);
+        self.compare(op, left, right, first.or(second).unwrap_or_default(), span)
+    }
+
+    fn binary(&mut self, left: &ast::Expr, op: &BinaryOperator, right: &ast::Expr, span: &Span) -> Option<Expr> {
+        let comparison = |op| Some(Binary::Comparison(op));
+        let arithmetic = |op| Some(Binary::Arithmetic(op));
+        let known = match op {
+            BinaryOperator::And | BinaryOperator::Or => return self.logic(left, op, right),
+            BinaryOperator::Eq => comparison(Comparison::Equal),
+            BinaryOperator::NotEq => comparison(Comparison::NotEqual),
+            BinaryOperator::Lt => comparison(Comparison::Less),
+            BinaryOperator::LtEq => comparison(Comparison::LessEqual),
+            BinaryOperator::Gt => comparison(Comparison::Greater),
+            BinaryOperator::GtEq => comparison(Comparison::GreaterEqual),
+            BinaryOperator::Plus => arithmetic(Arithmetic::Add),
+            BinaryOperator::Minus => arithmetic(Arithmetic::Subtract),
+            BinaryOperator::Multiply => arithmetic(Arithmetic::Multiply),
+            BinaryOperator::Divide => arithmetic(Arithmetic::Divide),
+            BinaryOperator::Modulo => arithmetic(Arithmetic::Remainder),
+            BinaryOperator::BitwiseAnd => arithmetic(Arithmetic::BitAnd),
+            BinaryOperator::BitwiseOr => arithmetic(Arithmetic::BitOr),
+            BinaryOperator::PGBitwiseShiftLeft => arithmetic(Arithmetic::ShiftLeft),
+            BinaryOperator::PGBitwiseShiftRight => arithmetic(Arithmetic::ShiftRight),
+            BinaryOperator::StringConcat => Some(Binary::Concat),
+            BinaryOperator::Glob => Some(Binary::Match(Match::Glob)),
+            BinaryOperator::Regexp => Some(Binary::Match(Match::Regexp)),
+            _ => None,
+        };
+        match known {
+            Some(Binary::Comparison(op)) => self.comparison(op, left, right, span),
+            Some(Binary::Match(how)) => self.pattern_match(left, right, how, span),
+            Some(Binary::Arithmetic(op)) => {
+                let (left, right) = (self.expr(left), self.expr(right));
+                self.arithmetic(op, left?, right?, span)
+            }
+            Some(Binary::Concat) => {
+                let (left, right) = (self.expr(left), self.expr(right));
+                let left = self.argument(left?, Type::Text, span, "`||`");
+                let right = self.argument(right?, Type::Text, span, "`||`");
+                Some(Expr { kind: ExprKind::Concat(Box::new(left?), Box::new(right?)), ty: Type::Text })
+            }
+            None => self.unsupported(span.clone(), "this operator"),
+        }
+    }
+
+    /// A chain of ANDs or ORs leans to the left and may be thousands long: it is walked in a loop and laid flat.
+    fn logic(&mut self, left: &ast::Expr, op: &BinaryOperator, right: &ast::Expr) -> Option<Expr> {
+        let mut nodes = vec![right];
+        let mut rest = left;
+        loop {
+            match rest {
+                ast::Expr::BinaryOp { left, op: same, right } if same == op => {
+                    nodes.push(right);
+                    rest = left;
+                }
+                _ => break nodes.push(rest),
+            }
+        }
+        let checked: Vec<_> = nodes.into_iter().rev().map(|node| self.condition_of(node)).collect();
+        let parts = checked.into_iter().collect::<Option<Vec<_>>>()?;
+        let is_and = *op == BinaryOperator::And;
+        let flat = parts.into_iter().flat_map(|part| match part.kind {
+            ExprKind::And(parts) if is_and => parts,
+            ExprKind::Or(parts) if !is_and => parts,
+            _ => vec![part],
+        });
+        let flat = flat.collect();
+        Some(Expr::boolean(if is_and { ExprKind::And(flat) } else { ExprKind::Or(flat) }))
+    }
+
+    fn arithmetic(&mut self, op: Arithmetic, left: Expr, right: Expr, span: &Span) -> Option<Expr> {
+        use Type::{Integer, Interval, Real, Timestamp};
+        // NULL alone has no type; it takes the other side's.
+        let left =
+            if left.is_null() { cast(left, if right.ty == Type::Text { Integer } else { right.ty }) } else { left };
+        let right =
+            if right.is_null() { cast(right, if left.ty == Type::Text { Integer } else { left.ty }) } else { right };
+        let (left, right) = (number(left), number(right));
+        let bitwise =
+            matches!(op, Arithmetic::BitAnd | Arithmetic::BitOr | Arithmetic::ShiftLeft | Arithmetic::ShiftRight);
+        let ty = match (op, left.ty, right.ty) {
+            (_, Integer, Integer) => Some(Integer),
+            (_, Integer | Real, Integer | Real) if bitwise => {
+                let (left, right) = (cast(left, Integer), cast(right, Integer));
+                return Some(arithmetic(op, left, right, Integer));
+            }
+            (_, Integer | Real, Integer | Real) => Some(Real),
+            (Arithmetic::Add | Arithmetic::Subtract, Timestamp, Interval) | (Arithmetic::Add, Interval, Timestamp) => {
+                Some(Timestamp)
+            }
+            (Arithmetic::Subtract, Timestamp, Timestamp)
+            | (Arithmetic::Add | Arithmetic::Subtract, Interval, Interval)
+            | (Arithmetic::Multiply | Arithmetic::Divide, Interval, Integer)
+            | (Arithmetic::Multiply, Integer, Interval) => Some(Interval),
+            _ => None,
+        };
+        match ty {
+            Some(Real) => Some(arithmetic(op, cast(left, Real), cast(right, Real), Real)),
+            Some(ty) => Some(arithmetic(op, left, right, ty)),
+            None => {
+                let message = format!("`{}` does not take {} and {}", op.symbol(), left.ty, right.ty);
+                let diagnostic = Diagnostic::error("DE205", span.clone(), message);
+                self.diagnostics.push(diagnostic.help("convert text with CAST(… AS INTEGER) or CAST(… AS REAL)"));
+                None
+            }
+        }
+    }
+
+    fn unary(&mut self, op: UnaryOperator, node: &ast::Expr, span: &Span) -> Option<Expr> {
+        match op {
+            UnaryOperator::Not => self.condition_of(node).map(not),
+            UnaryOperator::Plus => self.expr(node),
+            UnaryOperator::Minus => {
+                // The least INTEGER is written with a digit string that alone does not fit.
+                if let ast::Expr::Value(ValueWithSpan { value: ast::Value::Number(text, _), .. }) = node
+                    && let Ok(value) = format!("-{text}").parse()
+                {
+                    return Some(Expr::literal(Value::Integer(value), Type::Integer));
+                }
+                let of = number(self.expr(node)?);
+                let of = if of.is_null() { cast(of, Type::Integer) } else { of };
+                if matches!(of.ty, Type::Integer | Type::Real | Type::Interval) {
+                    let ty = of.ty;
+                    return Some(Expr { kind: ExprKind::Negate(Box::new(of)), ty });
+                }
+                self.error("DE205", span.clone(), format!("`-` does not take {}", of.ty))
+            }
+            UnaryOperator::BitwiseNot => {
+                let of = self.expr(node)?;
+                let of = self.argument(of, Type::Integer, span, "`~`")?;
+                Some(Expr { kind: ExprKind::BitNot(Box::new(of)), ty: Type::Integer })
+            }
+            _ => self.unsupported(span.clone(), "this operator"),
+        }
+    }
+
+    fn escape(&mut self, node: Option<&ast::Expr>, span: &Span) -> Option<Option<char>> {
+        let Some(node) = node else { return Some(None) };
+        let mut chars = match node {
+            ast::Expr::Value(ValueWithSpan { value: ast::Value::SingleQuotedString(text), .. }) => text.chars(),
+            _ => return self.error("DE208", span.clone(), "ESCAPE takes one character in quotes"),
+        };
+        match (chars.next(), chars.next()) {
+            (Some(escape), None) => Some(Some(escape)),
+            _ => self.error("DE208", span.clone(), "ESCAPE takes exactly one character"),
+        }
+    }
+
+    fn pattern_match(&mut self, value: &ast::Expr, pattern: &ast::Expr, how: Match, span: &Span) -> Option<Expr> {
+        let pattern_span = self.span(pattern);
+        let (value, pattern) = (self.expr(value), self.expr(pattern));
+        let name = how.name();
+        let value = self.argument(value?, Type::Text, span, name);
+        let pattern = self.argument(pattern?, Type::Text, &pattern_span, name);
+        let (value, pattern) = (Box::new(value?), pattern?);
+        let Some(constant) = pattern.as_literal() else {
+            let (glob, escape) = match how {
+                Match::Like(escape) => (false, escape),
+                Match::Glob => (true, None),
+                Match::Regexp => {
+                    let message = "REGEXP takes a constant pattern: it is compiled when the rule is loaded";
+                    return self.error("DE209", pattern_span, message);
+                }
+            };
+            let pattern = Box::new(pattern);
+            return Some(Expr::boolean(ExprKind::MatchDynamic { value, pattern, glob, escape }));
+        };
+        let Some(text) = constant.as_text() else {
+            return Some(Expr::literal(Value::Null, Type::Boolean));
+        };
+        let compiled = match how {
+            Match::Like(escape) => Ok(Pattern::like(text, escape)),
+            Match::Glob => Ok(Pattern::glob(text)),
+            Match::Regexp => Pattern::regexp(text),
+        };
+        match compiled {
+            Ok(pattern) => Some(Expr::boolean(ExprKind::Match { value, pattern: pattern.into() })),
+            Err(reason) => {
+                let message = format!("not a regular expression: {reason}");
+                let diagnostic = Diagnostic::error("DE209", pattern_span, message);
+                self.diagnostics.push(
+                    diagnostic.help("look-around and back-references are not part of it: matching takes linear time"),
+                );
+                None
+            }
+        }
+    }
+
+    fn in_list(&mut self, value: &ast::Expr, list: &[ast::Expr], span: &Span) -> Option<Expr> {
+        if list.len() > IN_LIST_MAX {
+            let message = format!("{} values in one list, of which {IN_LIST_MAX} are allowed", list.len());
+            return self.error("DE024", span.clone(), message);
+        }
+        let value = self.collated(value);
+        let items: Vec<_> = list.iter().map(|item| self.expr(item)).collect();
+        let (value, collation) = value?;
+        let collation = collation.unwrap_or_default();
+        let items = items.into_iter().collect::<Option<Vec<_>>>()?;
+        // Constants that take the value's own type make a set; all others are compared one by one.
+        let mut constants = Vec::new();
+        let mut others = Vec::new();
+        let mut has_null = false;
+        for item in items {
+            match meet(value.clone(), item.clone()) {
+                _ if item.is_null() => has_null = true,
+                Meeting::Same(left, right) if left == value && right.ty == value.ty && right.as_literal().is_some() => {
+                    constants.extend(right.as_literal().cloned());
+                }
+                // A literal of a foreign storage class is equal to no row's value and adds nothing but a warning.
+                Meeting::Apart(left, right) if value.as_literal().is_none() => self.warn_apart(&left, &right, span),
+                _ => others.push(self.compare(Comparison::Equal, value.clone(), item, collation, span)),
+            }
+        }
+        constants.sort_by(Value::compare);
+        constants.dedup();
+        let kind = ExprKind::In { value: Box::new(value), list: constants.into(), has_null, collation };
+        let mut any = vec![Expr::boolean(kind)];
+        any.extend(others.into_iter().collect::<Option<Vec<_>>>()?);
+        if any.len() == 1 { any.pop() } else { Some(Expr::boolean(ExprKind::Or(any))) }
+    }
+
+    fn case(
+        &mut self,
+        operand: Option<&ast::Expr>,
+        conditions: &[ast::CaseWhen],
+        otherwise: Option<&ast::Expr>,
+        span: &Span,
+    ) -> Option<Expr> {
+        let whens: Vec<_> = conditions
+            .iter()
+            .map(|branch| match operand {
+                Some(operand) => self.comparison(Comparison::Equal, operand, &branch.condition, span),
+                None => self.condition_of(&branch.condition),
+            })
+            .collect();
+        let mut results: Vec<_> = conditions.iter().map(|branch| self.expr(&branch.result)).collect();
+        results.push(otherwise.map_or(Some(Expr::literal(Value::Null, Type::Text)), |node| self.expr(node)));
+        let whens = whens.into_iter().collect::<Option<Vec<_>>>()?;
+        self.choose(whens, results.into_iter().collect::<Option<Vec<_>>>()?, span, "CASE")
+    }
+
+    /// A CASE whose last result is the ELSE.
+    fn choose(&mut self, whens: Vec<Expr>, results: Vec<Expr>, span: &Span, of: &str) -> Option<Expr> {
+        let (mut results, ty) = self.unify(results, span, of)?;
+        let otherwise = Box::new(results.pop()?);
+        let branches = whens.into_iter().zip(results).collect();
+        Some(Expr { kind: ExprKind::Case { branches, otherwise }, ty })
+    }
+
+    fn function(&mut self, call: &ast::Function, span: &Span) -> Option<Expr> {
+        let ast::Function { name, uses_odbc_syntax: false, parameters: ast::FunctionArguments::None, args, .. } = call
+        else {
+            return self.unsupported(span.clone(), "this form of call");
+        };
+        let Some(ident) = single_name(name) else {
+            return self.unsupported(span.clone(), "a function name of several parts");
+        };
+        let span = self.ident_span(ident);
+        if call.over.is_some() {
+            return self.unsupported(span, "a window function");
+        }
+        if !call.within_group.is_empty() || call.null_treatment.is_some() {
+            return self.unsupported(span, "this form of call");
+        }
+        let lower = ident.value.to_ascii_lowercase();
+        if let Some((_, kind)) = AggregateKind::ALL.iter().find(|(name, _)| *name == lower) {
+            return self.aggregate(*kind, args, call.filter.as_deref(), &span);
+        }
+        if call.filter.is_some() {
+            return self.unsupported(span, "FILTER on a function that is not an aggregate");
+        }
+        let args = self.plain_arguments(args, &span)?;
+        self.call(&lower, &args, &span)
+    }
+
+    fn plain_arguments<'n>(&mut self, args: &'n ast::FunctionArguments, span: &Span) -> Option<Vec<&'n ast::Expr>> {
+        let list = match args {
+            ast::FunctionArguments::None => return Some(vec![]),
+            ast::FunctionArguments::List(list) if list.clauses.is_empty() && list.duplicate_treatment.is_none() => list,
+            _ => return self.unsupported(span.clone(), "this form of call"),
+        };
+        let plain = |arg: &'n ast::FunctionArg| match arg {
+            ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        };
+        match list.args.iter().map(plain).collect() {
+            Some(args) => Some(args),
+            None => self.unsupported(span.clone(), "an argument of this form"),
+        }
+    }
+
+    fn call(&mut self, name: &str, nodes: &[&ast::Expr], span: &Span) -> Option<Expr> {
+        let known = FORMS.contains(&name) || functions::overloads(name).next().is_some();
+        if !known {
+            return self.unknown_function(name, span);
+        }
+        let args: Vec<_> = nodes.iter().map(|node| self.expr(node)).collect();
+        let args = args.into_iter().collect::<Option<Vec<_>>>()?;
+        match (name, args.len()) {
+            ("now", 0) => return Some(Expr { kind: ExprKind::Now, ty: Type::Timestamp }),
+            ("coalesce", 2..) | ("ifnull", 2) => return self.coalesce(args, span, name),
+            ("iif", 3) => {
+                let mut args = args;
+                let condition = self.condition(args.remove(0), span)?;
+                return self.choose(vec![condition], args, span, "iif");
+            }
+            ("nullif", 2) => return self.nullif(args, span),
+            _ => {}
+        }
+        for function in functions::overloads(name) {
+            let enough = function.args.len() - function.optional;
+            if (enough..=function.args.len()).contains(&args.len())
+                && let Some(args) = fitted(&args, function.args)
+            {
+                return Some(Expr { kind: ExprKind::Call { function, args }, ty: function.returns });
+            }
+        }
+        let found: Vec<_> = args.iter().map(|arg| if arg.is_null() { "NULL" } else { arg.ty.name() }).collect();
+        let message = format!("`{name}` does not take ({})", found.join(", "));
+        let forms: Vec<_> = functions::overloads(name).map(functions::Function::signature).collect();
+        let help = if forms.is_empty() { FORM_HELP.to_owned() } else { format!("it is {}", forms.join(" or ")) };
+        self.diagnostics.push(Diagnostic::error("DE205", span.clone(), message).help(help));
+        None
+    }
+
+    fn unknown_function(&mut self, name: &str, span: &Span) -> Option<Expr> {
+        let aggregates = AggregateKind::ALL.iter().map(|(name, _)| *name);
+        let known = functions::ALL.iter().map(|function| function.name).chain(FORMS).chain(aggregates);
+        let diagnostic = Diagnostic::error("DE203", span.clone(), format!("unknown function `{name}`"));
+        self.diagnostics.push(match nearest(name, known) {
+            Some(near) => diagnostic.patch(format!("did you mean `{near}`?"), near),
+            None => diagnostic.help("only functions of the dialect can be called: none reads files, writes or waits"),
+        });
+        None
+    }
+
+    fn coalesce(&mut self, args: Vec<Expr>, span: &Span, name: &str) -> Option<Expr> {
+        let whens = args[..args.len() - 1].iter();
+        let whens = whens.map(|arg| not(Expr::boolean(ExprKind::IsNull(Box::new(arg.clone()))))).collect();
+        self.choose(whens, args, span, name)
+    }
+
+    fn nullif(&mut self, mut args: Vec<Expr>, span: &Span) -> Option<Expr> {
+        let (right, left) = (args.pop()?, args.pop()?);
+        let equal = self.compare(Comparison::Equal, left.clone(), right, Collation::Binary, span)?;
+        let ty = left.ty;
+        let branches = vec![(equal, Expr::literal(Value::Null, ty))];
+        Some(Expr { kind: ExprKind::Case { branches, otherwise: Box::new(left) }, ty })
+    }
+}
+
+const FORM_HELP: &str = "they are coalesce(a, b, …), ifnull(a, b), iif(condition, a, b), nullif(a, b), now()";
+
+enum Binary {
+    Comparison(Comparison),
+    Arithmetic(Arithmetic),
+    Concat,
+    Match(Match),
+}
+
+/// The ways to match text with a pattern.
+#[derive(Clone, Copy)]
+enum Match {
+    Like(Option<char>),
+    Glob,
+    Regexp,
+}
+
+impl Match {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Like(_) => "LIKE",
+            Self::Glob => "GLOB",
+            Self::Regexp => "REGEXP",
+        }
+    }
+}
+
+fn fitted(args: &[Expr], types: &[Type]) -> Option<Vec<Expr>> {
+    args.iter().zip(types).map(|(arg, ty)| super::coerce::coerced(arg.clone(), *ty).ok()).collect()
+}
+
+fn arithmetic(op: Arithmetic, left: Expr, right: Expr, ty: Type) -> Expr {
+    Expr { kind: ExprKind::Arithmetic { op, left: Box::new(left), right: Box::new(right) }, ty }
+}
+
+fn not(expr: Expr) -> Expr {
+    Expr::boolean(ExprKind::Not(Box::new(expr)))
+}
+
+fn negate_if(expr: Expr, negated: bool) -> Expr {
+    if negated { not(expr) } else { expr }
+}
+
+/// A name of one part.
+pub(super) fn single_name(name: &ObjectName) -> Option<&Ident> {
+    match name.0.as_slice() {
+        [part] => part.as_ident(),
+        _ => None,
+    }
+}

@@ -1,0 +1,190 @@
+//! From what was written to what it means: names, then types, then header against query.
+//!
+//! The SELECT is translated node by node into [`crate::query`]; a node without a translation is an error at its place.
+//! Nothing is denied by name, so there is nothing to get around. All errors of a statement are found in one run: where
+//! one expression fails, its neighbours are still checked.
+
+mod aggregate;
+mod coerce;
+mod expr;
+mod scope;
+mod select;
+
+use sqlparser::ast::Spanned;
+
+use crate::ast::Rule;
+use crate::diagnostic::{Diagnostic, Severity, Source, Span, nearest};
+use crate::header::{self, Header, Part};
+use crate::parse;
+use crate::query::{CheckedRule, Query};
+use crate::tables::{Catalog, Kind};
+
+/// What compiling gave: the rule, unless an error stands in the way, and every finding.
+#[derive(Debug)]
+pub struct Checked {
+    /// The rule, if it compiles.
+    pub rule: Option<CheckedRule>,
+    /// Errors and warnings in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Compiles a rule file, which needs a header.
+pub fn check_rule(source: &Source, catalog: &Catalog) -> Checked {
+    compile(source, catalog, true)
+}
+
+/// Compiles a statement typed by hand; a header is checked if there is one.
+pub fn check_query(source: &Source, catalog: &Catalog) -> Checked {
+    compile(source, catalog, false)
+}
+
+fn compile(source: &Source, catalog: &Catalog, header_needed: bool) -> Checked {
+    let mut diagnostics = Vec::new();
+    let rule = compile_into(source, catalog, header_needed, &mut diagnostics);
+    diagnostics.sort_by_key(|diagnostic| diagnostic.span().start);
+    let sound = !diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    Checked { rule: rule.filter(|_| sound), diagnostics }
+}
+
+fn compile_into(
+    source: &Source,
+    catalog: &Catalog,
+    header_needed: bool,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<CheckedRule> {
+    let scanned = parse::scan(source, diagnostics)?;
+    let annotations = scanned.annotations.clone();
+    let has_header = header_needed || !annotations.is_empty();
+    let header = has_header.then(|| header::check(&annotations, diagnostics)).flatten();
+    let tokens = scanned.tokens.len();
+    let (query, canonical_sql) = parse::on_large_stack(tokens, || {
+        let rule = parse::parse(source, scanned, diagnostics)?;
+        let query = Checker::new(&rule, catalog, diagnostics).query(&rule.query);
+        Some((query, rule.canonical_sql))
+    })?;
+    let query = query?;
+    if let Some(header) = &header {
+        check_header_columns(header, &query, diagnostics);
+    }
+    check_pid_join(source, &query, diagnostics);
+    let revision = revision(&header::canonical(&annotations), &canonical_sql);
+    Some(CheckedRule { source: source.clone(), header, annotations, revision, query })
+}
+
+fn revision(header: &str, sql: &str) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(header.len() as u64).to_le_bytes());
+    hasher.update(header.as_bytes());
+    hasher.update(sql.as_bytes());
+    hasher.finalize().to_hex()[..12].to_owned()
+}
+
+/// DE115, DE118: what the header names, the query must return. DE117: an alert must say which process it is about.
+fn check_header_columns(header: &Header, query: &Query, diagnostics: &mut Vec<Diagnostic>) {
+    let names: Vec<_> = query.output[..query.visible].iter().map(|output| output.name.as_str()).collect();
+    let titled = header.title.parts.iter().filter_map(|part| match part {
+        Part::Column(name, span) => Some((name.as_str(), span, "DE115", "title")),
+        Part::Text(_) => None,
+    });
+    let keyed = header.dedup.iter().flat_map(|dedup| &dedup.columns);
+    let keyed = keyed.map(|(name, span)| (name.as_str(), span, "DE118", "dedup key"));
+    for (name, span, code, what) in titled.chain(keyed).filter(|(name, ..)| !names.contains(name)) {
+        let braces = if code == "DE115" { ("{", "}") } else { ("", "") };
+        let message = format!("the {what} uses `{name}`, which the query does not return");
+        let diagnostic = Diagnostic::error(code, span.clone(), message).label("would be empty in every alert");
+        diagnostics.push(match nearest(name, names.iter().copied()) {
+            Some(known) => {
+                diagnostic.patch(format!("the query returns `{known}`"), format!("{}{known}{}", braces.0, braces.1))
+            }
+            None => diagnostic.help(format!("the query returns {}", names.join(", "))),
+        });
+    }
+    let keyed = query.group.is_some() || header.dedup.is_some();
+    if !keyed && !query.output[..query.visible].iter().any(|output| output.identity) {
+        let message = "the query returns no `proc_id`, so alerts are told apart by every column it returns";
+        diagnostics.push(Diagnostic::warning("DE117", 0..0, message).help("add `proc_id` to the SELECT list"));
+    }
+}
+
+/// DE220: pids are reused, so a parent is named by its `proc_id`.
+fn check_pid_join(source: &Source, query: &Query, diagnostics: &mut Vec<Diagnostic>) {
+    let tables = query.from.tables();
+    let of_process = |name: &str| {
+        let (alias, column) = name.rsplit_once('.').unwrap_or(("", name));
+        let table = tables.iter().find(|(table, _)| table.alias == alias || alias.is_empty());
+        table.is_some_and(|(table, _)| table.table.name.starts_with("process")).then(|| column.to_owned())
+    };
+    let mut conditions = Vec::new();
+    collect_conditions(&query.from, &mut conditions);
+    conditions.extend(&query.filter);
+    for condition in conditions {
+        condition.walk(&mut |expr| {
+            let crate::expr::ExprKind::Compare { left, right, .. } = &expr.kind else { return };
+            let names = (left.to_string(), right.to_string());
+            let columns = (of_process(&names.0), of_process(&names.1));
+            let pid_join = matches!(
+                (columns.0.as_deref(), columns.1.as_deref()),
+                (Some("pid"), Some("ppid")) | (Some("ppid"), Some("pid"))
+            );
+            if pid_join && tables.len() > 1 {
+                let at = source.text.find(&names.0).map_or(0..0, |at| at..at + names.0.len());
+                diagnostics.push(
+                    Diagnostic::warning("DE220", at, "parent is joined by pid, and pids are reused")
+                        .label("a new process may have taken this pid")
+                        .help("join `proc_id` with `parent_id`: they name one process for its whole life"),
+                );
+            }
+        });
+    }
+}
+
+fn collect_conditions<'a>(from: &'a crate::query::From, into: &mut Vec<&'a crate::expr::Expr>) {
+    if let crate::query::From::Join(join) = from {
+        collect_conditions(&join.left, into);
+        into.extend(&join.on);
+    }
+}
+
+/// The state of checking one statement.
+struct Checker<'a> {
+    rule: &'a Rule,
+    catalog: &'a Catalog,
+    diagnostics: &'a mut Vec<Diagnostic>,
+    scope: scope::Scope,
+    /// Aggregates met so far, where they are allowed; their values follow the input row's columns.
+    aggregates: Option<Vec<crate::query::Aggregate>>,
+}
+
+impl<'a> Checker<'a> {
+    fn new(rule: &'a Rule, catalog: &'a Catalog, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
+        Self { rule, catalog, diagnostics, scope: scope::Scope::default(), aggregates: None }
+    }
+
+    /// Reports an error and gives nothing, so that `return self.error(…)` ends a translation.
+    fn error<T>(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> Option<T> {
+        self.diagnostics.push(Diagnostic::error(code, span, message));
+        None
+    }
+
+    /// The error for a node that has no translation.
+    fn unsupported<T>(&mut self, span: Span, what: &str) -> Option<T> {
+        self.diagnostics.push(Diagnostic::error("DE004", span, format!("{what} is not part of the dialect")));
+        None
+    }
+
+    /// The place of a node. Some of the parser's nodes know no place; then the place of the whole statement serves.
+    fn span(&self, node: &impl Spanned) -> Span {
+        let found = self.rule.positions.span(node.span());
+        found.or_else(|| self.rule.positions.span(self.rule.query.span())).unwrap_or(0..0)
+    }
+
+    /// The place of a name.
+    fn ident_span(&self, ident: &sqlparser::ast::Ident) -> Span {
+        self.rule.positions.span(ident.span).unwrap_or(0..0)
+    }
+}
+
+/// Whether rows of any table that the query reads can leave again.
+pub fn reads_state(query: &Query) -> bool {
+    query.from.tables().iter().any(|(table, _)| table.table.kind == Kind::State)
+}

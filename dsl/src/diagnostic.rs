@@ -1,0 +1,264 @@
+//! What is wrong with a rule, where, and what to do about it: data, not failure.
+//!
+//! Checking collects diagnostics and returns them; [`Diagnostic::render`] draws them as rustc draws its own. Codes are
+//! stable and never reused.
+
+use std::ops::Range;
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Group, Level as Title, Patch, Renderer, Snippet};
+use serde::Serialize;
+
+use crate::untrusted::Untrusted;
+
+/// A range of bytes in a [`Source`].
+pub type Span = Range<usize>;
+
+/// The text of one rule file or statement and what to call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// A path, or `<query>`.
+    pub path: String,
+    /// The whole text.
+    pub text: String,
+}
+
+impl Source {
+    /// A statement typed by hand.
+    pub fn query(text: &str) -> Self {
+        Self { path: "<query>".to_owned(), text: text.to_owned() }
+    }
+
+    /// The rule's handle: the stem of the file's name.
+    pub fn stem(&self) -> &str {
+        let file = self.path.rsplit(['/', '\\']).next().unwrap_or_default();
+        file.strip_suffix(".sql").unwrap_or(file)
+    }
+
+    /// Line and column, both from 1, columns in characters.
+    pub fn position(&self, offset: usize) -> (usize, usize) {
+        let before = &self.text[..offset.min(self.text.len())];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// It works, and probably not as meant.
+    Warning,
+    /// It does not compile.
+    Error,
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// A code such as `DE201`.
+    pub code: &'static str,
+    /// How bad.
+    pub severity: Severity,
+    /// What is wrong: lower case, no full stop.
+    pub message: String,
+    /// Where; the first label carries the caret, the others give context.
+    pub labels: Vec<Label>,
+    /// What to do.
+    pub help: Option<Help>,
+}
+
+/// A place and what to say of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// The place.
+    pub span: Span,
+    /// What is the matter there; may be empty.
+    pub text: String,
+}
+
+/// Advice, with the new text for a place where there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Help {
+    /// The advice.
+    pub text: String,
+    /// The place and its replacement.
+    pub patch: Option<(Span, String)>,
+}
+
+impl Diagnostic {
+    /// An error at `span`.
+    pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Error, span, message)
+    }
+
+    /// A warning at `span`.
+    pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Warning, span, message)
+    }
+
+    fn new(code: &'static str, severity: Severity, span: Span, message: impl Into<String>) -> Self {
+        let labels = vec![Label { span, text: String::new() }];
+        Self { code, severity, message: message.into(), labels, help: None }
+    }
+
+    /// Says what is the matter at the caret.
+    #[must_use]
+    pub fn label(mut self, text: impl Into<String>) -> Self {
+        self.labels[0].text = text.into();
+        self
+    }
+
+    /// Adds a place that explains.
+    #[must_use]
+    pub fn context(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.labels.push(Label { span, text: text.into() });
+        self
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help = Some(Help { text: text.into(), patch: None });
+        self
+    }
+
+    /// Says what to do and offers the new text for the caret's place.
+    #[must_use]
+    pub fn patch(mut self, text: impl Into<String>, replacement: impl Into<String>) -> Self {
+        let span = self.labels[0].span.clone();
+        self.help = Some(Help { text: text.into(), patch: Some((span, replacement.into())) });
+        self
+    }
+
+    /// The place of the caret.
+    pub fn span(&self) -> &Span {
+        &self.labels[0].span
+    }
+
+    /// The finding drawn over its source, in Unicode or ASCII, with ANSI colours or without.
+    pub fn render(&self, source: &Source, style: Style) -> String {
+        let title = match self.severity {
+            Severity::Error => Title::ERROR,
+            Severity::Warning => Title::WARNING,
+        };
+        // The source is somebody's file: what could act on a terminal is blanked, byte for byte, so spans stay true.
+        let text = blank_controls(&source.text);
+        let path = Untrusted(&source.path).terminal().to_string();
+        let message = Untrusted(&self.message).terminal().to_string();
+        let label_texts: Vec<_> =
+            self.labels.iter().map(|label| Untrusted(&label.text).terminal().to_string()).collect();
+        let mut snippet = Snippet::source(&text).path(&path).fold(true);
+        for (at, (label, label_text)) in self.labels.iter().zip(&label_texts).enumerate() {
+            let kind = if at == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+            let annotation = kind.span(clamp(&label.span, &text));
+            snippet = snippet.annotation(if label_text.is_empty() { annotation } else { annotation.label(label_text) });
+        }
+        let mut groups = vec![title.primary_title(&message).id(self.code).element(snippet)];
+        let help_text = self.help.as_ref().map(|help| Untrusted(&help.text).terminal().to_string());
+        if let (Some(help), Some(help_text)) = (&self.help, &help_text) {
+            let group = Group::with_title(Title::HELP.secondary_title(help_text));
+            groups.push(match &help.patch {
+                Some((span, new)) => group
+                    .element(Snippet::source(&text).path(&path).patch(Patch::new(clamp(span, &text), new.as_str()))),
+                None => group,
+            });
+        }
+        let renderer = if style.colour { Renderer::styled() } else { Renderer::plain() };
+        let decor = if style.ascii { DecorStyle::Ascii } else { DecorStyle::Unicode };
+        renderer.decor_style(decor).render(&groups)
+    }
+
+    /// One object: file, line, column, code, severity, message, help.
+    pub fn to_json(&self, source: &Source) -> serde_json::Value {
+        let (line, column) = source.position(self.span().start);
+        let (end_line, end_column) = source.position(self.span().end);
+        serde_json::json!({
+            "file": source.path, "line": line, "column": column, "end_line": end_line, "end_column": end_column,
+            "code": self.code, "severity": self.severity, "message": self.message,
+            "help": self.help.as_ref().map(|help| &help.text),
+        })
+    }
+}
+
+/// How [`Diagnostic::render`] draws.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Style {
+    /// ANSI colours.
+    pub colour: bool,
+    /// `-->` and `^^^` instead of box drawing.
+    pub ascii: bool,
+}
+
+/// Counts errors: what makes a rule not compile.
+pub fn error_count(diagnostics: &[Diagnostic]) -> usize {
+    diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
+}
+
+/// The known name nearest to `unknown`, near enough to be meant.
+pub fn nearest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let unknown = unknown.to_ascii_lowercase();
+    let scored = known.into_iter().filter_map(|name| {
+        let distance = strsim::damerau_levenshtein(&unknown, &name.to_ascii_lowercase());
+        let near = distance <= 2 && distance < name.len().max(2) || strsim::jaro_winkler(&unknown, name) >= 0.88;
+        near.then_some((distance, name))
+    });
+    scored.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+}
+
+fn blank_controls(text: &str) -> String {
+    let harmless = |c: char| matches!(c, '\n' | '\t') || Untrusted(c.encode_utf8(&mut [0; 4])).terminal().is_plain();
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if harmless(c) {
+            out.push(c);
+        } else {
+            out.extend(std::iter::repeat_n('?', c.len_utf8()));
+        }
+        out
+    })
+}
+
+/// A span that lies in the text and covers at least one character where it can.
+fn clamp(span: &Span, text: &str) -> Span {
+    let floor = |mut at: usize| {
+        at = at.min(text.len());
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let start = floor(span.start);
+    start..floor(span.end).max(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_characters() {
+        let source = Source::query("SELECT 'é',\n  x");
+        assert_eq!(source.position(0), (1, 1));
+        assert_eq!(source.position(source.text.find(',').unwrap()), (1, 11));
+        assert_eq!(source.position(source.text.find('x').unwrap()), (2, 3));
+    }
+
+    #[test]
+    fn a_finding_is_drawn_over_its_source_and_controls_are_blanked() {
+        let source = Source { path: "rules/x.sql".to_owned(), text: "SELECT pidd\u{1b} FROM processes".to_owned() };
+        let diagnostic = Diagnostic::error("DE201", 7..11, "unknown column `pidd`").patch("did you mean `pid`?", "pid");
+        let drawn = diagnostic.render(&source, Style { colour: false, ascii: true });
+        assert!(drawn.contains("error[DE201]: unknown column `pidd`"), "{drawn}");
+        assert!(drawn.contains("--> rules/x.sql:1:8"), "{drawn}");
+        assert!(drawn.contains("^^^^"), "{drawn}");
+        assert!(!drawn.contains('\u{1b}'), "{drawn}");
+    }
+
+    #[test]
+    fn near_names_are_found() {
+        let known = ["pid", "command_line", "user_name"];
+        assert_eq!(nearest("pidd", known), Some("pid"));
+        assert_eq!(nearest("comand_line", known), Some("command_line"));
+        assert_eq!(nearest("zebra", known), None);
+    }
+}

@@ -1,0 +1,19 @@
+//! `ltrim`.
+
+use super::{Function, by_row, text, trim_set};
+use crate::types::{Type, Value};
+
+pub(super) static LTRIM: Function = Function {
+    name: "ltrim",
+    args: &[Type::Text, Type::Text],
+    optional: 1,
+    returns: Type::Text,
+    doc: "The text without the spaces, or the characters of the second argument, at the start.",
+    examples: &[("ltrim('  a ')", "'a '"), ("ltrim('xxa', 'x')", "'a'")],
+    eval: |args| {
+        by_row(args, Type::Text, |values| {
+            let set = trim_set(values);
+            Value::Text(text(&values[0]).trim_start_matches(set.as_slice()).to_owned())
+        })
+    },
+};

@@ -1,0 +1,197 @@
+//! Text to [`ast::Rule`]: header and SQL are split, bounds are checked on tokens, and sqlparser reads the one SELECT.
+//!
+//! sqlparser recurses, and its trees drop recursively: long chains overflow a small stack. So the bounds are checked on
+//! the tokens first, and everything that touches its tree runs on a thread with a large stack ([`on_large_stack`]).
+
+use sqlparser::ast::Statement;
+use sqlparser::dialect::SQLiteDialect;
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
+
+use crate::ast::{Positions, Rule};
+use crate::diagnostic::{Diagnostic, Source, Span};
+use crate::header;
+use crate::limits::{NESTING_MAX, TERMS_MAX, TEXT_LEN_MAX, TOKENS_MAX};
+
+/// Enough for the longest chain that the bounds let through; reserved, not used, until it is needed.
+const STACK_LEN: usize = 256 << 20;
+/// A statement of fewer tokens cannot nest or chain deep enough for an ordinary stack.
+const SMALL_TOKENS: usize = 200;
+
+/// Runs `work` where the parser's recursion on up to `tokens` tokens is safe.
+pub(crate) fn on_large_stack<T: Send>(tokens: usize, work: impl FnOnce() -> T + Send) -> T {
+    if tokens <= SMALL_TOKENS {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("compile".to_owned()).stack_size(STACK_LEN);
+        let handle = thread.spawn_scoped(scope, work).expect("the system can start a thread");
+        handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// What the text scan found: enough to decide where to parse.
+pub(crate) struct Scanned {
+    pub(crate) annotations: Vec<header::Annotation>,
+    pub(crate) tokens: Vec<TokenWithSpan>,
+    pub(crate) positions: Positions,
+    canonical_sql: String,
+}
+
+/// Splits the header off, cuts the SQL into tokens and checks every bound.
+pub(crate) fn scan(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option<Scanned> {
+    if source.text.len() > TEXT_LEN_MAX {
+        let message = format!("{} bytes of text, of which {TEXT_LEN_MAX} are allowed", source.text.len());
+        diagnostics.push(Diagnostic::error("DE020", 0..0, message).help("split the rule, or put long lists in a file"));
+        return None;
+    }
+    let (annotations, sql_start) = header::read(source, diagnostics);
+    let sql = &source.text[sql_start..];
+    let positions = Positions::new(sql, sql_start);
+    let dialect = SQLiteDialect {};
+    let mut tokens = match Tokenizer::new(&dialect, sql).tokenize_with_location() {
+        Ok(tokens) => tokens,
+        Err(error) => {
+            diagnostics.push(token_error(&error, &positions, source));
+            return None;
+        }
+    };
+    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
+    check_bounds(&tokens, &positions, diagnostics)?;
+    let words: Vec<_> = tokens.iter().map(|token| token.token.to_string()).collect();
+    Some(Scanned { annotations, tokens, positions, canonical_sql: words.join(" ") })
+}
+
+fn check_bounds(tokens: &[TokenWithSpan], positions: &Positions, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
+    let (mut depth, mut terms) = (0usize, 0usize);
+    for (at, token) in tokens.iter().enumerate() {
+        match &token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            Token::Word(word) if matches!(word.keyword, Keyword::AND | Keyword::OR) => terms += 1,
+            _ => {}
+        }
+        let broken = if at >= TOKENS_MAX {
+            Some(("DE021", format!("more than {TOKENS_MAX} tokens")))
+        } else if terms >= TERMS_MAX {
+            Some(("DE022", format!("more than {TERMS_MAX} operands of AND and OR")))
+        } else if depth > NESTING_MAX {
+            Some(("DE023", format!("parentheses nested more than {NESTING_MAX} deep")))
+        } else {
+            None
+        };
+        if let Some((code, message)) = broken {
+            let span = positions.span(token.span).unwrap_or_default();
+            diagnostics.push(Diagnostic::error(code, span, message).help("split the statement into several rules"));
+            return None;
+        }
+    }
+    Some(())
+}
+
+/// Reads the one SELECT. To be called on a large stack, as is everything that holds the result.
+pub(crate) fn parse(source: &Source, scanned: Scanned, diagnostics: &mut Vec<Diagnostic>) -> Option<Rule> {
+    let Scanned { annotations: _, tokens, positions, canonical_sql } = scanned;
+    let span_of = |at: usize| tokens.get(at).and_then(|token| positions.span(token.span));
+    let Some(first) = tokens.first() else {
+        let message = "there is no SQL here";
+        let end = source.text.len();
+        diagnostics.push(Diagnostic::error("DE003", end..end, message).help("write one SELECT below the header"));
+        return None;
+    };
+    refuse_other_statements(first, span_of(0), diagnostics)?;
+    let mut body = tokens.clone();
+    while body.last().is_some_and(|token| token.token == Token::SemiColon) {
+        body.pop();
+    }
+    if let Some(at) = body.iter().position(|token| token.token == Token::SemiColon) {
+        let span = span_of(at).unwrap_or_default();
+        let message = "more than one statement";
+        diagnostics.push(Diagnostic::error("DE003", span, message).help("a rule is exactly one SELECT"));
+        return None;
+    }
+    let end = positions.span(body.last().expect("not only semicolons").span).unwrap_or_default().end;
+    let dialect = SQLiteDialect {};
+    let mut parser = Parser::new(&dialect).with_recursion_limit(NESTING_MAX * 12).with_tokens_with_locations(body);
+    let parsed = parser.parse_statement().and_then(|statement| {
+        let next = parser.peek_token();
+        if next.token == Token::EOF { Ok(statement) } else { Err(unexpected(&next)) }
+    });
+    match parsed {
+        Ok(Statement::Query(query)) => Some(Rule { source: source.clone(), query, positions, canonical_sql }),
+        Ok(_) => {
+            let message = "only SELECT is possible";
+            diagnostics.push(Diagnostic::error("DE003", span_of(0).unwrap_or_default(), message));
+            None
+        }
+        Err(error) => {
+            diagnostics.push(syntax_error(&error, &positions, source, end));
+            None
+        }
+    }
+}
+
+fn refuse_other_statements(first: &TokenWithSpan, span: Option<Span>, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
+    let starts_query = match &first.token {
+        Token::Word(word) => matches!(word.keyword, Keyword::SELECT | Keyword::WITH | Keyword::VALUES),
+        Token::LParen => true,
+        _ => false,
+    };
+    if starts_query {
+        return Some(());
+    }
+    let message = format!("a statement begins with SELECT, not with `{}`", first.token);
+    diagnostics.push(
+        Diagnostic::error("DE003", span.unwrap_or_default(), message)
+            .help("nothing can be written, attached or configured from SQL"),
+    );
+    None
+}
+
+fn unexpected(token: &TokenWithSpan) -> ParserError {
+    ParserError::ParserError(format!("Expected: end of statement, found: {}{}", token.token, token.span.start))
+}
+
+/// sqlparser puts the place at the end of the message: ` at Line: 1, Column: 8`.
+fn syntax_error(error: &ParserError, positions: &Positions, source: &Source, end: usize) -> Diagnostic {
+    let text = match error {
+        ParserError::ParserError(text) | ParserError::TokenizerError(text) => text.as_str(),
+        ParserError::RecursionLimitExceeded => {
+            return Diagnostic::error("DE023", end..end, "expressions are nested too deep")
+                .help("split the statement into several rules");
+        }
+    };
+    let (message, location) = split_location(text);
+    let at = location.and_then(|location| positions.offset(location)).unwrap_or(end);
+    let message =
+        message.strip_prefix("Expected: ").map_or_else(|| message.to_owned(), |rest| format!("expected {rest}"));
+    let message = message.replace(", found: ", ", found ");
+    Diagnostic::error("DE001", word_at(source, at), lower_first(&message))
+}
+
+fn token_error(error: &TokenizerError, positions: &Positions, source: &Source) -> Diagnostic {
+    let at = positions.offset(error.location).unwrap_or(source.text.len());
+    Diagnostic::error("DE001", word_at(source, at), lower_first(&error.message))
+}
+
+fn split_location(text: &str) -> (&str, Option<sqlparser::tokenizer::Location>) {
+    let Some(at) = text.rfind(" at Line: ") else { return (text, None) };
+    let mut numbers = text[at..].split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
+    let mut next = || numbers.next()?.parse().ok();
+    let location = next().zip(next()).map(|(line, column)| sqlparser::tokenizer::Location { line, column });
+    (&text[..at], location)
+}
+
+fn word_at(source: &Source, at: usize) -> Span {
+    let at = at.min(source.text.len());
+    let rest = source.text.get(at..).unwrap_or_default();
+    let len = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+    let len = if len == 0 { rest.chars().next().map_or(0, char::len_utf8) } else { len };
+    at..at + len
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}

@@ -1,0 +1,247 @@
+//! LIKE, GLOB and REGEXP with a constant pattern, compiled once when a rule is loaded.
+//!
+//! LIKE ignores the case of ASCII letters and only of those; GLOB and REGEXP are exact; REGEXP finds a match anywhere
+//! and runs in linear time. All are as in SQLite (REGEXP as its extension of that name).
+
+use std::fmt;
+
+use regex::{Regex, RegexBuilder};
+
+use crate::limits::REGEX_SIZE_MAX;
+
+/// A compiled pattern.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    source: String,
+    form: Form,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Like { tokens: Vec<LikeToken>, escape: Option<char> },
+    Glob { tokens: Vec<GlobToken> },
+    Regex(Regex),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum LikeToken {
+    Char(char),
+    One,
+    Any,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum GlobToken {
+    Char(char),
+    One,
+    Any,
+    Set {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
+    /// `[` without `]`: matches nothing, as in SQLite.
+    Never,
+}
+
+/// Two patterns are the same when their text and kind are.
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl Pattern {
+    /// `LIKE source [ESCAPE escape]`.
+    pub fn like(source: &str, escape: Option<char>) -> Self {
+        let mut tokens = Vec::new();
+        let mut chars = source.chars();
+        while let Some(c) = chars.next() {
+            tokens.push(if Some(c) == escape {
+                // An escape at the end escapes nothing and can match nothing.
+                let Some(escaped) = chars.next() else {
+                    tokens.push(LikeToken::Char('\0'));
+                    break;
+                };
+                LikeToken::Char(escaped.to_ascii_lowercase())
+            } else {
+                match c {
+                    '%' => LikeToken::Any,
+                    '_' => LikeToken::One,
+                    c => LikeToken::Char(c.to_ascii_lowercase()),
+                }
+            });
+        }
+        Self { source: source.to_owned(), form: Form::Like { tokens, escape } }
+    }
+
+    /// `GLOB source`: `*`, `?`, `[a-z]`, `[^a-z]`.
+    pub fn glob(source: &str) -> Self {
+        let chars: Vec<char> = source.chars().collect();
+        let mut tokens = Vec::new();
+        let mut at = 0;
+        while at < chars.len() {
+            let (token, len) = glob_token(&chars[at..]);
+            tokens.push(token);
+            at += len;
+        }
+        Self { source: source.to_owned(), form: Form::Glob { tokens } }
+    }
+
+    /// `REGEXP source`, or why it is not a regular expression or too large.
+    pub fn regexp(source: &str) -> Result<Self, String> {
+        let regex = RegexBuilder::new(source).size_limit(REGEX_SIZE_MAX).dfa_size_limit(REGEX_SIZE_MAX).build();
+        let regex = regex.map_err(|error| match error {
+            regex::Error::CompiledTooBig(limit) => format!("needs more than {limit} bytes when compiled"),
+            other => other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+        })?;
+        Ok(Self { source: source.to_owned(), form: Form::Regex(regex) })
+    }
+
+    /// Whether `text` matches.
+    pub fn is_match(&self, text: &str) -> bool {
+        match &self.form {
+            Form::Like { tokens, .. } => wildcard(tokens, text, |token| *token == LikeToken::Any, like_matches),
+            Form::Glob { tokens } => wildcard(tokens, text, |token| *token == GlobToken::Any, glob_matches),
+            Form::Regex(regex) => regex.is_match(text),
+        }
+    }
+}
+
+/// `LIKE 'x%'`, as it stands in SQL.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted = self.source.replace('\'', "''");
+        match &self.form {
+            Form::Like { escape: Some(escape), .. } => write!(f, "LIKE '{quoted}' ESCAPE '{escape}'"),
+            Form::Like { escape: None, .. } => write!(f, "LIKE '{quoted}'"),
+            Form::Glob { .. } => write!(f, "GLOB '{quoted}'"),
+            Form::Regex(_) => write!(f, "REGEXP '{quoted}'"),
+        }
+    }
+}
+
+/// Whether the tokens match the whole text. On a mismatch only the last "any" is extended by one character: earlier
+/// ones need no second try, so the time is at most tokens × characters (Krauss, "Matching Wildcards", 2008).
+fn wildcard<T>(tokens: &[T], text: &str, is_any: impl Fn(&T) -> bool, matches: impl Fn(&T, char) -> bool) -> bool {
+    let (mut token, mut rest) = (0, text);
+    let mut retry: Option<(usize, &str)> = None;
+    loop {
+        let next = rest.chars().next();
+        match (tokens.get(token), next) {
+            (Some(it), _) if is_any(it) => {
+                token += 1;
+                if token == tokens.len() {
+                    return true;
+                }
+                retry = Some((token, rest));
+                continue;
+            }
+            (Some(it), Some(c)) if matches(it, c) => {
+                token += 1;
+                rest = &rest[c.len_utf8()..];
+                continue;
+            }
+            (None, None) => return true,
+            (_, None) => return false,
+            _ => {}
+        }
+        let Some((after_any, from)) = retry else { return false };
+        let Some(skipped) = from.chars().next() else { return false };
+        rest = &from[skipped.len_utf8()..];
+        token = after_any;
+        retry = Some((after_any, rest));
+    }
+}
+
+fn like_matches(token: &LikeToken, c: char) -> bool {
+    match token {
+        LikeToken::Char(wanted) => c.to_ascii_lowercase() == *wanted,
+        LikeToken::One => true,
+        LikeToken::Any => false,
+    }
+}
+
+fn glob_matches(token: &GlobToken, c: char) -> bool {
+    match token {
+        GlobToken::Char(wanted) => c == *wanted,
+        GlobToken::One => true,
+        GlobToken::Set { negated, ranges } => ranges.iter().any(|(from, to)| (*from..=*to).contains(&c)) != *negated,
+        GlobToken::Any | GlobToken::Never => false,
+    }
+}
+
+/// The token at the start of `chars` (not empty) and how many characters it takes.
+fn glob_token(chars: &[char]) -> (GlobToken, usize) {
+    match chars[0] {
+        '*' => (GlobToken::Any, 1),
+        '?' => (GlobToken::One, 1),
+        '[' => glob_set(chars).unwrap_or((GlobToken::Never, chars.len())),
+        c => (GlobToken::Char(c), 1),
+    }
+}
+
+fn glob_set(chars: &[char]) -> Option<(GlobToken, usize)> {
+    let negated = chars.get(1) == Some(&'^');
+    let mut at = 1 + usize::from(negated);
+    let mut ranges = Vec::new();
+    // A `]` right after the opening is a member.
+    if chars.get(at) == Some(&']') {
+        ranges.push((']', ']'));
+        at += 1;
+    }
+    loop {
+        let c = *chars.get(at)?;
+        if c == ']' {
+            return Some((GlobToken::Set { negated, ranges }, at + 1));
+        }
+        let end = chars.get(at + 2).filter(|end| chars[at + 1] == '-' && **end != ']');
+        ranges.push((c, *end.unwrap_or(&c)));
+        at += if end.is_some() { 3 } else { 1 };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn like_ignores_ascii_case_only() {
+        for (pattern, text, expected) in [
+            ("a%", "Abc", true),
+            ("%é", "É", false),
+            ("_", "é", true),
+            ("a%b%c", "aXbYbZc", true),
+            ("a%b%c", "aXbYbZ", false),
+            ("%", "", true),
+            ("", "", true),
+            ("", "a", false),
+            ("%a_", "banana!", true),
+        ] {
+            assert_eq!(Pattern::like(pattern, None).is_match(text), expected, "{text} LIKE {pattern}");
+        }
+        assert!(Pattern::like("100\\%", Some('\\')).is_match("100%"));
+        assert!(!Pattern::like("100\\%", Some('\\')).is_match("1000"));
+    }
+
+    #[test]
+    fn glob_is_exact() {
+        for (pattern, text, expected) in [
+            ("/usr/*/[a-c]?", "/usr/bin/ax", true),
+            ("/usr/*/[a-c]?", "/usr/bin/Ax", false),
+            ("[^x]", "y", true),
+            ("[^x]", "x", false),
+            ("[]]", "]", true),
+            ("[a", "a", false),
+            ("[a-]", "-", true),
+        ] {
+            assert_eq!(Pattern::glob(pattern).is_match(text), expected, "{text} GLOB {pattern}");
+        }
+    }
+
+    #[test]
+    fn a_bad_regex_says_why() {
+        assert!(Pattern::regexp("a(b").unwrap_err().contains("unclosed group"));
+        assert!(Pattern::regexp("\\w{500}{50}").unwrap_err().contains("bytes when compiled"));
+        assert!(Pattern::regexp("b+c").unwrap().is_match("abbc"));
+    }
+}
