@@ -1,1 +1,42 @@
-//! Placeholder.
+//! From a checked rule to running operators.
+//!
+//! ```text
+//! query::Query ─ lower ─► Plan ─ rewrites ─► Plan ─┬─ execute             once, over whole tables
+//!                                                  └─ Installed::step     on what changed
+//! ```
+//!
+//! One evaluator ([`eval`]) serves both ways. The planner reads through [`daemoneye_storage::Reader`], which has no way
+//! to write; the time comes with the rows. It reads no clock, file, socket or environment.
+
+mod batch;
+mod dataflow;
+mod error;
+mod eval;
+mod lower;
+mod operators;
+mod plan;
+mod rewrites;
+
+pub use batch::Batch;
+pub use dataflow::{Answer, Changes, Installed, execute};
+pub use error::Error;
+pub use plan::{Field, Lookback, Plan};
+
+use daemoneye_dsl::query::Query;
+
+/// The plan of a checked query, rewritten to cost less.
+pub fn plan(query: &Query) -> Plan {
+    rewrites::apply(lower::lower(query), &mut |_, _| {})
+}
+
+/// The plan after every step of the way there, for `explain`: the name of the step and the tree, where it changed.
+pub fn explain(query: &Query) -> Vec<(String, String)> {
+    let mut steps: Vec<(String, String)> = Vec::new();
+    rewrites::apply(lower::lower(query), &mut |name, plan| {
+        let tree = plan.to_string();
+        if steps.last().is_none_or(|(_, last)| *last != tree) {
+            steps.push((name.to_owned(), tree));
+        }
+    });
+    steps
+}

@@ -1,1 +1,39 @@
-//! Placeholder.
+//! The event store: what happened on the host, what the rules found, and how far the agent got, in one redb file.
+//!
+//! ```text
+//! Store ── begin ──► Transaction ── commit      one writer: offset, rows, alerts and dedup state become durable together
+//!   └───── read ───► View                       a consistent snapshot, in this process
+//! ReadStore ─ read ► View                       the same beside a live writer, from another process
+//! ```
+//!
+//! Rows are stored by change: a process that stays as it is costs nothing. [`Reader`] is all that the planner sees; it
+//! has no way to write. Only this crate names redb; `tables` says what lies where.
+//!
+//! Must hold: a transaction is there whole or not at all, whatever operation it was killed at; a damaged block takes
+//! nothing else with it and the answer says that it is incomplete; no damage on disk makes a reader panic.
+
+mod alerts;
+mod block;
+mod error;
+mod guard;
+mod keys;
+mod matches;
+mod memory;
+mod reader;
+mod record;
+mod scan;
+mod store;
+mod tables;
+mod transaction;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::Error;
+pub use matches::MatchState;
+pub use reader::{Reader, Scan, Scanned, StoredProcess, Window};
+pub use record::{ProcessChange, Recorded};
+pub use store::{ReadStore, Store};
+pub use transaction::Transaction;
+pub use view::{DELIVERIES_MAX, Live, View};

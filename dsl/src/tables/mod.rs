@@ -154,6 +154,13 @@ impl Catalog {
         Self { tables: tables.into_iter().map(Arc::new).collect() }
     }
 
+    /// The catalog with one more table, which goes before one of the same name.
+    #[must_use]
+    pub fn with(mut self, table: Table) -> Self {
+        self.tables.insert(0, Arc::new(table));
+        self
+    }
+
     /// The table of that name, without regard to case.
     pub fn table(&self, name: &str) -> Option<&Arc<Table>> {
         self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))

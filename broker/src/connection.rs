@@ -1,0 +1,289 @@
+//! One connection: a stream on one side, [`Inlet`] and [`Outlet`] on the other. Broker and client run the same code.
+//!
+//! A side that has sent nothing for [`PING_SECS`] sends `Ping`; a side to which no whole frame came for
+//! [`SILENCE_SECS`] ends the connection, and the first must come within [`HANDSHAKE_SECS`]. Whoever finds a fault says
+//! so in a `Fault` if the other still reads, and ends the connection.
+
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::frame::{self, FRAME_LEN_MAX};
+use crate::message::{Code, Fault, Message, Ping};
+
+/// How long the first message may take.
+pub(crate) const HANDSHAKE_SECS: u64 = 5;
+/// After how long without sending a side sends `Ping`.
+const PING_SECS: u64 = 15;
+/// After how long without a frame the connection is dead.
+const SILENCE_SECS: u64 = 45;
+/// How long a `Fault` may take on its way out.
+const FAREWELL_SECS: u64 = 1;
+/// The length that the first frame of a peer may say.
+const FIRST_FRAME_LEN_MAX: usize = 4096;
+/// Bytes read at once, and bytes gathered before they are written.
+const CHUNK_LEN: usize = 64 << 10;
+
+/// Where a connection puts what comes.
+pub(crate) trait Inlet {
+    /// Handles one message.
+    fn receive(&self, message: Message) -> Result<(), Fault>;
+    /// Resolves when the next message may come.
+    async fn room(&self);
+}
+
+/// Where a connection gets what goes.
+pub(crate) trait Outlet {
+    /// The next message when there is one, or nothing when there will be none.
+    async fn next(&mut self) -> Option<Message>;
+    /// The next message if there is one now.
+    fn try_next(&mut self) -> Option<Message>;
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum End {
+    #[error("this side closed it")]
+    Here,
+    #[error("the other side closed it")]
+    There,
+    #[error("{0}")]
+    Stream(#[from] io::Error),
+    /// Found on this side.
+    #[error("{0}")]
+    Found(#[from] Fault),
+    /// Told by the other side; the text is printable.
+    #[error("{0}")]
+    Told(Fault),
+}
+
+/// Moves messages until either side ends.
+pub(crate) async fn run<R, W, I, O>(mut reader: R, mut writer: W, inlet: &I, outlet: &mut O) -> End
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+    I: Inlet,
+    O: Outlet,
+{
+    // Outlives the writing future, so that a frame that it was in the midst of can be completed.
+    let mut unwritten = BytesMut::new();
+    let end = {
+        let mut reading = pin!(read(&mut reader, inlet));
+        let mut writing = pin!(write(&mut writer, outlet, &mut unwritten));
+        tokio::select! {
+            end = &mut reading => end,
+            end = &mut writing => match end {
+                // The other side closed; what it said before that may still be unread.
+                End::Stream(error) => match timeout(Duration::from_secs(FAREWELL_SECS), reading).await {
+                    Ok(told @ End::Told(_)) => told,
+                    _ => End::Stream(error),
+                },
+                end => end,
+            },
+        }
+    };
+    if let End::Found(fault) = &end {
+        Message::from(fault.clone()).encode(&mut unwritten);
+        let farewell = writer.write_all(&unwritten);
+        // The fault is reported here in any case; a peer that does not read does not learn it.
+        let _unread = timeout(Duration::from_secs(FAREWELL_SECS), farewell).await;
+    }
+    end
+}
+
+/// Moves messages between a client and a broker in this process, as they are. Returns how it ended for the client.
+pub(crate) async fn run_local(
+    (client_inlet, client_outlet): (&impl Inlet, &mut impl Outlet),
+    (broker_inlet, broker_outlet): (&impl Inlet, &mut impl Outlet),
+) -> End {
+    tokio::select! {
+        passed = pass(client_outlet, broker_inlet) => passed.map_or_else(End::Told, |()| End::Here),
+        passed = pass(broker_outlet, client_inlet) => passed.map_or_else(End::Found, |()| End::There),
+    }
+}
+
+async fn pass(outlet: &mut impl Outlet, inlet: &impl Inlet) -> Result<(), Fault> {
+    while let Some(message) = outlet.next().await {
+        inlet.receive(message)?;
+        inlet.room().await;
+        tokio::task::coop::consume_budget().await;
+    }
+    Ok(())
+}
+
+async fn read(reader: &mut (impl AsyncRead + Unpin), inlet: &impl Inlet) -> End {
+    let mut buffer = BytesMut::new();
+    let (mut patience_secs, mut len_max) = (HANDSHAKE_SECS, FIRST_FRAME_LEN_MAX);
+    loop {
+        let next = timeout(Duration::from_secs(patience_secs), next_message(reader, &mut buffer, len_max)).await;
+        let message = match next {
+            Ok(Ok(message)) => message,
+            Ok(Err(end)) => return end,
+            Err(_) => return Fault::new(Code::Silence, format!("no frame for {patience_secs} seconds")).into(),
+        };
+        if let Message::Fault(fault) = message {
+            return End::Told(fault.printable());
+        }
+        if let Err(fault) = inlet.receive(message) {
+            return End::Found(fault);
+        }
+        (patience_secs, len_max) = (SILENCE_SECS, FRAME_LEN_MAX);
+        if timeout(Duration::from_secs(SILENCE_SECS), inlet.room()).await.is_err() {
+            return Fault::new(Code::Silence, format!("replies were not read for {SILENCE_SECS} seconds")).into();
+        }
+    }
+}
+
+async fn next_message(
+    reader: &mut (impl AsyncRead + Unpin),
+    buffer: &mut BytesMut,
+    len_max: usize,
+) -> Result<Message, End> {
+    loop {
+        if let Some(frame) = frame::decode(buffer, len_max)? {
+            return Ok(Message::decode(frame)?);
+        }
+        buffer.reserve(CHUNK_LEN);
+        if reader.read_buf(buffer).await? == 0 {
+            let cut = Fault::new(Code::Protocol, "the stream ends in the midst of a frame");
+            return Err(if buffer.is_empty() { End::There } else { cut.into() });
+        }
+    }
+}
+
+async fn write(writer: &mut (impl AsyncWrite + Unpin), outlet: &mut impl Outlet, unwritten: &mut BytesMut) -> End {
+    loop {
+        match timeout(Duration::from_secs(PING_SECS), outlet.next()).await {
+            Ok(Some(message)) => message.encode(unwritten),
+            Ok(None) => return End::Here,
+            Err(_) => Message::from(Ping {}).encode(unwritten),
+        }
+        while unwritten.len() < CHUNK_LEN
+            && let Some(message) = outlet.try_next()
+        {
+            message.encode(unwritten);
+        }
+        // Takes from `unwritten` exactly what was written, even if this future is dropped midway.
+        if let Err(error) = writer.write_all_buf(unwritten).await {
+            return error.into();
+        }
+        if unwritten.capacity() > 4 * CHUNK_LEN {
+            *unwritten = BytesMut::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use tokio::io::{DuplexStream, duplex, split};
+    use tokio::sync::mpsc;
+    use tokio::time::{Instant, sleep};
+
+    /// Answers pings like both real sides, and notes everything else.
+    struct Side {
+        came: Mutex<Vec<Message>>,
+        answers: mpsc::UnboundedSender<Message>,
+    }
+
+    struct Answers(mpsc::UnboundedReceiver<Message>);
+
+    fn side() -> (Side, Answers) {
+        let (answers, receiver) = mpsc::unbounded_channel();
+        (Side { came: Mutex::default(), answers }, Answers(receiver))
+    }
+
+    impl Inlet for Side {
+        fn receive(&self, message: Message) -> Result<(), Fault> {
+            if let Message::Ping(_) = message {
+                self.answers.send(crate::message::Pong {}.into()).expect("the other half lives");
+            }
+            self.came.lock().unwrap().push(message);
+            Ok(())
+        }
+
+        async fn room(&self) {}
+    }
+
+    impl Outlet for Answers {
+        async fn next(&mut self) -> Option<Message> {
+            self.0.recv().await
+        }
+
+        fn try_next(&mut self) -> Option<Message> {
+            self.0.try_recv().ok()
+        }
+    }
+
+    async fn run_side(stream: DuplexStream, (side, mut answers): (Side, Answers)) -> (End, Vec<Message>) {
+        let (reader, writer) = split(stream);
+        let end = run(reader, writer, &side, &mut answers).await;
+        (end, side.came.into_inner().unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_lives_on_pings() {
+        let (left, right) = duplex(1024);
+        let (a, b) = (side(), side());
+        a.0.answers.send(Ping {}.into()).unwrap();
+        b.0.answers.send(Ping {}.into()).unwrap();
+        let both = async { tokio::join!(run_side(left, a), run_side(right, b)) };
+        assert!(timeout(Duration::from_hours(1), both).await.is_err(), "nobody ends it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_says_nothing_is_let_go_at_the_handshake() {
+        let (left, mut right) = duplex(1024);
+        let start = Instant::now();
+        let (end, _) = run_side(left, side()).await;
+        assert_eq!((end.to_string().as_str(), start.elapsed().as_secs()), ("no frame for 5 seconds", HANDSHAKE_SECS));
+        let mut told = BytesMut::new();
+        right.read_buf(&mut told).await.unwrap();
+        let frame = frame::decode(&mut told, FRAME_LEN_MAX).unwrap().unwrap();
+        let expected = Fault::new(Code::Silence, "no frame for 5 seconds");
+        assert_eq!(Message::decode(frame), Ok(expected.into()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_falls_silent_is_pinged_and_then_let_go() {
+        let (left, mut right) = duplex(1 << 20);
+        let mut first = BytesMut::new();
+        Message::from(Ping {}).encode(&mut first);
+        right.write_all(&first).await.unwrap();
+        // Half a frame is not a sign of life.
+        let half = async {
+            sleep(Duration::from_secs(40)).await;
+            right.write_all(&first[..5]).await.unwrap();
+            std::future::pending::<()>().await;
+        };
+        let start = Instant::now();
+        let (end, came) = tokio::select! { ended = run_side(left, side()) => ended, () = half => unreachable!() };
+        assert_eq!((end.to_string().as_str(), start.elapsed().as_secs()), ("no frame for 45 seconds", SILENCE_SECS));
+        assert_eq!(came.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fault_follows_the_frame_that_was_under_way() {
+        let (left, mut right) = duplex(100);
+        let (inlet, outlet) = side();
+        let publish = crate::message::Publish { topic: "t".repeat(500), ..Default::default() };
+        inlet.answers.send(publish.clone().into()).unwrap();
+        let peer = async {
+            right.write_all(&[0; 16]).await.unwrap();
+            sleep(Duration::from_millis(500)).await;
+            let mut told = BytesMut::new();
+            while right.read_buf(&mut told).await.unwrap() > 0 {}
+            let mut next = || Message::decode(frame::decode(&mut told, FRAME_LEN_MAX).unwrap().unwrap()).unwrap();
+            (next(), next())
+        };
+        let ((end, _), (first, second)) = tokio::join!(run_side(left, (inlet, outlet)), peer);
+        assert_eq!(first, publish.into());
+        let End::Found(fault) = end else { panic!("{end}") };
+        assert_eq!(second, fault.into());
+    }
+}

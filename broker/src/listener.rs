@@ -1,0 +1,126 @@
+//! Where a broker is found: the socket file, and the loop that accepts connections.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use interprocess::ConnectWaitMode;
+use interprocess::local_socket::tokio::{Listener, Stream, prelude::*};
+use interprocess::local_socket::{ConnectOptions, ListenerOptions, Name};
+use tokio::io::AsyncWriteExt;
+use tokio::time::{sleep, timeout};
+
+use crate::broker::Shared;
+use crate::error::Error;
+use crate::message::{Code, Fault, Message};
+
+/// Connections from other processes at one time.
+pub(crate) const CONNECTIONS_LEN_MAX: usize = 256;
+
+/// Bytes of a socket's path: `sun_path` less its terminating zero.
+#[cfg(unix)]
+const PATH_LEN_MAX: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
+
+/// How long to wait for whoever may listen at a path already.
+const PROBE_SECS: u64 = 1;
+/// How long to wait after the system refused to accept, mostly for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Listens at `path`. A socket file that nobody listens at is replaced. (Two brokers that start at the same moment
+/// over such a file may both pass; what keeps two agents apart is the lock on their store.)
+pub(crate) fn listen(path: &Path) -> Result<Listener, Error> {
+    let name = socket_name(path)?;
+    remove_stale(path)?;
+    let options = ListenerOptions::new().name(name);
+    #[cfg(unix)]
+    let options = interprocess::os::unix::local_socket::ListenerOptionsExt::mode(options, 0o600);
+    options.create_tokio().map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => Error::InUse { path: path.to_owned() },
+        _ => Error::Listen { path: path.to_owned(), source },
+    })
+}
+
+/// Connects to whoever listens at `path`.
+pub(crate) async fn connect(path: &Path) -> Result<Stream, Error> {
+    let options = ConnectOptions::new().name(socket_name(path)?);
+    let failed = |source| Error::Connect { path: path.to_owned(), source };
+    options.connect_tokio().await.map_err(failed)
+}
+
+#[cfg(unix)]
+fn socket_name(path: &Path) -> Result<Name<'_>, Error> {
+    use interprocess::local_socket::{GenericFilePath, ToFsName};
+    let len = path.as_os_str().len();
+    if len > PATH_LEN_MAX {
+        return Err(Error::PathTooLong { path: path.to_owned(), len, max: PATH_LEN_MAX });
+    }
+    path.to_fs_name::<GenericFilePath>().map_err(|error| unnameable(path, &error))
+}
+
+/// Windows keeps pipes in a name space of their own: the last component of the path names the pipe.
+#[cfg(windows)]
+fn socket_name(path: &Path) -> Result<Name<'_>, Error> {
+    use interprocess::local_socket::{GenericNamespaced, ToNsName};
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_ns_name::<GenericNamespaced>().map_err(|error| unnameable(path, &error))
+}
+
+fn unnameable(path: &Path, error: &io::Error) -> Error {
+    Error::Invalid(format!("invalid socket path {}: {error}", path.display()))
+}
+
+#[cfg(unix)]
+fn remove_stale(path: &Path) -> Result<(), Error> {
+    use interprocess::local_socket::traits::Stream as _;
+    use std::os::unix::fs::FileTypeExt;
+    let failed = |source| Error::Listen { path: path.to_owned(), source };
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+        Ok(file) if !file.file_type().is_socket() => return Err(Error::NotASocket { path: path.to_owned() }),
+        Ok(_) => {}
+    }
+    let wait = ConnectWaitMode::Timeout(Duration::from_secs(PROBE_SECS));
+    let probe = ConnectOptions::new().name(socket_name(path)?).wait_mode(wait);
+    match interprocess::local_socket::Stream::from_options(&probe) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path).map_err(failed),
+        // Whoever is too busy to answer is alive.
+        Ok(_) => Err(Error::InUse { path: path.to_owned() }),
+        Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {
+            Err(Error::InUse { path: path.to_owned() })
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// A pipe goes with the process that made it.
+#[cfg(windows)]
+#[expect(clippy::unnecessary_wraps, reason = "the same shape as on Unix")]
+fn remove_stale(_path: &Path) -> Result<(), Error> {
+    Ok(())
+}
+
+/// Accepts connections for as long as it is polled; the socket file goes when it is dropped.
+pub(crate) async fn accept(listener: Listener, path: PathBuf, shared: Arc<Shared>) {
+    loop {
+        match listener.accept().await {
+            Ok(stream) if shared.peers_len() < CONNECTIONS_LEN_MAX => shared.admit(stream),
+            Ok(stream) => turn_away(&stream).await,
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "cannot accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn turn_away(mut stream: &Stream) {
+    tracing::warn!(limit = CONNECTIONS_LEN_MAX, "too many connections, one is turned away");
+    let fault = Fault::new(Code::Busy, format!("{CONNECTIONS_LEN_MAX} connections already, try later"));
+    let mut frame = BytesMut::new();
+    Message::from(fault).encode(&mut frame);
+    // A fresh socket has room for so little; whoever does not get it sees the connection close.
+    let _unread = timeout(ACCEPT_PAUSE, stream.write_all(&frame)).await;
+}

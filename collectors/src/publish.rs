@@ -1,0 +1,238 @@
+//! The life of `procmond`: connect, publish a snapshot at each interval, connect again.
+//!
+//! An agent that is being restarted or replaced comes back, so connecting is tried for ever.
+//! Every snapshot is whole, so one that is lost is not sent again: the next one heals it, and the sequence number shows
+//! the agent that something is missing. Collecting blocks, so it has a thread of its own, and signals and the end of
+//! standard input are answered at once.
+
+use std::convert::Infallible;
+use std::io::{self, Read};
+use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
+
+use anyhow::Context;
+use daemoneye_broker::{Backoff, Client, Error, Outcome, SnapshotBatch};
+use daemoneye_collectors::{CollectError, Collector, Snapshot, processes};
+use daemoneye_dsl::completeness::{Completeness, Scope};
+use daemoneye_dsl::ipc;
+use daemoneye_dsl::types::Timestamp;
+use daemoneye_dsl::untrusted::Untrusted;
+use tokio::sync::oneshot;
+use tokio::time::MissedTickBehavior;
+use tracing::{debug, error, info, warn};
+use uuid::Uuid;
+
+use crate::once::summary;
+
+/// What the agent is told we are.
+const NAME: &str = "procmond";
+/// How long the agent may take to store a snapshot before it counts as not taken.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Publishes until told to stop.
+pub(crate) fn run(socket: &Path, interval: Duration, exit_with_stdin: bool) -> anyhow::Result<()> {
+    let publisher = Publisher::new(processes::here()?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    let stopped = runtime.block_on(async {
+        let stop = stop(exit_with_stdin)?;
+        tokio::select! {
+            biased;
+            why = stop => info!("stopping: {why}"),
+            never = publisher.run(socket, interval) => match never {},
+        }
+        Ok(())
+    });
+    // A snapshot may be in the making; nobody waits for it.
+    runtime.shutdown_background();
+    stopped
+}
+
+/// The present.
+pub(crate) fn now() -> Timestamp {
+    Timestamp(jiff::Timestamp::now().as_microsecond())
+}
+
+struct Publisher<C> {
+    /// At work on its thread while it is not here.
+    collector: Option<C>,
+    source: String,
+    sequence: u64,
+    /// What was last said about how complete snapshots are.
+    told: Option<Completeness>,
+}
+
+impl<C: Collector + Send + 'static> Publisher<C> {
+    fn new(collector: C) -> Self {
+        Self { collector: Some(collector), source: Uuid::new_v4().to_string(), sequence: 0, told: None }
+    }
+
+    async fn run(mut self, socket: &Path, interval: Duration) -> Infallible {
+        let mut backoff = Backoff::default();
+        loop {
+            let lost = match Client::connect(socket, NAME).await {
+                Ok(client) => {
+                    info!("connected to the agent");
+                    self.serve(&client, interval, &mut backoff).await
+                }
+                Err(error) => error,
+            };
+            let delay = backoff.next_delay();
+            let retry_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            warn!(retry_ms, "{}", shown(&lost));
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// Publishes at once and then at each interval, until the connection is gone. Only an answer, not the connection
+    /// alone, shows that the next attempt need not wait: an agent may accept and then hang up each time.
+    async fn serve(&mut self, client: &Client, interval: Duration, backoff: &mut Backoff) -> Error {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut closed = pin!(client.closed());
+        loop {
+            tokio::select! {
+                biased;
+                why = &mut closed => return why,
+                _ = ticks.tick() => {}
+            }
+            match self.cycle(client).await {
+                Ok(()) => backoff.reset(),
+                Err(why) => return why,
+            }
+        }
+    }
+
+    /// One snapshot. An error is one of the connection; what else goes wrong is logged, and the next cycle tries anew.
+    async fn cycle(&mut self, client: &Client) -> Result<(), Error> {
+        self.sequence += 1;
+        let snapshot = match self.collect().await {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                error!(sequence = self.sequence, "no snapshot: {error}");
+                return Ok(());
+            }
+        };
+        self.tell_completeness(&snapshot);
+        let rows = snapshot.rows.num_rows();
+        let topic = format!("events.{}", snapshot.table);
+        let payload = self.batch(&snapshot).to_payload();
+        drop(snapshot);
+        let bytes = payload.len();
+        match client.publish_acknowledged(&topic, payload, PATIENCE).await {
+            Ok(Outcome::Accepted) => debug!(sequence = self.sequence, rows, bytes, "accepted"),
+            Ok(Outcome::Nobody) => warn!(sequence = self.sequence, "nobody takes {topic}"),
+            Ok(Outcome::Refused(reason)) => {
+                warn!(sequence = self.sequence, "refused: {}", Untrusted(&reason).terminal());
+            }
+            Err(error @ (Error::TimedOut(_) | Error::Invalid(_))) => {
+                warn!(sequence = self.sequence, bytes, "not taken: {}", shown(&error));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn collect(&mut self) -> Result<Snapshot, CollectError> {
+        let mut collector = self.collector.take().expect("one snapshot is made at a time");
+        let work = tokio::task::spawn_blocking(move || {
+            let snapshot = collector.collect(now());
+            (collector, snapshot)
+        });
+        let (collector, snapshot) = work.await.expect("collectors do not panic");
+        self.collector = Some(collector);
+        snapshot
+    }
+
+    fn batch(&self, snapshot: &Snapshot) -> SnapshotBatch {
+        SnapshotBatch {
+            source: self.source.clone(),
+            sequence: self.sequence,
+            table: snapshot.table.to_owned(),
+            collected_at: snapshot.time.0,
+            scope_visible: snapshot.completeness.scope == Scope::Visible,
+            reasons: reasons(&snapshot.completeness),
+            rows: ipc::encode(&snapshot.rows).into(),
+        }
+    }
+
+    /// Says how complete snapshots are when that changes.
+    fn tell_completeness(&mut self, snapshot: &Snapshot) {
+        if self.told.as_ref() != Some(&snapshot.completeness) {
+            info!("{}", summary(snapshot));
+            self.told = Some(snapshot.completeness.clone());
+        }
+    }
+}
+
+/// The names that the reasons have in JSON.
+fn reasons(completeness: &Completeness) -> Vec<String> {
+    let json = completeness.to_json();
+    let names = json["reasons"].as_array().into_iter().flatten();
+    names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
+}
+
+/// An error's text, which may quote a peer or a path, fit for the log.
+fn shown(error: &Error) -> String {
+    Untrusted(&error.to_string()).terminal().to_string()
+}
+
+/// Resolves, with the reason, when it is time to stop. Signals are taken from the moment that this returns.
+fn stop(exit_with_stdin: bool) -> anyhow::Result<impl Future<Output = &'static str>> {
+    let signal = signal()?;
+    let (at_end, stdin_ended) = oneshot::channel();
+    let idle = if exit_with_stdin {
+        std::thread::Builder::new()
+            .name("stdin".to_owned())
+            .spawn(move || {
+                drain(io::stdin().lock());
+                let _stopped_already = at_end.send(());
+            })
+            .context("cannot watch standard input")?;
+        None
+    } else {
+        Some(at_end)
+    };
+    Ok(async move {
+        let _never_ends = idle;
+        tokio::select! {
+            why = signal => why,
+            _ = stdin_ended => "standard input is closed",
+        }
+    })
+}
+
+/// Reads to the end, whatever it says.
+fn drain(mut input: impl Read) {
+    let mut buffer = [0; 256];
+    loop {
+        match input.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+    }
+}
+
+#[cfg(unix)]
+fn signal() -> anyhow::Result<impl Future<Output = &'static str>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot take SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot take SIGTERM")?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn signal() -> anyhow::Result<impl Future<Output = &'static str>> {
+    Ok(async {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => "Ctrl-C",
+            Err(_) => "Ctrl-C cannot be taken",
+        }
+    })
+}

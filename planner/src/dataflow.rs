@@ -1,0 +1,115 @@
+//! Rules, installed: what changed goes in, what the rules' results change by comes out.
+
+use std::cell::RefCell;
+
+use arrow_array::RecordBatch;
+use daemoneye_dsl::completeness::Completeness;
+use daemoneye_dsl::tables::Kind;
+use daemoneye_dsl::types::Timestamp;
+use daemoneye_storage::Reader;
+
+use crate::batch::Batch;
+use crate::error::Error;
+use crate::operators::{Context, Node};
+use crate::plan::Plan;
+
+/// What one snapshot changed, by table. Rows have the table's declared columns.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    tables: Vec<(&'static str, Change)>,
+}
+
+#[derive(Clone, Debug)]
+struct Change {
+    versions: Batch,
+    samples: Option<Batch>,
+}
+
+impl Changes {
+    /// What changed in a table, volatile columns aside.
+    pub fn add(&mut self, table: &'static str, versions: Batch) {
+        self.tables.push((table, Change { versions, samples: None }));
+    }
+
+    /// The same, with the change that samples of volatile columns make on top: every row whose sample moved.
+    pub fn add_with_samples(&mut self, table: &'static str, versions: Batch, samples: Batch) {
+        self.tables.push((table, Change { versions, samples: Some(samples) }));
+    }
+
+    pub(crate) fn of(&self, table: &str, samples: bool) -> Option<&Batch> {
+        let (_, change) = self.tables.iter().find(|(name, _)| *name == table)?;
+        Some(change.samples.as_ref().filter(|_| samples).unwrap_or(&change.versions))
+    }
+}
+
+/// A rule's result and how complete it is.
+#[derive(Clone, Debug)]
+pub struct Answer<T> {
+    /// The rows, or what they change by.
+    pub rows: T,
+    /// What was missing from what was read.
+    pub completeness: Completeness,
+}
+
+/// One rule, running.
+pub struct Installed {
+    root: Node,
+    matches_are_events: bool,
+}
+
+impl Installed {
+    /// Makes the plan ready to run; nothing is read yet.
+    pub fn new(plan: &Plan) -> Self {
+        Self { root: Node::new(plan), matches_are_events: matches_are_events(plan) }
+    }
+
+    /// Whether a match is something that happened: it has no end, and history from before is not matched again.
+    pub fn matches_are_events(&self) -> bool {
+        self.matches_are_events
+    }
+
+    /// Takes the tables as they are now as having just appeared: fills the state, and gives the whole result. A rule
+    /// whose matches are events has no state and no result from before.
+    pub fn load(&mut self, reader: &dyn Reader, now: Timestamp) -> Result<Answer<Batch>, Error> {
+        let nothing = Changes::default();
+        let changes = self.matches_are_events.then_some(&nothing);
+        self.run(reader, changes, now)
+    }
+
+    /// What the result changes by, after `changes`, which `reader` already shows.
+    pub fn step(&mut self, reader: &dyn Reader, changes: &Changes, now: Timestamp) -> Result<Answer<Batch>, Error> {
+        self.run(reader, Some(changes), now)
+    }
+
+    fn run(&mut self, reader: &dyn Reader, changes: Option<&Changes>, now: Timestamp) -> Result<Answer<Batch>, Error> {
+        let context = Context { reader, changes, now, completeness: RefCell::default() };
+        let rows = self.root.step(&context)?;
+        Ok(Answer { rows, completeness: context.completeness.into_inner() })
+    }
+
+    /// Distinct rows that the rule holds from step to step.
+    pub fn state_rows(&self) -> usize {
+        self.root.state_rows()
+    }
+}
+
+/// Evaluates the plan once over the tables as they are.
+pub fn execute(plan: &Plan, reader: &dyn Reader, now: Timestamp) -> Result<Answer<RecordBatch>, Error> {
+    let context = Context { reader, changes: None, now, completeness: RefCell::default() };
+    let rows = Node::new(plan).meaning(&context)?;
+    Ok(Answer { rows, completeness: context.completeness.into_inner() })
+}
+
+/// Filters and projections over one table of events, without a clock.
+fn matches_are_events(plan: &Plan) -> bool {
+    let events = plan.tables().iter().all(|table| table.kind == Kind::Events);
+    let linear = |plan: &Plan| matches!(plan, Plan::Scan { .. } | Plan::Filter { .. } | Plan::Project { .. });
+    let mut rest = Some(plan);
+    while let Some(plan) = rest {
+        if !linear(plan) || plan.exprs().into_iter().any(daemoneye_dsl::expr::Expr::uses_now) {
+            return false;
+        }
+        rest = plan.inputs().first().copied();
+    }
+    events
+}

@@ -1,0 +1,20 @@
+//! Why a plan could not be carried out.
+
+/// An evaluation that ended without an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store could not be read.
+    #[error(transparent)]
+    Storage(#[from] daemoneye_storage::Error),
+    /// An operation would give, or hold, more rows than it may.
+    #[error("{operation} would take more than {limit} rows: make its conditions narrower")]
+    TooManyRows {
+        /// Which one, as `explain` names it.
+        operation: &'static str,
+        /// The bound.
+        limit: usize,
+    },
+    /// The catalog's table is not one that this reader knows.
+    #[error("{0}")]
+    NoTable(String),
+}

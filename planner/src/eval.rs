@@ -1,0 +1,437 @@
+//! The one evaluator of expressions: full queries, changes and the matcher's verification all come here.
+//!
+//! It works on columns and a selection of their rows, so one row and a million take the same path. Every expression is
+//! total: a value or NULL for every row, never an error, so the order in which conditions are tried cannot be seen.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, DurationMicrosecondType, Float64Type, Int64Type, TimestampMicrosecondType,
+};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, DurationMicrosecondArray, Float64Array, Int64Array, PrimitiveArray, RecordBatch,
+    StringArray, TimestampMicrosecondArray, UInt32Array,
+};
+use daemoneye_dsl::convert;
+use daemoneye_dsl::expr::{Arithmetic, Collation, Comparison, Expr, ExprKind};
+use daemoneye_dsl::pattern::Pattern;
+use daemoneye_dsl::types::{Timestamp, Type, Value};
+
+/// Rows and the time at which expressions over them are evaluated.
+#[derive(Clone, Copy)]
+pub(crate) struct Evaluator<'a> {
+    rows: &'a RecordBatch,
+    now: Timestamp,
+}
+
+/// Which rows of the batch, ascending.
+#[derive(Clone, Copy)]
+enum Selection<'s> {
+    All,
+    Some(&'s [u32]),
+}
+
+impl<'a> Evaluator<'a> {
+    pub(crate) fn new(rows: &'a RecordBatch, now: Timestamp) -> Self {
+        Self { rows, now }
+    }
+
+    /// The values of `expr`, one per row.
+    pub(crate) fn values(&self, expr: &Expr) -> ArrayRef {
+        self.value(expr, Selection::All)
+    }
+
+    /// The rows for which the condition is true: neither false nor NULL.
+    pub(crate) fn matching(&self, condition: &Expr) -> Vec<u32> {
+        self.select(condition, Selection::All)
+    }
+
+    fn len(&self, selection: Selection<'_>) -> usize {
+        match selection {
+            Selection::All => self.rows.num_rows(),
+            Selection::Some(rows) => rows.len(),
+        }
+    }
+
+    /// The selected rows for which the condition is true. A conjunct looks only at what those before it left, an
+    /// alternative only at what those before it did not take.
+    fn select(&self, condition: &Expr, within: Selection<'_>) -> Vec<u32> {
+        match &condition.kind {
+            ExprKind::And(parts) => {
+                let mut left = self.select(&parts[0], within);
+                for part in &parts[1..] {
+                    if left.is_empty() {
+                        break;
+                    }
+                    left = self.select(part, Selection::Some(&left));
+                }
+                left
+            }
+            ExprKind::Or(parts) => {
+                let mut found = Vec::new();
+                let mut open = self.row_numbers(within);
+                for part in parts {
+                    if open.is_empty() {
+                        break;
+                    }
+                    let taken = self.select(part, Selection::Some(&open));
+                    open = difference(&open, &taken);
+                    found.extend(taken);
+                }
+                found.sort_unstable();
+                found
+            }
+            _ => {
+                let truth = self.truth(condition, within);
+                let rows = self.row_numbers(within);
+                rows.into_iter()
+                    .enumerate()
+                    .filter(|(at, _)| truth.is_valid(*at) && truth.value(*at))
+                    .map(|(_, row)| row)
+                    .collect()
+            }
+        }
+    }
+
+    fn row_numbers(&self, selection: Selection<'_>) -> Vec<u32> {
+        match selection {
+            Selection::All => {
+                (0..u32::try_from(self.rows.num_rows()).expect("a batch has fewer than 2^32 rows")).collect()
+            }
+            Selection::Some(rows) => rows.to_vec(),
+        }
+    }
+
+    fn truth(&self, expr: &Expr, selection: Selection<'_>) -> BooleanArray {
+        self.value(expr, selection).as_boolean().clone()
+    }
+
+    fn value(&self, expr: &Expr, selection: Selection<'_>) -> ArrayRef {
+        let len = self.len(selection);
+        match &expr.kind {
+            ExprKind::Column { index, .. } => match selection {
+                Selection::All => self.rows.column(*index).clone(),
+                Selection::Some(rows) => take(self.rows.column(*index), rows),
+            },
+            ExprKind::Literal(value) => expr.ty.array(std::iter::repeat_n(value.clone(), len)),
+            ExprKind::Now => Arc::new(TimestampMicrosecondArray::from(vec![self.now.0; len])),
+            ExprKind::Cast(of) => cast(&self.value(of, selection), expr.ty),
+            ExprKind::Not(of) => booleans(self.truth(of, selection).iter().map(|truth| truth.map(std::ops::Not::not))),
+            ExprKind::And(parts) => self.connect(parts, selection, false),
+            ExprKind::Or(parts) => self.connect(parts, selection, true),
+            ExprKind::Compare { op, left, right, collation } => {
+                let (left, right) = (self.operand(left, selection), self.operand(right, selection));
+                compare(*op, &left, &right, *collation, len)
+            }
+            ExprKind::IsNull(of) => {
+                let values = self.value(of, selection);
+                booleans((0..len).map(|row| Some(values.is_null(row))))
+            }
+            ExprKind::IsTrue(of) => booleans(self.truth(of, selection).iter().map(|truth| Some(truth == Some(true)))),
+            ExprKind::In { value, list, has_null, collation } => {
+                is_in(&self.value(value, selection), list, *has_null, *collation)
+            }
+            ExprKind::Match { value, pattern } => {
+                let texts = self.value(value, selection);
+                booleans(texts.as_string::<i32>().iter().map(|text| text.map(|text| pattern.is_match(text))))
+            }
+            ExprKind::MatchDynamic { value, pattern, glob, escape } => {
+                let (texts, patterns) = (self.value(value, selection), self.value(pattern, selection));
+                let pairs = texts.as_string::<i32>().iter().zip(patterns.as_string::<i32>());
+                booleans(pairs.map(|(text, pattern)| {
+                    let pattern = pattern?;
+                    let pattern = if *glob { Pattern::glob(pattern) } else { Pattern::like(pattern, *escape) };
+                    Some(pattern.is_match(text?))
+                }))
+            }
+            ExprKind::Arithmetic { op, left, right } => {
+                arithmetic(*op, expr.ty, &self.value(left, selection), &self.value(right, selection))
+            }
+            ExprKind::Negate(of) => negate(&self.value(of, selection), expr.ty),
+            ExprKind::BitNot(of) => {
+                Arc::new(self.value(of, selection).as_primitive::<Int64Type>().unary::<_, Int64Type>(|bits| !bits))
+            }
+            ExprKind::Concat(left, right) => {
+                let (left, right) = (self.value(left, selection), self.value(right, selection));
+                let pairs = left.as_string::<i32>().iter().zip(right.as_string::<i32>());
+                Arc::new(pairs.map(|(left, right)| Some([left?, right?].concat())).collect::<StringArray>())
+            }
+            ExprKind::Case { branches, otherwise } => self.case(branches, otherwise, expr.ty, selection),
+            ExprKind::Call { function, args } => {
+                let args: Vec<_> = args.iter().map(|arg| self.value(arg, selection)).collect();
+                (function.eval)(&args)
+            }
+        }
+    }
+
+    /// AND (`absorbing` false) or OR (`absorbing` true): the absorbing value wins over NULL.
+    fn connect(&self, parts: &[Expr], selection: Selection<'_>, absorbing: bool) -> ArrayRef {
+        let columns: Vec<_> = parts.iter().map(|part| self.truth(part, selection)).collect();
+        booleans((0..self.len(selection)).map(|row| {
+            let mut answer = Some(!absorbing);
+            for column in &columns {
+                match column.is_valid(row).then(|| column.value(row)) {
+                    Some(value) if value == absorbing => return Some(absorbing),
+                    Some(_) => {}
+                    None => answer = None,
+                }
+            }
+            answer
+        }))
+    }
+
+    fn case(&self, branches: &[(Expr, Expr)], otherwise: &Expr, ty: Type, selection: Selection<'_>) -> ArrayRef {
+        let all = self.row_numbers(selection);
+        let mut open = all.clone();
+        // For each selected row, which result column and which row of it.
+        let mut source = vec![(0, 0); all.len()];
+        let mut results = Vec::new();
+        let results_of = branches.iter().map(|(when, then)| (Some(when), then)).chain([(None, otherwise)]);
+        for (when, then) in results_of {
+            let taken = when.map_or_else(|| open.clone(), |when| self.select(when, Selection::Some(&open)));
+            let mut at = 0;
+            for (nth, row) in taken.iter().enumerate() {
+                at += all[at..].binary_search(row).expect("taken from the selection");
+                source[at] = (results.len(), nth);
+            }
+            open = difference(&open, &taken);
+            results.push(self.value(then, Selection::Some(&taken)));
+        }
+        let columns: Vec<_> = results.iter().map(AsRef::as_ref).collect();
+        if all.is_empty() {
+            return ty.array([]);
+        }
+        arrow_select::interleave::interleave(&columns, &source).expect("the branches have one type")
+    }
+
+    fn operand(&self, expr: &Expr, selection: Selection<'_>) -> Operand {
+        match &expr.kind {
+            ExprKind::Literal(value) => Operand::Constant(value.clone()),
+            ExprKind::Now => Operand::Constant(Value::Timestamp(self.now.0)),
+            _ => Operand::Column(self.value(expr, selection)),
+        }
+    }
+}
+
+/// One side of a comparison.
+enum Operand {
+    Column(ArrayRef),
+    Constant(Value),
+}
+
+impl Operand {
+    fn at(&self, row: usize) -> Value {
+        match self {
+            Self::Column(column) => Value::at(column, row),
+            Self::Constant(value) => value.clone(),
+        }
+    }
+
+    fn text(&self, row: usize) -> Option<&str> {
+        match self {
+            Self::Column(column) => column.is_valid(row).then(|| column.as_string::<i32>().value(row)),
+            Self::Constant(value) => value.as_text(),
+        }
+    }
+
+    fn is_text(&self) -> bool {
+        match self {
+            Self::Column(column) => Type::from_arrow(column.data_type()) == Some(Type::Text),
+            Self::Constant(value) => value.ty() == Some(Type::Text),
+        }
+    }
+}
+
+fn take(column: &ArrayRef, rows: &[u32]) -> ArrayRef {
+    arrow_select::take::take(column, &UInt32Array::from(rows.to_vec()), None).expect("rows of this batch")
+}
+
+fn booleans(truth: impl Iterator<Item = Option<bool>>) -> ArrayRef {
+    Arc::new(truth.collect::<BooleanArray>())
+}
+
+/// Ascending `all` without ascending `taken`.
+fn difference(all: &[u32], taken: &[u32]) -> Vec<u32> {
+    let mut taken = taken.iter().peekable();
+    all.iter().copied().filter(|row| taken.next_if_eq(&row).is_none()).collect()
+}
+
+fn compare(op: Comparison, left: &Operand, right: &Operand, collation: Collation, len: usize) -> ArrayRef {
+    let texts = left.is_text() && right.is_text();
+    booleans((0..len).map(|row| {
+        let ordering = if texts {
+            left.text(row).zip(right.text(row)).map(|(left, right)| compare_text(left, right, collation))
+        } else {
+            let (left, right) = (left.at(row), right.at(row));
+            (!left.is_null() && !right.is_null()).then(|| compare_values(&left, &right, collation))
+        };
+        match (op, ordering) {
+            (_, Some(ordering)) => Some(op.holds(ordering)),
+            (Comparison::Is | Comparison::IsNot, None) => {
+                let both = left.at(row).is_null() && right.at(row).is_null();
+                Some(both == (op == Comparison::Is))
+            }
+            (_, None) => None,
+        }
+    }))
+}
+
+/// The order of two values that are not NULL and of one type, or numbers.
+pub(crate) fn compare_values(left: &Value, right: &Value, collation: Collation) -> Ordering {
+    match (left, right) {
+        (Value::Integer(left), Value::Real(right)) => compare_mixed(*left, *right),
+        (Value::Real(left), Value::Integer(right)) => compare_mixed(*right, *left).reverse(),
+        (Value::Text(left), Value::Text(right)) => compare_text(left, right, collation),
+        _ => left.compare(right),
+    }
+}
+
+fn compare_text(left: &str, right: &str, collation: Collation) -> Ordering {
+    match collation {
+        Collation::Binary => left.cmp(right),
+        Collation::NoCase => {
+            let fold = |text: &str| text.bytes().map(|byte| byte.to_ascii_lowercase()).collect::<Vec<_>>();
+            fold(left).cmp(&fold(right))
+        }
+    }
+}
+
+/// An INTEGER with a REAL by exact value, without rounding the INTEGER to 53 bits.
+fn compare_mixed(integer: i64, real: f64) -> Ordering {
+    // 2^63 is the least double above every i64.
+    if real >= 9_223_372_036_854_775_808.0 {
+        return Ordering::Less;
+    }
+    if real < -9_223_372_036_854_775_808.0 {
+        return Ordering::Greater;
+    }
+    let whole = convert::saturate(real);
+    let fraction = real - real.trunc();
+    integer.cmp(&whole).then(0.0.partial_cmp(&fraction).expect("a REAL is never NaN"))
+}
+
+fn is_in(values: &ArrayRef, list: &[Value], has_null: bool, collation: Collation) -> ArrayRef {
+    let folded = |text: &str| if collation == Collation::NoCase { text.to_ascii_lowercase() } else { text.to_owned() };
+    let found = |row: usize| match (collation, Value::at(values, row)) {
+        (Collation::NoCase, Value::Text(text)) => {
+            let text = folded(&text);
+            list.iter().any(|item| item.as_text().is_some_and(|item| folded(item) == text))
+        }
+        (_, value) => list.binary_search_by(|item| item.compare(&value)).is_ok(),
+    };
+    booleans((0..values.len()).map(|row| {
+        // Nothing is in an empty list, not even NULL.
+        if list.is_empty() && !has_null {
+            return Some(false);
+        }
+        if values.is_null(row) {
+            return None;
+        }
+        if found(row) { Some(true) } else { (!has_null).then_some(false) }
+    }))
+}
+
+fn cast(values: &ArrayRef, to: Type) -> ArrayRef {
+    to.array((0..values.len()).map(|row| convert::cast(Value::at(values, row), to)))
+}
+
+fn negate(values: &ArrayRef, ty: Type) -> ArrayRef {
+    match ty {
+        Type::Real => Arc::new(values.as_primitive::<Float64Type>().unary::<_, Float64Type>(std::ops::Neg::neg)),
+        Type::Interval => Arc::new(
+            values.as_primitive::<DurationMicrosecondType>().unary_opt::<_, DurationMicrosecondType>(i64::checked_neg),
+        ),
+        _ => Arc::new(values.as_primitive::<Int64Type>().unary_opt::<_, Int64Type>(i64::checked_neg)),
+    }
+}
+
+fn arithmetic(op: Arithmetic, ty: Type, left: &ArrayRef, right: &ArrayRef) -> ArrayRef {
+    if ty == Type::Real {
+        let pairs = left.as_primitive::<Float64Type>().iter().zip(right.as_primitive::<Float64Type>());
+        return Arc::new(pairs.map(|(left, right)| reals(op, left?, right?)).collect::<Float64Array>());
+    }
+    // INTEGER, TIMESTAMP and INTERVAL all are 64-bit integers, and so is every mix of them that the checker lets through.
+    let (left, right) = (integers(left), integers(right));
+    let pairs = left.iter().zip(&right);
+    let values = pairs.map(|(left, right)| integer(op, left?, right?));
+    match ty {
+        Type::Timestamp => Arc::new(values.collect::<TimestampMicrosecondArray>()),
+        Type::Interval => Arc::new(values.collect::<DurationMicrosecondArray>()),
+        _ => Arc::new(values.collect::<Int64Array>()),
+    }
+}
+
+fn integers(values: &ArrayRef) -> Int64Array {
+    fn bits<T: ArrowPrimitiveType<Native = i64>>(values: &PrimitiveArray<T>) -> Int64Array {
+        values.reinterpret_cast::<Int64Type>()
+    }
+    match Type::from_arrow(values.data_type()) {
+        Some(Type::Timestamp) => bits(values.as_primitive::<TimestampMicrosecondType>()),
+        Some(Type::Interval) => bits(values.as_primitive::<DurationMicrosecondType>()),
+        _ => values.as_primitive::<Int64Type>().clone(),
+    }
+}
+
+/// What does not fit 64 bits, and division by zero, is NULL.
+fn integer(op: Arithmetic, left: i64, right: i64) -> Option<i64> {
+    match op {
+        Arithmetic::Add => left.checked_add(right),
+        Arithmetic::Subtract => left.checked_sub(right),
+        Arithmetic::Multiply => left.checked_mul(right),
+        Arithmetic::Divide => left.checked_div(right),
+        Arithmetic::Remainder => {
+            // The remainder by -1 is 0 also where the quotient does not fit.
+            if right == -1 { Some(0) } else { left.checked_rem(right) }
+        }
+        Arithmetic::BitAnd => Some(left & right),
+        Arithmetic::BitOr => Some(left | right),
+        Arithmetic::ShiftLeft => Some(shift(left, right)),
+        Arithmetic::ShiftRight => Some(shift(left, right.saturating_neg())),
+    }
+}
+
+/// To the left by `by` bits, to the right when negative, as SQLite: 64 and more empty it, keeping the sign on the right.
+fn shift(bits: i64, by: i64) -> i64 {
+    match by {
+        0..64 => bits << by,
+        64.. => 0,
+        -63..0 => bits >> -by,
+        _ => bits >> 63,
+    }
+}
+
+fn reals(op: Arithmetic, left: f64, right: f64) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "as SQLite: both operands of % become INTEGER first")]
+    let value = match op {
+        Arithmetic::Add => left + right,
+        Arithmetic::Subtract => left - right,
+        Arithmetic::Multiply => left * right,
+        Arithmetic::Divide if right == 0.0 => return None,
+        Arithmetic::Divide => left / right,
+        Arithmetic::Remainder => integer(op, convert::saturate(left), convert::saturate(right))? as f64,
+        // The checker makes the operands of the bit operators INTEGER.
+        Arithmetic::BitAnd | Arithmetic::BitOr | Arithmetic::ShiftLeft | Arithmetic::ShiftRight => return None,
+    };
+    (!value.is_nan()).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_and_reals_compare_exactly() {
+        assert_eq!(compare_mixed(i64::MAX, 9_223_372_036_854_775_807.0), Ordering::Less);
+        assert_eq!(compare_mixed(9_007_199_254_740_993, 9_007_199_254_740_992.0), Ordering::Greater);
+        assert_eq!(compare_mixed(-1, -1.5), Ordering::Greater);
+        assert_eq!(compare_mixed(1, 1.5), Ordering::Less);
+        assert_eq!(compare_mixed(i64::MIN, f64::NEG_INFINITY), Ordering::Greater);
+    }
+
+    #[test]
+    fn shifts_are_sqlite_s() {
+        assert_eq!((shift(1, 3), shift(8, -3), shift(1, 64), shift(-1, -70), shift(5, -64)), (8, 1, 0, -1, 0));
+    }
+}

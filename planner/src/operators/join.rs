@@ -1,0 +1,131 @@
+//! Pairs of rows, by a hash of their keys; without keys, every pair in turns.
+
+use std::collections::HashMap;
+
+use arrow_array::RecordBatch;
+use daemoneye_dsl::expr::Expr;
+use daemoneye_dsl::query::JoinKind;
+use daemoneye_dsl::types::Type;
+
+use super::{Context, Meaning, ROWS_MAX, within};
+use crate::batch::{RowCodec, beside, stack, take, take_or_null};
+use crate::error::Error;
+use crate::eval::Evaluator;
+
+/// Pairs that are looked at together.
+const CHUNK: usize = 65_536;
+
+pub(super) struct Join {
+    pub(super) kind: JoinKind,
+    pub(super) keys: Vec<(Expr, Expr)>,
+    pub(super) on: Option<Expr>,
+}
+
+impl Meaning for Join {
+    fn meaning(&self, context: &Context<'_>, inputs: &[RecordBatch]) -> Result<RecordBatch, Error> {
+        let (left, right) = (&inputs[0], &inputs[1]);
+        let mut pairs = Pairs::new(left, right, self, context);
+        if self.keys.is_empty() {
+            let looks = left.num_rows().saturating_mul(right.num_rows());
+            within(looks, ROWS_MAX * 10, "a join without an equality between its sides")?;
+            for row in 0..row_number(left.num_rows()) {
+                pairs.of_left(row, 0..row_number(right.num_rows()))?;
+            }
+        } else {
+            let types: Vec<Type> = self.keys.iter().map(|(left, _)| left.ty).collect();
+            let codec = RowCodec::new(&types);
+            let mut index: HashMap<Box<[u8]>, Vec<u32>> = HashMap::new();
+            for (row, key) in keys(&codec, right, self.keys.iter().map(|(_, right)| right), context).enumerate() {
+                if let Some(key) = key {
+                    index.entry(key).or_default().push(row_number(row));
+                }
+            }
+            for (row, key) in keys(&codec, left, self.keys.iter().map(|(left, _)| left), context).enumerate() {
+                let matches = key.and_then(|key| index.get(&key)).map(Vec::as_slice).unwrap_or_default();
+                pairs.of_left(row_number(row), matches.iter().copied())?;
+            }
+        }
+        pairs.finish()
+    }
+}
+
+fn row_number(row: usize) -> u32 {
+    u32::try_from(row).expect("a batch has fewer than 2^32 rows")
+}
+
+/// The key of each row; none where part of it is NULL, which equals nothing.
+fn keys<'e>(
+    codec: &RowCodec,
+    rows: &RecordBatch,
+    exprs: impl Iterator<Item = &'e Expr>,
+    context: &Context<'_>,
+) -> impl Iterator<Item = Option<Box<[u8]>>> {
+    let evaluator = Evaluator::new(rows, context.now);
+    let columns: Vec<_> = exprs.map(|expr| evaluator.values(expr)).collect();
+    let encoded = codec.encode(&columns, rows.num_rows());
+    encoded.into_iter().enumerate().map(move |(row, key)| {
+        let has_null = columns.iter().any(|column| column.is_null(row));
+        (!has_null).then_some(key)
+    })
+}
+
+/// Pairs on their way into the result: the condition is tried on many at a time.
+struct Pairs<'a> {
+    left: &'a RecordBatch,
+    right: &'a RecordBatch,
+    join: &'a Join,
+    context: &'a Context<'a>,
+    open: Vec<(u32, u32)>,
+    /// Which left rows found a match.
+    matched: Vec<bool>,
+    done: Vec<RecordBatch>,
+    rows: usize,
+}
+
+impl<'a> Pairs<'a> {
+    fn new(left: &'a RecordBatch, right: &'a RecordBatch, join: &'a Join, context: &'a Context<'a>) -> Self {
+        let matched = vec![false; left.num_rows()];
+        Self { left, right, join, context, open: vec![], matched, done: vec![], rows: 0 }
+    }
+
+    fn of_left(&mut self, left: u32, rights: impl Iterator<Item = u32>) -> Result<(), Error> {
+        for right in rights {
+            self.open.push((left, right));
+            if self.open.len() >= CHUNK {
+                self.look()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&mut self) -> Result<(), Error> {
+        let (lefts, rights): (Vec<_>, Vec<_>) = self.open.drain(..).unzip();
+        let mut both = beside(&take(self.left, &lefts), &take(self.right, &rights));
+        let kept = match &self.join.on {
+            Some(on) => Evaluator::new(&both, self.context.now).matching(on),
+            None => (0..row_number(lefts.len())).collect(),
+        };
+        for at in &kept {
+            self.matched[lefts[*at as usize] as usize] = true;
+        }
+        if kept.len() < lefts.len() {
+            both = take(&both, &kept);
+        }
+        self.rows += both.num_rows();
+        within(self.rows, ROWS_MAX, "a join")?;
+        self.done.push(both);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<RecordBatch, Error> {
+        self.look()?;
+        if self.join.kind == JoinKind::Left {
+            let alone: Vec<u32> =
+                (0..row_number(self.left.num_rows())).filter(|row| !self.matched[*row as usize]).collect();
+            let nulls = take_or_null(self.right, &vec![None; alone.len()]);
+            self.done.push(beside(&take(self.left, &alone), &nulls));
+        }
+        let like = self.done[0].clone();
+        Ok(stack(&self.done, &like))
+    }
+}

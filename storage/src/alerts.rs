@@ -1,0 +1,81 @@
+//! Alerts as they are kept: sealed JSON by id.
+
+use std::ops::ControlFlow;
+
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use daemoneye_dsl::alert::Alert;
+use daemoneye_dsl::completeness::{Completeness, Reason};
+use daemoneye_dsl::types::Value;
+use redb::ReadableTable;
+
+use crate::Error;
+use crate::block::{seal, unseal};
+use crate::reader::Scan;
+use crate::scan::{Each, layout, quarantine};
+use crate::tables::{ALERTS, Tables};
+
+/// Alerts that one batch of a scan has at most.
+const BATCH_ROWS_MAX: usize = 1024;
+
+/// The bytes of an alert.
+pub(crate) fn encode(alert: &Alert) -> Vec<u8> {
+    let json = serde_json::to_vec(alert).expect("an alert is JSON");
+    seal(&context(alert.id), &json)
+}
+
+fn decode(id: u64, sealed: &[u8]) -> Result<Alert, String> {
+    let json = unseal(&context(id), sealed)?;
+    serde_json::from_slice(json).map_err(|error| error.to_string())
+}
+
+fn context(id: u64) -> Vec<u8> {
+    [b"alert".as_slice(), &id.to_be_bytes()].concat()
+}
+
+/// The alert of that number.
+pub(crate) fn get(txn: &impl Tables, id: u64) -> Result<Option<Alert>, Error> {
+    let alerts = txn.table(ALERTS)?;
+    let Some(sealed) = alerts.get(id)? else { return Ok(None) };
+    let alert = decode(id, sealed.value()).map_err(|why| Error::Damaged(format!("alert {id}: {why}")))?;
+    Ok(Some(alert))
+}
+
+/// The rows of the `alerts` table, oldest first.
+pub(crate) fn visit(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
+    let mut completeness = Completeness::default();
+    let mut rows = Vec::new();
+    for entry in txn.table(ALERTS)?.iter()? {
+        let (id, sealed) = entry?;
+        match decode(id.value(), sealed.value()) {
+            Ok(alert) => rows.push(alert.cells()),
+            Err(why) => {
+                quarantine(&format!("alert {}", id.value()), &why);
+                completeness.add(Reason::SegmentQuarantined);
+            }
+        }
+        if rows.last().is_some_and(|cells| is_outside(scan, cells)) {
+            rows.pop();
+        }
+        if rows.len() == BATCH_ROWS_MAX && each(batch(scan, &rows)?).is_break() {
+            return Ok(completeness);
+        } else if rows.len() == BATCH_ROWS_MAX {
+            rows.clear();
+        }
+    }
+    if !rows.is_empty() {
+        let _last: ControlFlow<()> = each(batch(scan, &rows)?);
+    }
+    Ok(completeness)
+}
+
+fn is_outside(scan: &Scan<'_>, cells: &[Value]) -> bool {
+    scan.window
+        .is_some_and(|window| cells[window.column].as_timestamp().is_some_and(|moment| !window.meets(moment, moment)))
+}
+
+fn batch(scan: &Scan<'_>, rows: &[Vec<Value>]) -> Result<RecordBatch, Error> {
+    let column = |at: &usize| scan.table.columns[*at].ty.array(rows.iter().map(|cells| cells[*at].clone()));
+    let columns = scan.columns.iter().map(column).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    Ok(RecordBatch::try_new_with_options(layout(scan), columns, &options)?)
+}

@@ -1,0 +1,128 @@
+//! What can go wrong with a store, by what the caller can do about it.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use arrow_schema::ArrowError;
+use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionError};
+
+/// A failure of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing is there to read.
+    #[error("no event store at {}: it is created when the agent first runs; check the path", .0.display())]
+    NotFound(PathBuf),
+    /// The file's permissions forbid it.
+    #[error("cannot open the event store at {}: permission denied; run as its owner or as root", .0.display())]
+    Denied(PathBuf),
+    /// Another process writes to it.
+    #[error("the event store at {} is in use by another writer; stop the agent that has it open", .0.display())]
+    Locked(PathBuf),
+    /// Its writer was killed; only a writer can bring it back.
+    #[error("the event store at {} was not closed cleanly; start the agent once, which repairs it", .0.display())]
+    NeedsRepair(PathBuf),
+    /// Not a store, or not one that this version can read.
+    #[error("{} {why}; move it away or name another path", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        why: String,
+    },
+    /// A part that was asked for by name is damaged. (Scans set damaged blocks aside and go on.)
+    #[error("damaged: {0}")]
+    Damaged(String),
+    /// The disk is full; nothing of the transaction was stored.
+    #[error("the disk that holds the event store is full; free space and restart the agent")]
+    Full,
+    /// The rows or the question contradict the store or the catalog; nothing was stored.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// Any other failure while opening.
+    #[error("cannot open the event store at {}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What failed.
+        source: Box<redb::Error>,
+    },
+    /// Any other failure of the storage.
+    #[error("the event store failed: {0}")]
+    Storage(#[source] Box<redb::Error>),
+}
+
+impl Error {
+    /// What opening the file at `path` ran into.
+    pub(crate) fn opening(path: &Path, error: DatabaseError) -> Self {
+        let owned = path.to_owned();
+        match error {
+            DatabaseError::DatabaseAlreadyOpen => Self::Locked(owned),
+            DatabaseError::RepairAborted => Self::NeedsRepair(owned),
+            DatabaseError::UpgradeRequired(version) => {
+                Self::Foreign { path: owned, why: format!("has the old redb file format {version}") }
+            }
+            DatabaseError::Storage(StorageError::Io(error)) => Self::opening_io(path, error),
+            DatabaseError::Storage(StorageError::Corrupted(detail)) => {
+                Self::Foreign { path: owned, why: format!("is damaged ({detail})") }
+            }
+            other => Self::Open { path: owned, source: Box::new(other.into()) },
+        }
+    }
+
+    /// What the operating system said about opening the file at `path`.
+    pub(crate) fn opening_io(path: &Path, error: std::io::Error) -> Self {
+        let path = path.to_owned();
+        match error.kind() {
+            ErrorKind::NotFound => Self::NotFound(path),
+            ErrorKind::PermissionDenied => Self::Denied(path),
+            ErrorKind::IsADirectory => Self::Foreign { path, why: "is a directory".to_owned() },
+            ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+                Self::Foreign { path, why: "is not an event store".to_owned() }
+            }
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full,
+            _ => Self::Open { path, source: Box::new(error.into()) },
+        }
+    }
+}
+
+impl From<redb::Error> for Error {
+    fn from(error: redb::Error) -> Self {
+        match error {
+            redb::Error::Io(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                Self::Full
+            }
+            redb::Error::Corrupted(detail) => Self::Damaged(detail),
+            other => Self::Storage(Box::new(other)),
+        }
+    }
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        redb::Error::from(error).into()
+    }
+}
+
+impl From<TableError> for Error {
+    fn from(error: TableError) -> Self {
+        redb::Error::from(error).into()
+    }
+}
+
+impl From<TransactionError> for Error {
+    fn from(error: TransactionError) -> Self {
+        redb::Error::from(error).into()
+    }
+}
+
+impl From<CommitError> for Error {
+    fn from(error: CommitError) -> Self {
+        redb::Error::from(error).into()
+    }
+}
+
+impl From<ArrowError> for Error {
+    fn from(error: ArrowError) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}

@@ -1,0 +1,210 @@
+//! How one snapshot's changes to `processes` become history.
+//!
+//! A start or a change appends a version; a change or an exit closes the version before it. Everything is checked
+//! against what is stored before the first write, so that a refusal leaves the transaction as it was.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray};
+use arrow_schema::SchemaRef;
+use arrow_select::concat::concat_batches;
+use daemoneye_dsl::tables::{schema_of, version_columns};
+use daemoneye_dsl::types::Timestamp;
+use daemoneye_dsl::untrusted::Untrusted;
+use redb::{ReadableTable, WriteTransaction};
+
+use crate::Error;
+use crate::block;
+use crate::keys::ProcKey;
+use crate::scan::{by_snapshot, filtered};
+use crate::tables::{CLOSINGS, GONE, Kind, LAST_SNAPSHOT_KEY, LIVE, META, Place, builtin};
+
+/// What one snapshot changed. The three batches have the layout of `dsl::tables::version_columns()`, and a process is
+/// in one of them at most, once.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessChange<'a> {
+    /// When the snapshot was taken.
+    pub time: Timestamp,
+    /// The snapshot before it; exits were last seen there.
+    pub previous_time: Option<Timestamp>,
+    /// The first snapshot ever: its processes are versions but not starts.
+    pub baseline: bool,
+    /// Processes that were not alive before.
+    pub started: &'a RecordBatch,
+    /// New versions of processes that were.
+    pub changed: &'a RecordBatch,
+    /// Last versions of those that have gone.
+    pub exited: &'a RecordBatch,
+}
+
+/// What became of a [`ProcessChange`].
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// New rows of `process_starts`.
+    pub starts: RecordBatch,
+    /// New rows of `process_exits`.
+    pub exits: RecordBatch,
+    /// New rows of `processes_history`, all open. The versions that this snapshot closed are not repeated here.
+    pub versions: RecordBatch,
+}
+
+/// A process in one of the batches.
+struct Known {
+    key: ProcKey,
+    /// Its version so far, if the store has it alive.
+    before: Option<Place>,
+}
+
+/// [`crate::Transaction::record_processes`].
+pub(crate) fn record(txn: &WriteTransaction, change: &ProcessChange<'_>) -> Result<Recorded, Error> {
+    let versions = schema_of(&version_columns());
+    let started = known(txn, &versions, change.started)?;
+    let changed = known(txn, &versions, change.changed)?;
+    let exited = known(txn, &versions, change.exited)?;
+    check_once([&started, &changed, &exited])?;
+    check_alive(&changed, "changed")?;
+    check_alive(&exited, "exited")?;
+    let is_start = starts(txn, change.baseline, &started)?;
+    let current = concat_batches(&versions, [change.started, change.changed])?;
+    let versions = block::encode(&versions_to_store(&current, change.time, &is_start)?)?;
+    let exits = exits(change)?;
+    let exit_blocks = block::encode(&exits)?;
+
+    let places = block::append(txn, Kind::Versions, &versions)?;
+    close(txn, change.time, started.iter().chain(&changed).chain(&exited))?;
+    bury(txn, &exited)?;
+    revive(txn, started.iter().chain(&changed).zip(places))?;
+    block::append(txn, Kind::Exits, &exit_blocks)?;
+    txn.open_table(META)?.insert(LAST_SNAPSHOT_KEY, change.time.0.cast_unsigned())?;
+
+    Ok(Recorded { starts: start_rows(change, &is_start)?, exits, versions: open_versions(&current, change.time)? })
+}
+
+/// The keys of a batch, and what the store has alive under them.
+fn known(txn: &WriteTransaction, layout: &SchemaRef, batch: &RecordBatch) -> Result<Vec<Known>, Error> {
+    let fields = |schema: &SchemaRef| -> Vec<_> {
+        schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
+    };
+    if fields(&batch.schema()) != fields(layout) {
+        return Err(Error::Refused("rows that are not versions of processes".to_owned()));
+    }
+    let live = txn.open_table(LIVE)?;
+    let ids = batch.column_by_name("proc_id").expect("a version has an id").as_string::<i32>();
+    let known = ids.iter().map(|id| {
+        let id = id.unwrap_or_default();
+        let key = ProcKey::parse(id).ok_or_else(|| {
+            let shown: String = id.chars().take(40).collect();
+            Error::Refused(format!("proc_id `{}` is not 16 lower-case hex digits", Untrusted(&shown).terminal()))
+        })?;
+        Ok(Known { key, before: live.get(key.0)?.map(|place| place.value()) })
+    });
+    known.collect()
+}
+
+fn check_once(batches: [&[Known]; 3]) -> Result<(), Error> {
+    let mut keys: Vec<_> = batches.into_iter().flatten().map(|process| process.key).collect();
+    keys.sort_unstable();
+    match keys.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Error::Refused(format!("process {} appears twice in one snapshot's changes", pair[0]))),
+        None => Ok(()),
+    }
+}
+
+fn check_alive(processes: &[Known], what: &str) -> Result<(), Error> {
+    match processes.iter().find(|process| process.before.is_none()) {
+        Some(Known { key, .. }) => Err(Error::Refused(format!("process {key} {what}, but is not known to be alive"))),
+        None => Ok(()),
+    }
+}
+
+/// Which of the started processes are starts.
+///
+/// One that is already alive contradicts the store, unless its version cannot be read: then whoever compared snapshots
+/// did not know of it, and it is taken up again as a version.
+fn starts(txn: &WriteTransaction, baseline: bool, started: &[Known]) -> Result<BooleanArray, Error> {
+    let is_start = started.iter().map(|process| {
+        let Some(place) = process.before else { return Ok(Some(!baseline)) };
+        match block::version_row(txn, process.key, place)? {
+            Ok(_) => Err(Error::Refused(format!("process {} started, but is alive already", process.key))),
+            Err(_) => Ok(Some(false)),
+        }
+    });
+    is_start.collect()
+}
+
+/// The stored rows of new versions: the started ones first, as `is_start` has them, then the changed.
+fn versions_to_store(current: &RecordBatch, time: Timestamp, is_start: &BooleanArray) -> Result<RecordBatch, Error> {
+    let rows = current.num_rows();
+    let changed = std::iter::repeat_n(Some(false), rows - is_start.len());
+    let started: BooleanArray = is_start.iter().chain(changed).collect();
+    with(current, &Kind::Versions.schema(), [moments(time, rows), Arc::new(started)])
+}
+
+fn exits(change: &ProcessChange<'_>) -> Result<RecordBatch, Error> {
+    let rows = change.exited.num_rows();
+    if rows > 0 && change.previous_time.is_none() {
+        return Err(Error::Refused("processes exited, but no snapshot before had them".to_owned()));
+    }
+    let last_seen = change.previous_time.unwrap_or_default();
+    let observation = [moments(last_seen, rows), moments(change.time, rows), by_snapshot(rows)];
+    with(change.exited, &Kind::Exits.schema(), observation)
+}
+
+fn start_rows(change: &ProcessChange<'_>, is_start: &BooleanArray) -> Result<RecordBatch, Error> {
+    let rows = change.started.num_rows();
+    let schema = builtin("process_starts");
+    let all = with(change.started, &schema, [moments(change.time, rows), by_snapshot(rows)])?;
+    filtered(&schema, all.columns(), is_start)
+}
+
+fn open_versions(current: &RecordBatch, time: Timestamp) -> Result<RecordBatch, Error> {
+    let rows = current.num_rows();
+    let open: ArrayRef = Arc::new(TimestampMicrosecondArray::new_null(rows));
+    with(current, &builtin("processes_history"), [moments(time, rows), open])
+}
+
+fn moments(time: Timestamp, rows: usize) -> ArrayRef {
+    Arc::new(TimestampMicrosecondArray::from_value(time.0, rows))
+}
+
+fn with<const N: usize>(rows: &RecordBatch, schema: &SchemaRef, more: [ArrayRef; N]) -> Result<RecordBatch, Error> {
+    let columns = rows.columns().iter().cloned().chain(more).collect();
+    RecordBatch::try_new(schema.clone(), columns).map_err(|error| Error::Refused(error.to_string()))
+}
+
+/// Ends the versions that the store had alive.
+fn close<'a>(txn: &WriteTransaction, time: Timestamp, processes: impl Iterator<Item = &'a Known>) -> Result<(), Error> {
+    let mut closings = txn.open_table(CLOSINGS)?;
+    let mut places: Vec<_> = processes.filter_map(|process| process.before).collect();
+    // In key order an insert finds its page in the cache; so below.
+    places.sort_unstable();
+    for place in places {
+        closings.insert(place, time.0)?;
+    }
+    Ok(())
+}
+
+/// Moves the exited from the living to the gone.
+fn bury(txn: &WriteTransaction, exited: &[Known]) -> Result<(), Error> {
+    let mut entries: Vec<_> = exited.iter().filter_map(|process| Some((process.key.0, process.before?))).collect();
+    entries.sort_unstable();
+    let mut live = txn.open_table(LIVE)?;
+    let mut gone = txn.open_table(GONE)?;
+    for (key, place) in entries {
+        live.remove(key)?;
+        gone.insert(key, place)?;
+    }
+    Ok(())
+}
+
+/// Notes where the current versions of the living are.
+fn revive<'a>(txn: &WriteTransaction, versions: impl Iterator<Item = (&'a Known, Place)>) -> Result<(), Error> {
+    let mut entries: Vec<_> = versions.map(|(process, place)| (process.key.0, place)).collect();
+    entries.sort_unstable();
+    let mut live = txn.open_table(LIVE)?;
+    for (key, place) in entries {
+        live.insert(key, place)?;
+    }
+    Ok(())
+}

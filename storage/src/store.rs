@@ -1,0 +1,204 @@
+//! Opening the store's file, to write or beside the writer.
+
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use arrow_array::RecordBatch;
+use daemoneye_dsl::completeness::Completeness;
+use redb::{
+    Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, StorageBackend, TableError,
+};
+
+use crate::Error;
+use crate::guard::guarded;
+use crate::memory::Memory;
+use crate::reader::{Reader, Scan, Scanned, StoredProcess};
+use crate::tables::{self, FORMAT, FORMAT_KEY, LAYOUT_KEY, META};
+use crate::transaction::Transaction;
+use crate::view::{Live, View};
+
+/// Memory that redb may use for pages; without a budget it takes a gibibyte.
+const CACHE_LEN_MAX: usize = 32 << 20;
+
+/// The store, open for writing: one at a time on a file.
+pub struct Store {
+    db: Database,
+}
+
+/// The store as another process reads it while it is being written.
+pub struct ReadStore {
+    db: ReadOnlyDatabase,
+}
+
+impl Store {
+    /// Opens the store at `path`, creating it (readable for its owner only) if nothing is there. Repairs it if its last
+    /// writer was killed.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        if !path.try_exists().map_err(|error| Error::opening_io(path, error))? {
+            create(path)?;
+        }
+        Self::open_file(path)
+    }
+
+    fn open_file(path: &Path) -> Result<Self, Error> {
+        guarded(|| Self::with(builder().create(path).map_err(|error| Error::opening(path, error))?, path))
+    }
+
+    /// A store that is gone with the last handle: for tests.
+    pub fn in_memory() -> Result<Self, Error> {
+        Self::on(Memory::default())
+    }
+
+    /// The store on any storage that supports locks.
+    pub(crate) fn on(backend: impl StorageBackend) -> Result<Self, Error> {
+        let path = Path::new("memory");
+        let create = || builder().create_with_backend(backend).map_err(|error| Error::opening(path, error));
+        guarded(|| Self::with(create()?, path))
+    }
+
+    fn with(db: Database, path: &Path) -> Result<Self, Error> {
+        let read = db.begin_read()?;
+        if read.list_tables()?.next().is_some() {
+            check(&read, path)?;
+        } else {
+            let txn = db.begin_write()?;
+            tables::create(&txn)?;
+            txn.commit()?;
+        }
+        Ok(Self { db })
+    }
+
+    /// Begins a transaction; waits while another one is open.
+    pub fn begin(&self) -> Result<Transaction, Error> {
+        Ok(Transaction::new(self.db.begin_write()?))
+    }
+
+    /// The state as last committed.
+    pub fn read(&self) -> Result<View, Error> {
+        Ok(View::new(self.db.begin_read()?))
+    }
+
+    /// [`View::live`] of the state as last committed.
+    pub fn live(&self) -> Result<Option<Live>, Error> {
+        self.read()?.live()
+    }
+
+    /// [`View::deliveries`] of the state as last committed.
+    pub fn deliveries(&self) -> Result<Vec<u64>, Error> {
+        self.read()?.deliveries()
+    }
+
+    /// Takes alerts that every sink has out of the outbox, in a transaction of its own.
+    pub fn delivered(&self, alert_ids: &[u64]) -> Result<(), Error> {
+        let mut txn = self.begin()?;
+        alert_ids.iter().try_for_each(|id| txn.dequeue_delivery(*id))?;
+        txn.commit()
+    }
+}
+
+impl ReadStore {
+    /// Opens the store at `path` beside its writer, if there is one. After a writer was killed this fails with
+    /// [`Error::NeedsRepair`] until a writer has opened the file again.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        guarded(|| Self::with(builder().open_read_only(path).map_err(|error| Error::opening(path, error))?, path))
+    }
+
+    /// The store on any storage that supports locks.
+    #[cfg(test)]
+    pub(crate) fn on(backend: impl StorageBackend) -> Result<Self, Error> {
+        let path = Path::new("memory");
+        let open = || builder().open_read_only_with_backend(backend).map_err(|error| Error::opening(path, error));
+        guarded(|| Self::with(open()?, path))
+    }
+
+    fn with(db: ReadOnlyDatabase, path: &Path) -> Result<Self, Error> {
+        check(&db.begin_read()?, path)?;
+        Ok(Self { db })
+    }
+
+    /// The state as last committed, for several questions about the same moment.
+    pub fn read(&self) -> Result<View, Error> {
+        Ok(View::new(self.db.begin_read()?))
+    }
+}
+
+/// Each question sees the state as last committed.
+impl Reader for ReadStore {
+    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
+        self.read()?.scan(scan)
+    }
+
+    fn visit(
+        &self,
+        scan: &Scan<'_>,
+        each: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
+    ) -> Result<Completeness, Error> {
+        self.read()?.visit(scan, each)
+    }
+
+    fn process(&self, proc_id: &str) -> Result<Option<StoredProcess>, Error> {
+        self.read()?.process(proc_id)
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_LEN_MAX).set_concurrency_mode(ConcurrencyMode::SingleWriter);
+    builder
+}
+
+/// Makes a new store beside `path` and moves it there when it is whole: redb cannot open a file whose creation was
+/// interrupted. Its owner alone can read it, from the first byte.
+fn create(path: &Path) -> Result<(), Error> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".new");
+    let aside = Path::new(&aside);
+    let failed = |error| Error::opening_io(path, error);
+    match std::fs::remove_file(aside) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(aside).map_err(failed)?;
+    drop(Store::open_file(aside)?);
+    std::fs::rename(aside, path).map_err(failed)?;
+    sync_folder(path).map_err(failed)
+}
+
+/// Makes the file's name as durable as its content.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(folder)?.sync_all()
+}
+
+/// Elsewhere a folder cannot be synced.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "the form of the other platforms")]
+fn sync_folder(_path: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Whether the file is a store of this version.
+fn check(read: &ReadTransaction, path: &Path) -> Result<(), Error> {
+    let foreign = |why: String| Error::Foreign { path: path.to_owned(), why };
+    let meta = match read.open_table(META) {
+        Ok(meta) => meta,
+        Err(TableError::Storage(error)) => return Err(error.into()),
+        Err(_) => return Err(foreign("is a redb file but not an event store".to_owned())),
+    };
+    let number = |key| Ok::<_, Error>(meta.get(key)?.map(|number| number.value()));
+    match number(FORMAT_KEY)? {
+        Some(FORMAT) if number(LAYOUT_KEY)? == Some(tables::layout()) => Ok(()),
+        Some(FORMAT) => Err(foreign("was written by a version whose tables have other columns".to_owned())),
+        Some(format) => Err(foreign(format!("has format {format}, and this version reads {FORMAT}"))),
+        None => Err(foreign("is a redb file but not an event store".to_owned())),
+    }
+}

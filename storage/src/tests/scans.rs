@@ -1,0 +1,112 @@
+//! A scan with a window, columns and blocks of any size, against the plain reading of every row.
+
+use std::ops::ControlFlow;
+
+use arrow_array::RecordBatch;
+use daemoneye_dsl::types::Value;
+use proptest::prelude::*;
+
+use super::{Delta, Version, count, has_null, scan, table, texts, version};
+use crate::block::BLOCK_ROWS_MAX;
+use crate::{Reader, Scan, Store, Window};
+
+/// A store of `snapshots`, each of which starts one process; every third goes in the next snapshot.
+fn filled(snapshots: u64) -> Store {
+    let store = Store::in_memory().unwrap();
+    for n in 1..=snapshots {
+        let time = i64::try_from(n).unwrap() * 10;
+        let exited = if n % 3 == 1 && n > 1 { vec![version(n - 1, 1)] } else { vec![] };
+        let delta = Delta { started: vec![version(n, 1)], exited, ..Delta::default() };
+        let mut txn = store.begin().unwrap();
+        delta.at(time, (n > 1).then_some(time - 10), |change| txn.record_processes(change)).unwrap();
+        txn.commit().unwrap();
+    }
+    store
+}
+
+/// The rows that a caller keeps: those inside the window.
+fn inside(batches: &[RecordBatch], window: Window) -> Vec<String> {
+    let bound = |moment: i64| window.from.is_none_or(|from| moment >= from) && window.to.is_none_or(|to| moment <= to);
+    let keep = |batch: &RecordBatch, row| Value::at(batch.column(window.column), row).as_timestamp().is_some_and(bound);
+    let rows = |batch: &RecordBatch| {
+        (0..batch.num_rows()).filter(|row| keep(batch, *row)).map(|row| batch.slice(row, 1)).collect::<Vec<_>>()
+    };
+    texts(&batches.iter().flat_map(rows).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_window_leaves_out_only_what_is_outside() {
+    let store = filled(12);
+    let view = store.read().unwrap();
+    let mut skipped = 0;
+    for name in ["process_starts", "process_exits", "processes_history"] {
+        let table = table(name);
+        let all_columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
+        let all = scan(&view, name, &all_columns, None);
+        let times = table.columns.iter().enumerate().filter(|(_, column)| column.ty.name() == "TIMESTAMP");
+        for (column, _) in times {
+            for from in (0..140).step_by(15).map(Some).chain([None]) {
+                for to in (0..140).step_by(15).map(Some).chain([None]) {
+                    let window = Window { column, from, to };
+                    let some = scan(&view, name, &all_columns, Some(window));
+                    assert_eq!(inside(&some.batches, window), inside(&all.batches, window), "{name} {window:?}");
+                    skipped += count(&all) - count(&some);
+                    let nulls =
+                        |batches: &[RecordBatch]| batches.iter().filter(|batch| has_null(batch, column)).count();
+                    assert_eq!(nulls(&some.batches), nulls(&all.batches), "a NULL is never outside");
+                }
+            }
+        }
+    }
+    assert!(skipped > 1000, "windows skip blocks: {skipped} rows");
+}
+
+#[test]
+fn a_visit_goes_block_by_block_and_stops_when_told() {
+    let store = Store::in_memory().unwrap();
+    let many: Vec<_> = (0..BLOCK_ROWS_MAX as u64 * 2 + 5).map(|id| version(id, 1)).collect();
+    let mut txn = store.begin().unwrap();
+    Delta { started: many, ..Delta::default() }.at(1, Some(0), |change| txn.record_processes(change)).unwrap();
+    txn.commit().unwrap();
+    let view = store.read().unwrap();
+    let table = table("process_starts");
+    // No column at all is a count.
+    let scan = Scan { table: &table, columns: &[], window: None };
+    let mut sizes = Vec::new();
+    let _complete = view.visit(&scan, &mut |batch| {
+        sizes.push(batch.num_rows());
+        if sizes.len() == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert_eq!(sizes, [BLOCK_ROWS_MAX, BLOCK_ROWS_MAX]);
+    assert_eq!(count(&view.scan(&scan).unwrap()), BLOCK_ROWS_MAX * 2 + 5);
+}
+
+#[test]
+fn long_rows_make_small_blocks() {
+    let store = Store::in_memory().unwrap();
+    let long = |id| Version { command: "x".repeat(3 << 20), ..version(id, 1) };
+    let mut txn = store.begin().unwrap();
+    let delta = Delta { started: (0..7).map(long).collect(), ..Delta::default() };
+    delta.at(1, Some(0), |change| txn.record_processes(change)).unwrap();
+    let scanned = scan(&txn, "process_starts", &["command_line"], None);
+    assert_eq!(count(&scanned), 7);
+    assert!(scanned.batches.len() > 2, "{} blocks", scanned.batches.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20))]
+    #[test]
+    fn any_columns_in_any_order(picks in prop::collection::vec(any::<prop::sample::Index>(), 0..6)) {
+        let store = filled(4);
+        for name in ["process_starts", "process_exits", "processes_history", "alerts"] {
+            let table = table(name);
+            let columns: Vec<_> = picks.iter().map(|pick| pick.index(table.columns.len())).collect();
+            let view = store.read().unwrap();
+            let all: Vec<_> = (0..table.columns.len()).collect();
+            let whole = view.scan(&Scan { table: &table, columns: &all, window: None }).unwrap();
+            let part = view.scan(&Scan { table: &table, columns: &columns, window: None }).unwrap();
+            let projected: Vec<_> = whole.batches.iter().map(|batch| batch.project(&columns).unwrap()).collect();
+            prop_assert_eq!(part.batches, projected);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Everything that one batch changes, committed together or not at all.
+
+use std::ops::ControlFlow;
+
+use arrow_array::RecordBatch;
+use daemoneye_dsl::alert::Alert;
+use daemoneye_dsl::completeness::Completeness;
+use redb::{ReadableTable, WriteTransaction};
+
+use crate::guard::guarded;
+use crate::matches::MatchState;
+use crate::reader::{Reader, Scan, Scanned, StoredProcess};
+use crate::record::{ProcessChange, Recorded, record};
+use crate::tables::{ALERTS, DELIVERIES, MATCHES, META, NEXT_ALERT_KEY, OFFSETS, RULES};
+use crate::{Error, alerts, scan};
+
+/// The one transaction that may be open for writing. Dropping it without [`Transaction::commit`] undoes it.
+///
+/// As a [`Reader`] it sees what it has written itself.
+pub struct Transaction {
+    txn: WriteTransaction,
+}
+
+impl Transaction {
+    pub(crate) fn new(txn: WriteTransaction) -> Self {
+        Self { txn }
+    }
+
+    /// The last sequence of that collector whose batch was committed.
+    pub fn offset(&self, source: &str) -> Result<Option<u64>, Error> {
+        Ok(self.txn.open_table(OFFSETS)?.get(source)?.map(|sequence| sequence.value()))
+    }
+
+    /// Notes that the batch of this sequence is being committed.
+    pub fn set_offset(&mut self, source: &str, sequence: u64) -> Result<(), Error> {
+        self.txn.open_table(OFFSETS)?.insert(source, sequence)?;
+        Ok(())
+    }
+
+    /// Records what one snapshot changed in `processes`. Refuses, without having written anything, rows that contradict
+    /// each other or what is stored.
+    pub fn record_processes(&mut self, change: &ProcessChange<'_>) -> Result<Recorded, Error> {
+        guarded(|| record(&self.txn, change))
+    }
+
+    /// A number for an alert, never given before.
+    pub fn next_alert_id(&mut self) -> Result<u64, Error> {
+        let mut meta = self.txn.open_table(META)?;
+        let id = meta.get(NEXT_ALERT_KEY)?.map_or(1, |id| id.value());
+        meta.insert(NEXT_ALERT_KEY, id + 1)?;
+        Ok(id)
+    }
+
+    /// Inserts an alert, or replaces the one of its number.
+    pub fn put_alert(&mut self, alert: &Alert) -> Result<(), Error> {
+        self.txn.open_table(ALERTS)?.insert(alert.id, alerts::encode(alert).as_slice())?;
+        Ok(())
+    }
+
+    /// The alert of that number.
+    pub fn alert(&self, id: u64) -> Result<Option<Alert>, Error> {
+        alerts::get(&self.txn, id)
+    }
+
+    /// What is known of a key of a rule.
+    pub fn match_state(&self, rule_id: &str, key: &[u8]) -> Result<Option<MatchState>, Error> {
+        let matches = self.txn.open_table(MATCHES)?;
+        let sealed = matches.get((rule_id, key))?;
+        sealed.map(|sealed| MatchState::decode(rule_id, key, sealed.value())).transpose()
+    }
+
+    /// Sets what is known of a key of a rule.
+    pub fn put_match_state(&mut self, rule_id: &str, key: &[u8], state: &MatchState) -> Result<(), Error> {
+        self.txn.open_table(MATCHES)?.insert((rule_id, key), state.encode(rule_id, key).as_slice())?;
+        Ok(())
+    }
+
+    /// Forgets a key of a rule.
+    pub fn remove_match_state(&mut self, rule_id: &str, key: &[u8]) -> Result<(), Error> {
+        self.txn.open_table(MATCHES)?.remove((rule_id, key))?;
+        Ok(())
+    }
+
+    /// Every key of a rule, in the order of their bytes.
+    pub fn match_states(&self, rule_id: &str) -> Result<Vec<(Vec<u8>, MatchState)>, Error> {
+        let matches = self.txn.open_table(MATCHES)?;
+        let mut states = Vec::new();
+        for entry in matches.range((rule_id, [].as_slice())..)? {
+            let (place, sealed) = entry?;
+            let (rule, key) = place.value();
+            if rule != rule_id {
+                break;
+            }
+            states.push((key.to_vec(), MatchState::decode(rule_id, key, sealed.value())?));
+        }
+        Ok(states)
+    }
+
+    /// The revision of a rule that ran last.
+    pub fn rule_revision(&self, rule_id: &str) -> Result<Option<String>, Error> {
+        Ok(self.txn.open_table(RULES)?.get(rule_id)?.map(|revision| revision.value().to_owned()))
+    }
+
+    /// Notes which revision of a rule runs.
+    pub fn set_rule_revision(&mut self, rule_id: &str, revision: &str) -> Result<(), Error> {
+        self.txn.open_table(RULES)?.insert(rule_id, revision)?;
+        Ok(())
+    }
+
+    /// Every rule that ran, with its revision, by id.
+    pub fn installed_rules(&self) -> Result<Vec<(String, String)>, Error> {
+        let rules = self.txn.open_table(RULES)?;
+        let rules = rules.iter()?.map(|entry| {
+            let (id, revision) = entry?;
+            Ok((id.value().to_owned(), revision.value().to_owned()))
+        });
+        rules.collect()
+    }
+
+    /// Forgets a rule and its keys; its alerts stay.
+    pub fn remove_rule(&mut self, rule_id: &str) -> Result<(), Error> {
+        self.txn.open_table(RULES)?.remove(rule_id)?;
+        let mut matches = self.txn.open_table(MATCHES)?;
+        let mut keys = Vec::new();
+        for entry in matches.range((rule_id, [].as_slice())..)? {
+            let (place, _) = entry?;
+            let (rule, key) = place.value();
+            if rule != rule_id {
+                break;
+            }
+            keys.push(key.to_vec());
+        }
+        for key in keys {
+            matches.remove((rule_id, key.as_slice()))?;
+        }
+        Ok(())
+    }
+
+    /// Puts an alert into the outbox of the sinks, where it stays until [`crate::Store::delivered`]: at least once.
+    pub fn enqueue_delivery(&mut self, alert_id: u64) -> Result<(), Error> {
+        self.txn.open_table(DELIVERIES)?.insert(alert_id, ())?;
+        Ok(())
+    }
+
+    pub(crate) fn dequeue_delivery(&mut self, alert_id: u64) -> Result<(), Error> {
+        self.txn.open_table(DELIVERIES)?.remove(alert_id)?;
+        Ok(())
+    }
+
+    /// Makes everything durable. On an error nothing of it is there.
+    pub fn commit(self) -> Result<(), Error> {
+        Ok(self.txn.commit()?)
+    }
+}
+
+impl Reader for Transaction {
+    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
+        scan::collect(&self.txn, scan)
+    }
+
+    fn visit(
+        &self,
+        scan: &Scan<'_>,
+        each: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
+    ) -> Result<Completeness, Error> {
+        scan::visit(&self.txn, scan, each)
+    }
+
+    fn process(&self, proc_id: &str) -> Result<Option<StoredProcess>, Error> {
+        scan::process(&self.txn, proc_id)
+    }
+}

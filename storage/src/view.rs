@@ -1,0 +1,128 @@
+//! A snapshot of the store, and what only its owner asks of it.
+
+use std::ops::ControlFlow;
+
+use arrow_array::{RecordBatch, UInt32Array};
+use arrow_select::concat::concat_batches;
+use arrow_select::take::take_record_batch;
+use daemoneye_dsl::alert::Alert;
+use daemoneye_dsl::completeness::{Completeness, Reason};
+use daemoneye_dsl::tables::{schema_of, version_columns};
+use daemoneye_dsl::types::Timestamp;
+use redb::{ReadTransaction, ReadableTable};
+
+use crate::block;
+use crate::guard::guarded;
+use crate::keys::ProcKey;
+use crate::reader::{Reader, Scan, Scanned, StoredProcess};
+use crate::tables::{BLOCKS, DELIVERIES, Kind, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Place, Tables};
+use crate::{Error, alerts, scan};
+
+/// Deliveries that one [`View::deliveries`] names.
+pub const DELIVERIES_MAX: usize = 1024;
+
+/// One committed state, unchanged by what is written meanwhile.
+///
+/// While it is alive, the space that newer transactions free is not reused: keep it for a question, not for a day.
+pub struct View {
+    txn: ReadTransaction,
+}
+
+/// The processes alive in the last snapshot that was recorded.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// Their current versions, in the layout of `dsl::tables::version_columns()`.
+    pub versions: RecordBatch,
+    /// When that snapshot was taken.
+    pub time: Timestamp,
+    /// Whether versions were lost to damage. Such a process is taken up again when it is next recorded as started.
+    pub completeness: Completeness,
+}
+
+impl View {
+    pub(crate) fn new(txn: ReadTransaction) -> Self {
+        Self { txn }
+    }
+
+    /// The processes alive in the last snapshot; nothing if no snapshot was recorded yet.
+    pub fn live(&self) -> Result<Option<Live>, Error> {
+        guarded(|| self.read_live())
+    }
+
+    fn read_live(&self) -> Result<Option<Live>, Error> {
+        let Some(time) = self.txn.table(META)?.get(LAST_SNAPSHOT_KEY)?.map(|time| time.value().cast_signed()) else {
+            return Ok(None);
+        };
+        let mut places: Vec<(Place, ProcKey)> = Vec::new();
+        for entry in self.txn.table(LIVE)?.iter()? {
+            let (key, place) = entry?;
+            places.push((place.value(), ProcKey(key.value())));
+        }
+        // Each block is read once, and the processes come in the order in which they were stored.
+        places.sort_unstable();
+        let mut completeness = Completeness::default();
+        let mut batches = Vec::new();
+        for places in places.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
+            match self.versions(places)? {
+                Ok(versions) => batches.push(versions),
+                Err(why) => {
+                    scan::quarantine(&block::name(Kind::Versions, places[0].0.0), &why);
+                    completeness.add(Reason::SegmentQuarantined);
+                }
+            }
+        }
+        let versions = concat_batches(&schema_of(&version_columns()), &batches)?;
+        Ok(Some(Live { versions, time: Timestamp(time), completeness }))
+    }
+
+    /// The versions at these places of one block.
+    fn versions(&self, places: &[(Place, ProcKey)]) -> Result<Result<RecordBatch, String>, Error> {
+        let number = places[0].0.0;
+        let rows = match block::read(&self.txn.table(BLOCKS)?, Kind::Versions, &Kind::Versions.schema(), number)? {
+            Ok(rows) => rows,
+            Err(why) => return Ok(Err(why)),
+        };
+        let is_lie = |((_, row), key): &&(Place, ProcKey)| !block::is_row_of(&rows, *row as usize, *key);
+        if let Some(((_, row), key)) = places.iter().find(is_lie) {
+            return Ok(Err(format!("row {row} is not process {key}")));
+        }
+        let at: UInt32Array = places.iter().map(|((_, row), _)| Some(*row)).collect();
+        Ok(Ok(take_record_batch(&scan::version_part(&rows), &at)?))
+    }
+
+    /// The last sequence of that collector whose batch was committed.
+    pub fn offset(&self, source: &str) -> Result<Option<u64>, Error> {
+        Ok(self.txn.table(OFFSETS)?.get(source)?.map(|sequence| sequence.value()))
+    }
+
+    /// The alert of that number.
+    pub fn alert(&self, id: u64) -> Result<Option<Alert>, Error> {
+        guarded(|| alerts::get(&self.txn, id))
+    }
+
+    /// The alerts that wait to be delivered, oldest first, at most [`DELIVERIES_MAX`]: ask again after
+    /// [`crate::Store::delivered`].
+    pub fn deliveries(&self) -> Result<Vec<u64>, Error> {
+        let deliveries = self.txn.table(DELIVERIES)?;
+        let waiting = deliveries.iter()?.take(DELIVERIES_MAX);
+        waiting.map(|entry| Ok(entry?.0.value())).collect()
+    }
+}
+
+impl Reader for View {
+    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
+        scan::collect(&self.txn, scan)
+    }
+
+    fn visit(
+        &self,
+        scan: &Scan<'_>,
+        each: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
+    ) -> Result<Completeness, Error> {
+        scan::visit(&self.txn, scan, each)
+    }
+
+    fn process(&self, proc_id: &str) -> Result<Option<StoredProcess>, Error> {
+        scan::process(&self.txn, proc_id)
+    }
+}
