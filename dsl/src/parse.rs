@@ -4,13 +4,13 @@
 //! the tokens first, and everything that touches its tree runs on a thread with a large stack ([`on_large_stack`]).
 
 use sqlparser::ast::Statement;
-use sqlparser::dialect::SQLiteDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
 
 use crate::ast::{Positions, Rule};
 use crate::diagnostic::{Diagnostic, Source, Span};
+use crate::dialect::Sqlite;
 use crate::header;
 use crate::limits::{NESTING_MAX, TERMS_MAX, TEXT_LEN_MAX, TOKENS_MAX};
 
@@ -49,8 +49,7 @@ pub(crate) fn scan(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option
     let (annotations, sql_start) = header::read(source, diagnostics);
     let sql = &source.text[sql_start..];
     let positions = Positions::new(sql, sql_start);
-    let dialect = SQLiteDialect {};
-    let mut tokens = match Tokenizer::new(&dialect, sql).tokenize_with_location() {
+    let mut tokens = match Tokenizer::new(&Sqlite, sql).tokenize_with_location() {
         Ok(tokens) => tokens,
         Err(error) => {
             diagnostics.push(token_error(&error, &positions, source));
@@ -112,8 +111,7 @@ pub(crate) fn parse(source: &Source, scanned: Scanned, diagnostics: &mut Vec<Dia
         return None;
     }
     let end = positions.span(body.last().expect("not only semicolons").span).unwrap_or_default().end;
-    let dialect = SQLiteDialect {};
-    let mut parser = Parser::new(&dialect).with_recursion_limit(NESTING_MAX * 12).with_tokens_with_locations(body);
+    let mut parser = Parser::new(&Sqlite).with_recursion_limit(NESTING_MAX * 12).with_tokens_with_locations(body);
     let parsed = parser.parse_statement().and_then(|statement| {
         let next = parser.peek_token();
         if next.token == Token::EOF { Ok(statement) } else { Err(unexpected(&next)) }

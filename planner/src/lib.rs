@@ -16,11 +16,15 @@ mod lower;
 mod operators;
 mod plan;
 mod rewrites;
+#[cfg(test)]
+mod tests;
+mod view;
 
 pub use batch::Batch;
 pub use dataflow::{Answer, Changes, Installed, execute};
 pub use error::Error;
 pub use plan::{Field, Lookback, Plan};
+pub use view::View;
 
 use daemoneye_dsl::query::Query;
 

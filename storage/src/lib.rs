@@ -19,6 +19,7 @@ mod guard;
 mod keys;
 mod matches;
 mod memory;
+pub mod paths;
 mod reader;
 mod record;
 mod scan;

@@ -78,6 +78,6 @@ pub struct Scanned {
 pub struct StoredProcess {
     /// One row.
     pub row: RecordBatch,
-    /// Its place, for the evidence of an alert.
-    pub source: SourceRow,
+    /// Its place, for the evidence of an alert; none where the row comes from a snapshot in memory.
+    pub source: Option<SourceRow>,
 }

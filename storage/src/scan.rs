@@ -254,7 +254,7 @@ fn last_version(txn: &impl Tables, key: ProcKey) -> Result<Option<StoredProcess>
     let row = block::version_row(txn, key, place)?
         .map_err(|why| Error::Damaged(format!("{}: {why}", block::name(Kind::Versions, place.0))))?;
     let source = SourceRow { table: Kind::Versions.table().to_owned(), block: place.0, row: place.1 };
-    Ok(Some(StoredProcess { row: version_part(&row), source }))
+    Ok(Some(StoredProcess { row: version_part(&row), source: Some(source) }))
 }
 
 /// The columns that make a version, of rows of [`Kind::Versions`].

@@ -14,7 +14,11 @@
 //! Start times are ticks counted from the moment of boot, which the kernel gives in whole seconds; it is read once,
 //! when the collector is made, so that they do not move between snapshots.
 //!
-//! MEASUREMENT
+//! **Why not `sysinfo`**, measured side by side with `examples/enumerate.rs` over 1,500 processes: this reader takes
+//! 1.06 times a bare read of the same files, `sysinfo` 1.08 times, though it reads fewer of them. So speed decides
+//! nothing (the kernel's own work is nearly all of it, a third for `status` alone, which no other file replaces: the
+//! owner of `/proc/PID` is the effective user). What decides is what `sysinfo` does not tell: raw start ticks, which
+//! file is missing and which is forbidden, whether the program was deleted or replaced, control group and terminal.
 
 pub mod cgroup;
 mod cpu;
@@ -50,7 +54,8 @@ use super::arguments::{self, ARGUMENTS_LEN_MAX};
 use super::budget::Budget;
 use super::environment::{self, ENVIRONMENT_LEN_MAX};
 use super::identity::BootId;
-use super::{set_parents, snapshot};
+use super::rows::Rows;
+use super::snapshot;
 use crate::collector::{CollectError, Collector, Snapshot};
 use crate::text::text;
 
@@ -91,7 +96,7 @@ impl LinuxProcesses {
         Ok(Self { root: root.to_owned(), system, users: Users::default(), cpu: CpuTimes::default(), buffer })
     }
 
-    /// Every process, parents not yet known.
+    /// Every process.
     fn survey(&mut self, now: Timestamp) -> Result<Survey, CollectError> {
         let Self { root, system, users, cpu, buffer } = self;
         let failed = |error: io::Error| unreadable(root, error);
@@ -110,8 +115,7 @@ impl LinuxProcesses {
             survey.lost += reading.lost;
             if let Some((mut row, start_ticks)) = found {
                 survey.lost += u64::from(budget.fit(&mut row));
-                survey.rows.push(row);
-                survey.start_ticks.push(start_ticks);
+                survey.rows.push(row, start_ticks);
             }
         }
         Ok(survey)
@@ -127,8 +131,7 @@ impl Collector for LinuxProcesses {
     fn collect(&mut self, now: Timestamp) -> Result<Snapshot, CollectError> {
         self.users.refresh(now);
         self.cpu.turn();
-        let mut survey = self.survey(now)?;
-        set_parents(&mut survey.rows, &survey.start_ticks);
+        let survey = self.survey(now)?;
         let mut completeness = Completeness::default();
         if survey.hidden || self.is_hiding() {
             completeness.scope = Scope::Visible;
@@ -136,16 +139,14 @@ impl Collector for LinuxProcesses {
         if survey.lost > 0 {
             completeness.add(Reason::ResultTruncated);
         }
-        Ok(snapshot(&survey.rows, now, completeness))
+        Ok(snapshot(survey.rows, now, completeness))
     }
 }
 
 /// What one walk over `/proc` gave.
 #[derive(Default)]
 struct Survey {
-    rows: Vec<Process>,
-    /// Of each row.
-    start_ticks: Vec<u64>,
+    rows: Rows,
     hidden: bool,
     lost: u64,
 }

@@ -18,7 +18,8 @@ use super::arguments::{self, ARGUMENTS_LEN_MAX};
 use super::budget::Budget;
 use super::environment::{self, ENVIRONMENT_LEN_MAX};
 use super::identity::BootId;
-use super::{set_parents, snapshot};
+use super::rows::Rows;
+use super::snapshot;
 use crate::collector::{CollectError, Collector, Snapshot};
 use crate::text::text;
 
@@ -113,21 +114,20 @@ impl Collector for PortableProcesses {
     fn collect(&mut self, now: Timestamp) -> Result<Snapshot, CollectError> {
         self.refresh(now);
         let mut completeness = Completeness::default();
-        let processes: Vec<_> = self
-            .system
-            .processes()
-            .values()
-            .filter(|process| process.thread_kind() != Some(ThreadKind::Userland))
-            .collect();
-        let mut rows: Vec<_> = processes.iter().map(|process| self.row(process, now, &mut completeness)).collect();
-        let mut budget = Budget::new(rows.len());
-        if rows.iter_mut().filter_map(|row| budget.fit(row).then_some(())).count() > 0 {
-            completeness.add(Reason::ResultTruncated);
+        let processes = self.system.processes().values();
+        let processes: Vec<_> =
+            processes.filter(|process| process.thread_kind() != Some(ThreadKind::Userland)).collect();
+        let mut budget = Budget::new(processes.len());
+        let mut rows = Rows::default();
+        for process in &processes {
+            let mut row = self.row(process, now, &mut completeness);
+            if budget.fit(&mut row) {
+                completeness.add(Reason::ResultTruncated);
+            }
+            rows.push(row, process.start_time());
         }
-        let starts: Vec<_> = processes.iter().map(|process| process.start_time()).collect();
         self.known = processes.into_iter().map(key).collect();
-        set_parents(&mut rows, &starts);
-        Ok(snapshot(&rows, now, completeness))
+        Ok(snapshot(rows, now, completeness))
     }
 }
 

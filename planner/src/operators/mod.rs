@@ -59,7 +59,7 @@ pub(crate) trait Meaning {
 }
 
 /// An operation that runs on changes.
-pub(crate) trait Operator: Meaning {
+pub(crate) trait Operator: Meaning + Send {
     /// The output's change for the inputs' changes.
     fn step(&mut self, context: &Context<'_>, changes: &[Batch]) -> Result<Batch, Error>;
 

@@ -61,7 +61,7 @@ impl<M: Meaning> Meaning for Recomputed<M> {
     }
 }
 
-impl<M: Meaning> Operator for Recomputed<M> {
+impl<M: Meaning + Send> Operator for Recomputed<M> {
     fn step(&mut self, context: &Context<'_>, changes: &[Batch]) -> Result<Batch, Error> {
         if !self.timed && !self.fresh && changes.iter().all(Batch::is_empty) {
             return Ok(Batch::empty(&self.output_types));

@@ -1,0 +1,256 @@
+//! One snapshot after the other: compared, stored, evaluated, committed.
+//!
+//! Everything that a batch causes (its offset, the rows, the alerts, what is known of each match) is one transaction;
+//! only after its commit is the batch acknowledged. Taking a batch is a plain function of what is stored and what
+//! comes in: it never waits for the network and reads no clock.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow_array::RecordBatch;
+use daemoneye_broker::message::SnapshotBatch;
+use daemoneye_dsl::alert::Alert;
+use daemoneye_dsl::completeness::{Completeness, Reason, Scope};
+use daemoneye_dsl::ipc;
+use daemoneye_dsl::tables::{Catalog, Table};
+use daemoneye_dsl::types::Timestamp;
+use daemoneye_dsl::untrusted::Untrusted;
+use daemoneye_planner::{Answer, Batch, Changes, View};
+use daemoneye_storage::{ProcessChange, Recorded, Store, Transaction};
+
+use crate::alerts::Scene;
+use crate::present::{Difference, Dishonest, Present};
+use crate::rules::Rule;
+
+/// What one rule may take for one snapshot before it is said to be slow.
+const RULE_TIME_MAX: Duration = Duration::from_millis(100);
+/// Snapshots between two looks for match state that no longer matters.
+const FORGET_EVERY: u64 = 100;
+
+/// The detection, without its connections.
+pub(crate) struct Agent {
+    store: Store,
+    rules: Vec<Rule>,
+    present: Present,
+    processes: Arc<Table>,
+    /// Which collector instance spoke last.
+    source: Option<String>,
+    /// What every answer of this agent lacks from its start: rules that were refused.
+    missing: Completeness,
+    snapshots: u64,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// Committed.
+    New {
+        /// Processes in the snapshot.
+        processes: usize,
+        /// Raised by it.
+        alerts: Vec<Alert>,
+    },
+    /// It had been committed before.
+    Known,
+}
+
+/// Why a batch was not taken; nothing of it is stored.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("`{0}` is not a table that collectors report")]
+    Table(String),
+    #[error("the batch does not say who sent it")]
+    NoSource,
+    #[error(transparent)]
+    Rows(#[from] ipc::IpcError),
+    #[error(transparent)]
+    Dishonest(#[from] Dishonest),
+    #[error(transparent)]
+    Storage(#[from] daemoneye_storage::Error),
+}
+
+impl Agent {
+    /// Takes up where the store left off.
+    pub(crate) fn open(path: &PathBuf, rules: Vec<Rule>, refused: usize) -> Result<Self, daemoneye_storage::Error> {
+        let store = Store::open(path)?;
+        let live = store.live()?;
+        let mut missing = Completeness::default();
+        if refused > 0 {
+            missing.add(Reason::RuleRefused);
+        }
+        if let Some(live) = &live {
+            missing = missing.and(&live.completeness);
+        }
+        let present = live.as_ref().map_or_else(Present::never, Present::restored);
+        let processes = Catalog::builtin().table("processes").expect("a table of the catalog").clone();
+        let mut agent = Self { store, rules, present, processes, source: None, missing, snapshots: 0 };
+        agent.remove_old_rules()?;
+        Ok(agent)
+    }
+
+    /// What a rule that is no longer there left behind would be taken for the state of a new one with its id.
+    fn remove_old_rules(&mut self) -> Result<(), daemoneye_storage::Error> {
+        let mut transaction = self.store.begin()?;
+        for (id, _) in transaction.installed_rules()? {
+            if !self.rules.iter().any(|rule| rule.header.id == id) {
+                transaction.remove_rule(&id)?;
+            }
+        }
+        transaction.commit()
+    }
+
+    /// Alerts that were committed and not yet handed to every sink, oldest first.
+    pub(crate) fn undelivered(&self) -> Result<Vec<Alert>, daemoneye_storage::Error> {
+        let view = self.store.read()?;
+        let ids = view.deliveries()?;
+        Ok(ids.into_iter().map(|id| view.alert(id)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
+    /// Notes that every sink has these alerts.
+    pub(crate) fn delivered(&self, alerts: &[Alert]) -> Result<(), daemoneye_storage::Error> {
+        self.store.delivered(&alerts.iter().map(|alert| alert.id).collect::<Vec<_>>())
+    }
+
+    /// Takes one snapshot.
+    pub(crate) fn take(&mut self, batch: &SnapshotBatch) -> Result<Taken, Refusal> {
+        if batch.table != self.processes.name {
+            return Err(Refusal::Table(batch.table.clone()));
+        }
+        if batch.source.is_empty() {
+            return Err(Refusal::NoSource);
+        }
+        let known = self.store.read()?.offset(&batch.source)?;
+        if known.is_some_and(|known| batch.sequence <= known) {
+            return Ok(Taken::Known);
+        }
+        let now = Timestamp(batch.collected_at);
+        let completeness = self.completeness(batch, known);
+        let rows = ipc::decode(&batch.rows, &self.processes.schema())?;
+        let difference = self.present.difference(&rows)?;
+
+        let mut transaction = self.store.begin()?;
+        transaction.set_offset(&batch.source, batch.sequence)?;
+        let recorded = transaction.record_processes(&ProcessChange {
+            time: now,
+            previous_time: self.present.time(),
+            baseline: self.present.time().is_none(),
+            started: &difference.started,
+            changed: &difference.changed,
+            exited: &difference.exited,
+        })?;
+        let changes = self.changes(&difference, &recorded);
+        let view = View::new(Some(&difference.rows), Some(&transaction));
+        let answers = evaluate(&mut self.rules, &view, &changes, now);
+        let committed = self.raise(&mut transaction, answers, &difference.rows, now, &completeness);
+        let committed = committed.and_then(|alerts| transaction.commit().map(|()| alerts));
+        // After a failure the rules' state is ahead of the store: the next batch fills it anew from what is stored.
+        let alerts = committed.inspect_err(|_| self.rules.iter_mut().for_each(Rule::reset))?;
+        self.rules.iter_mut().filter(|rule| rule.quarantined.is_none()).for_each(|rule| rule.loaded = true);
+        let processes = difference.rows.num_rows();
+        self.present.advance(difference.rows, now);
+        self.source = Some(batch.source.clone());
+        self.snapshots += 1;
+        Ok(Taken::New { processes, alerts })
+    }
+
+    /// Turns the rules' answers into alerts and what is known of each match.
+    fn raise(
+        &self,
+        transaction: &mut Transaction,
+        answers: Vec<(usize, Answer<Batch>)>,
+        present: &RecordBatch,
+        now: Timestamp,
+        completeness: &Completeness,
+    ) -> Result<Vec<Alert>, daemoneye_storage::Error> {
+        let mut scene = Scene { transaction, present, now };
+        let mut alerts = Vec::new();
+        for (at, answer) in answers {
+            let rule = &self.rules[at];
+            let completeness = completeness.clone().and(&answer.completeness);
+            alerts.extend(if rule.loaded {
+                scene.apply(rule, &answer.rows, &completeness)?
+            } else {
+                scene.reconcile(rule, &answer.rows, &completeness)?
+            });
+            if self.snapshots.is_multiple_of(FORGET_EVERY) {
+                scene.forget(rule)?;
+            }
+        }
+        Ok(alerts)
+    }
+
+    fn completeness(&self, batch: &SnapshotBatch, known: Option<u64>) -> Completeness {
+        let mut completeness = self.missing.clone();
+        if batch.scope_visible {
+            completeness.scope = Scope::Visible;
+        }
+        for name in &batch.reasons {
+            match serde_json::from_value(serde_json::Value::String(name.clone())) {
+                Ok(reason) => completeness.add(reason),
+                Err(_) => {
+                    tracing::warn!(reason = %Untrusted(name).terminal(), "a collector gave a reason that is not known");
+                    completeness.add(Reason::SamplingGap);
+                }
+            }
+        }
+        let follows = known
+            .map_or(self.present.time().is_none() || self.source.is_none() && batch.sequence == 1, |last| {
+                batch.sequence == last + 1
+            });
+        if !follows || self.present.time().is_some() && self.source.as_ref() != Some(&batch.source) {
+            completeness.add(Reason::SamplingGap);
+        }
+        if self.rules.iter().any(|rule| rule.quarantined.is_some()) {
+            completeness.add(Reason::RuleQuarantined);
+        }
+        completeness
+    }
+
+    fn changes(&self, difference: &Difference, recorded: &Recorded) -> Changes {
+        let mut changes = Changes::default();
+        if self.rules.iter().any(|rule| rule.reads_samples) {
+            let samples = Batch::replacing(self.present.rows(), &difference.rows);
+            changes.add_with_samples("processes", difference.versions.clone(), samples);
+        } else {
+            changes.add("processes", difference.versions.clone());
+        }
+        changes.add("process_starts", Batch::appearing(recorded.starts.clone()));
+        changes.add("process_exits", Batch::appearing(recorded.exits.clone()));
+        changes
+    }
+}
+
+impl Rule {
+    /// The state is to be filled anew.
+    fn reset(&mut self) {
+        self.loaded = false;
+    }
+}
+
+/// Runs every rule on the changes, or on everything where it has not run yet. One that fails is set aside; the others
+/// go on.
+fn evaluate(rules: &mut [Rule], view: &View<'_>, changes: &Changes, now: Timestamp) -> Vec<(usize, Answer<Batch>)> {
+    let mut answers = Vec::new();
+    for (at, rule) in rules.iter_mut().enumerate().filter(|(_, rule)| rule.quarantined.is_none()) {
+        let began = Instant::now();
+        // What happened before is not matched again: such a rule begins with the changes of this snapshot.
+        let answer = if rule.loaded || rule.installed.matches_are_events() {
+            rule.installed.step(view, changes, now)
+        } else {
+            rule.installed.load(view, now)
+        };
+        let took = began.elapsed();
+        if took > RULE_TIME_MAX {
+            tracing::warn!(rule = rule.name, ?took, "a rule took longer than {RULE_TIME_MAX:?} for one snapshot");
+        }
+        match answer {
+            Ok(answer) => answers.push((at, answer)),
+            Err(error) => {
+                tracing::error!(rule = rule.name, %error, "rule quarantined until the agent is restarted");
+                rule.quarantined = Some(error.to_string());
+            }
+        }
+    }
+    answers
+}

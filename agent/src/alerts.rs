@@ -1,0 +1,279 @@
+//! From what a rule's result changed by to alerts.
+//!
+//! A match has a key. A key that comes to match raises an alert, or counts up the one it raised within the rule's
+//! window; changed values under a living key update its evidence; a key that matches no more resolves it. What is
+//! known of each key (its alert, how many rows match, when it was raised) is written in the transaction that stores
+//! the rows, so a crash loses no alert and raises none twice.
+
+use std::collections::BTreeMap;
+
+use arrow_array::RecordBatch;
+use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Level, RuleRef, SourceRow};
+use daemoneye_dsl::completeness::Completeness;
+use daemoneye_dsl::convert::to_text;
+use daemoneye_dsl::tables::{Process, ancestors, version_columns};
+use daemoneye_dsl::types::{Timestamp, Value};
+use daemoneye_planner::Batch;
+use daemoneye_storage::{Error, MatchState, Reader, Transaction};
+use serde_json::Map;
+
+use crate::rules::Rule;
+
+/// What alerts are made from: the store as it will be committed, and the present.
+pub(crate) struct Scene<'a> {
+    pub(crate) transaction: &'a mut Transaction,
+    /// The latest snapshot.
+    pub(crate) present: &'a RecordBatch,
+    /// Its time.
+    pub(crate) now: Timestamp,
+}
+
+/// What happened under one key.
+#[derive(Default)]
+struct Turn {
+    weight: i64,
+    /// The row that matches now, and how many came.
+    row: Option<Vec<Value>>,
+    appeared: i64,
+}
+
+impl Scene<'_> {
+    /// Takes the whole result of a rule that was just installed: keys that are known go on, others are raised, and
+    /// known ones that are not in it have gone while nobody looked.
+    pub(crate) fn reconcile(
+        &mut self,
+        rule: &Rule,
+        whole: &Batch,
+        completeness: &Completeness,
+    ) -> Result<Vec<Alert>, Error> {
+        let known = self.transaction.rule_revision(&rule.header.id)?;
+        let initial = known.as_deref() != Some(&rule.revision);
+        if initial {
+            self.transaction.set_rule_revision(&rule.header.id, &rule.revision)?;
+        }
+        let mut turns = turns(rule, whole);
+        for (key, state) in self.transaction.match_states(&rule.header.id)? {
+            // A changed rule starts anew: its matches are raised as those of a new one, within the same window.
+            if initial && state.weight != 0 {
+                if !turns.contains_key(&key) {
+                    self.update(state.alert_id, |alert| alert.status = AlertStatus::Resolved)?;
+                }
+                self.transaction.put_match_state(&rule.header.id, &key, &MatchState { weight: 0, ..state })?;
+            } else if !rule.installed.matches_are_events() {
+                turns.entry(key).or_default().weight -= state.weight;
+            }
+        }
+        let held_before = initial && !rule.installed.matches_are_events();
+        self.take_turns(rule, turns, completeness, held_before)
+    }
+
+    /// Takes what a rule's result changed by.
+    pub(crate) fn apply(
+        &mut self,
+        rule: &Rule,
+        change: &Batch,
+        completeness: &Completeness,
+    ) -> Result<Vec<Alert>, Error> {
+        self.take_turns(rule, turns(rule, change), completeness, false)
+    }
+
+    /// Forgets the keys that match no more and whose window is over: they would raise anew anyhow.
+    pub(crate) fn forget(&mut self, rule: &Rule) -> Result<(), Error> {
+        for (key, state) in self.transaction.match_states(&rule.header.id)? {
+            if state.weight <= 0 && !self.within_window(rule, &state) {
+                self.transaction.remove_match_state(&rule.header.id, &key)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_turns(
+        &mut self,
+        rule: &Rule,
+        turns: BTreeMap<Vec<u8>, Turn>,
+        completeness: &Completeness,
+        initial: bool,
+    ) -> Result<Vec<Alert>, Error> {
+        let mut raised = Vec::new();
+        for (key, turn) in turns {
+            raised.extend(self.take_turn(rule, &key, turn, completeness, initial)?);
+        }
+        Ok(raised)
+    }
+
+    fn take_turn(
+        &mut self,
+        rule: &Rule,
+        key: &[u8],
+        turn: Turn,
+        completeness: &Completeness,
+        initial: bool,
+    ) -> Result<Option<Alert>, Error> {
+        let id = &rule.header.id;
+        let state = self.transaction.match_state(id, key)?;
+        let before = state.as_ref().map_or(0, |state| state.weight);
+        let events = rule.installed.matches_are_events();
+        // What happened has no end: it does not stay to match.
+        let after = if events { 0 } else { (before + turn.weight).max(0) };
+        let begins = if events { turn.appeared > 0 } else { before <= 0 && after > 0 };
+        match (state, turn.row) {
+            (Some(state), Some(row)) if begins && self.within_window(rule, &state) => {
+                self.transaction.put_match_state(id, key, &MatchState { weight: after, ..state })?;
+                let more = if events { turn.appeared } else { 1 };
+                self.update(state.alert_id, |alert| {
+                    alert.dedup.count += more.unsigned_abs();
+                    alert.status = AlertStatus::Open;
+                    alert.row = row_json(rule, &row);
+                })?;
+                Ok(None)
+            }
+            (_, Some(row)) if begins => {
+                let mut alert = self.alert(rule, &row, completeness, initial)?;
+                if events {
+                    alert.dedup.count = turn.appeared.unsigned_abs();
+                }
+                let state = MatchState { alert_id: alert.id, weight: after, first_raised: self.now };
+                self.transaction.put_match_state(id, key, &state)?;
+                self.transaction.put_alert(&alert)?;
+                self.transaction.enqueue_delivery(alert.id)?;
+                Ok(Some(alert))
+            }
+            (Some(state), row) => {
+                self.transaction.put_match_state(id, key, &MatchState { weight: after, ..state })?;
+                match row {
+                    _ if before > 0 && after <= 0 => {
+                        self.update(state.alert_id, |alert| alert.status = AlertStatus::Resolved)?;
+                    }
+                    Some(row) => self.update(state.alert_id, |alert| alert.row = row_json(rule, &row))?,
+                    None => {}
+                }
+                Ok(None)
+            }
+            // The state was rebuilt and a key that was never raised leaves: there is nothing to resolve.
+            (None, _) => Ok(None),
+        }
+    }
+
+    fn within_window(&self, rule: &Rule, state: &MatchState) -> bool {
+        self.now.0.saturating_sub(state.first_raised.0) < rule.window_micros
+    }
+
+    fn update(&mut self, id: u64, change: impl FnOnce(&mut Alert)) -> Result<(), Error> {
+        let Some(mut alert) = self.transaction.alert(id)? else { return Ok(()) };
+        change(&mut alert);
+        alert.dedup.last_seen = self.now;
+        self.transaction.put_alert(&alert)
+    }
+
+    fn alert(
+        &mut self,
+        rule: &Rule,
+        row: &[Value],
+        completeness: &Completeness,
+        initial: bool,
+    ) -> Result<Alert, Error> {
+        let value = |name: &str| {
+            let at = rule.output.iter().position(|column| column.name == name);
+            at.map(|at| &row[at])
+        };
+        let level = value("alert_level").and_then(Value::as_text).and_then(Level::parse).unwrap_or(rule.header.level);
+        let subject = value("proc_id").or_else(|| {
+            let at = rule.output.iter().position(|column| column.identity)?;
+            Some(&row[at])
+        });
+        let lineage = match subject.and_then(Value::as_text) {
+            Some(proc_id) => self.lineage(proc_id)?,
+            None => Lineage::default(),
+        };
+        let key = rule.key.iter().map(|at| (rule.output[*at].name.clone(), row[*at].to_json())).collect();
+        Ok(Alert {
+            schema: ALERT_SCHEMA,
+            id: self.transaction.next_alert_id()?,
+            time: self.now,
+            level,
+            title: rule.header.title.render(|name| value(name).map(to_text).unwrap_or_default()),
+            rule: RuleRef { id: rule.header.id.clone(), name: rule.name.clone(), rev: rule.revision.clone() },
+            tags: rule.header.tags.clone(),
+            status: AlertStatus::Open,
+            initial,
+            dedup: Dedup { key, count: 1, first_seen: self.now, last_seen: self.now },
+            row: row_json(rule, row),
+            process: lineage.process,
+            ancestors: lineage.ancestors,
+            completeness: completeness.clone().into(),
+            sources: lineage.sources,
+        })
+    }
+
+    /// The process and its ancestors as far as the store and the present know them.
+    fn lineage(&self, proc_id: &str) -> Result<Lineage, Error> {
+        let mut lineage = Lineage::default();
+        let mut met: Vec<String> = Vec::new();
+        let mut next = Some(proc_id.to_owned());
+        while let Some(id) = next.filter(|id| !met.contains(id) && met.len() <= ancestors::DEPTH_MAX) {
+            let Some(stored) = self.transaction.process(&id)? else { break };
+            let mut json = process_json(&stored.row);
+            lineage.sources.extend(stored.source);
+            next = json.get("parent_id").and_then(|parent| parent.as_str()).map(str::to_owned);
+            if met.is_empty() {
+                json.extend(self.samples(&id));
+                lineage.process = Some(json);
+            } else {
+                lineage.ancestors.push(json);
+            }
+            met.push(id);
+        }
+        Ok(lineage)
+    }
+
+    /// The volatile columns, which only the present has.
+    fn samples(&self, proc_id: &str) -> Map<String, serde_json::Value> {
+        let wanted = Value::Text(proc_id.to_owned());
+        let row = (0..self.present.num_rows()).find(|row| Value::at(self.present.column(0), *row) == wanted);
+        let columns = Process::columns();
+        let volatile = columns.iter().enumerate().filter(|(_, column)| column.volatile);
+        row.map_or_else(Map::new, |row| {
+            volatile
+                .map(|(at, column)| (column.name.to_owned(), Value::at(self.present.column(at), row).to_json()))
+                .collect()
+        })
+    }
+}
+
+#[derive(Default)]
+struct Lineage {
+    process: Option<Map<String, serde_json::Value>>,
+    ancestors: Vec<Map<String, serde_json::Value>>,
+    sources: Vec<SourceRow>,
+}
+
+/// One process, without its environment: alerts travel, and environments hold secrets.
+fn process_json(row: &RecordBatch) -> Map<String, serde_json::Value> {
+    version_columns()
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| column.name != "environment_vars")
+        .map(|(at, column)| (column.name.to_owned(), Value::at(row.column(at), 0).to_json()))
+        .collect()
+}
+
+fn row_json(rule: &Rule, row: &[Value]) -> Map<String, serde_json::Value> {
+    rule.output.iter().zip(row).map(|(column, value)| (column.name.clone(), value.to_json())).collect()
+}
+
+/// The change by key.
+fn turns(rule: &Rule, change: &Batch) -> BTreeMap<Vec<u8>, Turn> {
+    let mut turns: BTreeMap<Vec<u8>, Turn> = BTreeMap::new();
+    for (row, weight) in change.weights.iter().enumerate() {
+        let values: Vec<_> = change.rows.columns().iter().map(|column| Value::at(column, row)).collect();
+        let mut key = Vec::new();
+        rule.key.iter().for_each(|at| values[*at].encode_key(&mut key));
+        let turn = turns.entry(key).or_default();
+        turn.weight += weight;
+        if *weight > 0 {
+            turn.appeared += weight;
+            turn.row = Some(values);
+        }
+    }
+    turns
+}

@@ -1,0 +1,357 @@
+//! `daemoneye-agent`: keeps the history of this host's processes, runs the rules on what changes, raises alerts.
+//!
+//! ```text
+//! procmond ─ broker ─► [engine thread: Agent::take → commit → acknowledge] ─► standard output, broker `alerts.>`
+//! ```
+//!
+//! Connections and signals are asynchronous; the engine is one thread with one loop over [`Input`].
+
+mod agent;
+mod alerts;
+mod collector;
+mod present;
+mod rules;
+mod sinks;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Parser, ValueEnum};
+use daemoneye_broker::message::{Mode, SnapshotBatch};
+use daemoneye_broker::{Broker, Client, Delivery, topic};
+use daemoneye_dsl::diagnostic::Style;
+use daemoneye_dsl::types::{MICROS_PER_SEC, parse_interval};
+use daemoneye_dsl::untrusted::Untrusted;
+use daemoneye_storage::paths::DataDir;
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+use crate::agent::{Agent, Taken};
+use crate::rules::Loaded;
+use crate::sinks::terminal::Form;
+
+/// Batches that may wait for the engine.
+const INPUT_LEN: usize = 4;
+
+/// Watches this host's processes, runs detection rules written in SQL, and prints what they find.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100, after_long_help = AFTER)]
+struct Args {
+    /// Rule files, or directories of them [default: ./rules, else the installed ones]
+    #[arg(long, value_name = "DIR|FILE", num_args = 1..)]
+    rules: Vec<PathBuf>,
+    /// Where the event store and the socket are [default: /var/lib/daemoneye as root, else ~/.local/state/daemoneye]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The socket that collectors connect to [default: agent.sock in the data directory]
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Whether to start procmond, or wait for one to connect
+    #[arg(long, value_enum, default_value_t = Collector::Spawn)]
+    collector: Collector,
+    /// Time between two snapshots of the collector that is started: 200ms, 5s, 1m
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = interval)]
+    interval: String,
+    /// How alerts are printed: for people on a terminal, one JSON record a line otherwise
+    #[arg(short, long, value_enum, default_value_t = Output::Auto)]
+    output: Output,
+    /// Say more on standard error; twice for everything
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Say only what went wrong
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+const AFTER: &str = "\
+Examples:
+  daemoneye-agent --interval 5s                     watch, and print alerts here
+  daemoneye-agent --rules rules/ | jq .title        alerts as JSON, one a line
+  daemoneye-agent --collector wait                  and elsewhere: sudo procmond --socket PATH
+
+Without root it sees what its user may see, and says so. `daemoneye-cli alerts list` shows what was found.
+Exit codes: 0 stopped by SIGINT or SIGTERM, 1 failed, 2 wrong usage.";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Collector {
+    /// Start the procmond beside this program
+    Spawn,
+    /// Wait for one to connect
+    Wait,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// By what standard output is
+    Auto,
+    /// To be read
+    Human,
+    /// One record a line
+    Ndjson,
+}
+
+fn interval(text: &str) -> Result<String, String> {
+    let micros = parse_interval(text).ok_or("write a number and a unit, such as 200ms, 5s or 1m")?;
+    if (10_000..=86_400 * MICROS_PER_SEC).contains(&micros) {
+        Ok(text.to_owned())
+    } else {
+        Err("it lies between 10ms and 1d".to_owned())
+    }
+}
+
+/// What the engine's loop takes.
+enum Input {
+    /// From a collector, to be acknowledged.
+    Batch(Delivery),
+    /// Finish what was begun, then end.
+    Shutdown,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    log_to_stderr(&args);
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log_to_stderr(args: &Args) {
+    let level = match (args.quiet, args.verbose) {
+        (true, _) => "error",
+        (_, 0) => "info",
+        (_, 1) => "debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("DAEMONEYE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(colour)
+        .init();
+}
+
+fn run(args: &Args) -> anyhow::Result<()> {
+    let loaded = rules::load(&rule_paths(args)?);
+    report(&loaded)?;
+    anyhow::ensure!(!loaded.rules.is_empty(), "no rule compiles: mend the files above, or name others with --rules");
+
+    let data = data_dir(args);
+    data.create()?;
+    let program = (args.collector == Collector::Spawn).then(collector::find).transpose()?;
+    let refused = loaded.refused();
+    let rules = loaded.rules.len();
+    let agent = Agent::open(&data.events(), loaded.rules, refused)?;
+    let socket = args.socket.clone().unwrap_or_else(|| data.socket());
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let form = match args.output {
+        Output::Human => Form::Human,
+        Output::Ndjson => Form::Ndjson,
+        Output::Auto => {
+            if std::io::stdout().is_terminal() {
+                Form::Human
+            } else {
+                Form::Ndjson
+            }
+        }
+    };
+    runtime.block_on(async {
+        let broker = Broker::bind(&socket)?;
+        tracing::info!(rules, refused, store = %data.events().display(), socket = %socket.display(), "agent started");
+        let ended = serve(&broker, agent, form, program, socket, args.interval.clone()).await;
+        broker.shutdown().await;
+        ended
+    })
+}
+
+/// Runs until a signal asks to stop or the engine fails.
+async fn serve(
+    broker: &Broker,
+    agent: Agent,
+    form: Form,
+    program: Option<PathBuf>,
+    socket: PathBuf,
+    interval: String,
+) -> anyhow::Result<()> {
+    let client = broker.client("agent");
+    let mut batches = client.subscribe(topic::ALL_EVENTS, Mode::Acknowledged).await?;
+    let (inputs, received) = mpsc::sync_channel(INPUT_LEN);
+    let runtime = tokio::runtime::Handle::current();
+    let publisher = broker.client("alerts");
+    let engine = std::thread::Builder::new()
+        .name("engine".to_owned())
+        .spawn(move || engine(agent, &received, form, &publisher, &runtime))
+        .context("cannot start the engine's thread")?;
+
+    let (stop, stopped) = watch::channel(false);
+    let spawned = program.is_some();
+    let collector = program.map(|program| tokio::spawn(collector::keep(program, socket, interval.clone(), stopped)));
+    let patience = patience(&interval, spawned);
+    let mut signals = Signals::new()?;
+    loop {
+        tokio::select! {
+            name = signals.next() => {
+                tracing::info!(signal = name, "stopping");
+                break;
+            }
+            delivery = tokio::time::timeout(patience, batches.recv()) => match delivery {
+                Ok(Some(delivery)) => {
+                    // The engine takes one batch after the other; while it is behind, deliveries wait in the broker's
+                    // bounded queue and the collector waits for their acknowledgement.
+                    let inputs = inputs.clone();
+                    let handed = tokio::task::spawn_blocking(move || inputs.send(Input::Batch(delivery)).is_ok());
+                    if !handed.await.unwrap_or(false) {
+                        break;
+                    }
+                }
+                Ok(None) => break,
+                Err(_) => tracing::warn!(?patience, "no snapshot arrived: alerts are incomplete while no collector reports"),
+            },
+        }
+    }
+    let _ = stop.send(true);
+    if let Some(collector) = collector {
+        let _ = collector.await;
+    }
+    let _ = inputs.send(Input::Shutdown);
+    let ended = tokio::task::spawn_blocking(move || engine.join()).await.context("cannot wait for the engine")?;
+    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn patience(interval: &str, spawned: bool) -> Duration {
+    let micros = parse_interval(interval).and_then(|micros| u64::try_from(micros).ok()).unwrap_or_default();
+    let interval = if spawned { Duration::from_micros(micros) } else { Duration::from_secs(30) };
+    (interval * 3).max(Duration::from_secs(10))
+}
+
+/// The engine: one batch after the other until the end, or until the store fails in a way that will not pass.
+fn engine(
+    mut agent: Agent,
+    inputs: &mpsc::Receiver<Input>,
+    form: Form,
+    publisher: &Client,
+    runtime: &tokio::runtime::Handle,
+) -> anyhow::Result<()> {
+    deliver(&agent, form, publisher, runtime)?;
+    while let Ok(Input::Batch(delivery)) = inputs.recv() {
+        let batch = match SnapshotBatch::from_payload(delivery.payload.clone()) {
+            Ok(batch) => batch,
+            Err(error) => {
+                tracing::warn!(%error, "a batch that is none was refused");
+                delivery.refuse(&error.to_string());
+                continue;
+            }
+        };
+        match agent.take(&batch) {
+            Ok(Taken::New { processes, alerts }) => {
+                tracing::debug!(sequence = batch.sequence, processes, alerts = alerts.len(), "snapshot committed");
+                delivery.acknowledge();
+                deliver(&agent, form, publisher, runtime)?;
+            }
+            Ok(Taken::Known) => delivery.acknowledge(),
+            Err(error) => {
+                tracing::error!(%error, sequence = batch.sequence, "snapshot refused; nothing of it is stored");
+                delivery.refuse(&error.to_string());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Hands what the store says is not yet delivered to every sink, then says that it is. A sink that fails does not hold
+/// up detection: standard output may be closed, and then the store and the broker still have the alert.
+fn deliver(agent: &Agent, form: Form, publisher: &Client, runtime: &tokio::runtime::Handle) -> anyhow::Result<()> {
+    loop {
+        let alerts = agent.undelivered()?;
+        if alerts.is_empty() {
+            return Ok(());
+        }
+        for alert in &alerts {
+            if let Err(error) = sinks::terminal::write(alert, form) {
+                tracing::warn!(%error, alert = alert.id, "cannot print an alert; it is in the store");
+            }
+            if let Err(error) = runtime.block_on(sinks::publish::publish(publisher, alert)) {
+                tracing::warn!(%error, alert = alert.id, "cannot publish an alert; it is in the store");
+            }
+        }
+        agent.delivered(&alerts)?;
+    }
+}
+
+/// Says what became of every rule file that does not simply run.
+fn report(loaded: &Loaded) -> anyhow::Result<()> {
+    let style = Style { colour: std::io::stderr().is_terminal(), ascii: false };
+    let mut err = anstream::stderr();
+    for error in &loaded.unreadable {
+        tracing::error!("{}", Untrusted(&error.to_string()).terminal());
+    }
+    for file in &loaded.remarked {
+        for diagnostic in &file.diagnostics {
+            writeln!(err, "{}\n", diagnostic.render(&file.source, style))?;
+        }
+    }
+    for name in &loaded.elsewhere {
+        tracing::info!(rule = name, "rule for another system, not run");
+    }
+    for (name, columns) in &loaded.limited {
+        tracing::warn!(rule = name, ?columns, "rule limited: no collector reports these columns here");
+    }
+    Ok(())
+}
+
+fn rule_paths(args: &Args) -> anyhow::Result<Vec<PathBuf>> {
+    if !args.rules.is_empty() {
+        return Ok(args.rules.clone());
+    }
+    daemoneye_storage::paths::default_rules().map(|path| vec![path]).context(
+        "no rules found: run it where ./rules is, install them in /etc/daemoneye/rules, or name them with --rules DIR",
+    )
+}
+
+fn data_dir(args: &Args) -> DataDir {
+    args.data.clone().map_or_else(daemoneye_storage::paths::default_data_dir, DataDir::new)
+}
+
+/// The signals that ask to stop.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        #[cfg(unix)]
+        let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        Ok(Self {
+            #[cfg(unix)]
+            terminate,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = tokio::signal::ctrl_c() => "SIGINT",
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = tokio::signal::ctrl_c().await;
+            "interrupt"
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The laws of the engine, on random tables, statements and changes: steps = whole = SQLite, rewritten = as written.
+//!
+//! Everything comes from a seed, and a failure prints it. `CASES` asks for more cases than the default, `SEED` for
+//! others. What the generator covered is counted, and a form that never came up fails the test: the count of cases
+//! alone says little.
+
+mod differential;
+mod functions;
+mod generator;
+mod random;
+mod sqlite;
+mod statement;
+mod world;
+
+/// A number from the environment, or the default.
+#[expect(clippy::disallowed_methods, reason = "a test takes its length from the environment")]
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
