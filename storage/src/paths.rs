@@ -1,9 +1,11 @@
 //! Where things lie on disk: the data directory and the rule files.
 
-use std::io;
+use std::collections::HashSet;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use daemoneye_dsl::diagnostic::Source;
+use daemoneye_dsl::limits::TEXT_LEN_MAX;
 
 /// The directory of one agent: its event store and its socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,37 +88,66 @@ pub fn default_rules() -> Option<PathBuf> {
 /// Every `*.sql` file among `paths` and below the directories among them, ordered by path. What cannot be read is an
 /// error in its place: nothing is left out in silence, and the others are there.
 pub fn rule_sources(paths: &[PathBuf]) -> Vec<io::Result<Source>> {
-    let mut files = Vec::new();
-    let mut unreadable = Vec::new();
+    let mut found = Found::default();
     for path in paths {
         if path.is_dir() {
-            unreadable.extend(collect(path, &mut files).err().map(Err));
+            found.look_into(path);
         } else {
-            files.push(path.clone());
+            found.files.push(path.clone());
         }
     }
-    files.sort();
-    files.dedup();
-    files.iter().map(|path| read(path)).chain(unreadable).collect()
+    found.files.sort();
+    found.files.dedup();
+    found.files.iter().map(|path| read(path)).chain(found.unreadable.into_iter().map(Err)).collect()
 }
 
-fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    let entries = std::fs::read_dir(directory).map_err(|error| named(directory, &error))?;
-    for entry in entries {
-        let path = entry.map_err(|error| named(directory, &error))?.path();
-        // A link to a directory is not followed: it may lead back up.
-        let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
-        if path.is_dir() && !is_link {
-            collect(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "sql") && !path.is_dir() {
-            files.push(path);
+/// Rule files on the way to being read.
+#[derive(Default)]
+struct Found {
+    files: Vec<PathBuf>,
+    unreadable: Vec<io::Error>,
+    /// Directories already looked into: links may lead back.
+    seen: HashSet<PathBuf>,
+}
+
+impl Found {
+    fn look_into(&mut self, directory: &Path) {
+        let real = match directory.canonicalize() {
+            Ok(real) => real,
+            Err(error) => return self.unreadable.push(named(directory, &error)),
+        };
+        if !self.seen.insert(real) {
+            return;
+        }
+        let entries = match std::fs::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(error) => return self.unreadable.push(named(directory, &error)),
+        };
+        for entry in entries {
+            match entry.map(|entry| entry.path()) {
+                Ok(path) if path.is_dir() => self.look_into(&path),
+                Ok(path) if path.extension().is_some_and(|extension| extension == "sql") => self.files.push(path),
+                Ok(_) => {}
+                Err(error) => self.unreadable.push(named(directory, &error)),
+            }
         }
     }
-    Ok(())
 }
 
+/// The text, of which one byte more than a rule may have is read; the checker says that it is too long.
 fn read(path: &Path) -> io::Result<Source> {
-    let text = std::fs::read_to_string(path).map_err(|error| named(path, &error))?;
+    let read = || -> io::Result<String> {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(TEXT_LEN_MAX as u64 + 1).read_to_end(&mut bytes)?;
+        let cut = bytes.len() > TEXT_LEN_MAX;
+        String::from_utf8(bytes).or_else(|error| {
+            let end_was_cut = cut && error.utf8_error().error_len().is_none();
+            let at = error.utf8_error().valid_up_to();
+            let refused = || io::Error::new(io::ErrorKind::InvalidData, format!("no UTF-8 text from byte {at} on"));
+            if end_was_cut { Ok(String::from_utf8_lossy(error.as_bytes()).into_owned()) } else { Err(refused()) }
+        })
+    };
+    let text = read().map_err(|error| named(path, &error))?;
     Ok(Source { path: path.display().to_string(), text })
 }
 
@@ -140,6 +171,17 @@ mod tests {
         assert_eq!(stems, ["a", "a", "z"]);
         let missing = rule_sources(&[dir.path().join("none.sql")]).remove(0).unwrap_err();
         assert!(missing.to_string().contains("none.sql"), "{missing}");
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(dir.path(), dir.path().join("b/loop")).unwrap();
+            assert_eq!(rule_sources(&[dir.path().to_owned()]).len(), 3, "a link that leads back is followed once");
+        }
+        std::fs::write(dir.path().join("b/c/y.sql"), b"\xff").unwrap();
+        std::fs::write(dir.path().join("b/c/long.sql"), "x".repeat(TEXT_LEN_MAX + 9)).unwrap();
+        let found = rule_sources(&[dir.path().join("b/c")]);
+        let refused: Vec<_> = found.iter().filter_map(|it| it.as_ref().err()).map(ToString::to_string).collect();
+        assert!(refused.len() == 1 && refused[0].contains("y.sql"), "{refused:?}");
+        assert_eq!(found[0].as_ref().unwrap().text.len(), TEXT_LEN_MAX + 1);
     }
 
     #[test]

@@ -1,0 +1,178 @@
+//! `alerts`: what the agent's rules have found.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use daemoneye_dsl::alert::{Alert, AlertStatus, Level};
+use daemoneye_dsl::completeness::Completeness;
+use daemoneye_dsl::tables::{Catalog, Table as Declared};
+use daemoneye_dsl::types::Value;
+use daemoneye_storage::{Reader, Scan};
+
+use crate::hunt::techniques;
+use crate::output::{Format, print, write_json};
+use crate::query::incomplete;
+use crate::render::{Align, Cell, Column, Extent, Table, local_time};
+use crate::screen::{Mark, Screen, count, paint_of};
+use crate::store::{self, Stored};
+use crate::{Ending, Globals, with_exit_codes};
+
+/// Read alerts.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Alerts {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    List(List),
+}
+
+/// List alerts from the agent's store, newest first.
+///
+/// The store is only read, beside the agent if it runs. JSON output is the whole record of each alert, with the
+/// process and its ancestors.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = with_exit_codes(EXAMPLES))]
+struct List {
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// Of this level or a higher one
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    level: Option<Level>,
+    /// Raised by this rule; may be repeated
+    #[arg(long, value_name = "RULE")]
+    rule: Vec<String>,
+    /// `open` (it still matches) or `resolved`
+    #[arg(long, value_name = "STATUS", value_parser = status)]
+    status: Option<AlertStatus>,
+    /// The agent's data directory [default: /var/lib/daemoneye for root, else ~/.local/state/daemoneye]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Exit with 1 when there are alerts
+    #[arg(long)]
+    exit_code: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  daemoneye-cli alerts list --level high --status open
+  daemoneye-cli alerts list -o ndjson | jq '{id, title, parents: [.ancestors[].name]}'";
+
+pub(crate) fn run(alerts: &Alerts, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
+    let Command::List(list) = &alerts.command;
+    let started = Instant::now();
+    let stored = store::open(list.data.as_ref())?;
+    let found = list.find(&stored)?;
+    let alerts = found.newest.iter().map(|id| stored.view.alert(*id));
+    let alerts: Vec<_> = alerts.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    let extent = show(&alerts, globals, screen)?;
+    let elapsed_ms = started.elapsed().as_millis();
+    let mut parts = vec![list.counted(alerts.len(), &found), store::note(&stored)];
+    if extent == Extent::Cut {
+        parts.push("values cut to fit (--full shows them)".to_owned());
+    }
+    screen.say(Mark::Note, &format!("{} · {elapsed_ms} ms", parts.join(" · ")));
+    if !found.completeness.is_complete() {
+        screen.say(Mark::Warning, &incomplete(&found.completeness));
+    }
+    Ok(Ending::Done { found: list.exit_code && found.matching > 0, degraded: !found.completeness.is_complete() })
+}
+
+/// Which alerts to show.
+struct Found {
+    /// Newest first.
+    newest: VecDeque<u64>,
+    matching: usize,
+    all: usize,
+    completeness: Completeness,
+}
+
+impl List {
+    fn find(&self, stored: &Stored) -> anyhow::Result<Found> {
+        let catalog = Catalog::builtin();
+        let table = catalog.table("alerts").expect("a table of the catalog");
+        let columns = ["id", "level", "rule", "status"].map(|name| position(table, name));
+        let mut found = Found { newest: VecDeque::new(), matching: 0, all: 0, completeness: Completeness::default() };
+        let scan = Scan { table, columns: &columns, window: None };
+        found.completeness = stored.view.visit(&scan, &mut |batch| {
+            for row in 0..batch.num_rows() {
+                let cells: Vec<_> = batch.columns().iter().map(|column| Value::at(column, row)).collect();
+                found.all += 1;
+                if self.wants(&cells) {
+                    found.matching += 1;
+                    found.newest.push_front(cells[0].as_integer().map_or(0, i64::cast_unsigned));
+                    found.newest.truncate(self.limit);
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    /// `20 of 143 alerts that match, 250 in all (--limit 20)`.
+    fn counted(&self, shown: usize, found: &Found) -> String {
+        let of = count(found.matching, "alert", "alerts");
+        let all = if found.matching < found.all { format!(" that match, {} in all", found.all) } else { String::new() };
+        let cut = if shown < found.matching { format!(" (--limit {})", self.limit) } else { String::new() };
+        format!("{shown} of {of}{all}{cut}")
+    }
+
+    /// Whether the alert with this level, rule and status is asked for.
+    fn wants(&self, cells: &[Value]) -> bool {
+        let text = |at: usize| cells[at].as_text().unwrap_or_default();
+        let high_enough = self.level.is_none_or(|least| Level::parse(text(1)).is_some_and(|level| level >= least));
+        let of_rule = self.rule.is_empty() || self.rule.iter().any(|rule| rule == text(2));
+        high_enough && of_rule && self.status.is_none_or(|status| status.name() == text(3))
+    }
+}
+
+fn position(table: &Declared, name: &str) -> usize {
+    table.column(name).expect("a column of the catalog").0
+}
+
+fn show(alerts: &[Alert], globals: &Globals, screen: &Screen) -> anyhow::Result<Extent> {
+    if let Some(form) = Format::of_data(globals.output).json() {
+        let objects = alerts.iter().filter_map(|alert| serde_json::to_value(alert).ok()?.as_object().cloned());
+        print(|out| write_json(out, form, objects))?;
+        return Ok(Extent::Whole);
+    }
+    let columns = vec![
+        Column::new("id", Align::Right),
+        Column::new("time", Align::Left),
+        Column::new("level", Align::Left),
+        Column::new("status", Align::Left),
+        Column::new("count", Align::Right),
+        Column::new("rule", Align::Text),
+        Column::new("title", Align::Text),
+        Column::new("techniques", Align::Text),
+    ];
+    let row = |alert: &Alert| {
+        vec![
+            Cell::new(alert.id.to_string()),
+            Cell::new(local_time(alert.time.0, &screen.zone)),
+            Cell::painted(alert.level.name(), paint_of(alert.level)),
+            Cell::new(alert.status.name()),
+            Cell::new(alert.dedup.count.to_string()),
+            Cell::new(alert.rule.name.as_str()),
+            Cell::new(alert.title.as_str()),
+            Cell::new(techniques(&alert.tags)),
+        ]
+    };
+    let table = Table { columns, rows: alerts.iter().map(row).collect(), header: true, indent: 0 };
+    Ok(print(|out| table.write(out, screen, globals.full))?.unwrap_or(Extent::Whole))
+}
+
+fn level(name: &str) -> Result<Level, String> {
+    let names = Level::ALL.map(Level::name).join(", ");
+    Level::parse(&name.to_lowercase()).ok_or_else(|| format!("one of {names}"))
+}
+
+fn status(name: &str) -> Result<AlertStatus, String> {
+    let all = [AlertStatus::Open, AlertStatus::Resolved];
+    all.into_iter().find(|status| status.name() == name).ok_or_else(|| "one of open, resolved".to_owned())
+}

@@ -1,0 +1,93 @@
+//! Where rules and statements come from: files, folders, standard input.
+
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use daemoneye_dsl::diagnostic::Source;
+use daemoneye_dsl::limits::TEXT_LEN_MAX;
+use daemoneye_storage::paths::{default_rules, rule_sources};
+
+/// Rule files and where they were found.
+pub(crate) struct Found {
+    /// What was searched, for people.
+    pub(crate) place: String,
+    /// The files, ordered by path.
+    pub(crate) sources: Vec<Source>,
+    /// Why others could not be read; together with `sources` at least one.
+    pub(crate) unreadable: Vec<io::Error>,
+}
+
+/// The rule files in `paths`, or in the first of the usual places that there is.
+pub(crate) fn rules(paths: &[PathBuf]) -> anyhow::Result<Found> {
+    let usual = || default_rules().context("no rules found here; name a folder of them, or files that end in .sql");
+    let paths = if paths.is_empty() { vec![usual()?] } else { paths.to_vec() };
+    // A path that was named has to be there, however many others are.
+    for path in &paths {
+        path.metadata().with_context(|| format!("cannot open {}", path.display()))?;
+    }
+    let place = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    let (mut sources, mut unreadable) = (Vec::new(), Vec::new());
+    for source in rule_sources(&paths) {
+        match source {
+            Ok(source) => sources.push(source),
+            Err(error) => unreadable.push(error),
+        }
+    }
+    if sources.is_empty() && unreadable.is_empty() {
+        bail!("no rule in {place}: a rule is a file that ends in .sql");
+    }
+    Ok(Found { place, sources, unreadable })
+}
+
+/// The statement in the file at `path`; `-` is standard input.
+pub(crate) fn statement(path: &Path) -> anyhow::Result<Source> {
+    if path == Path::new("-") {
+        if io::stdin().is_terminal() {
+            bail!("standard input is a terminal; pipe the statement in, or give it as the argument");
+        }
+        let text = bounded(io::stdin().lock()).context("cannot read the statement from standard input")?;
+        return Ok(Source { path: "<stdin>".to_owned(), text });
+    }
+    let shown = path.display();
+    let file = std::fs::File::open(path).with_context(|| format!("cannot open {shown}"))?;
+    let text = bounded(file).with_context(|| format!("cannot read {shown}"))?;
+    Ok(Source { path: shown.to_string(), text })
+}
+
+/// The text, of which one character more than is allowed is read; the checker says that it is too long.
+fn bounded(input: impl Read) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    input.take(TEXT_LEN_MAX as u64 + 4).read_to_end(&mut bytes)?;
+    let whole = bytes.len() <= TEXT_LEN_MAX;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        Err(error) if !whole && error.utf8_error().error_len().is_none() => {
+            Ok(String::from_utf8_lossy(error.as_bytes()).into_owned())
+        }
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is not UTF-8 text from byte {at} on")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_without_rules_is_an_error_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = rules(&[dir.path().to_owned()]).err().unwrap().to_string();
+        assert!(error.contains(&*dir.path().to_string_lossy()) && error.contains(".sql"), "{error}");
+    }
+
+    #[test]
+    fn text_is_bounded_and_utf8() {
+        assert_eq!(bounded("SELECT 1".as_bytes()).unwrap(), "SELECT 1");
+        assert!(bounded(io::repeat(b'x')).unwrap().len() > TEXT_LEN_MAX);
+        assert!(bounded("é".repeat(TEXT_LEN_MAX).as_bytes()).unwrap().len() > TEXT_LEN_MAX);
+        assert!(bounded(&b"SELECT \xff"[..]).unwrap_err().to_string().contains("byte 7"));
+    }
+}

@@ -1,0 +1,386 @@
+//! `hunt`: every rule once, over now.
+//!
+//! Nothing has to be installed: rules come from files, `processes` from a live snapshot. Rules over tables that only
+//! history has run where an agent keeps a store that can be read; where not, they are named, as is every rule that
+//! could not see all it asks for.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::bail;
+use daemoneye_collectors::Snapshot;
+use daemoneye_dsl::alert::Level;
+use daemoneye_dsl::completeness::{Completeness, Reason, Scope};
+use daemoneye_dsl::convert::to_text;
+use daemoneye_dsl::diagnostic::nearest;
+use daemoneye_dsl::header::Header;
+use daemoneye_dsl::query::CheckedRule;
+use daemoneye_dsl::ruleset::{RuleFile, RuleSet};
+use daemoneye_dsl::tables::{Access, Catalog};
+use daemoneye_dsl::types::{Timestamp, Value};
+use daemoneye_planner::{View, execute, plan};
+use daemoneye_storage::{Error, Reader};
+use serde_json::{Map, json};
+
+use crate::output::{Format, print, write_json};
+use crate::query::incomplete;
+use crate::render::{Align, Cell, Column, Extent, Table};
+use crate::screen::{Mark, Screen, count, paint_of};
+use crate::store::{self, Stored};
+use crate::{Ending, Globals, files, live, sources, with_exit_codes};
+
+/// Rules that one line of the summary names; `-v` names all.
+const NAMED_MAX: usize = 6;
+
+/// Run rules once over what runs now.
+///
+/// Takes a live snapshot by itself: no agent, no root, no configuration. Rules over history run where there is an
+/// agent's store to read. Findings go to standard output, the gravest
+/// first; what was looked at, and what could not be, to standard error.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = with_exit_codes(EXAMPLES))]
+pub(crate) struct Hunt {
+    /// Only these rules, by name, id, tag or technique [default: all]
+    #[arg(value_name = "RULE|TAG")]
+    only: Vec<String>,
+    /// A rule file or a folder of them; may be repeated [default: ./rules, else the installed rules]
+    #[arg(long, value_name = "PATH")]
+    rules: Vec<PathBuf>,
+    /// The agent's data directory, for rules over history [default: the agent's own]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Exit with 1 when something was found
+    #[arg(long)]
+    exit_code: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  daemoneye-cli hunt                              every rule in ./rules, as far as you may see
+  sudo daemoneye-cli hunt attack.persistence      one tactic, over all processes
+  daemoneye-cli hunt T1059.004 webserver_shell    one technique and one rule
+  daemoneye-cli hunt --rules ~/drafts -o ndjson | jq .row.pid";
+
+/// One match of one rule.
+struct Finding<'a> {
+    level: Level,
+    rule: &'a str,
+    title: String,
+    tags: &'a [String],
+    row: Map<String, serde_json::Value>,
+    completeness: Completeness,
+}
+
+/// What a hunt came to.
+#[derive(Default)]
+struct Report<'a> {
+    findings: Vec<Finding<'a>>,
+    /// Rules that ran.
+    ran: usize,
+    completeness: Completeness,
+    need_history: Vec<&'a str>,
+    elsewhere: Vec<&'a str>,
+    stopped: Vec<(&'a str, String)>,
+    /// Rules and columns that this user may not read of every process.
+    hidden: Limits<'a>,
+    /// Rules and columns that nobody collects yet.
+    uncollected: Limits<'a>,
+    /// What `-v` adds.
+    timings: Vec<String>,
+}
+
+#[derive(Default)]
+struct Limits<'a> {
+    rules: Vec<&'a str>,
+    columns: BTreeSet<&'static str>,
+}
+
+pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
+    let started = Instant::now();
+    let found = files::rules(&hunt.rules)?;
+    let set = RuleSet::check(found.sources, &Catalog::builtin());
+    let chosen = choose(&set, &hunt.only)?;
+    chosen.refused.iter().for_each(|file| screen.draw(&file.diagnostics, &file.source));
+    for error in &found.unreadable {
+        screen.say(Mark::Warning, &error.to_string());
+    }
+    if chosen.rules.is_empty() {
+        return Ok(Ending::Refused);
+    }
+    let now = live::now();
+    let snapshot = live::snapshot(now)?;
+    let history = chosen.rules.iter().any(|(rule, _)| !sources::stored_tables(&rule.query).is_empty());
+    let stored = history.then(|| store::open(hunt.data.as_ref()));
+    // A store that was named has to be there; the usual one may not.
+    if let (Some(Err(error)), Some(_)) = (&stored, &hunt.data) {
+        bail!("{error}");
+    }
+    let present = Present { now, snapshot: &snapshot, stored: stored.as_ref().and_then(|stored| stored.as_ref().ok()) };
+    let mut report = present.hunt(&chosen.rules);
+    if !chosen.refused.is_empty() || !found.unreadable.is_empty() {
+        report.completeness.add(Reason::RuleRefused);
+    }
+    let rules = count(report.ran, "rule", "rules");
+    let mut origins = vec![live::note(&snapshot)];
+    origins.extend(present.stored.map(store::note));
+    let looked =
+        format!("{rules} from {} × {} processes · {}", found.place, snapshot.rows.num_rows(), origins.join(" · "));
+    screen.say(Mark::Note, &format!("{looked} · {} ms", started.elapsed().as_millis()));
+    let extent = show(&report.findings, globals, screen)?;
+    let why = stored.and_then(Result::err);
+    summarize(&report, &chosen.refused, &snapshot, why.as_ref(), globals, screen);
+    if extent == Extent::Cut {
+        screen.say(Mark::Note, "values cut to fit (--full shows them)");
+    }
+    Ok(Ending::Done {
+        found: hunt.exit_code && !report.findings.is_empty(),
+        degraded: !report.completeness.is_complete(),
+    })
+}
+
+/// What is asked for.
+struct Chosen<'a> {
+    rules: Vec<(&'a CheckedRule, &'a Header)>,
+    refused: Vec<&'a RuleFile>,
+}
+
+/// The rules that `only` names, and the refused ones that it may mean.
+fn choose<'a>(set: &'a RuleSet, only: &[String]) -> anyhow::Result<Chosen<'a>> {
+    let rules: Vec<_> = set.rules().filter_map(|rule| Some((rule, rule.header.as_ref()?))).collect();
+    let refused: Vec<_> = set.refused().collect();
+    let is_named = |file: &RuleFile, word: &String| file.source.stem().eq_ignore_ascii_case(word);
+    for word in only {
+        let known = rules.iter().any(|(rule, header)| means(word, rule, header));
+        if !known && !refused.iter().any(|file| is_named(file, word)) {
+            let names = rules
+                .iter()
+                .flat_map(|(rule, header)| std::iter::once(rule.name()).chain(header.tags.iter().map(String::as_str)));
+            let near = nearest(word, names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            bail!("no rule has the name, id or tag `{word}`{near}");
+        }
+    }
+    // The tags of a refused rule are not known: a tag may mean it.
+    let only_names = only.iter().all(|word| set.files.iter().any(|file| is_named(file, word)));
+    let keep = |file: &&RuleFile| only.is_empty() || !only_names || only.iter().any(|word| is_named(file, word));
+    Ok(Chosen {
+        rules: rules
+            .into_iter()
+            .filter(|(rule, it)| only.is_empty() || only.iter().any(|w| means(w, rule, it)))
+            .collect(),
+        refused: refused.into_iter().filter(keep).collect(),
+    })
+}
+
+fn means(word: &str, rule: &CheckedRule, header: &Header) -> bool {
+    let technique = format!("attack.{word}");
+    let is_tag = |tag: &String| tag.eq_ignore_ascii_case(word) || tag.eq_ignore_ascii_case(&technique);
+    rule.name().eq_ignore_ascii_case(word) || header.id.eq_ignore_ascii_case(word) || header.tags.iter().any(is_tag)
+}
+
+/// What rules look at.
+struct Present<'a> {
+    now: Timestamp,
+    snapshot: &'a Snapshot,
+    stored: Option<&'a Stored>,
+}
+
+impl Present<'_> {
+    fn hunt<'r>(&self, rules: &[(&'r CheckedRule, &'r Header)]) -> Report<'r> {
+        let mut report = Report { completeness: self.snapshot.completeness.clone(), ..Report::default() };
+        for (rule, header) in rules {
+            let name = rule.name();
+            if !header.platform.iter().any(|platform| platform == std::env::consts::OS) {
+                report.elsewhere.push(name);
+            } else if self.stored.is_none() && !sources::stored_tables(&rule.query).is_empty() {
+                report.need_history.push(name);
+            } else {
+                self.note_limits(rule, &mut report);
+                let started = Instant::now();
+                let before = report.findings.len();
+                if let Err(error) = self.run(rule, header, &mut report) {
+                    report.stopped.push((name, error.to_string()));
+                    report.completeness.add(Reason::RuleQuarantined);
+                }
+                let rows = count(report.findings.len() - before, "row", "rows");
+                report.timings.push(format!("{name}: {rows} in {:.1} ms", started.elapsed().as_secs_f64() * 1e3));
+            }
+        }
+        report.findings.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| a.rule.cmp(b.rule)));
+        report
+    }
+
+    fn run<'r>(
+        &self,
+        rule: &'r CheckedRule,
+        header: &'r Header,
+        report: &mut Report<'r>,
+    ) -> Result<(), daemoneye_planner::Error> {
+        let view = View::new(Some(&self.snapshot.rows), self.stored.map(|stored| &stored.view as &dyn Reader));
+        let answer = execute(&plan(&rule.query), &view, self.now)?;
+        report.ran += 1;
+        let completeness = sources::completeness(&rule.query, Some(self.snapshot)).and(&answer.completeness);
+        report.completeness = std::mem::take(&mut report.completeness).and(&completeness);
+        let names: Vec<_> = rule.query.output[..rule.query.visible].iter().map(|output| output.name.as_str()).collect();
+        let rows = &answer.rows;
+        report.findings.extend((0..rows.num_rows()).map(|row| {
+            let cells: Vec<_> = rows.columns().iter().map(|column| Value::at(column, row)).collect();
+            let value = |name: &str| names.iter().position(|it| *it == name).map(|at| &cells[at]);
+            let overriding = value("alert_level").and_then(Value::as_text).and_then(Level::parse);
+            Finding {
+                level: overriding.unwrap_or(header.level),
+                rule: rule.name(),
+                title: header.title.render(|name| value(name).map(to_text).unwrap_or_default()),
+                tags: &header.tags,
+                row: names.iter().zip(&cells).map(|(name, cell)| ((*name).to_owned(), cell.to_json())).collect(),
+                completeness: completeness.clone(),
+            }
+        }));
+        Ok(())
+    }
+
+    /// Notes which columns the rule asks for in vain.
+    fn note_limits<'r>(&self, rule: &'r CheckedRule, report: &mut Report<'r>) {
+        for (table, column) in rule.query.columns_read() {
+            let of_now = matches!(table.table.name, "processes" | "ancestors");
+            let limits = match column.access {
+                Access::Owner if of_now && self.snapshot.unreadable > 0 => &mut report.hidden,
+                Access::Uncollected => &mut report.uncollected,
+                Access::Owner | Access::Open => continue,
+            };
+            limits.columns.insert(column.name);
+            if limits.rules.last() != Some(&rule.name()) {
+                limits.rules.push(rule.name());
+            }
+        }
+    }
+}
+
+fn show(findings: &[Finding<'_>], globals: &Globals, screen: &Screen) -> anyhow::Result<Extent> {
+    if let Some(form) = Format::of_data(globals.output).json() {
+        let objects = findings.iter().map(|finding| {
+            let object = json!({
+                "rule": finding.rule, "level": finding.level, "title": finding.title, "row": finding.row,
+                "completeness": finding.completeness.to_json(),
+            });
+            object.as_object().cloned().unwrap_or_default()
+        });
+        print(|out| write_json(out, form, objects))?;
+        return Ok(Extent::Whole);
+    }
+    let columns = vec![
+        Column::new("level", Align::Left),
+        Column::new("rule", Align::Text),
+        Column::new("title", Align::Text),
+        Column::new("techniques", Align::Text),
+    ];
+    let row = |finding: &Finding<'_>| {
+        vec![
+            Cell::painted(finding.level.name(), paint_of(finding.level)),
+            Cell::new(finding.rule),
+            Cell::new(finding.title.as_str()),
+            Cell::new(techniques(finding.tags)),
+        ]
+    };
+    let table = Table { columns, rows: findings.iter().map(row).collect(), header: false, indent: 2 };
+    Ok(print(|out| table.write(out, screen, globals.full))?.unwrap_or(Extent::Whole))
+}
+
+/// The ATT&CK techniques among tags, as analysts write them: `T1059.004`.
+pub(crate) fn techniques(tags: &[String]) -> String {
+    let technique = |tag: &String| {
+        let id = tag.strip_prefix("attack.")?;
+        id.strip_prefix('t')?.starts_with(|c: char| c.is_ascii_digit()).then(|| id.to_uppercase())
+    };
+    tags.iter().filter_map(technique).collect::<Vec<_>>().join(" ")
+}
+
+fn summarize(
+    report: &Report<'_>,
+    refused: &[&RuleFile],
+    snapshot: &Snapshot,
+    store: Option<&Error>,
+    globals: &Globals,
+    screen: &Screen,
+) {
+    let named = |rules: &[&str]| names(rules, globals.verbose);
+    let note = |text: String| screen.say(Mark::Note, &text);
+    let columns = |limits: &Limits<'_>| limits.columns.iter().copied().collect::<Vec<_>>().join(", ");
+    if globals.verbose {
+        report.timings.iter().cloned().for_each(note);
+    }
+    let extent = match (report.completeness.is_complete(), report.completeness.scope) {
+        (true, Scope::All) => "complete",
+        (true, Scope::Visible) => "complete for what you may see",
+        (false, _) => "incomplete",
+    };
+    note(format!("{} · {extent}", by_level(&report.findings)));
+    if !report.need_history.is_empty() {
+        let why = match store {
+            None | Some(Error::NotFound(_)) => "start the agent".to_owned(),
+            Some(error) => error.to_string(),
+        };
+        let rules = count(report.need_history.len(), "rule needs", "rules need");
+        note(format!("{rules} history: {why} ({})", named(&report.need_history)));
+    }
+    if !report.hidden.rules.is_empty() {
+        let rules = count(report.hidden.rules.len(), "rule is", "rules are");
+        let processes = format!("{} of {} processes", snapshot.unreadable, snapshot.rows.num_rows());
+        let what = format!("{} cannot be read of {processes}{}", columns(&report.hidden), live::remedy());
+        note(format!("{rules} limited: {what} ({})", named(&report.hidden.rules)));
+    }
+    if !report.uncollected.rules.is_empty() {
+        let rules = count(report.uncollected.rules.len(), "rule is", "rules are");
+        let what = format!("nothing collects {} yet", columns(&report.uncollected));
+        note(format!("{rules} limited: {what} ({})", named(&report.uncollected.rules)));
+    }
+    if !report.elsewhere.is_empty() {
+        let rules = count(report.elsewhere.len(), "rule is", "rules are");
+        note(format!("{rules} for other systems ({})", named(&report.elsewhere)));
+    }
+    for (rule, error) in &report.stopped {
+        screen.say(Mark::Warning, &format!("rule {rule} was stopped: {error}"));
+    }
+    for file in refused {
+        screen.say(Mark::Warning, &format!("rule {} was refused and did not run", file.source.stem()));
+    }
+    if !report.completeness.is_complete() {
+        screen.say(Mark::Warning, &incomplete(&report.completeness));
+    }
+}
+
+/// `2 findings (1 high, 1 medium)`.
+fn by_level(findings: &[Finding<'_>]) -> String {
+    let of = |level| findings.iter().filter(|finding| finding.level == level).count();
+    let levels = Level::ALL.iter().rev().map(|level| (of(*level), level.name()));
+    let levels: Vec<_> = levels.filter(|(number, _)| *number > 0).map(|(n, name)| format!("{n} {name}")).collect();
+    let total = count(findings.len(), "finding", "findings");
+    if levels.is_empty() { total } else { format!("{total} ({})", levels.join(", ")) }
+}
+
+fn names(rules: &[&str], all: bool) -> String {
+    let shown = if all { rules.len() } else { NAMED_MAX.min(rules.len()) };
+    let listed = rules[..shown].join(", ");
+    match rules.len() - shown {
+        0 => listed,
+        more => format!("{listed} and {more} more, which -v names"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn techniques_are_written_as_analysts_do() {
+        let tags = ["attack.execution", "attack.t1059.004", "cve.2021.44228", "attack.t1190", "attack.tools"];
+        assert_eq!(techniques(&tags.map(str::to_owned)), "T1059.004 T1190");
+    }
+
+    #[test]
+    fn long_lists_of_names_are_counted() {
+        assert_eq!(names(&["a", "b"], false), "a, b");
+        assert_eq!(names(&["r"; 8], false), "r, r, r, r, r, r and 2 more, which -v names");
+        assert_eq!(names(&["r"; 8], true).matches('r').count(), 8);
+    }
+}

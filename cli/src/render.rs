@@ -1,0 +1,295 @@
+//! Rows for people: a table fitted to the screen.
+//!
+//! Numbers and times are never cut, because a cut number reads as another number; text gives way, in the middle, the
+//! widest first. Where even that leaves no room, each row becomes a block of `name  value` lines.
+
+use std::io::{self, Write};
+
+use anstyle::Style as Paint;
+use daemoneye_dsl::diagnostic::Style;
+use daemoneye_dsl::types::{Type, Value, display_interval};
+use jiff::tz::TimeZone;
+
+use crate::screen::{Screen, painted};
+use crate::shown::Shown;
+
+/// Spaces between two columns.
+const GAP: usize = 2;
+/// Columns that text keeps at least.
+const TEXT_WIDTH_MIN: usize = 8;
+
+/// Rows and what to call their columns.
+pub(crate) struct Table {
+    /// The columns.
+    pub(crate) columns: Vec<Column>,
+    /// One cell per column each.
+    pub(crate) rows: Vec<Vec<Cell>>,
+    /// Whether the names stand above.
+    pub(crate) header: bool,
+    /// Spaces before each line.
+    pub(crate) indent: usize,
+}
+
+/// One column.
+pub(crate) struct Column {
+    name: String,
+    align: Align,
+}
+
+/// On which side a column is even. What is text may be cut.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Align {
+    /// Numbers.
+    Right,
+    /// Times and words of ours.
+    Left,
+    /// Text from outside.
+    Text,
+}
+
+/// A value as text. It reaches the screen through [`Shown`] only.
+pub(crate) struct Cell {
+    text: String,
+    paint: Paint,
+}
+
+/// Whether every value is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Nothing was cut.
+    Whole,
+    /// Some values were.
+    Cut,
+}
+
+impl Column {
+    pub(crate) fn new(name: impl Into<String>, align: Align) -> Self {
+        Self { name: name.into(), align }
+    }
+
+    /// The column for values of a type.
+    pub(crate) fn of(name: impl Into<String>, ty: Type) -> Self {
+        let align = match ty {
+            Type::Integer | Type::Real => Align::Right,
+            Type::Boolean | Type::Timestamp | Type::Interval => Align::Left,
+            Type::Text | Type::Blob => Align::Text,
+        };
+        Self::new(name, align)
+    }
+}
+
+impl Cell {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self::painted(text, Paint::new())
+    }
+
+    pub(crate) fn painted(text: impl Into<String>, paint: Paint) -> Self {
+        Self { text: text.into(), paint }
+    }
+
+    /// A value of a row. NULL is dimmed, so that it differs from the text.
+    pub(crate) fn of(value: &Value, zone: &TimeZone) -> Self {
+        match value {
+            Value::Null => Self::painted("NULL", Paint::new().dimmed()),
+            Value::Text(text) => Self::new(text.as_str()),
+            Value::Timestamp(micros) => Self::new(local_time(*micros, zone)),
+            Value::Interval(micros) => Self::new(display_interval(*micros).replace('µ', "u")),
+            Value::Integer(_) | Value::Real(_) | Value::Blob(_) | Value::Boolean(_) => {
+                let json = value.to_json();
+                Self::new(json.as_str().map_or_else(|| json.to_string(), str::to_owned))
+            }
+        }
+    }
+}
+
+/// A moment with the zone's offset, or as a number where no calendar has it.
+pub(crate) fn local_time(micros: i64, zone: &TimeZone) -> String {
+    jiff::Timestamp::from_microsecond(micros).map_or_else(
+        |_| micros.to_string(),
+        |moment| moment.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.f%:z").to_string(),
+    )
+}
+
+impl Table {
+    /// Writes the table, no wider than the screen unless `full`.
+    pub(crate) fn write(&self, out: &mut dyn Write, screen: &Screen, full: bool) -> io::Result<Extent> {
+        let natural = self.natural_widths(screen.out);
+        let room = screen.width.saturating_sub(self.indent);
+        let widths = if full { Some(natural.clone()) } else { self.fit(&natural, room) };
+        let Some(widths) = widths else {
+            return self.write_blocks(out, screen.out, room);
+        };
+        if self.header {
+            let names = self.columns.iter().map(|column| (column.name.as_str(), Paint::new().bold()));
+            self.write_line(out, screen.out, &widths, names)?;
+        }
+        for row in &self.rows {
+            let cells = row.iter().map(|cell| (cell.text.as_str(), cell.paint));
+            self.write_line(out, screen.out, &widths, cells)?;
+        }
+        Ok(if widths == natural { Extent::Whole } else { Extent::Cut })
+    }
+
+    fn natural_widths(&self, style: Style) -> Vec<usize> {
+        let width = |text: &str| Shown::new(text, style.ascii).width();
+        let mut widths: Vec<_> =
+            self.columns.iter().map(|column| if self.header { width(&column.name) } else { 0 }).collect();
+        for row in &self.rows {
+            for (widest, cell) in widths.iter_mut().zip(row) {
+                *widest = (*widest).max(width(&cell.text));
+            }
+        }
+        widths
+    }
+
+    /// Widths that fit in `room`, if text can give way so far.
+    fn fit(&self, natural: &[usize], room: usize) -> Option<Vec<usize>> {
+        let gaps = GAP * natural.len().saturating_sub(1);
+        let is_text = |at: &usize| self.columns[*at].align == Align::Text;
+        let rigid: usize = (0..natural.len()).filter(|at| !is_text(at)).map(|at| natural[at]).sum();
+        let mut texts: Vec<_> = (0..natural.len()).filter(is_text).collect();
+        texts.sort_by_key(|at| natural[*at]);
+        let least: usize = texts.iter().map(|at| natural[*at].min(TEXT_WIDTH_MIN)).sum();
+        let mut rest = room.checked_sub(gaps + rigid).filter(|rest| *rest >= least)?;
+        let mut widths = natural.to_vec();
+        // The narrowest first: what it leaves of its share goes to the wider ones.
+        for (done, at) in texts.iter().enumerate() {
+            widths[*at] = natural[*at].min(rest / (texts.len() - done));
+            rest -= widths[*at];
+        }
+        Some(widths)
+    }
+
+    fn write_line<'a>(
+        &self,
+        out: &mut dyn Write,
+        style: Style,
+        widths: &[usize],
+        cells: impl Iterator<Item = (&'a str, Paint)>,
+    ) -> io::Result<()> {
+        let mut line = " ".repeat(self.indent);
+        let last = self.columns.len().saturating_sub(1);
+        for (at, ((text, paint), column)) in cells.zip(&self.columns).enumerate() {
+            let (text, width) = Shown::new(text, style.ascii).fit(widths[at]);
+            let pad = " ".repeat(widths[at] - width);
+            let text = painted(style, paint, &text);
+            match column.align {
+                Align::Right => line.extend([pad, text]),
+                Align::Left | Align::Text => line.extend([text, pad]),
+            }
+            if at < last {
+                line.push_str(&" ".repeat(GAP));
+            }
+        }
+        line.truncate(line.trim_end().len());
+        line.push('\n');
+        out.write_all(line.as_bytes())
+    }
+
+    /// One `name  value` line per column, and a line between rows.
+    fn write_blocks(&self, out: &mut dyn Write, style: Style, room: usize) -> io::Result<Extent> {
+        let shown = |text| Shown::new(text, style.ascii);
+        let names = self.columns.iter().map(|column| shown(&column.name).width()).max().unwrap_or(0);
+        let values = room.saturating_sub(names + GAP).max(TEXT_WIDTH_MIN);
+        let mut extent = Extent::Whole;
+        for (at, row) in self.rows.iter().enumerate() {
+            let title = format!("row {}\n", at + 1);
+            out.write_all(painted(style, Paint::new().bold(), &title).as_bytes())?;
+            for (column, cell) in self.columns.iter().zip(row) {
+                let value = shown(&cell.text);
+                let is_cut = column.align == Align::Text && value.width() > values;
+                let value = if is_cut { value.fit(values).0 } else { value.to_string() };
+                if is_cut {
+                    extent = Extent::Cut;
+                }
+                let pad = " ".repeat(self.indent + names - shown(&column.name).width());
+                let value = painted(style, cell.paint, &value);
+                writeln!(out, "{pad}{}{}{value}", shown(&column.name), " ".repeat(GAP))?;
+            }
+        }
+        Ok(extent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn screen(width: usize, ascii: bool) -> Screen {
+        let style = Style { colour: false, ascii };
+        Screen { out: style, err: style, width, zone: TimeZone::UTC, quiet: false }
+    }
+
+    fn drawn(table: &Table, screen: &Screen, full: bool) -> (String, Extent) {
+        let mut out = Vec::new();
+        let extent = table.write(&mut out, screen, full).unwrap();
+        (String::from_utf8(out).unwrap(), extent)
+    }
+
+    fn processes(rows: &[(i64, &str, &str)]) -> Table {
+        let columns = [("pid", Type::Integer), ("name", Type::Text), ("command_line", Type::Text)];
+        let cells = |(pid, name, line): &(i64, &str, &str)| {
+            let values = [Value::Integer(*pid), Value::Text((*name).to_owned()), Value::Text((*line).to_owned())];
+            values.iter().map(|value| Cell::of(value, &TimeZone::UTC)).collect()
+        };
+        Table {
+            columns: columns.map(|(name, ty)| Column::of(name, ty)).into(),
+            rows: rows.iter().map(cells).collect(),
+            header: true,
+            indent: 0,
+        }
+    }
+
+    #[test]
+    fn numbers_stand_right_and_text_left() {
+        let table = processes(&[(7, "sh", "sh -c x"), (12345, "bash", "bash")]);
+        let expected = "  pid  name  command_line\n    7  sh    sh -c x\n12345  bash  bash\n";
+        assert_eq!(drawn(&table, &screen(80, false), false), (expected.to_owned(), Extent::Whole));
+    }
+
+    #[test]
+    fn a_hostile_name_keeps_the_columns_even() {
+        let hostile = "\u{1b}[2Jx\ny漢\\xff";
+        let long = "a".repeat(200);
+        let table = processes(&[(1, hostile, &long), (99999, "plain", "short")]);
+        let (text, extent) = drawn(&table, &screen(80, false), false);
+        assert_eq!(extent, Extent::Cut);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert!(lines[1].starts_with("    1  ⟦\\e⟧[2Jx⟦\\n⟧y漢\\xff  aaa"), "{text}");
+        // 漢 is two columns wide.
+        assert_eq!(lines[1].chars().count() + 1, 80, "{text}");
+        assert_eq!(lines[2].find("short"), Some(lines[0].find("command_line").unwrap()));
+        let (ascii, _) = drawn(&table, &screen(80, true), false);
+        assert!(ascii.is_ascii() && ascii.contains("[[\\u{6f22}]]") && ascii.contains("..."), "{ascii}");
+        assert!(ascii.lines().all(|line| line.len() <= 80), "{ascii}");
+    }
+
+    #[test]
+    fn full_cuts_nothing() {
+        let long = "a".repeat(200);
+        let (text, extent) = drawn(&processes(&[(1, "x", &long)]), &screen(40, false), true);
+        assert!(text.contains(&long));
+        assert_eq!(extent, Extent::Whole);
+    }
+
+    #[test]
+    fn without_room_rows_become_blocks_and_numbers_stay_whole() {
+        let (text, _) = drawn(&processes(&[(123_456_789, "x", "y z")]), &screen(20, false), false);
+        assert_eq!(text, "row 1\n         pid  123456789\n        name  x\ncommand_line  y z\n");
+    }
+
+    #[test]
+    fn values_are_written_by_type() {
+        let shown = |value: Value| Cell::of(&value, &TimeZone::UTC).text;
+        assert_eq!(shown(Value::Null), "NULL");
+        assert_eq!(shown(Value::Real(1.0)), "1.0");
+        assert_eq!(shown(Value::Boolean(true)), "true");
+        assert_eq!(shown(Value::Blob(vec![0, 255])), "00ff");
+        assert_eq!(shown(Value::Timestamp(1_500_000)), "1970-01-01 00:00:01.5+00:00");
+        assert_eq!(shown(Value::Interval(90_000_000)), "1m 30s");
+        let berlin = TimeZone::fixed(jiff::tz::offset(1));
+        assert_eq!(local_time(0, &berlin), "1970-01-01 01:00:00+01:00");
+        assert_eq!(local_time(i64::MAX, &berlin), i64::MAX.to_string());
+    }
+}

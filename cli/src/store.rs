@@ -1,0 +1,26 @@
+//! The agent's event store, read beside the agent.
+
+use std::path::PathBuf;
+
+use daemoneye_storage::paths::{DataDir, default_data_dir};
+use daemoneye_storage::{Error, ReadStore, View};
+
+/// One moment of the store.
+pub(crate) struct Stored {
+    /// The store's file.
+    pub(crate) path: PathBuf,
+    /// What it holds.
+    pub(crate) view: View,
+}
+
+/// Opens the store in `data`, or where an agent of this user keeps its own.
+pub(crate) fn open(data: Option<&PathBuf>) -> Result<Stored, Error> {
+    let path = data.map_or_else(default_data_dir, DataDir::new).events();
+    let view = ReadStore::open(&path)?.read()?;
+    Ok(Stored { path, view })
+}
+
+/// Where the rows come from.
+pub(crate) fn note(stored: &Stored) -> String {
+    format!("store {}", stored.path.display())
+}
