@@ -85,7 +85,10 @@ impl Agent {
         let present = live.as_ref().map_or_else(Present::never, Present::restored);
         let processes = Catalog::builtin().table("processes").expect("a table of the catalog").clone();
         let mut agent = Self { store, rules, present, processes, source: None, missing, snapshots: 0 };
-        agent.remove_old_rules()?;
+        // A refused file may hold the rule whose state this is; it is kept until every file compiles.
+        if refused == 0 {
+            agent.remove_old_rules()?;
+        }
         Ok(agent)
     }
 
@@ -142,8 +145,9 @@ impl Agent {
         let changes = self.changes(&difference, &recorded);
         let view = View::new(Some(&difference.rows), Some(&transaction));
         let answers = evaluate(&mut self.rules, &view, &changes, now);
-        let committed = self.raise(&mut transaction, answers, &difference.rows, now, &completeness);
-        let committed = committed.and_then(|alerts| transaction.commit().map(|()| alerts));
+        let committed = answers
+            .and_then(|answers| self.raise(&mut transaction, answers, &difference.rows, now, &completeness))
+            .and_then(|alerts| transaction.commit().map(|()| alerts));
         // After a failure the rules' state is ahead of the store: the next batch fills it anew from what is stored.
         let alerts = committed.inspect_err(|_| self.rules.iter_mut().for_each(Rule::reset))?;
         self.rules.iter_mut().filter(|rule| rule.quarantined.is_none()).for_each(|rule| rule.loaded = true);
@@ -221,16 +225,14 @@ impl Agent {
     }
 }
 
-impl Rule {
-    /// The state is to be filled anew.
-    fn reset(&mut self) {
-        self.loaded = false;
-    }
-}
-
-/// Runs every rule on the changes, or on everything where it has not run yet. One that fails is set aside; the others
-/// go on.
-fn evaluate(rules: &mut [Rule], view: &View<'_>, changes: &Changes, now: Timestamp) -> Vec<(usize, Answer<Batch>)> {
+/// Runs every rule on the changes, or on everything where it has not run yet. One that reaches a bound is set aside;
+/// the others go on. A store that cannot be read is no rule's fault and ends the batch.
+fn evaluate(
+    rules: &mut [Rule],
+    view: &View<'_>,
+    changes: &Changes,
+    now: Timestamp,
+) -> Result<Vec<(usize, Answer<Batch>)>, daemoneye_storage::Error> {
     let mut answers = Vec::new();
     for (at, rule) in rules.iter_mut().enumerate().filter(|(_, rule)| rule.quarantined.is_none()) {
         let began = Instant::now();
@@ -246,11 +248,12 @@ fn evaluate(rules: &mut [Rule], view: &View<'_>, changes: &Changes, now: Timesta
         }
         match answer {
             Ok(answer) => answers.push((at, answer)),
+            Err(daemoneye_planner::Error::Storage(error)) => return Err(error),
             Err(error) => {
                 tracing::error!(rule = rule.name, %error, "rule quarantined until the agent is restarted");
                 rule.quarantined = Some(error.to_string());
             }
         }
     }
-    answers
+    Ok(answers)
 }

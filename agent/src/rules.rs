@@ -6,7 +6,7 @@ use daemoneye_dsl::header::{DEDUP_WINDOW_DEFAULT_MICROS, Header};
 use daemoneye_dsl::query::{CheckedRule, Output};
 use daemoneye_dsl::ruleset::{RuleFile, RuleSet};
 use daemoneye_dsl::tables::{Access, Catalog, Kind};
-use daemoneye_planner::{Installed, plan};
+use daemoneye_planner::{Installed, Plan, plan};
 use daemoneye_storage::paths::rule_sources;
 
 /// A rule that runs.
@@ -21,12 +21,21 @@ pub(crate) struct Rule {
     /// How long the same key counts up one alert, in microseconds from the first raise.
     pub(crate) window_micros: i64,
     pub(crate) installed: Installed,
+    plan: Plan,
     /// It reads columns that change without their process changing.
     pub(crate) reads_samples: bool,
     /// Its result was taken whole at least once; from then on only changes are looked at.
     pub(crate) loaded: bool,
     /// Why it no longer runs.
     pub(crate) quarantined: Option<String>,
+}
+
+impl Rule {
+    /// Forgets what it holds: it is filled anew from what is stored.
+    pub(crate) fn reset(&mut self) {
+        self.installed = Installed::new(&self.plan);
+        self.loaded = false;
+    }
 }
 
 /// What was found under the rule paths.
@@ -71,6 +80,7 @@ impl Loaded {
         if !absent.is_empty() {
             self.limited.push((rule.name().to_owned(), absent.iter().map(|(_, column)| column.name).collect()));
         }
+        let plan = plan(&rule.query);
         let reads_samples = columns.iter().any(|(table, column)| column.volatile && table.table.kind == Kind::State);
         let output = rule.query.output[..rule.query.visible].to_vec();
         self.rules.push(Rule {
@@ -80,7 +90,8 @@ impl Loaded {
             window_micros: header.dedup.as_ref().map_or(DEDUP_WINDOW_DEFAULT_MICROS, |dedup| dedup.window_micros),
             output,
             header,
-            installed: Installed::new(&plan(&rule.query)),
+            installed: Installed::new(&plan),
+            plan,
             reads_samples,
             loaded: false,
             quarantined: None,
