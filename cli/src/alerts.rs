@@ -8,13 +8,13 @@ use std::time::Instant;
 use daemoneye_dsl::alert::{Alert, AlertStatus, Level};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::{Catalog, Table as Declared};
-use daemoneye_dsl::types::Value;
+use daemoneye_dsl::types::{Timestamp, Value};
 use daemoneye_storage::{Reader, Scan};
+use jiff::tz::TimeZone;
 
-use crate::hunt::techniques;
 use crate::output::{Format, print, write_json};
 use crate::query::incomplete;
-use crate::render::{Align, Cell, Column, Extent, Table, local_time};
+use crate::render::{Align, Cell, Column, Extent, Table};
 use crate::screen::{Mark, Screen, count, paint_of};
 use crate::store::{self, Stored};
 use crate::{Ending, Globals, with_exit_codes};
@@ -143,28 +143,42 @@ fn show(alerts: &[Alert], globals: &Globals, screen: &Screen) -> anyhow::Result<
     }
     let columns = vec![
         Column::new("id", Align::Right),
-        Column::new("time", Align::Left),
+        Column::new(format!("time {}", offset(&screen.zone)), Align::Left),
         Column::new("level", Align::Left),
         Column::new("status", Align::Left),
-        Column::new("count", Align::Right),
         Column::new("rule", Align::Text),
         Column::new("title", Align::Text),
-        Column::new("techniques", Align::Text),
     ];
     let row = |alert: &Alert| {
         vec![
             Cell::new(alert.id.to_string()),
-            Cell::new(local_time(alert.time.0, &screen.zone)),
+            Cell::new(local_second(alert.time, &screen.zone)),
             Cell::painted(alert.level.name(), paint_of(alert.level)),
             Cell::new(alert.status.name()),
-            Cell::new(alert.dedup.count.to_string()),
             Cell::new(alert.rule.name.as_str()),
-            Cell::new(alert.title.as_str()),
-            Cell::new(techniques(&alert.tags)),
+            Cell::new(title(alert)),
         ]
     };
     let table = Table { columns, rows: alerts.iter().map(row).collect(), header: true, indent: 0 };
     Ok(print(|out| table.write(out, screen, globals.full))?.unwrap_or(Extent::Whole))
+}
+
+/// How far the zone is from UTC at present: said once above the times, so that a line of 80 columns has room.
+fn offset(zone: &TimeZone) -> String {
+    jiff::Timestamp::now().to_zoned(zone.clone()).strftime("%:z").to_string()
+}
+
+fn local_second(moment: Timestamp, zone: &TimeZone) -> String {
+    let shown = jiff::Timestamp::from_microsecond(moment.0).map(|it| it.to_zoned(zone.clone()));
+    shown.map_or_else(|_| moment.rfc3339(), |it| it.strftime("%Y-%m-%d %H:%M:%S").to_string())
+}
+
+/// The title, and how often it happened if more than once.
+fn title(alert: &Alert) -> String {
+    match alert.dedup.count {
+        0 | 1 => alert.title.clone(),
+        count => format!("{count} × {}", alert.title),
+    }
 }
 
 fn level(name: &str) -> Result<Level, String> {

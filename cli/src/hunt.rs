@@ -287,7 +287,7 @@ fn show(findings: &[Finding<'_>], globals: &Globals, screen: &Screen) -> anyhow:
 }
 
 /// The ATT&CK techniques among tags, as analysts write them: `T1059.004`.
-pub(crate) fn techniques(tags: &[String]) -> String {
+fn techniques(tags: &[String]) -> String {
     let technique = |tag: &String| {
         let id = tag.strip_prefix("attack.")?;
         id.strip_prefix('t')?.starts_with(|c: char| c.is_ascii_digit()).then(|| id.to_uppercase())

@@ -103,7 +103,7 @@ impl Cell {
 }
 
 /// A moment with the zone's offset, or as a number where no calendar has it.
-pub(crate) fn local_time(micros: i64, zone: &TimeZone) -> String {
+fn local_time(micros: i64, zone: &TimeZone) -> String {
     jiff::Timestamp::from_microsecond(micros).map_or_else(
         |_| micros.to_string(),
         |moment| moment.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.f%:z").to_string(),
