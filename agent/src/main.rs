@@ -170,9 +170,11 @@ fn run(args: &Args) -> anyhow::Result<()> {
         }
     };
     runtime.block_on(async {
+        // From here on a signal ends it in order: what begins below leaves a socket file and a collector behind.
+        let signals = Signals::new().context("cannot take signals")?;
         let broker = Broker::bind(&socket)?;
         tracing::info!(rules, refused, store = %data.events().display(), socket = %socket.display(), "agent started");
-        let ended = serve(&broker, agent, form, program, socket, args.interval.clone()).await;
+        let ended = serve(&broker, agent, form, program, socket, args.interval.clone(), signals).await;
         broker.shutdown().await;
         ended
     })
@@ -186,6 +188,7 @@ async fn serve(
     program: Option<PathBuf>,
     socket: PathBuf,
     interval: String,
+    mut signals: Signals,
 ) -> anyhow::Result<()> {
     let client = broker.client("agent");
     let mut batches = client.subscribe(topic::ALL_EVENTS, Mode::Acknowledged).await?;
@@ -201,7 +204,6 @@ async fn serve(
     let spawned = program.is_some();
     let collector = program.map(|program| tokio::spawn(collector::keep(program, socket, interval.clone(), stopped)));
     let patience = patience(&interval, spawned);
-    let mut signals = Signals::new()?;
     loop {
         tokio::select! {
             name = signals.next() => {
@@ -326,32 +328,39 @@ fn data_dir(args: &Args) -> DataDir {
     args.data.clone().map_or_else(daemoneye_storage::paths::default_data_dir, DataDir::new)
 }
 
-/// The signals that ask to stop.
+/// The signals that ask to stop. One that comes while nobody waits for the next is kept.
 struct Signals {
     #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    #[cfg(windows)]
+    interrupt: tokio::signal::windows::CtrlC,
 }
 
 impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        #[cfg(unix)]
-        let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        Ok(Self {
-            #[cfg(unix)]
-            terminate,
-        })
+    #[cfg(unix)]
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
+    #[cfg(windows)]
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: tokio::signal::windows::ctrl_c()? })
+    }
+
+    #[cfg(unix)]
     async fn next(&mut self) -> &'static str {
-        #[cfg(unix)]
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
-            _ = tokio::signal::ctrl_c() => "SIGINT",
+            _ = self.interrupt.recv() => "SIGINT",
         }
-        #[cfg(not(unix))]
-        {
-            let _ = tokio::signal::ctrl_c().await;
-            "interrupt"
-        }
+    }
+
+    #[cfg(windows)]
+    async fn next(&mut self) -> &'static str {
+        let _ = self.interrupt.recv().await;
+        "interrupt"
     }
 }
