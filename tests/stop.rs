@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -91,6 +92,32 @@ fn a_closed_standard_output_does_not_stop_detection() {
     let about: Vec<_> = stored.iter().map(|alert| alert.row["pid"].as_u64().unwrap()).collect();
     assert_eq!(about, [&first, &second, &third].map(|suspect| u64::from(suspect.pid())), "{}", agent.log());
     assert!(stored.iter().all(|alert| alert.status == AlertStatus::Open));
+}
+
+/// A pipe that nobody reads holds up what is printed and nothing else; what was not printed comes at the next start.
+#[test]
+fn a_standard_output_that_nobody_reads_does_not_stop_detection() {
+    let stage = Stage::new();
+    let (unread, mut full) = std::io::pipe().unwrap();
+    full.write_all(&[b' '; 65_536]).unwrap();
+    let agent = Program::start_into(stage.agent(), full.into());
+    agent.says("snapshot committed");
+    let mut suspects = Vec::new();
+    for name in ["first", "second", "third", "fourth"] {
+        suspects.push(stage.suspect(name));
+        let stored = until(PATIENCE, || (stage.stored().len() == suspects.len()).then_some(()));
+        assert!(stored.is_some(), "detection waits for standard output\n{}", agent.log());
+    }
+    agent.signal(Signal::SIGTERM);
+    assert_eq!(agent.ends_within(PATIENCE).code(), Some(0), "{}", agent.log());
+    drop(unread);
+
+    let again = Program::start(stage.agent());
+    for suspect in &suspects {
+        again.alert("that was not printed before", is_about(suspect.pid()));
+    }
+    again.stop();
+    assert_eq!(stage.stored().len(), suspects.len(), "printed late, raised once");
 }
 
 #[test]

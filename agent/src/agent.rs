@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use daemoneye_broker::message::SnapshotBatch;
-use daemoneye_dsl::alert::Alert;
 use daemoneye_dsl::completeness::{Completeness, Reason, Scope};
 use daemoneye_dsl::ipc;
 use daemoneye_dsl::tables::{Catalog, Table};
@@ -30,7 +29,7 @@ const FORGET_EVERY: u64 = 100;
 
 /// The detection, without its connections.
 pub(crate) struct Agent {
-    store: Store,
+    store: Arc<Store>,
     rules: Vec<Rule>,
     present: Present,
     processes: Arc<Table>,
@@ -48,8 +47,8 @@ pub(crate) enum Taken {
     New {
         /// Processes in the snapshot.
         processes: usize,
-        /// Raised by it.
-        alerts: Vec<Alert>,
+        /// How many alerts it raised.
+        alerts: usize,
     },
     /// It had been committed before.
     Known,
@@ -73,7 +72,7 @@ pub(crate) enum Refusal {
 impl Agent {
     /// Takes up where the store left off.
     pub(crate) fn open(path: &PathBuf, rules: Vec<Rule>, refused: usize) -> Result<Self, daemoneye_storage::Error> {
-        let store = Store::open(path)?;
+        let store = Arc::new(Store::open(path)?);
         let live = store.live()?;
         let mut missing = Completeness::default();
         if refused > 0 {
@@ -103,16 +102,9 @@ impl Agent {
         transaction.commit()
     }
 
-    /// Alerts that were committed and not yet handed to every sink, oldest first.
-    pub(crate) fn undelivered(&self) -> Result<Vec<Alert>, daemoneye_storage::Error> {
-        let view = self.store.read()?;
-        let ids = view.deliveries()?;
-        Ok(ids.into_iter().map(|id| view.alert(id)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
-    }
-
-    /// Notes that every sink has these alerts.
-    pub(crate) fn delivered(&self, alerts: &[Alert]) -> Result<(), daemoneye_storage::Error> {
-        self.store.delivered(&alerts.iter().map(|alert| alert.id).collect::<Vec<_>>())
+    /// The store, for whoever delivers what is committed.
+    pub(crate) fn store(&self) -> Arc<Store> {
+        self.store.clone()
     }
 
     /// Takes one snapshot.
@@ -158,7 +150,7 @@ impl Agent {
         Ok(Taken::New { processes, alerts })
     }
 
-    /// Turns the rules' answers into alerts and what is known of each match.
+    /// Turns the rules' answers into alerts and what is known of each match; tells how many were raised.
     fn raise(
         &self,
         transaction: &mut Transaction,
@@ -166,17 +158,17 @@ impl Agent {
         present: &RecordBatch,
         now: Timestamp,
         completeness: &Completeness,
-    ) -> Result<Vec<Alert>, daemoneye_storage::Error> {
+    ) -> Result<usize, daemoneye_storage::Error> {
         let mut scene = Scene { transaction, present, now };
-        let mut alerts = Vec::new();
+        let mut alerts = 0;
         for (at, answer) in answers {
             let rule = &self.rules[at];
             let completeness = completeness.clone().and(&answer.completeness);
-            alerts.extend(if rule.loaded {
+            alerts += if rule.loaded {
                 scene.apply(rule, &answer.rows, &completeness)?
             } else {
                 scene.reconcile(rule, &answer.rows, &completeness)?
-            });
+            };
             if self.snapshots.is_multiple_of(FORGET_EVERY) {
                 scene.forget(rule)?;
             }

@@ -39,13 +39,13 @@ struct Turn {
 
 impl Scene<'_> {
     /// Takes the whole result of a rule that was just installed: keys that are known go on, others are raised, and
-    /// known ones that are not in it have gone while nobody looked.
+    /// known ones that are not in it have gone while nobody looked. Tells how many alerts that raised.
     pub(crate) fn reconcile(
         &mut self,
         rule: &Rule,
         whole: &Batch,
         completeness: &Completeness,
-    ) -> Result<Vec<Alert>, Error> {
+    ) -> Result<usize, Error> {
         let known = self.transaction.rule_revision(&rule.header.id)?;
         let initial = known.as_deref() != Some(&rule.revision);
         if initial {
@@ -67,13 +67,8 @@ impl Scene<'_> {
         self.take_turns(rule, turns, completeness, held_before)
     }
 
-    /// Takes what a rule's result changed by.
-    pub(crate) fn apply(
-        &mut self,
-        rule: &Rule,
-        change: &Batch,
-        completeness: &Completeness,
-    ) -> Result<Vec<Alert>, Error> {
+    /// Takes what a rule's result changed by. Tells how many alerts that raised.
+    pub(crate) fn apply(&mut self, rule: &Rule, change: &Batch, completeness: &Completeness) -> Result<usize, Error> {
         self.take_turns(rule, turns(rule, change), completeness, false)
     }
 
@@ -93,14 +88,15 @@ impl Scene<'_> {
         turns: BTreeMap<Vec<u8>, Turn>,
         completeness: &Completeness,
         initial: bool,
-    ) -> Result<Vec<Alert>, Error> {
-        let mut raised = Vec::new();
+    ) -> Result<usize, Error> {
+        let mut raised = 0;
         for (key, turn) in turns {
-            raised.extend(self.take_turn(rule, &key, turn, completeness, initial)?);
+            raised += usize::from(self.take_turn(rule, &key, turn, completeness, initial)?);
         }
         Ok(raised)
     }
 
+    /// Takes what happened under one key; tells whether that raised an alert.
     fn take_turn(
         &mut self,
         rule: &Rule,
@@ -108,7 +104,7 @@ impl Scene<'_> {
         turn: Turn,
         completeness: &Completeness,
         initial: bool,
-    ) -> Result<Option<Alert>, Error> {
+    ) -> Result<bool, Error> {
         let id = &rule.header.id;
         let state = self.transaction.match_state(id, key)?;
         let before = state.as_ref().map_or(0, |state| state.weight);
@@ -125,7 +121,7 @@ impl Scene<'_> {
                     alert.status = AlertStatus::Open;
                     alert.row = row_json(rule, &row);
                 })?;
-                Ok(None)
+                Ok(false)
             }
             (_, Some(row)) if begins => {
                 let mut alert = self.alert(rule, &row, completeness, initial)?;
@@ -136,7 +132,7 @@ impl Scene<'_> {
                 self.transaction.put_match_state(id, key, &state)?;
                 self.transaction.put_alert(&alert)?;
                 self.transaction.enqueue_delivery(alert.id)?;
-                Ok(Some(alert))
+                Ok(true)
             }
             (Some(state), row) => {
                 self.transaction.put_match_state(id, key, &MatchState { weight: after, ..state })?;
@@ -147,10 +143,10 @@ impl Scene<'_> {
                     Some(row) => self.update(state.alert_id, |alert| alert.row = row_json(rule, &row))?,
                     None => {}
                 }
-                Ok(None)
+                Ok(false)
             }
             // The state was rebuilt and a key that was never raised leaves: there is nothing to resolve.
-            (None, _) => Ok(None),
+            (None, _) => Ok(false),
         }
     }
 

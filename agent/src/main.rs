@@ -1,41 +1,36 @@
 //! `daemoneye-agent`: keeps the history of this host's processes, runs the rules on what changes, raises alerts.
 //!
 //! ```text
-//! procmond ─ broker ─► [engine thread: Agent::take → commit → acknowledge] ─► standard output, broker `alerts.>`
+//! procmond ─ broker ─► engine: Agent::take → commit → acknowledge ─► outbox ─► sinks: standard output, `alerts.>`
 //! ```
 //!
-//! Connections and signals are asynchronous; the engine is one thread with one loop over [`Input`].
+//! Connections and signals are asynchronous (`serve`); the engine and the sinks are a thread each.
 
 mod agent;
 mod alerts;
 mod collector;
 mod present;
 mod rules;
+mod serve;
 mod sinks;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::mpsc;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
-use daemoneye_broker::message::{Mode, SnapshotBatch};
-use daemoneye_broker::{Broker, Client, Delivery, topic};
+use daemoneye_broker::Broker;
 use daemoneye_dsl::diagnostic::Style;
 use daemoneye_dsl::types::{MICROS_PER_SEC, parse_interval};
 use daemoneye_dsl::untrusted::Untrusted;
 use daemoneye_storage::paths::DataDir;
-use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
-use crate::agent::{Agent, Taken};
+use crate::agent::Agent;
 use crate::rules::Loaded;
+use crate::serve::Signals;
 use crate::sinks::terminal::Form;
-
-/// Batches that may wait for the engine.
-const INPUT_LEN: usize = 4;
 
 /// Watches this host's processes, runs detection rules written in SQL, and prints what they find.
 #[derive(Debug, Parser)]
@@ -103,14 +98,6 @@ fn interval(text: &str) -> Result<String, String> {
     }
 }
 
-/// What the engine's loop takes.
-enum Input {
-    /// From a collector, to be acknowledged.
-    Batch(Delivery),
-    /// Finish what was begun, then end.
-    Shutdown,
-}
-
 fn main() -> ExitCode {
     let args = Args::parse();
     log_to_stderr(&args);
@@ -154,7 +141,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let socket = args.socket.clone().unwrap_or_else(|| data.socket());
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
@@ -174,124 +161,11 @@ fn run(args: &Args) -> anyhow::Result<()> {
         let signals = Signals::new().context("cannot take signals")?;
         let broker = Broker::bind(&socket)?;
         tracing::info!(rules, refused, store = %data.events().display(), socket = %socket.display(), "agent started");
-        let ended = serve(&broker, agent, form, program, socket, args.interval.clone(), signals).await;
+        let collector = serve::Collector { program, socket, interval: args.interval.clone() };
+        let ended = serve::serve(&broker, agent, form, collector, signals).await;
         broker.shutdown().await;
         ended
     })
-}
-
-/// Runs until a signal asks to stop or the engine fails.
-async fn serve(
-    broker: &Broker,
-    agent: Agent,
-    form: Form,
-    program: Option<PathBuf>,
-    socket: PathBuf,
-    interval: String,
-    mut signals: Signals,
-) -> anyhow::Result<()> {
-    let client = broker.client("agent");
-    let mut batches = client.subscribe(topic::ALL_EVENTS, Mode::Acknowledged).await?;
-    let (inputs, received) = mpsc::sync_channel(INPUT_LEN);
-    let runtime = tokio::runtime::Handle::current();
-    let publisher = broker.client("alerts");
-    let engine = std::thread::Builder::new()
-        .name("engine".to_owned())
-        .spawn(move || engine(agent, &received, form, &publisher, &runtime))
-        .context("cannot start the engine's thread")?;
-
-    let (stop, stopped) = watch::channel(false);
-    let spawned = program.is_some();
-    let collector = program.map(|program| tokio::spawn(collector::keep(program, socket, interval.clone(), stopped)));
-    let patience = patience(&interval, spawned);
-    loop {
-        tokio::select! {
-            name = signals.next() => {
-                tracing::info!(signal = name, "stopping");
-                break;
-            }
-            delivery = tokio::time::timeout(patience, batches.recv()) => match delivery {
-                Ok(Some(delivery)) => {
-                    // The engine takes one batch after the other; while it is behind, deliveries wait in the broker's
-                    // bounded queue and the collector waits for their acknowledgement.
-                    let inputs = inputs.clone();
-                    let handed = tokio::task::spawn_blocking(move || inputs.send(Input::Batch(delivery)).is_ok());
-                    if !handed.await.unwrap_or(false) {
-                        break;
-                    }
-                }
-                Ok(None) => break,
-                Err(_) => tracing::warn!(?patience, "no snapshot arrived: alerts are incomplete while no collector reports"),
-            },
-        }
-    }
-    let _ = stop.send(true);
-    if let Some(collector) = collector {
-        let _ = collector.await;
-    }
-    let _ = inputs.send(Input::Shutdown);
-    let ended = tokio::task::spawn_blocking(move || engine.join()).await.context("cannot wait for the engine")?;
-    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-fn patience(interval: &str, spawned: bool) -> Duration {
-    let micros = parse_interval(interval).and_then(|micros| u64::try_from(micros).ok()).unwrap_or_default();
-    let interval = if spawned { Duration::from_micros(micros) } else { Duration::from_secs(30) };
-    (interval * 3).max(Duration::from_secs(10))
-}
-
-/// The engine: one batch after the other until the end, or until the store fails in a way that will not pass.
-fn engine(
-    mut agent: Agent,
-    inputs: &mpsc::Receiver<Input>,
-    form: Form,
-    publisher: &Client,
-    runtime: &tokio::runtime::Handle,
-) -> anyhow::Result<()> {
-    deliver(&agent, form, publisher, runtime)?;
-    while let Ok(Input::Batch(delivery)) = inputs.recv() {
-        let batch = match SnapshotBatch::from_payload(delivery.payload.clone()) {
-            Ok(batch) => batch,
-            Err(error) => {
-                tracing::warn!(%error, "a batch that is none was refused");
-                delivery.refuse(&error.to_string());
-                continue;
-            }
-        };
-        match agent.take(&batch) {
-            Ok(Taken::New { processes, alerts }) => {
-                tracing::debug!(sequence = batch.sequence, processes, alerts = alerts.len(), "snapshot committed");
-                delivery.acknowledge();
-                deliver(&agent, form, publisher, runtime)?;
-            }
-            Ok(Taken::Known) => delivery.acknowledge(),
-            Err(error) => {
-                tracing::error!(%error, sequence = batch.sequence, "snapshot refused; nothing of it is stored");
-                delivery.refuse(&error.to_string());
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Hands what the store says is not yet delivered to every sink, then says that it is. A sink that fails does not hold
-/// up detection: standard output may be closed, and then the store and the broker still have the alert.
-fn deliver(agent: &Agent, form: Form, publisher: &Client, runtime: &tokio::runtime::Handle) -> anyhow::Result<()> {
-    loop {
-        let alerts = agent.undelivered()?;
-        if alerts.is_empty() {
-            return Ok(());
-        }
-        for alert in &alerts {
-            if let Err(error) = sinks::terminal::write(alert, form) {
-                tracing::warn!(%error, alert = alert.id, "cannot print an alert; it is in the store");
-            }
-            if let Err(error) = runtime.block_on(sinks::publish::publish(publisher, alert)) {
-                tracing::warn!(%error, alert = alert.id, "cannot publish an alert; it is in the store");
-            }
-        }
-        agent.delivered(&alerts)?;
-    }
 }
 
 /// Says what became of every rule file that does not simply run.
@@ -326,41 +200,4 @@ fn rule_paths(args: &Args) -> anyhow::Result<Vec<PathBuf>> {
 
 fn data_dir(args: &Args) -> DataDir {
     args.data.clone().map_or_else(daemoneye_storage::paths::default_data_dir, DataDir::new)
-}
-
-/// The signals that ask to stop. One that comes while nobody waits for the next is kept.
-struct Signals {
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(windows)]
-    interrupt: tokio::signal::windows::CtrlC,
-}
-
-impl Signals {
-    #[cfg(unix)]
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    #[cfg(windows)]
-    fn new() -> std::io::Result<Self> {
-        Ok(Self { interrupt: tokio::signal::windows::ctrl_c()? })
-    }
-
-    #[cfg(unix)]
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
-
-    #[cfg(windows)]
-    async fn next(&mut self) -> &'static str {
-        let _ = self.interrupt.recv().await;
-        "interrupt"
-    }
 }

@@ -2,11 +2,12 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
 use daemoneye_dsl::completeness::Completeness;
-use daemoneye_dsl::tables::{Process, version_columns};
+use daemoneye_dsl::tables::Process;
 use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
 
 /// The tables as one reader. "Now" is never answered from a store, whose last snapshot may be old.
@@ -59,8 +60,9 @@ impl Reader for View<'_> {
 
 /// One row of `processes` without its volatile columns.
 fn version_of(snapshot: &RecordBatch, row: usize) -> RecordBatch {
-    let columns = Process::columns();
-    let kept: Vec<_> = (0..columns.len()).filter(|at| !columns[*at].volatile).collect();
-    debug_assert_eq!(kept.len(), version_columns().len());
-    snapshot.slice(row, 1).project(&kept).expect("the snapshot has the table's columns")
+    static KEPT: LazyLock<Vec<usize>> = LazyLock::new(|| {
+        let columns = Process::columns();
+        (0..columns.len()).filter(|at| !columns[*at].volatile).collect()
+    });
+    snapshot.slice(row, 1).project(&KEPT).expect("the snapshot has the table's columns")
 }

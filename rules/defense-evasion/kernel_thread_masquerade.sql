@@ -20,6 +20,6 @@ SELECT
     parent_id
 FROM processes
 WHERE NOT kernel_thread
-  AND (   command_line GLOB '[[]*]'
+  AND (   command_line GLOB '[[][a-z]*]*'
        OR name GLOB 'kworker/*'
        OR name IN ('kthreadd', 'kswapd0', 'ksoftirqd/0', 'migration/0', 'rcu_sched', 'khugepaged'))

@@ -15,8 +15,7 @@ SELECT
     name,
     executable_path,
     command_line,
-    user_name,
-    cpu_usage
+    user_name
 FROM processes
 WHERE name IN ('xmrig', 'xmr-stak', 'minerd', 'cpuminer', 'ccminer', 'ethminer', 't-rex', 'nbminer', 'kinsing', 'kdevtmpfsi')
    OR command_line REGEXP '(?i)stratum\+(tcp|ssl|tls)://'

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! meta       name                     u64      "format", "layout", "next_alert", "next_block", "last_snapshot"
-//! offsets    collector instance       u64      the last sequence whose batch was committed
+//! offsets    collector instance       u64 u64  the last sequence whose batch was committed; when, as a turn
 //! blocks     (kind, number)           sealed   rows (block.rs); written once, number ascending
 //! summaries  (kind, number)           sealed   row count and the range of each time column, to skip blocks unread
 //! closings   (version block, row)     i64      the snapshot that no longer had this version: its `seen_to`
@@ -30,7 +30,7 @@ use crate::Error;
 pub(crate) const FORMAT: u64 = 1;
 
 pub(crate) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
-pub(crate) const OFFSETS: TableDefinition<&str, u64> = TableDefinition::new("offsets");
+pub(crate) const OFFSETS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("offsets");
 pub(crate) const BLOCKS: TableDefinition<(u8, u64), &[u8]> = TableDefinition::new("blocks");
 pub(crate) const SUMMARIES: TableDefinition<(u8, u64), &[u8]> = TableDefinition::new("summaries");
 pub(crate) const CLOSINGS: TableDefinition<Place, i64> = TableDefinition::new("closings");

@@ -14,6 +14,9 @@ use crate::record::{ProcessChange, Recorded, record};
 use crate::tables::{ALERTS, DELIVERIES, MATCHES, META, NEXT_ALERT_KEY, OFFSETS, RULES};
 use crate::{Error, alerts, scan};
 
+/// Collector instances whose offset is remembered.
+pub(crate) const SOURCES_MAX: usize = 64;
+
 /// The one transaction that may be open for writing. Dropping it without [`Transaction::commit`] undoes it.
 ///
 /// As a [`Reader`] it sees what it has written itself.
@@ -28,12 +31,24 @@ impl Transaction {
 
     /// The last sequence of that collector whose batch was committed.
     pub fn offset(&self, source: &str) -> Result<Option<u64>, Error> {
-        Ok(self.txn.open_table(OFFSETS)?.get(source)?.map(|sequence| sequence.value()))
+        Ok(self.txn.open_table(OFFSETS)?.get(source)?.map(|offset| offset.value().0))
     }
 
-    /// Notes that the batch of this sequence is being committed.
+    /// Notes that the batch of this sequence is being committed. Every collector's start makes a new source; the 64
+    /// that were heard last are remembered.
     pub fn set_offset(&mut self, source: &str, sequence: u64) -> Result<(), Error> {
-        self.txn.open_table(OFFSETS)?.insert(source, sequence)?;
+        let mut offsets = self.txn.open_table(OFFSETS)?;
+        let mut heard = Vec::new();
+        for entry in offsets.iter()? {
+            let (source, offset) = entry?;
+            heard.push((offset.value().1, source.value().to_owned()));
+        }
+        let turn = heard.iter().map(|(turn, _)| turn + 1).max().unwrap_or(0);
+        offsets.insert(source, (sequence, turn))?;
+        heard.retain(|(_, other)| other != source);
+        heard.sort_unstable();
+        let too_many = (heard.len() + 1).saturating_sub(SOURCES_MAX);
+        heard[..too_many].iter().try_for_each(|(_, oldest)| offsets.remove(oldest.as_str()).map(|_| ()))?;
         Ok(())
     }
 

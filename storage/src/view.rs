@@ -92,7 +92,7 @@ impl View {
 
     /// The last sequence of that collector whose batch was committed.
     pub fn offset(&self, source: &str) -> Result<Option<u64>, Error> {
-        Ok(self.txn.table(OFFSETS)?.get(source)?.map(|sequence| sequence.value()))
+        Ok(self.txn.table(OFFSETS)?.get(source)?.map(|offset| offset.value().0))
     }
 
     /// The alert of that number.

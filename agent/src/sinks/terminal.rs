@@ -19,7 +19,7 @@ pub(crate) enum Form {
 }
 
 /// Writes one alert.
-pub(crate) fn write(alert: &Alert, form: Form) -> io::Result<()> {
+pub(super) fn write(alert: &Alert, form: Form) -> io::Result<()> {
     let mut out = AutoStream::auto(io::stdout());
     match form {
         Form::Human => out.write_all(human(alert).as_bytes())?,

@@ -14,8 +14,8 @@
 //! Start times are ticks counted from the moment of boot, which the kernel gives in whole seconds; it is read once,
 //! when the collector is made, so that they do not move between snapshots.
 //!
-//! **Why not `sysinfo`**, measured side by side with `examples/enumerate.rs` over 1,500 processes: this reader takes
-//! 1.06 times a bare read of the same files, `sysinfo` 1.08 times, though it reads fewer of them. So speed decides
+//! **Why not `sysinfo`**, measured side by side (the bench `enumerate`) over 1,100 processes: this reader takes 1.09 to
+//! 1.12 times a bare read of the same files, `sysinfo` 0.97 times, but it reads fewer of them. So speed decides
 //! nothing (the kernel's own work is nearly all of it, a third for `status` alone, which no other file replaces: the
 //! owner of `/proc/PID` is the effective user). What decides is what `sysinfo` does not tell: raw start ticks, which
 //! file is missing and which is forbidden, whether the program was deleted or replaced, control group and terminal.

@@ -35,6 +35,22 @@ fn rules_take_their_keys_along_and_no_others() {
 }
 
 #[test]
+fn the_sources_heard_last_are_remembered() {
+    let store = Store::in_memory().unwrap();
+    for number in 0..70u64 {
+        let mut txn = store.begin().unwrap();
+        txn.set_offset("steady", number).unwrap();
+        txn.set_offset(&format!("once-{number}"), 1).unwrap();
+        txn.commit().unwrap();
+    }
+    let view = store.read().unwrap();
+    assert_eq!(view.offset("steady").unwrap(), Some(69));
+    assert_eq!(view.offset("once-69").unwrap(), Some(1));
+    assert_eq!(view.offset("once-7").unwrap(), Some(1));
+    assert_eq!(view.offset("once-6").unwrap(), None, "64 sources: the steady one and the last 63");
+}
+
+#[test]
 fn alerts_are_numbered_replaced_and_scanned() {
     let store = Store::in_memory().unwrap();
     let mut txn = store.begin().unwrap();
