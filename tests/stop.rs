@@ -99,7 +99,7 @@ fn a_closed_standard_output_does_not_stop_detection() {
 fn a_standard_output_that_nobody_reads_does_not_stop_detection() {
     let stage = Stage::new();
     let (unread, mut full) = std::io::pipe().unwrap();
-    full.write_all(&[b' '; 65_536]).unwrap();
+    full.write_all(&vec![b' '; 65_536]).unwrap();
     let agent = Program::start_into(stage.agent(), full.into());
     agent.says("snapshot committed");
     let mut suspects = Vec::new();

@@ -4,6 +4,7 @@ use anyhow::Context;
 use daemoneye_collectors::{Collector, Snapshot, processes};
 use daemoneye_dsl::completeness::Scope;
 use daemoneye_dsl::types::Timestamp;
+use daemoneye_storage::paths::is_root;
 
 /// The present moment.
 pub(crate) fn now() -> Timestamp {
@@ -28,14 +29,4 @@ pub(crate) fn note(snapshot: &Snapshot) -> String {
 /// What shows more, unless whoever asks is root already, from whom a sandbox may hide things all the same.
 pub(crate) fn remedy() -> &'static str {
     if is_root() { "" } else { " (sudo shows them)" }
-}
-
-#[cfg(unix)]
-fn is_root() -> bool {
-    nix::unistd::geteuid().is_root()
-}
-
-#[cfg(not(unix))]
-fn is_root() -> bool {
-    false
 }

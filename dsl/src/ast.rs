@@ -1,6 +1,7 @@
 //! What was written: one SELECT, not yet checked.
 
 use sqlparser::ast::Query;
+use sqlparser::keywords::Keyword;
 
 use crate::diagnostic::{Source, Span};
 
@@ -13,33 +14,40 @@ pub(crate) struct Rule {
     pub(crate) query: Box<Query>,
     /// Where lines of the SQL begin in the source: turns the parser's line and column into bytes.
     pub(crate) positions: Positions,
+    /// Every keyword and its place: most of the parser's nodes do not know theirs.
+    pub(crate) keywords: Vec<(Keyword, Span)>,
     /// The SQL's tokens, comments left out, joined by one space: part of a rule's revision.
     pub(crate) canonical_sql: String,
 }
 
-/// Turns line and column (in characters) of the SQL into byte offsets of the source.
+/// Turns line and column (in characters) of the SQL into byte offsets of the source, in constant time: a rule may be
+/// one line of many thousand tokens.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Positions {
+    /// The number of the first character of each line.
     line_starts: Vec<usize>,
-    text: String,
+    /// The byte of each character; empty where every character is one byte.
+    bytes: Vec<usize>,
+    len: usize,
     base: usize,
 }
 
 impl Positions {
     /// For `sql`, which begins at byte `base` of its source.
     pub(crate) fn new(sql: &str, base: usize) -> Self {
-        let breaks = sql.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        Self { line_starts: std::iter::once(0).chain(breaks).collect(), text: sql.to_owned(), base }
+        let breaks = sql.chars().enumerate().filter(|(_, c)| *c == '\n').map(|(at, _)| at + 1);
+        let line_starts = std::iter::once(0).chain(breaks).collect();
+        let bytes = if sql.is_ascii() { vec![] } else { sql.char_indices().map(|(at, _)| at).collect() };
+        Self { line_starts, bytes, len: sql.len(), base }
     }
 
     /// The byte of the source at a parser's location; `None` for its empty location (line 0).
     pub(crate) fn offset(&self, location: sqlparser::tokenizer::Location) -> Option<usize> {
         let line = usize::try_from(location.line).ok()?.checked_sub(1)?;
         let column = usize::try_from(location.column).ok()?.checked_sub(1)?;
-        let start = *self.line_starts.get(line)?;
-        let rest = &self.text[start..];
-        let within = rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at);
-        Some(self.base + start + within)
+        let character = *self.line_starts.get(line)? + column;
+        let byte = if self.bytes.is_empty() { Some(character) } else { self.bytes.get(character).copied() };
+        Some(self.base + byte.unwrap_or(self.len).min(self.len))
     }
 
     /// The bytes of the source that a parser's span covers.

@@ -9,11 +9,13 @@
 
 use std::any::TypeId;
 
-use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
+use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value};
 use sqlparser::dialect::{Dialect, Precedence, SQLiteDialect};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
+
+use crate::limits::DEPTH_MAX;
 
 /// SQLite's grammar of expressions.
 #[derive(Debug)]
@@ -114,6 +116,9 @@ impl Dialect for Sqlite {
     fn parse_infix(&self, parser: &mut Parser, expr: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
         if is_isnull(&parser.peek_token_ref().token) {
             parser.advance_token();
+            if chain_len(expr) > DEPTH_MAX {
+                return Some(Err(ParserError::RecursionLimitExceeded));
+            }
             return Some(Ok(Expr::IsNull(Box::new(expr.clone()))));
         }
         let mut operator = || {
@@ -126,15 +131,13 @@ impl Dialect for Sqlite {
             } else if parser.parse_keywords(&[Keyword::NOT, Keyword::REGEXP]) {
                 Infix::Match(BinaryOperator::Regexp, true)
             } else {
-                let negated = is_with_operand(parser)?;
-                parser.advance_token();
-                if negated {
-                    parser.advance_token();
-                }
-                Infix::Is(negated)
+                Infix::Is(is_without_distinct(parser)?)
             })
         };
         let operator = operator()?;
+        if chain_len(expr) > DEPTH_MAX {
+            return Some(Err(ParserError::RecursionLimitExceeded));
+        }
         let left = Box::new(expr.clone());
         Some(parser.parse_subexpr(precedence).map(|right| {
             let right = Box::new(right);
@@ -143,11 +146,31 @@ impl Dialect for Sqlite {
                 Infix::Match(op, true) => {
                     Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(Expr::BinaryOp { left, op, right }) }
                 }
-                Infix::Is(false) => Expr::IsNotDistinctFrom(left, right),
-                Infix::Is(true) => Expr::IsDistinctFrom(left, right),
+                Infix::Is(negated) => is(left, negated, right),
             }
         }))
     }
+}
+
+/// Operations in a row, the left operand of each being the one before. That operand has to be cloned here, so the time
+/// for a chain is its square.
+fn chain_len(expr: &Expr) -> usize {
+    std::iter::successors(Some(expr), |expr| match expr {
+        Expr::BinaryOp { op: BinaryOperator::And | BinaryOperator::Or, .. } => None,
+        Expr::BinaryOp { left, .. } | Expr::IsDistinctFrom(left, _) | Expr::IsNotDistinctFrom(left, _) => Some(left),
+        Expr::IsNull(of)
+        | Expr::IsNotNull(of)
+        | Expr::IsTrue(of)
+        | Expr::IsNotTrue(of)
+        | Expr::IsFalse(of)
+        | Expr::IsNotFalse(of)
+        | Expr::InList { expr: of, .. }
+        | Expr::Between { expr: of, .. }
+        | Expr::Like { expr: of, .. } => Some(of),
+        _ => None,
+    })
+    .take(DEPTH_MAX + 1)
+    .count()
 }
 
 enum Infix {
@@ -159,16 +182,39 @@ fn is_isnull(token: &Token) -> bool {
     matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("isnull"))
 }
 
-/// Whether `IS` or `IS NOT` follows with an operand that sqlparser does not know there, and whether it has the NOT.
-fn is_with_operand(parser: &Parser) -> Option<bool> {
+/// Passes over `IS` or `IS NOT` unless `DISTINCT` follows, and tells whether there was a NOT.
+fn is_without_distinct(parser: &mut Parser) -> Option<bool> {
     let keyword = |at| match &parser.peek_nth_token_ref(at).token {
         Token::Word(word) => word.keyword,
         _ => Keyword::NoKeyword,
     };
-    let known = |keyword| matches!(keyword, Keyword::NULL | Keyword::TRUE | Keyword::FALSE | Keyword::DISTINCT);
-    match (keyword(0), keyword(1)) {
-        (Keyword::IS, Keyword::NOT) => (!known(keyword(2))).then_some(true),
-        (Keyword::IS, operand) => (!known(operand)).then_some(false),
+    let negated = match (keyword(0), keyword(1), keyword(2)) {
+        (Keyword::IS, Keyword::DISTINCT, _) | (Keyword::IS, Keyword::NOT, Keyword::DISTINCT) => return None,
+        (Keyword::IS, Keyword::NOT, _) => true,
+        (Keyword::IS, ..) => false,
+        _ => return None,
+    };
+    parser.advance_token();
+    if negated {
+        parser.advance_token();
+    }
+    Some(negated)
+}
+
+/// `left IS right` takes any operand; NULL, TRUE and FALSE have nodes of their own.
+fn is(left: Box<Expr>, negated: bool, right: Box<Expr>) -> Expr {
+    let constant = match &*right {
+        Expr::Value(value) => Some(&value.value),
         _ => None,
+    };
+    match (constant, negated) {
+        (Some(Value::Null), false) => Expr::IsNull(left),
+        (Some(Value::Null), true) => Expr::IsNotNull(left),
+        (Some(Value::Boolean(true)), false) => Expr::IsTrue(left),
+        (Some(Value::Boolean(true)), true) => Expr::IsNotTrue(left),
+        (Some(Value::Boolean(false)), false) => Expr::IsFalse(left),
+        (Some(Value::Boolean(false)), true) => Expr::IsNotFalse(left),
+        (_, false) => Expr::IsNotDistinctFrom(left, right),
+        (_, true) => Expr::IsDistinctFrom(left, right),
     }
 }

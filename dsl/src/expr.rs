@@ -344,6 +344,13 @@ impl Expr {
         columns
     }
 
+    /// How many operations it is made of, itself included.
+    pub fn size(&self) -> usize {
+        let mut size = 0;
+        self.walk(&mut |_| size += 1);
+        size
+    }
+
     /// Whether it depends on the time of evaluation.
     pub fn uses_now(&self) -> bool {
         let mut found = false;

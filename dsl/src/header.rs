@@ -327,6 +327,10 @@ impl<'a> Reader<'a> {
 
     fn required(&self, key: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<&'a Annotation> {
         let found = self.find(key);
+        // A misspelt key was reported as such; that it is missing under its right name is no second mistake.
+        if found.is_none() && self.annotations.iter().any(|it| is_unknown(&it.key) && meant(&it.key) == Some(key)) {
+            return None;
+        }
         let empty = found.is_none_or(|annotation| annotation.text().is_empty());
         if empty {
             let span = found.map_or(0..0, |annotation| annotation.key_span.clone());
@@ -342,7 +346,7 @@ impl<'a> Reader<'a> {
 
 fn example(key: &str) -> String {
     let value = match key {
-        "id" => "6f0a4a5e-6a0b-4c53-9d0e-3f6f3a1f9b11   (make one with `uuidgen`)",
+        "id" => return "write `-- @id: ` and the UUID that `uuidgen` prints".to_owned(),
         "title" => "{name} runs from {executable_path}",
         "level" => "informational, low, medium, high or critical",
         "status" => "experimental, test, stable, deprecated or unsupported",
@@ -353,13 +357,22 @@ fn example(key: &str) -> String {
     format!("write `-- @{key}: {value}`")
 }
 
+fn is_unknown(key: &str) -> bool {
+    !KEYS.contains(&key)
+}
+
+/// The key that an unknown one is near to.
+fn meant(key: &str) -> Option<&'static str> {
+    nearest(key, KEYS)
+}
+
 fn unknown_key(annotation: &Annotation, diagnostics: &mut Vec<Diagnostic>) {
-    if KEYS.contains(&annotation.key.as_str()) {
+    if !is_unknown(&annotation.key) {
         return;
     }
-    let diagnostic =
-        Diagnostic::error("DE102", annotation.key_span.clone(), format!("unknown annotation `@{}`", annotation.key));
-    diagnostics.push(match nearest(&annotation.key, KEYS) {
+    let message = format!("unknown annotation `@{}`", annotation.key);
+    let diagnostic = Diagnostic::error("DE102", annotation.key_span.clone(), message);
+    diagnostics.push(match meant(&annotation.key) {
         Some(known) => diagnostic.patch(format!("did you mean `@{known}`?"), format!("@{known}")),
         None => diagnostic.help(format!("known annotations: {}", KEYS.join(", "))),
     });

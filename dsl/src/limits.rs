@@ -8,11 +8,16 @@ pub const TOKENS_MAX: usize = 32_768;
 pub const TERMS_MAX: usize = 8_192;
 /// Parentheses within parentheses (DE023).
 pub const NESTING_MAX: usize = 100;
+/// Operations within operations, parentheses not counted; a chain of AND or OR is one (DE023). Typed expressions are
+/// evaluated and dropped recursively, on ordinary stacks.
+pub const DEPTH_MAX: usize = 128;
 /// Values in one IN list (DE024).
 pub const IN_LIST_MAX: usize = 10_000;
 /// Columns of one result (DE025).
 pub const OUTPUT_MAX: usize = 256;
 /// Joins in one statement (DE026).
 pub const JOINS_MAX: usize = 16;
+/// Operations that a statement may come to once BETWEEN, coalesce and the like are spelled out (DE027).
+pub const OPERATIONS_MAX: usize = 262_144;
 /// Bytes that a compiled regular expression may take (DE209).
 pub const REGEX_SIZE_MAX: usize = 1 << 20;

@@ -9,19 +9,21 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
 
 use crate::ast::{Positions, Rule};
-use crate::diagnostic::{Diagnostic, Source, Span};
+use crate::diagnostic::{Diagnostic, Source, Span, nearest};
 use crate::dialect::Sqlite;
 use crate::header;
 use crate::limits::{NESTING_MAX, TERMS_MAX, TEXT_LEN_MAX, TOKENS_MAX};
 
 /// Enough for the longest chain that the bounds let through; reserved, not used, until it is needed.
 const STACK_LEN: usize = 256 << 20;
-/// A statement of fewer tokens cannot nest or chain deep enough for an ordinary stack.
+/// A statement of no more tokens has no chain that is too long for an ordinary stack.
 const SMALL_TOKENS: usize = 200;
+/// One with no more tokens that open something does not nest too deep for it.
+const SMALL_OPENERS: usize = 24;
 
-/// Runs `work` where the parser's recursion on up to `tokens` tokens is safe.
-pub(crate) fn on_large_stack<T: Send>(tokens: usize, work: impl FnOnce() -> T + Send) -> T {
-    if tokens <= SMALL_TOKENS {
+/// Runs `work` where the parser's recursion on these tokens is safe.
+pub(crate) fn on_large_stack<T: Send>(tokens: &[TokenWithSpan], work: impl FnOnce() -> T + Send) -> T {
+    if tokens.len() <= SMALL_TOKENS && tokens.iter().filter(|token| opens(&token.token)).count() <= SMALL_OPENERS {
         return work();
     }
     std::thread::scope(|scope| {
@@ -29,6 +31,15 @@ pub(crate) fn on_large_stack<T: Send>(tokens: usize, work: impl FnOnce() -> T + 
         let handle = thread.spawn_scoped(scope, work).expect("the system can start a thread");
         handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// Whether the parser calls itself for what follows the token.
+fn opens(token: &Token) -> bool {
+    match token {
+        Token::LParen | Token::LBracket | Token::LBrace | Token::Plus | Token::Minus | Token::Tilde => true,
+        Token::Word(word) => matches!(word.keyword, Keyword::NOT | Keyword::CASE | Keyword::INTERVAL | Keyword::SELECT),
+        _ => false,
+    }
 }
 
 /// What the text scan found: enough to decide where to parse.
@@ -100,6 +111,7 @@ pub(crate) fn parse(source: &Source, scanned: Scanned, diagnostics: &mut Vec<Dia
         return None;
     };
     refuse_other_statements(first, span_of(0), diagnostics)?;
+    refuse_own_clauses(&tokens, &positions, diagnostics)?;
     let mut body = tokens.clone();
     while body.last().is_some_and(|token| token.token == Token::SemiColon) {
         body.pop();
@@ -117,7 +129,10 @@ pub(crate) fn parse(source: &Source, scanned: Scanned, diagnostics: &mut Vec<Dia
         if next.token == Token::EOF { Ok(statement) } else { Err(unexpected(&next)) }
     });
     match parsed {
-        Ok(Statement::Query(query)) => Some(Rule { source: source.clone(), query, positions, canonical_sql }),
+        Ok(Statement::Query(query)) => {
+            let keywords = keywords(&tokens, &positions);
+            Some(Rule { source: source.clone(), query, positions, keywords, canonical_sql })
+        }
         Ok(_) => {
             let message = "only SELECT is possible";
             diagnostics.push(Diagnostic::error("DE003", span_of(0).unwrap_or_default(), message));
@@ -140,11 +155,38 @@ fn refuse_other_statements(first: &TokenWithSpan, span: Option<Span>, diagnostic
         return Some(());
     }
     let message = format!("a statement begins with SELECT, not with `{}`", first.token);
-    diagnostics.push(
-        Diagnostic::error("DE003", span.unwrap_or_default(), message)
-            .help("nothing can be written, attached or configured from SQL"),
-    );
+    let diagnostic = Diagnostic::error("DE003", span.unwrap_or_default(), message);
+    diagnostics.push(match nearest(&first.token.to_string(), ["SELECT"]) {
+        Some(select) => diagnostic.patch("did you mean `SELECT`?", select),
+        None => diagnostic.help("nothing can be written, attached or configured from SQL"),
+    });
     None
+}
+
+/// The dialect's clauses that do not run yet: the parser would take their first word for an alias.
+fn refuse_own_clauses(
+    tokens: &[TokenWithSpan],
+    positions: &Positions,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<()> {
+    let is = |token: &TokenWithSpan, name: &str| matches!(&token.token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(name));
+    for (first, second) in [("AUTO", "JOIN"), ("FOR", "SYSTEM_TIME")] {
+        if let Some([one, two]) = tokens.array_windows().find(|[one, two]| is(one, first) && is(two, second)) {
+            let (start, end) = (positions.span(one.span)?.start, positions.span(two.span)?.end);
+            let message = format!("{first} {second} is not available yet");
+            diagnostics.push(Diagnostic::error("DE004", start..end, message));
+            return None;
+        }
+    }
+    Some(())
+}
+
+fn keywords(tokens: &[TokenWithSpan], positions: &Positions) -> Vec<(Keyword, Span)> {
+    let keyword = |token: &TokenWithSpan| match &token.token {
+        Token::Word(word) if word.keyword != Keyword::NoKeyword => Some((word.keyword, positions.span(token.span)?)),
+        _ => None,
+    };
+    tokens.iter().filter_map(keyword).collect()
 }
 
 fn unexpected(token: &TokenWithSpan) -> ParserError {
@@ -162,10 +204,22 @@ fn syntax_error(error: &ParserError, positions: &Positions, source: &Source, end
     };
     let (message, location) = split_location(text);
     let at = location.and_then(|location| positions.offset(location)).unwrap_or(end);
-    let message =
-        message.strip_prefix("Expected: ").map_or_else(|| message.to_owned(), |rest| format!("expected {rest}"));
-    let message = message.replace(", found: ", ", found ");
-    Diagnostic::error("DE001", word_at(source, at), lower_first(&message))
+    if message.starts_with("No infix parser") {
+        let place = word_at(source, at);
+        let message = format!("`{}` cannot stand here", &source.text[place.clone()]);
+        return Diagnostic::error("DE001", place, message);
+    }
+    let Some((expected, found)) = message.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: "))
+    else {
+        return Diagnostic::error("DE001", word_at(source, at), lower_first(message));
+    };
+    if found == "EOF" {
+        return Diagnostic::error("DE001", end..end, format!("expected {expected}, found the end of the statement"));
+    }
+    // The location may be that of the token after the one that was found.
+    let there = source.text.get(at..).is_some_and(|rest| rest.starts_with(found));
+    let at = if there { at } else { source.text.get(..at).and_then(|before| before.rfind(found)).unwrap_or(at) };
+    Diagnostic::error("DE001", word_at(source, at), format!("expected {expected}, found `{found}`"))
 }
 
 fn token_error(error: &TokenizerError, positions: &Positions, source: &Source) -> Diagnostic {

@@ -57,13 +57,15 @@ pub fn default_data_dir() -> DataDir {
     DataDir::of_user(is_root(), env_path("XDG_STATE_HOME"), env_path("HOME"))
 }
 
+/// Whether this program runs with root's rights.
 #[cfg(unix)]
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+/// Whether this program runs with root's rights.
 #[cfg(not(unix))]
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     false
 }
 

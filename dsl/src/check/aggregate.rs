@@ -101,7 +101,7 @@ impl Checker<'_> {
             return Some(Expr::column(at, expr.ty, name));
         }
         let width = self.scope.width();
-        let mut expr = expr;
+        let mut expr = with_joined_keys(expr, keys);
         if let ExprKind::Column { index, name } = &mut expr.kind {
             if *index >= width {
                 *index = *index - width + keys.len();
@@ -119,4 +119,20 @@ impl Checker<'_> {
         }
         Some(expr)
     }
+}
+
+/// ANDs and ORs are laid flat, so a key `a AND b` has to be found again within `a AND b AND c`.
+fn with_joined_keys(mut expr: Expr, keys: &[Expr]) -> Expr {
+    let is_and = matches!(expr.kind, ExprKind::And(_));
+    let (ExprKind::And(parts) | ExprKind::Or(parts)) = &mut expr.kind else { return expr };
+    for key in keys {
+        let (ExprKind::And(joined) | ExprKind::Or(joined)) = &key.kind else { continue };
+        if matches!(key.kind, ExprKind::And(_)) != is_and {
+            continue;
+        }
+        while let Some(at) = parts.windows(joined.len()).position(|window| window == joined) {
+            parts.splice(at..at + joined.len(), [key.clone()]);
+        }
+    }
+    expr
 }

@@ -174,9 +174,14 @@ fn literal_meets(other: Expr, literal: Expr) -> Meeting {
     }
 }
 
-/// SQLite applies a type only on behalf of a column or a CAST.
+/// SQLite applies a type only on behalf of a column or a CAST. An aggregate is a column here and is none there; its
+/// name is a call.
 fn has_affinity(expr: &Expr) -> bool {
-    matches!(expr.kind, ExprKind::Column { .. } | ExprKind::Cast(_))
+    match &expr.kind {
+        ExprKind::Column { name, .. } => !name.contains('('),
+        ExprKind::Cast(_) => true,
+        _ => false,
+    }
 }
 
 /// The types that SQLite knows and orders among each other.

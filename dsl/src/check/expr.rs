@@ -7,7 +7,7 @@ use super::coerce::{Meeting, cast, meet, number};
 use crate::diagnostic::{Diagnostic, Span, nearest};
 use crate::expr::{Arithmetic, Collation, Comparison, Expr, ExprKind};
 use crate::functions;
-use crate::limits::IN_LIST_MAX;
+use crate::limits::{DEPTH_MAX, IN_LIST_MAX};
 use crate::pattern::Pattern;
 use crate::query::AggregateKind;
 use crate::types::{Timestamp, Type, Value, parse_interval};
@@ -18,12 +18,39 @@ const FORMS: [&str; 5] = ["coalesce", "ifnull", "iif", "nullif", "now"];
 impl Checker<'_> {
     /// The typed expression for a node, or nothing after reporting why there is none.
     pub(super) fn expr(&mut self, node: &ast::Expr) -> Option<Expr> {
+        let mut node = node;
+        while let ast::Expr::Nested(inner) = node {
+            node = inner;
+        }
         let span = self.span(node);
+        self.spend(1, &span)?;
+        if self.depth == DEPTH_MAX {
+            return self.too_deep(span);
+        }
+        self.depth += 1;
+        let made = self.operation(node, span);
+        self.depth -= 1;
+        made
+    }
+
+    /// Said once: what is around it is too deep as well, and so are its neighbours.
+    fn too_deep(&mut self, span: Span) -> Option<Expr> {
+        if !self.diagnostics.iter().any(|it| it.code == "DE023") {
+            let message = format!("operations nested more than {DEPTH_MAX} deep");
+            let diagnostic = Diagnostic::error("DE023", span, message);
+            self.diagnostics.push(diagnostic.help("split the expression; only AND and OR may be chained at length"));
+        }
+        None
+    }
+
+    fn operation(&mut self, node: &ast::Expr, span: Span) -> Option<Expr> {
         match node {
-            ast::Expr::Nested(inner) => self.expr(inner),
-            ast::Expr::Collate { expr, collation } => {
-                self.collation(collation)?;
-                self.expr(expr)
+            ast::Expr::Collate { collation, .. } => {
+                let span = self.span(collation);
+                let message = "COLLATE stands at an operand of a comparison, of IN or BETWEEN, or in ORDER BY";
+                let diagnostic = Diagnostic::error("DE004", span, message);
+                self.diagnostics.push(diagnostic.help("elsewhere compare lower(x): it changes ASCII letters only"));
+                None
             }
             ast::Expr::Identifier(name) => self.column(None, name),
             ast::Expr::CompoundIdentifier(parts) => match parts.as_slice() {
@@ -62,7 +89,7 @@ impl Checker<'_> {
             ast::Expr::BinaryOp { left, op, right } => self.binary(left, op, right, &span),
             ast::Expr::UnaryOp { op, expr } => self.unary(*op, expr, &span),
             ast::Expr::Cast { kind: ast::CastKind::Cast, expr, data_type, format: None } => {
-                let ty = self.data_type(data_type, &span);
+                let ty = self.data_type(data_type, &self.head(&span));
                 let value = self.expr(expr)?;
                 Some(cast(value, ty?))
             }
@@ -70,14 +97,23 @@ impl Checker<'_> {
                 self.case(operand.as_deref(), conditions, else_result.as_deref(), &span)
             }
             ast::Expr::Function(call) => self.function(call, &span),
-            ast::Expr::Substring { expr, substring_from: Some(from), substring_for, special: true, .. } => {
-                let args: Vec<_> = [expr, from].into_iter().chain(substring_for).map(|arg| &**arg).collect();
-                self.call("substr", &args, &span)
+            ast::Expr::Substring { expr, substring_from, substring_for, special, shorthand }
+                if *special || substring_from.is_none() =>
+            {
+                let args: Vec<_> =
+                    std::iter::once(expr).chain(substring_from).chain(substring_for).map(|arg| &**arg).collect();
+                let span = self.head(&span);
+                self.call(if *shorthand { "substr" } else { "substring" }, &args, &span)
             }
             ast::Expr::Trim { trim_where: None, trim_what: None, expr, trim_characters } => {
                 let args: Vec<_> = std::iter::once(&**expr).chain(trim_characters.iter().flatten()).collect();
+                let span = self.head(&span);
                 self.call("trim", &args, &span)
             }
+            ast::Expr::Substring { .. } | ast::Expr::Trim { .. } => {
+                self.unsupported(self.head(&span), "this form of call")
+            }
+            ast::Expr::Cast { kind: ast::CastKind::DoubleColon, .. } => self.unsupported(span, "`::` instead of CAST"),
             ast::Expr::Exists { .. } | ast::Expr::Subquery(_) | ast::Expr::InSubquery { .. } => {
                 self.unsupported(span, "a subquery in an expression")
             }
@@ -184,7 +220,7 @@ impl Checker<'_> {
             ast::DataType::Interval { .. } => Type::Interval,
             _ => {
                 let names: Vec<_> = Type::ALL.iter().map(|ty| ty.name()).collect();
-                let diagnostic = Diagnostic::error("DE204", span.clone(), "unknown type");
+                let diagnostic = Diagnostic::error("DE204", span.clone(), format!("unknown type `{data_type}`"));
                 self.diagnostics.push(diagnostic.help(format!("types: {}", names.join(", "))));
                 return None;
             }
@@ -315,6 +351,10 @@ impl Checker<'_> {
                 let (left, right) = (cast(left, Integer), cast(right, Integer));
                 return Some(arithmetic(op, left, right, Integer));
             }
+            // The operands become INTEGER, each from its own type, and the result REAL: as SQLite has it.
+            (Arithmetic::Remainder, Integer | Real, Integer | Real) => {
+                return Some(arithmetic(op, cast(left, Integer), cast(right, Integer), Real));
+            }
             (_, Integer | Real, Integer | Real) => Some(Real),
             (Arithmetic::Add | Arithmetic::Subtract, Timestamp, Interval) | (Arithmetic::Add, Interval, Timestamp) => {
                 Some(Timestamp)
@@ -331,7 +371,7 @@ impl Checker<'_> {
             None => {
                 let message = format!("`{}` does not take {} and {}", op.symbol(), left.ty, right.ty);
                 let diagnostic = Diagnostic::error("DE205", span.clone(), message);
-                self.diagnostics.push(diagnostic.help("convert text with CAST(… AS INTEGER) or CAST(… AS REAL)"));
+                self.diagnostics.push(diagnostic.help("convert text with CAST(x AS INTEGER) or CAST(x AS REAL)"));
                 None
             }
         }
@@ -354,7 +394,9 @@ impl Checker<'_> {
                     let ty = of.ty;
                     return Some(Expr { kind: ExprKind::Negate(Box::new(of)), ty });
                 }
-                self.error("DE205", span.clone(), format!("`-` does not take {}", of.ty))
+                let diagnostic = Diagnostic::error("DE205", span.clone(), format!("`-` does not take {}", of.ty));
+                self.diagnostics.push(diagnostic.help(format!("convert it: CAST({of} AS REAL)")));
+                None
             }
             UnaryOperator::BitwiseNot => {
                 let of = self.expr(node)?;
@@ -431,14 +473,14 @@ impl Checker<'_> {
         let mut constants = Vec::new();
         let mut others = Vec::new();
         let mut has_null = false;
+        let size = value.size();
         for item in items {
+            self.spend(size, span)?;
             match meet(value.clone(), item.clone()) {
                 _ if item.is_null() => has_null = true,
                 Meeting::Same(left, right) if left == value && right.ty == value.ty && right.as_literal().is_some() => {
                     constants.extend(right.as_literal().cloned());
                 }
-                // A literal of a foreign storage class is equal to no row's value and adds nothing but a warning.
-                Meeting::Apart(left, right) if value.as_literal().is_none() => self.warn_apart(&left, &right, span),
                 _ => others.push(self.compare(Comparison::Equal, value.clone(), item, collation, span)),
             }
         }
@@ -566,6 +608,7 @@ impl Checker<'_> {
     }
 
     fn coalesce(&mut self, args: Vec<Expr>, span: &Span, name: &str) -> Option<Expr> {
+        self.spend(args.iter().map(Expr::size).sum(), span)?;
         let whens = args[..args.len() - 1].iter();
         let whens = whens.map(|arg| not(Expr::boolean(ExprKind::IsNull(Box::new(arg.clone()))))).collect();
         self.choose(whens, args, span, name)
@@ -573,6 +616,7 @@ impl Checker<'_> {
 
     fn nullif(&mut self, mut args: Vec<Expr>, span: &Span) -> Option<Expr> {
         let (right, left) = (args.pop()?, args.pop()?);
+        self.spend(left.size(), span)?;
         let equal = self.compare(Comparison::Equal, left.clone(), right, Collation::Binary, span)?;
         let ty = left.ty;
         let branches = vec![(equal, Expr::literal(Value::Null, ty))];

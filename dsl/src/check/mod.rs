@@ -11,10 +11,12 @@ mod scope;
 mod select;
 
 use sqlparser::ast::Spanned;
+use sqlparser::keywords::Keyword;
 
 use crate::ast::Rule;
 use crate::diagnostic::{Diagnostic, Severity, Source, Span, nearest};
 use crate::header::{self, Header, Part};
+use crate::limits::OPERATIONS_MAX;
 use crate::parse;
 use crate::query::{CheckedRule, Query};
 use crate::tables::{Catalog, Kind};
@@ -56,8 +58,8 @@ fn compile_into(
     let annotations = scanned.annotations.clone();
     let has_header = header_needed || !annotations.is_empty();
     let header = has_header.then(|| header::check(&annotations, diagnostics)).flatten();
-    let tokens = scanned.tokens.len();
-    let (query, canonical_sql) = parse::on_large_stack(tokens, || {
+    let tokens = scanned.tokens.clone();
+    let (query, canonical_sql) = parse::on_large_stack(&tokens, || {
         let rule = parse::parse(source, scanned, diagnostics)?;
         let query = Checker::new(&rule, catalog, diagnostics).query(&rule.query);
         Some((query, rule.canonical_sql))
@@ -153,11 +155,30 @@ struct Checker<'a> {
     scope: scope::Scope,
     /// Aggregates met so far, where they are allowed; their values follow the input row's columns.
     aggregates: Option<Vec<crate::query::Aggregate>>,
+    /// Operations around the one that is being translated.
+    depth: usize,
+    /// Operations so far, repeats included.
+    operations: usize,
 }
 
 impl<'a> Checker<'a> {
     fn new(rule: &'a Rule, catalog: &'a Catalog, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
-        Self { rule, catalog, diagnostics, scope: scope::Scope::default(), aggregates: None }
+        Self { rule, catalog, diagnostics, scope: scope::Scope::default(), aggregates: None, depth: 0, operations: 0 }
+    }
+
+    /// Counts operations, also those that a translation repeats; nothing once there are too many.
+    fn spend(&mut self, operations: usize, span: &Span) -> Option<()> {
+        let before = self.operations;
+        self.operations = before.saturating_add(operations);
+        if self.operations <= OPERATIONS_MAX {
+            return Some(());
+        }
+        if before <= OPERATIONS_MAX {
+            let message = format!("more than {OPERATIONS_MAX} operations once everything is spelled out");
+            let help = "BETWEEN, coalesce, nullif and CASE repeat their operands: nest them less";
+            self.diagnostics.push(Diagnostic::error("DE027", span.clone(), message).help(help));
+        }
+        None
     }
 
     /// Reports an error and gives nothing, so that `return self.error(…)` ends a translation.
@@ -176,6 +197,26 @@ impl<'a> Checker<'a> {
     fn span(&self, node: &impl Spanned) -> Span {
         let found = self.rule.positions.span(node.span());
         found.or_else(|| self.rule.positions.span(self.rule.query.span())).unwrap_or(0..0)
+    }
+
+    /// The first place of a keyword at or after `from`.
+    fn keyword_from(&self, keyword: Keyword, from: usize) -> Option<Span> {
+        let found = self.rule.keywords.iter().find(|(own, span)| *own == keyword && span.start >= from);
+        found.map(|(_, span)| span.clone())
+    }
+
+    /// The last place of a keyword before `to`.
+    fn keyword_before(&self, keyword: Keyword, to: usize) -> Option<Span> {
+        let found = self.rule.keywords.iter().rev().find(|(own, span)| *own == keyword && span.end <= to);
+        found.map(|(_, span)| span.clone())
+    }
+
+    /// The word before the parenthesis that opens before `span`: the parser's place of some calls is their arguments'.
+    fn head(&self, span: &Span) -> Span {
+        let before = self.rule.source.text[..span.start].trim_end();
+        let Some(before) = before.strip_suffix('(').map(str::trim_end) else { return span.clone() };
+        let start = before.rfind(|c: char| !c.is_alphanumeric() && c != '_').map_or(0, |at| at + 1);
+        if start < before.len() { start..before.len() } else { span.clone() }
     }
 
     /// The place of a name.

@@ -133,6 +133,7 @@ impl Checker<'_> {
             None if name.quote_style == Some('"') => {
                 diagnostic.patch("text stands in single quotes", format!("'{}'", name.value.replace('\'', "''")))
             }
+            None if names.is_empty() => diagnostic,
             None => diagnostic.help(format!("columns: {}", names.join(", "))),
         };
         self.diagnostics.push(diagnostic);

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use sqlparser::ast;
+use sqlparser::keywords::Keyword;
 
 use super::expr::single_name;
 use super::{Checker, scope};
@@ -38,17 +39,30 @@ impl Checker<'_> {
             pipe_operators,
         } = query
         else {
-            let what = if query.with.is_some() { "WITH" } else { "this clause" };
-            return self.unsupported(span, what);
+            let (what, keyword) = match () {
+                () if query.with.is_some() => ("WITH", Keyword::WITH),
+                () if query.fetch.is_some() => ("FETCH", Keyword::FETCH),
+                () => ("this clause", Keyword::FOR),
+            };
+            return self.unsupported(self.keyword_from(keyword, 0).unwrap_or(span), what);
         };
         if !locks.is_empty() || !pipe_operators.is_empty() {
-            return self.unsupported(span, "this clause");
+            return self.unsupported(self.keyword_from(Keyword::FOR, 0).unwrap_or(span), "this clause");
         }
         let select = match &**body {
             ast::SetExpr::Select(select) => select,
             ast::SetExpr::Query(inner) if order_by.is_none() && limit_clause.is_none() => return self.query(inner),
-            ast::SetExpr::SetOperation { op, .. } => return self.unsupported(span, &op.to_string()),
-            ast::SetExpr::Values(_) => return self.unsupported(span, "VALUES"),
+            ast::SetExpr::SetOperation { op, .. } => {
+                let keyword = match op {
+                    ast::SetOperator::Union => Keyword::UNION,
+                    ast::SetOperator::Intersect => Keyword::INTERSECT,
+                    ast::SetOperator::Except | ast::SetOperator::Minus => Keyword::EXCEPT,
+                };
+                return self.unsupported(self.keyword_from(keyword, 0).unwrap_or(span), &op.to_string());
+            }
+            ast::SetExpr::Values(_) => {
+                return self.unsupported(self.keyword_from(Keyword::VALUES, 0).unwrap_or(span), "VALUES");
+            }
             _ => return self.unsupported(span, "this statement"),
         };
         self.refuse_clauses(select, &span)?;
@@ -72,6 +86,7 @@ impl Checker<'_> {
         let grouped = !keys.is_empty() || !aggregates.is_empty() || having.is_some();
         let visible = items.len();
         let sort = sort_keys(order, &mut items);
+        self.within_columns(items.len(), &span)?;
         let group = if grouped {
             let having = match having {
                 Some((having, span)) => Some(self.regroup(having?, &keys, &span)?),
@@ -83,11 +98,14 @@ impl Checker<'_> {
         };
         let distinct = self.distinct(select.distinct.as_ref(), visible, items.len(), &span)?;
         let output = self.outputs(items, group.as_ref())?;
-        if output.len() > OUTPUT_MAX {
-            let message = format!("{} columns in the result, of which {OUTPUT_MAX} are allowed", output.len());
-            return self.error("DE025", span, message);
-        }
         Some(Query { from, filter, group, output, visible, distinct, order: sort, limit, offset })
+    }
+
+    fn within_columns(&mut self, columns: usize, span: &Span) -> Option<()> {
+        if columns <= OUTPUT_MAX {
+            return Some(());
+        }
+        self.error("DE025", span.clone(), format!("more than {OUTPUT_MAX} columns in the result and its ORDER BY"))
     }
 
     fn refuse_clauses(&mut self, select: &ast::Select, span: &Span) -> Option<()> {
@@ -122,7 +140,6 @@ impl Checker<'_> {
             (select_modifiers.is_some(), "this SELECT modifier"),
             (top.is_some(), "TOP"),
             (exclude.is_some(), "EXCLUDE"),
-            (into.is_some(), "INTO"),
             (!lateral_views.is_empty(), "LATERAL VIEW"),
             (prewhere.is_some(), "PREWHERE"),
             (!connect_by.is_empty(), "CONNECT BY"),
@@ -132,6 +149,9 @@ impl Checker<'_> {
             (value_table_mode.is_some(), "AS STRUCT or AS VALUE"),
             (*flavor != ast::SelectFlavor::Standard, "FROM before SELECT"),
         ];
+        if into.is_some() {
+            return self.unsupported(self.keyword_from(Keyword::INTO, 0).unwrap_or(span.clone()), "INTO");
+        }
         match set.iter().find(|(is_set, _)| *is_set) {
             Some((_, what)) => self.unsupported(span.clone(), what),
             None => Some(()),
@@ -218,18 +238,25 @@ impl Checker<'_> {
             }
             JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (JoinKind::Left, constraint),
             JoinOperator::Right(_) | JoinOperator::RightOuter(_) => {
+                let span = self.keyword_before(Keyword::RIGHT, span.start).unwrap_or(span);
                 let diagnostic = Diagnostic::error("DE004", span, "RIGHT JOIN is not part of the dialect");
                 self.diagnostics.push(diagnostic.help("exchange the tables and write LEFT JOIN"));
                 return None;
             }
-            JoinOperator::FullOuter(_) => return self.unsupported(span, "FULL JOIN"),
+            JoinOperator::FullOuter(_) => {
+                return self.unsupported(self.keyword_before(Keyword::FULL, span.start).unwrap_or(span), "FULL JOIN");
+            }
             _ => return self.unsupported(span, "this kind of join"),
         };
         match constraint {
             JoinConstraint::On(on) => Some((kind, Some(on))),
             JoinConstraint::None => Some((kind, None)),
-            JoinConstraint::Using(_) => self.unsupported(span, "USING"),
-            JoinConstraint::Natural => self.unsupported(span, "NATURAL JOIN"),
+            JoinConstraint::Using(_) => {
+                self.unsupported(self.keyword_from(Keyword::USING, span.end).unwrap_or(span), "USING")
+            }
+            JoinConstraint::Natural => {
+                self.unsupported(self.keyword_before(Keyword::NATURAL, span.start).unwrap_or(span), "NATURAL JOIN")
+            }
         }
     }
 
@@ -287,10 +314,6 @@ impl Checker<'_> {
         let span = self.ident_span(&alias.name);
         if !alias.columns.is_empty() {
             return self.unsupported(span, "an alias with column names");
-        }
-        // `FROM a AUTO JOIN b` reads as an alias `AUTO`: silently something else than was meant.
-        if alias.name.quote_style.is_none() && alias.name.value.eq_ignore_ascii_case("auto") {
-            return self.error("DE004", span, "AUTO JOIN is not available yet");
         }
         Some(alias.name.value.clone())
     }
@@ -359,6 +382,7 @@ impl Checker<'_> {
         let mut sound = true;
         for item in projection {
             let span = self.span(item);
+            self.within_columns(items.len(), &span)?;
             match item {
                 ast::SelectItem::UnnamedExpr(node) => match self.expr(node) {
                     Some(expr) => items.push(Item { alias: None, expr, span }),
@@ -449,9 +473,11 @@ impl Checker<'_> {
             Some(ast::Distinct::Distinct) if visible == all => Some(true),
             Some(ast::Distinct::Distinct) => {
                 let message = "with DISTINCT, ORDER BY can only name columns of the result";
-                self.error("DE234", span.clone(), message)
+                self.error("DE234", self.keyword_from(Keyword::ORDER, 0).unwrap_or(span.clone()), message)
             }
-            Some(ast::Distinct::On(_)) => self.unsupported(span.clone(), "DISTINCT ON"),
+            Some(ast::Distinct::On(_)) => {
+                self.unsupported(self.keyword_from(Keyword::DISTINCT, 0).unwrap_or(span.clone()), "DISTINCT ON")
+            }
         }
     }
 

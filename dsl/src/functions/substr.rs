@@ -22,7 +22,12 @@ const fn entry(name: &'static str, examples: &'static [(&'static str, &'static s
 
 pub(super) static SUBSTR: Function = entry(
     "substr",
-    &[("substr('abcdef', 2, 3)", "'bcd'"), ("substr('abc', -2)", "'bc'"), ("substr('abc', 0, 2)", "'a'")],
+    &[
+        ("substr('abcdef', 2, 3)", "'bcd'"),
+        ("substr('abc', -2)", "'bc'"),
+        ("substr('abc', 0, 2)", "'a'"),
+        ("substr('abc', -9)", "'abc'"),
+    ],
 );
 pub(super) static SUBSTRING: Function = entry("substring", &[("substring('abcdef', 4)", "'def'")]);
 
@@ -31,7 +36,8 @@ fn substr(text: &str, start: i64, len: Option<i64>) -> String {
     let count = text.chars().count() as i128;
     let backwards = len.is_some_and(|len| len < 0);
     let mut start = i128::from(start);
-    let mut len = len.map_or(count + 1, |len| i128::from(len).abs());
+    // Without a length: to the end, however far before the text the place is.
+    let mut len = len.map_or(i128::from(u64::MAX), |len| i128::from(len).abs());
     if start < 0 {
         start += count;
         if start < 0 {

@@ -77,16 +77,22 @@ fn value(aggregate: &Aggregate, arg: Option<&ArrayRef>, rows: impl Iterator<Item
         AggregateKind::Max => values.into_iter().max_by(Value::compare).unwrap_or_default(),
         AggregateKind::Sum | AggregateKind::Avg if values.is_empty() => Value::Null,
         AggregateKind::Sum if aggregate.ty == Type::Integer => {
-            let total: i128 = values.iter().filter_map(Value::as_integer).map(i128::from).sum();
-            i64::try_from(total).map_or(Value::Null, Value::Integer)
+            i64::try_from(integer_sum(&values)).map_or(Value::Null, Value::Integer)
         }
-        AggregateKind::Sum => real(sum(values)),
+        AggregateKind::Sum => real(sum(&values)),
         #[expect(clippy::cast_precision_loss, reason = "a mean is a double, whatever the count")]
         AggregateKind::Avg => {
             let count = values.len() as f64;
-            real(sum(values) / count)
+            let integers = values.iter().all(|value| value.as_integer().is_some());
+            // As REAL the greatest and the least INTEGER would cancel out.
+            real(if integers { integer_sum(&values) as f64 / count } else { sum(&values) / count })
         }
     }
+}
+
+/// 128 bits hold more INTEGERs than there is memory for.
+fn integer_sum(values: &[Value]) -> i128 {
+    values.iter().filter_map(Value::as_integer).map(i128::from).sum()
 }
 
 fn real(value: f64) -> Value {
@@ -95,10 +101,8 @@ fn real(value: f64) -> Value {
 
 /// A sum that depends on the values alone, not on their order: smallest first, with Neumaier's compensation
 /// ("Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", 1974).
-fn sum(values: Vec<Value>) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a sum of REAL")]
-    let number = |value: Value| value.as_real().or(value.as_integer().map(|integer| integer as f64));
-    let mut numbers: Vec<f64> = values.into_iter().filter_map(number).collect();
+fn sum(values: &[Value]) -> f64 {
+    let mut numbers: Vec<f64> = values.iter().filter_map(Value::as_real).collect();
     numbers.sort_by(|a, b| a.abs().total_cmp(&b.abs()).then(a.total_cmp(b)));
     let (mut total, mut lost) = (0.0f64, 0.0f64);
     for number in numbers {

@@ -7,9 +7,11 @@
 mod differential;
 mod functions;
 mod generator;
+mod precedence;
 mod random;
 mod sqlite;
 mod statement;
+mod steps;
 mod world;
 
 /// A number from the environment, or the default.

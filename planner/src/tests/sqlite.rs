@@ -90,7 +90,7 @@ type Answer = rusqlite::Result<Option<rusqlite::types::Value>>;
 
 fn function(connection: &Connection, name: &str, args: i32, work: fn(&Context<'_>) -> Answer) {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    connection.create_scalar_function(name, args, flags, move |context| work(context)).expect("a function");
+    connection.create_scalar_function(name, args, flags, work).expect("a function");
 }
 
 fn integers(connection: &Connection, name: &str, work: fn(i64, i64) -> Option<i64>) {

@@ -298,7 +298,7 @@ fn tail(generator: &mut Generator<'_>, body: &Body) -> (Sql, bool) {
             generator.of(ty, 2)
         };
         // A bare number would be the number of a column.
-        if term.ours.contains(|c: char| c.is_ascii_lowercase()) {
+        if term.ours.contains(|c: char| c.is_ascii_lowercase()) && !term.ours.starts_with('0') {
             generator.forms.push("order expression");
             let direction = direction(generator);
             order = sql!("{}{}{}, ", order, term, direction);

@@ -1,0 +1,251 @@
+//! The law: the sum of the steps is the meaning of the tables as they are; so is what the rewrites make of a plan.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use daemoneye_dsl::check::check_query;
+use daemoneye_dsl::diagnostic::Source;
+use daemoneye_dsl::query::Query;
+use daemoneye_dsl::tables::Table;
+use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp, Type};
+
+use super::differential::{described, report};
+use super::random::{Coverage, Random};
+use super::statement::statement;
+use super::world::{EPOCH, Row, World, columns, row, rows_of, value};
+use super::{generator, setting, statement as statements};
+use crate::batch::Batch;
+use crate::dataflow::{Changes, Installed};
+use crate::plan::Plan;
+
+/// Rows with how often each is there, by the bytes of its key.
+type Relation = BTreeMap<Vec<u8>, (Row, i64)>;
+
+const PER_WORLD: u64 = 5;
+const STEPS: usize = 6;
+/// So many statements have every form of the grammar among them.
+const COVERING: u64 = 5_000;
+
+#[test]
+fn steps_sum_to_the_whole() {
+    let (cases, seed) = (setting("CASES", 2_000), setting("SEED", 1));
+    let mut coverage = Coverage::default();
+    for number in 0..cases.div_ceil(PER_WORLD) {
+        let mut random = Random::new(seed.wrapping_mul(1 << 34).wrapping_add(number));
+        let world = World::random(&mut random);
+        let mut done = 0;
+        while done < PER_WORLD {
+            let statement = statement(&world, &mut random, true);
+            let Some(query) = checked(&world, &statement.ours) else { continue };
+            done += 1;
+            coverage.add(&statement.forms);
+            if let Err(why) = law(&query, world.clone(), &mut random) {
+                panic!(
+                    "seed {seed}, world {number}: {}\n{why}\n{}",
+                    statement.ours,
+                    described(&world, &statement.ours)
+                );
+            }
+        }
+    }
+    report(&format!("{cases} statements, {STEPS} steps each\n{coverage}"));
+    if cases >= COVERING {
+        let forms: Vec<_> = generator::FORMS.iter().chain(statements::FORMS).copied().collect();
+        coverage.assert_all(&forms);
+    }
+}
+
+#[test]
+fn rewrites_change_nothing() {
+    let (cases, seed) = (setting("CASES", 2_000), setting("SEED", 1));
+    let mut rewritten = 0;
+    for number in 0..cases {
+        let mut random = Random::new(seed.wrapping_mul(1 << 35).wrapping_add(number));
+        let world = World::random(&mut random);
+        let sql = statement(&world, &mut random, true).ours;
+        let Some(query) = checked(&world, &sql) else { continue };
+        let now = Timestamp(EPOCH + 60 * MICROS_PER_SEC);
+        let mut before: Option<Relation> = None;
+        crate::rewrites::apply(crate::lower::lower(&query), &mut |name, plan| {
+            let now = whole(plan, &world, now);
+            if let Some(before) = &before {
+                assert!(
+                    *before == now,
+                    "seed {seed}, case {number}, {name}: {sql}\n{plan}\n{}",
+                    described(&world, &sql)
+                );
+                rewritten += 1;
+            }
+            before = Some(now);
+        });
+    }
+    assert!(rewritten > cases, "{rewritten} plans were compared");
+}
+
+fn checked(world: &World, sql: &str) -> Option<Query> {
+    check_query(&Source::query(sql), &world.catalog()).rule.map(|rule| rule.query)
+}
+
+fn whole(plan: &Plan, world: &World, now: Timestamp) -> Relation {
+    let answer = crate::execute(plan, world, now).expect("small tables");
+    let mut relation = Relation::new();
+    add(&mut relation, &Batch::appearing(answer.rows));
+    relation
+}
+
+fn add(relation: &mut Relation, change: &Batch) {
+    for (row, weight) in rows_of(&change.rows).into_iter().zip(&change.weights) {
+        let mut key = Vec::new();
+        for value in &row {
+            value.encode_key(&mut key);
+        }
+        let entry = relation.entry(key.clone()).or_insert((row, 0));
+        entry.1 += weight;
+        if entry.1 == 0 {
+            relation.remove(&key);
+        }
+    }
+}
+
+/// Steps the plan through random changes, all at once and one row at a time, beside the meaning of the whole tables.
+fn law(query: &Query, mut world: World, random: &mut Random) -> Result<(), String> {
+    let plan = crate::plan(query);
+    let mut now = Timestamp(EPOCH + 30 * MICROS_PER_SEC);
+    let mut together = Running::start(&plan, &world, now)?;
+    let mut one_by_one = Running::start(&plan, &world, now)?;
+    together.compare(&plan, &world, now, "after loading")?;
+    for step in 0..STEPS {
+        if random.percent(70) {
+            now.0 += i64::try_from(random.below(40)).expect("small") * MICROS_PER_SEC;
+        }
+        let count = if random.percent(15) { 0 } else { 1 + random.below(5) };
+        let mut changes = Vec::new();
+        for _ in 0..count {
+            let Some(change) = Change::random(&world, random) else { continue };
+            change.apply(&mut world);
+            one_by_one.step(std::slice::from_ref(&change), &world, now)?;
+            changes.push(change);
+        }
+        // A step in which only the time went on.
+        if changes.is_empty() {
+            one_by_one.step(&[], &world, now)?;
+        }
+        together.step(&changes, &world, now)?;
+        together.compare(&plan, &world, now, &format!("after step {step}, {changes:?}"))?;
+        one_by_one.compare(&plan, &world, now, &format!("row by row, after step {step}, {changes:?}"))?;
+    }
+    empty(&mut world, &mut together, now)?;
+    together.compare(&plan, &world, now, "after everything left")
+}
+
+/// Everything leaves: groups empty, matches end.
+fn empty(world: &mut World, running: &mut Running, now: Timestamp) -> Result<(), String> {
+    let mut changes = Vec::new();
+    for (at, (_, rows)) in world.tables.iter_mut().enumerate() {
+        changes.extend(rows.drain(..).map(|row| Change { table: at, leaves: Some(row), appears: None, sample: false }));
+    }
+    running.step(&changes, world, now)
+}
+
+/// An installed plan and the sum of what it gave.
+struct Running {
+    installed: Installed,
+    sum: Relation,
+}
+
+impl Running {
+    fn start(plan: &Plan, world: &World, now: Timestamp) -> Result<Self, String> {
+        let mut installed = Installed::new(plan);
+        // Events from before are not matched again: the sum starts with what they gave.
+        let mut sum = if installed.matches_are_events() { whole(plan, world, now) } else { Relation::new() };
+        let loaded = installed.load(world, now).map_err(|error| error.to_string())?;
+        add(&mut sum, &loaded.rows);
+        Ok(Self { installed, sum })
+    }
+
+    fn step(&mut self, changes: &[Change], world: &World, now: Timestamp) -> Result<(), String> {
+        let changed = batches(changes, world);
+        let answer = self.installed.step(world, &changed, now).map_err(|error| error.to_string())?;
+        add(&mut self.sum, &answer.rows);
+        Ok(())
+    }
+
+    fn compare(&self, plan: &Plan, world: &World, now: Timestamp, when: &str) -> Result<(), String> {
+        let expected = whole(plan, world, now);
+        if self.sum == expected {
+            return Ok(());
+        }
+        Err(format!("{when}\nsum of steps: {:?}\n    expected: {:?}\n{plan}", self.sum.values(), expected.values()))
+    }
+}
+
+/// One row of one table leaves, appears or both.
+#[derive(Debug)]
+struct Change {
+    table: usize,
+    leaves: Option<Row>,
+    appears: Option<Row>,
+    /// Only volatile columns differ.
+    sample: bool,
+}
+
+impl Change {
+    fn random(world: &World, random: &mut Random) -> Option<Self> {
+        let table = random.below(world.tables.len());
+        let (declared, rows) = &world.tables[table];
+        let existing = (!rows.is_empty()).then(|| random.pick(rows).clone());
+        Some(match random.below(10) {
+            0..=2 => Self { table, leaves: None, appears: Some(row(declared, random)), sample: false },
+            3 => Self { table, leaves: None, appears: Some(existing?), sample: false },
+            4..=6 => Self { table, leaves: Some(existing?), appears: None, sample: false },
+            7 => {
+                let volatile = declared.columns.iter().position(|column| column.volatile)?;
+                let mut new = existing.clone()?;
+                new[volatile] = value(Type::Integer, random);
+                Self { table, leaves: existing, appears: Some(new), sample: true }
+            }
+            _ => {
+                let mut new = existing.clone()?;
+                let column = random.below(new.len());
+                new[column] = value(declared.columns[column].ty, random);
+                let sample = declared.columns[column].volatile;
+                Self { table, leaves: existing, appears: Some(new), sample }
+            }
+        })
+    }
+
+    fn apply(&self, world: &mut World) {
+        let rows = &mut world.tables[self.table].1;
+        if let Some(leaves) = &self.leaves {
+            // Two zeros are one value: the row may be there with the other.
+            let at = rows.iter().position(|row| row == leaves).expect("only rows that are there leave");
+            rows.remove(at);
+        }
+        rows.extend(self.appears.clone());
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (Row, i64)> {
+        self.leaves.iter().map(|row| (row.clone(), -1)).chain(self.appears.iter().map(|row| (row.clone(), 1)))
+    }
+}
+
+fn batches(changes: &[Change], world: &World) -> Changes {
+    let mut all = Changes::default();
+    for (at, (table, _)) in world.tables.iter().enumerate() {
+        let own: Vec<_> = changes.iter().filter(|change| change.table == at).collect();
+        let versions = batch(table, own.iter().filter(|change| !change.sample).flat_map(|change| change.rows()));
+        let samples = batch(table, own.iter().flat_map(|change| change.rows()));
+        if table.columns.iter().any(|column| column.volatile) {
+            all.add_with_samples(table.name, versions, samples);
+        } else {
+            all.add(table.name, versions);
+        }
+    }
+    all
+}
+
+fn batch(table: &Arc<Table>, rows: impl Iterator<Item = (Row, i64)>) -> Batch {
+    let (rows, weights): (Vec<Row>, Vec<i64>) = rows.unzip();
+    let positions: Vec<_> = (0..table.columns.len()).collect();
+    Batch { rows: columns(table, &rows, &positions), weights }
+}
