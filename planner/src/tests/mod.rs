@@ -4,6 +4,7 @@
 //! others. What the generator covered is counted, and a form that never came up fails the test: the count of cases
 //! alone says little.
 
+mod ancestors;
 mod differential;
 mod functions;
 mod generator;
