@@ -133,7 +133,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     anyhow::ensure!(!loaded.rules.is_empty(), "no rule compiles: mend the files above, or name others with --rules");
 
     let data = data_dir(args);
-    data.create()?;
+    data.create().context("cannot make the data directory: name another with --data DIR")?;
     let program = (args.collector == Collector::Spawn).then(collector::find).transpose()?;
     let refused = loaded.refused();
     let rules = loaded.rules.len();
