@@ -12,7 +12,7 @@ use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::tables::Catalog;
 use daemoneye_dsl::types::{Timestamp, Value};
 use daemoneye_planner::{View, execute, plan};
-use daemoneye_storage::ReadStore;
+use daemoneye_storage::{ReadStore, Reader};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Map, Value as Json};
@@ -118,28 +118,16 @@ impl Stage {
 
     /// The alerts in the store, oldest first.
     pub fn stored(&self) -> Vec<Alert> {
+        // One state for both questions: the agent may be writing.
         let view = self.store().read().expect("the store can be read");
-        let ids = self.query("SELECT id FROM alerts ORDER BY id");
+        let ids = answer(&view, "SELECT id FROM alerts ORDER BY id");
         let alert = |row: &Map<String, Json>| view.alert(row["id"].as_u64()?).ok()?;
         ids.iter().map(|row| alert(row).expect("an alert that is listed is there")).collect()
     }
 
     /// What a SELECT about the store gives.
     pub fn query(&self, sql: &str) -> Vec<Map<String, Json>> {
-        let checked = check_query(&Source::query(sql), &Catalog::builtin());
-        let rule = checked.rule.unwrap_or_else(|| panic!("{sql}: {:?}", checked.diagnostics));
-        let store = self.store();
-        let view = View::new(None, Some(&store));
-        let answer = execute(&plan(&rule.query), &view, Timestamp(0)).expect("the store can be read");
-        assert!(answer.completeness.is_complete(), "the store is damaged: {:?}", answer.completeness);
-        let names: Vec<_> = rule.query.output[..rule.query.visible].iter().map(|column| &column.name).collect();
-        let row = |at| {
-            names
-                .iter()
-                .zip(answer.rows.columns())
-                .map(move |(name, column)| ((*name).clone(), Value::at(column, at).to_json()))
-        };
-        (0..answer.rows.num_rows()).map(|at| row(at).collect()).collect()
+        answer(&self.store(), sql)
     }
 
     fn store(&self) -> ReadStore {
@@ -185,6 +173,22 @@ impl Default for Stage {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn answer(store: &dyn Reader, sql: &str) -> Vec<Map<String, Json>> {
+    let checked = check_query(&Source::query(sql), &Catalog::builtin());
+    let rule = checked.rule.unwrap_or_else(|| panic!("{sql}: {:?}", checked.diagnostics));
+    let view = View::new(None, Some(store));
+    let answer = execute(&plan(&rule.query), &view, Timestamp(0)).expect("the store can be read");
+    assert!(answer.completeness.is_complete(), "the store is damaged: {:?}", answer.completeness);
+    let names: Vec<_> = rule.query.output[..rule.query.visible].iter().map(|column| &column.name).collect();
+    let row = |at| {
+        names
+            .iter()
+            .zip(answer.rows.columns())
+            .map(move |(name, column)| ((*name).clone(), Value::at(column, at).to_json()))
+    };
+    (0..answer.rows.num_rows()).map(|at| row(at).collect()).collect()
 }
 
 /// The header of a rule.
