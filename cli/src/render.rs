@@ -217,7 +217,7 @@ mod tests {
 
     fn screen(width: usize, ascii: bool) -> Screen {
         let style = Style { colour: false, ascii };
-        Screen { out: style, err: style, width, zone: TimeZone::UTC, quiet: false }
+        Screen { out: style, err: style, width, err_width: None, zone: TimeZone::UTC, quiet: false }
     }
 
     fn drawn(table: &Table, screen: &Screen, full: bool) -> (String, Extent) {

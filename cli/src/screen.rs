@@ -4,13 +4,14 @@
 //! before `DAEMONEYE_COLOR`, that before `NO_COLOR`, that before `CLICOLOR_FORCE`, that before what the stream is.
 
 use std::env;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style as Paint};
 use daemoneye_dsl::alert::Level;
 use daemoneye_dsl::diagnostic::{Diagnostic, Source, Style};
 use jiff::tz::TimeZone;
+use unicode_width::UnicodeWidthStr;
 
 use crate::shown::Shown;
 
@@ -36,6 +37,8 @@ pub(crate) struct Screen {
     pub(crate) err: Style,
     /// Columns of standard output.
     pub(crate) width: usize,
+    /// Columns of standard error, where it is a terminal.
+    pub(crate) err_width: Option<usize>,
     /// The zone in which times are shown.
     pub(crate) zone: TimeZone,
     /// Whether only errors are said.
@@ -63,6 +66,7 @@ impl Screen {
             out: style(AutoStream::choice(&io::stdout())),
             err: style(AutoStream::choice(&io::stderr())),
             width: width(),
+            err_width: columns(terminal_size::terminal_size_of(io::stderr())),
             zone: if utc { TimeZone::UTC } else { TimeZone::system() },
             quiet,
         }
@@ -79,7 +83,9 @@ impl Screen {
             Mark::Error => ("error: ", AnsiColor::Red.on_default().bold()),
         };
         let text = self.glyphs(text);
-        let line = format!("{}{}\n", painted(self.err, paint, word), Shown::new(&text, self.err.ascii));
+        let text = Shown::new(&text, self.err.ascii).to_string();
+        let text = self.err_width.map_or(text.clone(), |width| wrapped(&text, width.saturating_sub(word.len())));
+        let line = format!("{}{text}\n", painted(self.err, paint, word));
         let _nobody_reads = io::stderr().write_all(line.as_bytes());
     }
 
@@ -147,9 +153,32 @@ fn shows_unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
 }
 
 fn width() -> usize {
-    let terminal = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
-    let columns = terminal.map(|(width, _)| usize::from(width.0)).filter(|columns| *columns > 0);
-    columns.or_else(|| variable("COLUMNS")?.parse().ok()).unwrap_or(WIDTH_DEFAULT)
+    columns(terminal_size::terminal_size_of(io::stdout()))
+        .or_else(|| variable("COLUMNS")?.parse().ok())
+        .unwrap_or(WIDTH_DEFAULT)
+}
+
+fn columns(terminal: Option<(terminal_size::Width, terminal_size::Height)>) -> Option<usize> {
+    terminal.map(|(width, _)| usize::from(width.0)).filter(|columns| *columns > 0)
+}
+
+/// The text with its words on lines of that many columns, further lines set in; a longer word stays whole.
+fn wrapped(text: &str, width: usize) -> String {
+    let mut lines = String::new();
+    let mut used = 0;
+    for (at, word) in text.split(' ').enumerate() {
+        let columns = word.width();
+        if used > 0 && used + 1 + columns > width {
+            lines.push_str("\n  ");
+            used = 2;
+        } else if at > 0 {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        used += columns;
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -168,6 +197,14 @@ mod tests {
         assert!(!with(&[("LANG", "C.UTF-8"), ("TERM", "dumb")]));
         assert!(!with(&[("LANG", "C.UTF-8")]));
         assert!(!with(&[("TERM", "xterm")]));
+    }
+
+    #[test]
+    fn messages_break_between_words() {
+        assert_eq!(wrapped("one two three", 80), "one two three");
+        assert_eq!(wrapped("one two three", 7), "one two\n  three");
+        assert_eq!(wrapped("漢字 abc a-very-long-word x", 8), "漢字 abc\n  a-very-long-word\n  x");
+        assert_eq!(wrapped("  x", 8), "  x");
     }
 
     #[test]
