@@ -1,4 +1,6 @@
-//! `alerts`: what the agent's rules have found.
+//! `alerts`: what the agent's rules have found, as a list, or one alert with all that is known of it.
+
+mod show;
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -29,6 +31,7 @@ pub(crate) struct Alerts {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     List(List),
+    Show(show::Show),
 }
 
 /// List alerts from the agent's store, newest first.
@@ -64,13 +67,19 @@ Examples:
   daemoneye-cli alerts list -o ndjson | jq '{id, title, parents: [.ancestors[].name]}'";
 
 pub(crate) fn run(alerts: &Alerts, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
-    let Command::List(list) = &alerts.command;
+    match &alerts.command {
+        Command::List(list) => run_list(list, globals, screen),
+        Command::Show(show) => show::run(show, globals, screen),
+    }
+}
+
+fn run_list(list: &List, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();
     let stored = store::open(list.data.as_ref())?;
     let found = list.find(&stored)?;
     let alerts = found.newest.iter().map(|id| stored.view.alert(*id));
     let alerts: Vec<_> = alerts.filter_map(Result::transpose).collect::<Result<_, _>>()?;
-    let extent = show(&alerts, globals, screen)?;
+    let extent = write_list(&alerts, globals, screen)?;
     let elapsed_ms = started.elapsed().as_millis();
     let mut parts = vec![list.counted(alerts.len(), &found), store::note(&stored)];
     if extent == Extent::Cut {
@@ -135,7 +144,7 @@ fn position(table: &Declared, name: &str) -> usize {
     table.column(name).expect("a column of the catalog").0
 }
 
-fn show(alerts: &[Alert], globals: &Globals, screen: &Screen) -> anyhow::Result<Extent> {
+fn write_list(alerts: &[Alert], globals: &Globals, screen: &Screen) -> anyhow::Result<Extent> {
     if let Some(form) = Format::of_data(globals.output).json() {
         let objects = alerts.iter().filter_map(|alert| serde_json::to_value(alert).ok()?.as_object().cloned());
         print(|out| write_json(out, form, objects))?;

@@ -140,13 +140,13 @@ pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Re
 }
 
 /// What is asked for.
-struct Chosen<'a> {
-    rules: Vec<(&'a CheckedRule, &'a Header)>,
-    refused: Vec<&'a RuleFile>,
+pub(crate) struct Chosen<'a> {
+    pub(crate) rules: Vec<(&'a CheckedRule, &'a Header)>,
+    pub(crate) refused: Vec<&'a RuleFile>,
 }
 
 /// The rules that `only` names, and the refused ones that it may mean.
-fn choose<'a>(set: &'a RuleSet, only: &[String]) -> anyhow::Result<Chosen<'a>> {
+pub(crate) fn choose<'a>(set: &'a RuleSet, only: &[String]) -> anyhow::Result<Chosen<'a>> {
     let rules: Vec<_> = set.rules().filter_map(|rule| Some((rule, rule.header.as_ref()?))).collect();
     let refused: Vec<_> = set.refused().collect();
     let is_named = |file: &RuleFile, word: &String| file.source.stem().eq_ignore_ascii_case(word);
@@ -287,7 +287,7 @@ fn show(findings: &[Finding<'_>], globals: &Globals, screen: &Screen) -> anyhow:
 }
 
 /// The ATT&CK techniques among tags, as analysts write them: `T1059.004`.
-fn techniques(tags: &[String]) -> String {
+pub(crate) fn techniques(tags: &[String]) -> String {
     let technique = |tag: &String| {
         let id = tag.strip_prefix("attack.")?;
         id.strip_prefix('t')?.starts_with(|c: char| c.is_ascii_digit()).then(|| id.to_uppercase())

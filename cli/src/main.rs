@@ -4,13 +4,16 @@
 //! subcommand is a file with its arguments and a `run` that gives an [`Ending`], from which the exit code follows.
 
 mod alerts;
+mod explain;
 mod files;
 mod hunt;
 mod lint;
 mod live;
 mod output;
+mod page;
 mod query;
 mod render;
+mod rules;
 mod screen;
 mod shown;
 mod sources;
@@ -47,6 +50,8 @@ enum Command {
     Hunt(hunt::Hunt),
     Query(query::Query),
     Lint(lint::Lint),
+    Explain(explain::Explain),
+    Rules(rules::Rules),
     Alerts(alerts::Alerts),
 }
 
@@ -152,6 +157,8 @@ fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Hunt(hunt) => hunt::run(hunt, globals, screen),
         Command::Query(query) => query::run(query, globals, screen),
         Command::Lint(lint) => lint::run(lint, globals, screen),
+        Command::Explain(explain) => explain::run(explain, globals, screen),
+        Command::Rules(rules) => rules::run(rules, globals, screen),
         Command::Alerts(alerts) => alerts::run(alerts, globals, screen),
     }
 }

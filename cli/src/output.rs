@@ -38,6 +38,11 @@ impl Format {
         }
     }
 
+    /// The machine form, for a command whose answer is a text where none is asked for.
+    pub(crate) fn of_text(asked: Option<Self>) -> Option<Json> {
+        asked.and_then(Self::json)
+    }
+
     /// What a command that gives data does when nobody says: a table for people, lines for programs.
     pub(crate) fn of_data(asked: Option<Self>) -> Self {
         asked.unwrap_or(if io::stdout().is_terminal() { Self::Table } else { Self::Ndjson })

@@ -87,6 +87,17 @@ impl Cell {
         Self { text: text.into(), paint }
     }
 
+    /// It as it goes to the screen, cut to that many columns, and the columns it takes.
+    pub(crate) fn drawn(&self, style: Style, columns: usize) -> (String, usize) {
+        let (text, width) = Shown::new(&self.text, style.ascii).fit(columns);
+        (painted(style, self.paint, &text), width)
+    }
+
+    /// The columns that it takes whole.
+    pub(crate) fn width(&self, style: Style) -> usize {
+        Shown::new(&self.text, style.ascii).width()
+    }
+
     /// A value of a row. NULL is dimmed, so that it differs from the text.
     pub(crate) fn of(value: &Value, zone: &TimeZone) -> Self {
         match value {
@@ -103,7 +114,7 @@ impl Cell {
 }
 
 /// A moment with the zone's offset, or as a number where no calendar has it.
-fn local_time(micros: i64, zone: &TimeZone) -> String {
+pub(crate) fn local_time(micros: i64, zone: &TimeZone) -> String {
     jiff::Timestamp::from_microsecond(micros).map_or_else(
         |_| micros.to_string(),
         |moment| moment.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.f%:z").to_string(),

@@ -82,9 +82,9 @@ impl Screen {
             Mark::Warning => ("warning: ", AnsiColor::Yellow.on_default().bold()),
             Mark::Error => ("error: ", AnsiColor::Red.on_default().bold()),
         };
-        let text = self.glyphs(text);
+        let text = glyphs(self.err, text);
         let text = Shown::new(&text, self.err.ascii).to_string();
-        let text = self.err_width.map_or(text.clone(), |width| wrapped(&text, width.saturating_sub(word.len())));
+        let text = self.err_width.map_or(text.clone(), |width| wrapped(&text, width.saturating_sub(word.len()), "  "));
         let line = format!("{}{text}\n", painted(self.err, paint, word));
         let _nobody_reads = io::stderr().write_all(line.as_bytes());
     }
@@ -96,11 +96,25 @@ impl Screen {
             let _nobody_reads = io::stderr().write_all(format!("{drawn}\n\n").as_bytes());
         }
     }
+}
 
-    /// Our own punctuation, in what the stream can show.
-    fn glyphs(&self, text: &str) -> String {
-        if self.err.ascii { text.replace('·', "-").replace('×', "x").replace('…', "...") } else { text.to_owned() }
-    }
+/// Our own punctuation, in what the stream can show.
+pub(crate) fn glyphs(style: Style, text: &str) -> String {
+    const ASCII: [(char, &str); 11] = [
+        ('·', "-"),
+        ('×', "x"),
+        ('…', "..."),
+        ('◄', "<--"),
+        ('│', "|"),
+        ('├', "|"),
+        ('└', "`"),
+        ('┌', "+"),
+        ('┼', "+"),
+        ('─', "-"),
+        ('µ', "u"),
+    ];
+    let plain = |text: String, (from, to): &(char, &str)| text.replace(*from, to);
+    if style.ascii { ASCII.iter().fold(text.to_owned(), plain) } else { text.to_owned() }
 }
 
 /// `text` in that paint, where there is colour.
@@ -162,15 +176,16 @@ fn columns(terminal: Option<(terminal_size::Width, terminal_size::Height)>) -> O
     terminal.map(|(width, _)| usize::from(width.0)).filter(|columns| *columns > 0)
 }
 
-/// The text with its words on lines of that many columns, further lines set in; a longer word stays whole.
-fn wrapped(text: &str, width: usize) -> String {
+/// The text with its words on lines of that many columns, further ones after `indent`; a longer word stays whole.
+pub(crate) fn wrapped(text: &str, width: usize, indent: &str) -> String {
     let mut lines = String::new();
     let mut used = 0;
     for (at, word) in text.split(' ').enumerate() {
         let columns = word.width();
         if used > 0 && used + 1 + columns > width {
-            lines.push_str("\n  ");
-            used = 2;
+            lines.push('\n');
+            lines.push_str(indent);
+            used = indent.width();
         } else if at > 0 {
             lines.push(' ');
             used += 1;
@@ -201,10 +216,10 @@ mod tests {
 
     #[test]
     fn messages_break_between_words() {
-        assert_eq!(wrapped("one two three", 80), "one two three");
-        assert_eq!(wrapped("one two three", 7), "one two\n  three");
-        assert_eq!(wrapped("漢字 abc a-very-long-word x", 8), "漢字 abc\n  a-very-long-word\n  x");
-        assert_eq!(wrapped("  x", 8), "  x");
+        assert_eq!(wrapped("one two three", 80, "  "), "one two three");
+        assert_eq!(wrapped("one two three", 7, "  "), "one two\n  three");
+        assert_eq!(wrapped("漢字 abc a-very-long-word x", 8, "  "), "漢字 abc\n  a-very-long-word\n  x");
+        assert_eq!(wrapped("  x", 8, "  "), "  x");
     }
 
     #[test]

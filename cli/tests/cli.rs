@@ -1,71 +1,14 @@
 //! The program as its users meet it: what goes to which stream, in what form, and with which exit code.
 
+mod common;
+
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+use common::{Running, code, err, lines, out, path, program, rule, run};
 use tempfile::TempDir;
-
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_daemoneye-cli"));
-    let noise = ["DAEMONEYE_COLOR", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS", "LC_ALL", "LC_CTYPE"];
-    for name in noise {
-        command.env_remove(name);
-    }
-    command.env("LANG", "C.UTF-8").env("TERM", "xterm").stdin(Stdio::null());
-    command
-}
-
-fn run(arguments: &[&str]) -> Output {
-    program().args(arguments).output().unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn out(output: &Output) -> &str {
-    str::from_utf8(&output.stdout).unwrap()
-}
-
-fn err(output: &Output) -> &str {
-    str::from_utf8(&output.stderr).unwrap()
-}
-
-fn lines(output: &Output) -> Vec<Value> {
-    out(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// A program that ends when the test does.
-struct Running(Child);
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        // A copy just written is busy for as long as a child that another test forked meanwhile has it open.
-        loop {
-            match command.stdin(Stdio::null()).spawn() {
-                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
-                started => return Self(started.unwrap()),
-            }
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-fn rule(id: u32, title: &str, level: &str, sql: &str) -> String {
-    format!(
-        "-- @id: 00000000-0000-4000-8000-{id:012}\n-- @title: {title}\n-- @level: {level}\n-- @status: test\n\
-         -- @description: For a test.\n-- @tags: attack.execution, attack.t1059.004\n-- @platform: linux, macos, windows\n{sql}\n"
-    )
-}
 
 /// The program itself is a process that every rule set can find.
 const ITSELF: &str =
@@ -78,10 +21,6 @@ fn rules() -> TempDir {
     write("broken.sql", rule(2, "x", "low", "SELECT pidd FROM processes"));
     write("history.sql", rule(3, "{name}", "low", "SELECT proc_id, name FROM process_starts"));
     dir
-}
-
-fn path(dir: &TempDir) -> &str {
-    dir.path().to_str().unwrap()
 }
 
 fn hunt(dir: &TempDir, more: &[&str]) -> Output {

@@ -151,3 +151,36 @@ fn a_store_that_cannot_be_used_is_named() {
     assert_eq!(code(&foreign), 2);
     assert!(err(&foreign).contains("move it away"), "{}", err(&foreign));
 }
+
+#[test]
+fn an_alert_is_shown_with_its_lineage_and_nothing_hostile_takes_effect() {
+    let (dir, agent) = store();
+    let process = |name: &str, pid: u32| {
+        let object = serde_json::json!({"name": name, "pid": pid, "user_name": "www", "command_line": null});
+        object.as_object().unwrap().clone()
+    };
+    let mut shown = alert(9, Level::High, "two", AlertStatus::Open);
+    shown.process = Some(process("b\u{1b}[2J\nsh", 200));
+    shown.ancestors = vec![process("nginx", 100), process("systemd", 1)];
+    shown.row = process("row\n  next  rm -rf", 200);
+    shown.dedup.count = 3;
+    let mut transaction = agent.begin().unwrap();
+    transaction.put_alert(&shown).unwrap();
+    transaction.commit().unwrap();
+    let text = run(&dir, &["alerts", "show", "9", "-o", "table", "--utc"]);
+    assert_eq!(code(&text), 0, "{}", err(&text));
+    let drawn = str::from_utf8(&text.stdout).unwrap();
+    assert!(drawn.starts_with("HIGH  ⟦\\e⟧[2J alert 9\n  #9  open  1970-01-01 00:00:09+00:00  complete\n"), "{drawn}");
+    assert!(drawn.contains("  two@0123456789ab  T1059.004\n"), "{drawn}");
+    let tree = "  systemd[1]  www\n  └─ nginx[100]  www\n     └─ b⟦\\e⟧[2J⟦\\n⟧sh[200]  www  ◄ matched\n";
+    assert!(drawn.contains(tree), "{drawn}");
+    assert!(drawn.contains("row⟦\\n⟧") && drawn.contains("3 times"), "{drawn}");
+    assert!(drawn.contains("daemoneye-cli explain two"), "{drawn}");
+    assert!(!drawn.contains('\u{1b}') && drawn.matches("\n  next").count() == 1, "{drawn}");
+    let ascii = run(&dir, &["alerts", "show", "9", "-o", "table", "--ascii"]);
+    assert!(ascii.stdout.is_ascii(), "{}", String::from_utf8_lossy(&ascii.stdout));
+    assert_eq!(lines(&run(&dir, &["alerts", "show", "9"]))[0]["ancestors"][1]["name"], "systemd");
+    let unknown = run(&dir, &["alerts", "show", "99"]);
+    assert_eq!(code(&unknown), 2);
+    assert!(err(&unknown).contains("no alert has the id 99") && err(&unknown).contains("alerts list"));
+}

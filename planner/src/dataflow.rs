@@ -86,11 +86,6 @@ impl Installed {
         let rows = self.root.step(&context)?;
         Ok(Answer { rows, completeness: context.completeness.into_inner() })
     }
-
-    /// Distinct rows that the rule holds from step to step.
-    pub fn state_rows(&self) -> usize {
-        self.root.state_rows()
-    }
 }
 
 /// Evaluates the plan once over the tables as they are.

@@ -19,7 +19,7 @@ use crate::header::{self, Header, Part};
 use crate::limits::OPERATIONS_MAX;
 use crate::parse;
 use crate::query::{CheckedRule, Query};
-use crate::tables::{Catalog, Kind};
+use crate::tables::Catalog;
 
 /// What compiling gave: the rule, unless an error stands in the way, and every finding.
 #[derive(Debug)]
@@ -223,9 +223,4 @@ impl<'a> Checker<'a> {
     fn ident_span(&self, ident: &sqlparser::ast::Ident) -> Span {
         self.rule.positions.span(ident.span).unwrap_or(0..0)
     }
-}
-
-/// Whether rows of any table that the query reads can leave again.
-pub fn reads_state(query: &Query) -> bool {
-    query.from.tables().iter().any(|(table, _)| table.table.kind == Kind::State)
 }

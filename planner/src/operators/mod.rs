@@ -97,11 +97,6 @@ impl Node {
         within(self.operator.state_rows(), STATE_ROWS_MAX, "the state of an operation")?;
         Ok(change)
     }
-
-    /// Distinct rows held by the operation and its inputs.
-    pub(crate) fn state_rows(&self) -> usize {
-        self.operator.state_rows() + self.inputs.iter().map(Self::state_rows).sum::<usize>()
-    }
 }
 
 fn within(rows: usize, limit: usize, operation: &'static str) -> Result<(), Error> {
