@@ -1,5 +1,6 @@
 //! The collector as a child: started, started again when it ends, and ended with the agent.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -27,10 +28,10 @@ pub(crate) fn find() -> anyhow::Result<PathBuf> {
 
 /// Keeps a collector running until `stop` says so. Its standard input is a pipe that the system closes with the agent,
 /// however the agent ends; that is the collector's sign to end.
-pub(crate) async fn keep(program: PathBuf, socket: PathBuf, interval: String, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn keep(program: PathBuf, args: Vec<OsString>, mut stop: watch::Receiver<bool>) {
     let mut backoff = Backoff::default();
     loop {
-        match start(&program, &socket, &interval) {
+        match start(&program, &args) {
             Ok(mut child) => {
                 tracing::info!(pid = child.id(), program = %program.display(), "collector started");
                 let began = tokio::time::Instant::now();
@@ -64,11 +65,10 @@ async fn asked(stop: &mut watch::Receiver<bool>) {
     let _set_or_gone = stop.wait_for(|stop| *stop).await.is_ok();
 }
 
-fn start(program: &Path, socket: &Path, interval: &str) -> std::io::Result<Child> {
+fn start(program: &Path, args: &[OsString]) -> std::io::Result<Child> {
     Command::new(program)
-        .arg("--socket")
-        .arg(socket)
-        .args(["--interval", interval, "--exit-with-stdin"])
+        .args(args)
+        .arg("--exit-with-stdin")
         // A snapshot is made of few large buffers: given back to the system at once, they halve the collector's memory.
         .env("MALLOC_MMAP_THRESHOLD_", "131072")
         .stdin(Stdio::piped())

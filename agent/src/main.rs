@@ -14,8 +14,9 @@ mod rules;
 mod serve;
 mod sinks;
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -51,6 +52,12 @@ struct Args {
     /// Time between two snapshots of the collector that is started: 200ms, 5s, 1m
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = interval)]
     interval: String,
+    /// Whether the collector that is started replaces secrets in command lines and environments by tokens
+    #[arg(long, value_enum, default_value_t = Redact::All)]
+    redact: Redact,
+    /// One more option or variable whose value is a secret
+    #[arg(long, value_name = "NAME")]
+    redact_name: Vec<String>,
     /// How alerts are printed: for people on a terminal, one JSON record a line otherwise
     #[arg(short, long, value_enum, default_value_t = Output::Auto)]
     output: Output,
@@ -77,6 +84,14 @@ enum Collector {
     Spawn,
     /// Wait for one to connect
     Wait,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Redact {
+    /// All that are recognised
+    All,
+    /// None, for a laboratory
+    None,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -161,7 +176,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
         let signals = Signals::new().context("cannot take signals")?;
         let broker = Broker::bind(&socket)?;
         tracing::info!(rules, refused, store = %data.events().display(), socket = %socket.display(), "agent started");
-        let collector = serve::Collector { program, socket, interval: args.interval.clone() };
+        let collector =
+            serve::Collector { program, args: collector_args(args, &socket), interval: args.interval.clone() };
         let ended = serve::serve(&broker, agent, form, collector, signals).await;
         broker.shutdown().await;
         ended
@@ -187,6 +203,15 @@ fn report(loaded: &Loaded) -> anyhow::Result<()> {
         tracing::warn!(rule = name, ?columns, "rule limited: no collector reports these columns here");
     }
     Ok(())
+}
+
+/// What the collector is told.
+fn collector_args(args: &Args, socket: &Path) -> Vec<OsString> {
+    let redact = if args.redact == Redact::All { "all" } else { "none" };
+    let mut told: Vec<OsString> = vec!["--socket".into(), socket.into()];
+    told.extend(["--interval", &args.interval, "--redact", redact].map(OsString::from));
+    told.extend(args.redact_name.iter().flat_map(|name| ["--redact-name".into(), OsString::from(name)]));
+    told
 }
 
 fn rule_paths(args: &Args) -> anyhow::Result<Vec<PathBuf>> {

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use daemoneye_dsl::header::{DEDUP_WINDOW_DEFAULT_MICROS, Header};
+use daemoneye_dsl::header::Header;
 use daemoneye_dsl::query::{CheckedRule, Output};
 use daemoneye_dsl::ruleset::{RuleFile, RuleSet};
-use daemoneye_dsl::tables::{Access, Catalog, Kind};
+use daemoneye_dsl::tables::{Access, Catalog};
 use daemoneye_planner::{Installed, Plan, plan};
 use daemoneye_storage::paths::rule_sources;
 
@@ -81,18 +81,17 @@ impl Loaded {
             self.limited.push((rule.name().to_owned(), absent.iter().map(|(_, column)| column.name).collect()));
         }
         let plan = plan(&rule.query);
-        let reads_samples = columns.iter().any(|(table, column)| column.volatile && table.table.kind == Kind::State);
         let output = rule.query.output[..rule.query.visible].to_vec();
         self.rules.push(Rule {
             name: rule.name().to_owned(),
             revision: rule.revision.clone(),
-            key: key(&header, &output),
-            window_micros: header.dedup.as_ref().map_or(DEDUP_WINDOW_DEFAULT_MICROS, |dedup| dedup.window_micros),
+            key: rule.match_key().columns,
+            window_micros: header.window_micros(),
             output,
             header,
             installed: Installed::new(&plan),
             plan,
-            reads_samples,
+            reads_samples: rule.query.reads_samples(),
             loaded: false,
             quarantined: None,
         });
@@ -103,23 +102,4 @@ impl Loaded {
         let with_errors = |file: &&RuleFile| daemoneye_dsl::diagnostic::error_count(&file.diagnostics) > 0;
         self.unreadable.len() + self.remarked.iter().filter(with_errors).count()
     }
-}
-
-/// What tells one match from another: the `@dedup` columns; else the GROUP BY keys; else the processes that the row
-/// names; else everything that is not a sample.
-fn key(header: &Header, output: &[Output]) -> Vec<usize> {
-    let places = |wanted: &dyn Fn(&Output) -> bool| -> Vec<usize> {
-        output.iter().enumerate().filter(|(_, column)| wanted(column)).map(|(at, _)| at).collect()
-    };
-    if let Some(dedup) = &header.dedup {
-        let named = dedup.columns.iter().filter_map(|(name, _)| output.iter().position(|column| column.name == *name));
-        return named.collect();
-    }
-    let candidates = [
-        places(&|column| column.group_key),
-        places(&|column| column.identity),
-        places(&|column| !column.volatile),
-        places(&|_| true),
-    ];
-    candidates.into_iter().find(|key| !key.is_empty()).unwrap_or_default()
 }

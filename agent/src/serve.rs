@@ -1,5 +1,6 @@
 //! The running agent: connections, signals, the engine's thread and the collector, from start to end.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -22,8 +23,8 @@ const INPUT_LEN: usize = 4;
 pub(crate) struct Collector {
     /// What is started; none where one is waited for.
     pub(crate) program: Option<PathBuf>,
-    /// Where it connects.
-    pub(crate) socket: PathBuf,
+    /// What it is told, where it is started.
+    pub(crate) args: Vec<OsString>,
     /// Time between two of its snapshots.
     pub(crate) interval: String,
 }
@@ -57,8 +58,8 @@ pub(crate) async fn serve(
 
     let (stop, stopped) = watch::channel(false);
     let patience = collector.patience();
-    let Collector { program, socket, interval } = collector;
-    let keeper = program.map(|program| tokio::spawn(collector::keep(program, socket, interval, stopped)));
+    let Collector { program, args, .. } = collector;
+    let keeper = program.map(|program| tokio::spawn(collector::keep(program, args, stopped)));
     loop {
         tokio::select! {
             name = signals.next() => {

@@ -145,14 +145,17 @@ fn position(table: &Declared, name: &str) -> usize {
 }
 
 fn write_list(alerts: &[Alert], globals: &Globals, screen: &Screen) -> anyhow::Result<Extent> {
-    if let Some(form) = Format::of_data(globals.output).json() {
+    let form = Format::of_data(globals.output);
+    if let Some(form) = form.json() {
         let objects = alerts.iter().filter_map(|alert| serde_json::to_value(alert).ok()?.as_object().cloned());
         print(|out| write_json(out, form, objects))?;
         return Ok(Extent::Whole);
     }
+    let is_csv = form == Format::Csv;
+    let time = |moment: Timestamp| if is_csv { moment.rfc3339() } else { local_second(moment, &screen.zone) };
     let columns = vec![
         Column::new("id", Align::Right),
-        Column::new(format!("time {}", offset(&screen.zone)), Align::Left),
+        Column::new(if is_csv { "time".to_owned() } else { format!("time {}", offset(&screen.zone)) }, Align::Left),
         Column::new("level", Align::Left),
         Column::new("status", Align::Left),
         Column::new("rule", Align::Text),
@@ -161,7 +164,7 @@ fn write_list(alerts: &[Alert], globals: &Globals, screen: &Screen) -> anyhow::R
     let row = |alert: &Alert| {
         vec![
             Cell::new(alert.id.to_string()),
-            Cell::new(local_second(alert.time, &screen.zone)),
+            Cell::new(time(alert.time)),
             Cell::painted(alert.level.name(), paint_of(alert.level)),
             Cell::new(alert.status.name()),
             Cell::new(alert.rule.name.as_str()),
@@ -169,7 +172,7 @@ fn write_list(alerts: &[Alert], globals: &Globals, screen: &Screen) -> anyhow::R
         ]
     };
     let table = Table { columns, rows: alerts.iter().map(row).collect(), header: true, indent: 0 };
-    Ok(print(|out| table.write(out, screen, globals.full))?.unwrap_or(Extent::Whole))
+    Ok(print(|out| table.write(out, form, screen, globals.full))?.unwrap_or(Extent::Whole))
 }
 
 /// How far the zone is from UTC at present: said once above the times, so that a line of 80 columns has room.

@@ -142,7 +142,20 @@ pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Re
 /// What is asked for.
 pub(crate) struct Chosen<'a> {
     pub(crate) rules: Vec<(&'a CheckedRule, &'a Header)>,
-    pub(crate) refused: Vec<&'a RuleFile>,
+    refused: Vec<&'a RuleFile>,
+}
+
+impl Chosen<'_> {
+    /// Draws what is wrong with the refused rules that are asked for by name; tells whether there are any.
+    pub(crate) fn draw_refused(&self, names: &[String], screen: &Screen) -> bool {
+        let is_named = |file: &RuleFile| names.iter().any(|name| name.eq_ignore_ascii_case(file.source.stem()));
+        let mut any = false;
+        for file in self.refused.iter().filter(|file| is_named(file)) {
+            screen.draw(&file.diagnostics, &file.source);
+            any = true;
+        }
+        any
+    }
 }
 
 /// The rules that `only` names, and the refused ones that it may mean.
@@ -257,7 +270,8 @@ impl Present<'_> {
 }
 
 fn show(findings: &[Finding<'_>], globals: &Globals, screen: &Screen) -> anyhow::Result<Extent> {
-    if let Some(form) = Format::of_data(globals.output).json() {
+    let form = Format::of_data(globals.output);
+    if let Some(form) = form.json() {
         let objects = findings.iter().map(|finding| {
             let object = json!({
                 "rule": finding.rule, "level": finding.level, "title": finding.title, "row": finding.row,
@@ -282,8 +296,10 @@ fn show(findings: &[Finding<'_>], globals: &Globals, screen: &Screen) -> anyhow:
             Cell::new(techniques(finding.tags)),
         ]
     };
-    let table = Table { columns, rows: findings.iter().map(row).collect(), header: false, indent: 2 };
-    Ok(print(|out| table.write(out, screen, globals.full))?.unwrap_or(Extent::Whole))
+    let plain = form == Format::Table;
+    let rows = findings.iter().map(row).collect();
+    let table = Table { columns, rows, header: !plain, indent: if plain { 2 } else { 0 } };
+    Ok(print(|out| table.write(out, form, screen, globals.full))?.unwrap_or(Extent::Whole))
 }
 
 /// The ATT&CK techniques among tags, as analysts write them: `T1059.004`.

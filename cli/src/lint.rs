@@ -7,7 +7,7 @@ use daemoneye_dsl::diagnostic::Severity;
 use daemoneye_dsl::ruleset::RuleSet;
 use daemoneye_dsl::tables::Catalog;
 
-use crate::output::{print, write_json};
+use crate::output::{Format, print, write_json};
 use crate::screen::{Mark, Screen, count};
 use crate::{Ending, Globals, files, with_exit_codes};
 
@@ -42,10 +42,11 @@ Examples:
 
 pub(crate) fn run(lint: &Lint, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();
+    let form = Format::of_text(globals.output)?;
     let found = files::rules(&lint.paths)?;
     let set = RuleSet::check(found.sources, &Catalog::builtin());
     let findings = || set.files.iter().flat_map(|file| file.diagnostics.iter().map(move |it| (it, &file.source)));
-    match globals.output.and_then(crate::output::Format::json) {
+    match form {
         Some(form) => {
             let objects = findings().filter_map(|(it, source)| it.to_json(source).as_object().cloned());
             print(|out| write_json(out, form, objects))?;

@@ -4,11 +4,13 @@
 //! subcommand is a file with its arguments and a `run` that gives an [`Ending`], from which the exit code follows.
 
 mod alerts;
+mod completions;
 mod explain;
 mod files;
 mod hunt;
 mod lint;
 mod live;
+mod man;
 mod output;
 mod page;
 mod query;
@@ -18,6 +20,7 @@ mod screen;
 mod shown;
 mod sources;
 mod store;
+mod tree;
 
 use std::panic;
 use std::process::ExitCode;
@@ -49,10 +52,13 @@ struct Arguments {
 enum Command {
     Hunt(hunt::Hunt),
     Query(query::Query),
+    Tree(tree::Tree),
     Lint(lint::Lint),
     Explain(explain::Explain),
     Rules(rules::Rules),
     Alerts(alerts::Alerts),
+    Completions(completions::Completions),
+    Man(man::Manual),
 }
 
 /// What every subcommand takes.
@@ -156,10 +162,13 @@ fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Ending> {
     match &arguments.command {
         Command::Hunt(hunt) => hunt::run(hunt, globals, screen),
         Command::Query(query) => query::run(query, globals, screen),
+        Command::Tree(tree) => tree::run(tree, globals, screen),
         Command::Lint(lint) => lint::run(lint, globals, screen),
         Command::Explain(explain) => explain::run(explain, globals, screen),
         Command::Rules(rules) => rules::run(rules, globals, screen),
         Command::Alerts(alerts) => alerts::run(alerts, globals, screen),
+        Command::Completions(completions) => completions::run(completions),
+        Command::Man(manual) => man::run(manual, screen),
     }
 }
 

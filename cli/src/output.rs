@@ -5,7 +5,7 @@
 
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::{Map, Value};
 
 /// The form of what goes to standard output.
@@ -13,6 +13,10 @@ use serde_json::{Map, Value};
 pub(crate) enum Format {
     /// Columns for people, fitted to the terminal
     Table,
+    /// The same with lines around
+    Box,
+    /// RFC 4180 for spreadsheets: names first, NULL empty, control characters made visible
+    Csv,
     /// One array of objects
     Json,
     /// One object a line
@@ -32,15 +36,25 @@ impl Format {
     /// Which of the machine forms this is, if it is one.
     pub(crate) fn json(self) -> Option<Json> {
         match self {
-            Self::Table => None,
+            Self::Table | Self::Box | Self::Csv => None,
             Self::Json => Some(Json::Array),
             Self::Ndjson => Some(Json::Lines),
         }
     }
 
+    /// What was asked for, where the answer is a text or a tree and not a table.
+    pub(crate) fn without_tables(asked: Option<Self>) -> anyhow::Result<Option<Self>> {
+        match asked {
+            Some(Self::Box | Self::Csv) => {
+                bail!("this answer is no table: ask for `-o table`, `-o json` or `-o ndjson`")
+            }
+            _ => Ok(asked),
+        }
+    }
+
     /// The machine form, for a command whose answer is a text where none is asked for.
-    pub(crate) fn of_text(asked: Option<Self>) -> Option<Json> {
-        asked.and_then(Self::json)
+    pub(crate) fn of_text(asked: Option<Self>) -> anyhow::Result<Option<Json>> {
+        Ok(Self::without_tables(asked)?.and_then(Self::json))
     }
 
     /// What a command that gives data does when nobody says: a table for people, lines for programs.

@@ -131,7 +131,8 @@ fn answer(mut select: Select, data: Option<&PathBuf>) -> anyhow::Result<Result> 
 fn show(result: &Result, select: &Select, globals: &Globals, screen: &Screen) -> anyhow::Result<Extent> {
     let names: Vec<_> = select.output[..select.visible].iter().map(|output| output.name.as_str()).collect();
     let rows = &result.rows;
-    if let Some(form) = Format::of_data(globals.output).json() {
+    let form = Format::of_data(globals.output);
+    if let Some(form) = form.json() {
         let objects = (0..rows.num_rows()).map(|row| {
             let cells = names.iter().zip(rows.columns());
             cells.map(|(name, column)| ((*name).to_owned(), Value::at(column, row).to_json())).collect()
@@ -143,10 +144,14 @@ fn show(result: &Result, select: &Select, globals: &Globals, screen: &Screen) ->
     let columns = columns.map(|(name, column)| {
         Column::of(*name, Type::from_arrow(column.data_type()).expect("every column has a layout of ours"))
     });
-    let cells = |row| rows.columns().iter().map(|column| Cell::of(&Value::at(column, row), &screen.zone)).collect();
+    let cell = |value: &Value| match form {
+        Format::Csv => Cell::exact(value),
+        _ => Cell::of(value, &screen.zone),
+    };
+    let cells = |row| rows.columns().iter().map(|column| cell(&Value::at(column, row))).collect();
     let rows = (0..rows.num_rows()).map(cells).collect();
     let table = Table { columns: columns.collect(), rows, header: true, indent: 0 };
-    Ok(print(|out| table.write(out, screen, globals.full))?.unwrap_or(Extent::Whole))
+    Ok(print(|out| table.write(out, form, screen, globals.full))?.unwrap_or(Extent::Whole))
 }
 
 fn footer(result: &Result, extent: Extent, elapsed_ms: u128) -> String {

@@ -10,7 +10,8 @@ use daemoneye_dsl::diagnostic::Style;
 use daemoneye_dsl::types::{Type, Value, display_interval};
 use jiff::tz::TimeZone;
 
-use crate::screen::{Screen, painted};
+use crate::output::Format;
+use crate::screen::{Screen, glyphs, painted};
 use crate::shown::Shown;
 
 /// Spaces between two columns.
@@ -51,6 +52,7 @@ pub(crate) enum Align {
 pub(crate) struct Cell {
     text: String,
     paint: Paint,
+    is_null: bool,
 }
 
 /// Whether every value is whole.
@@ -60,6 +62,37 @@ pub(crate) enum Extent {
     Whole,
     /// Some values were.
     Cut,
+}
+
+/// What stands around cells.
+struct Lines {
+    /// Left of, between and right of the cells of a row.
+    cells: [&'static str; 3],
+    /// The same of the lines above, below the names, and below.
+    top: Option<[&'static str; 3]>,
+    middle: Option<[&'static str; 3]>,
+    bottom: Option<[&'static str; 3]>,
+}
+
+const OPEN: Lines = Lines { cells: ["", "  ", ""], top: None, middle: None, bottom: None };
+const BOX: Lines = Lines {
+    cells: ["│ ", " │ ", " │"],
+    top: Some(["┌─", "─┬─", "─┐"]),
+    middle: Some(["├─", "─┼─", "─┤"]),
+    bottom: Some(["└─", "─┴─", "─┘"]),
+};
+
+impl Lines {
+    /// The columns of a line that are not those of its cells.
+    fn width(&self, cells: usize) -> usize {
+        let [start, gap, end] = self.cells.map(|text| text.chars().count());
+        start + gap * cells.saturating_sub(1) + end
+    }
+}
+
+fn ruled(widths: &[usize], [start, gap, end]: [&str; 3]) -> String {
+    let parts: Vec<_> = widths.iter().map(|width| "─".repeat(*width)).collect();
+    format!("{start}{}{end}\n", parts.join(gap))
 }
 
 impl Column {
@@ -84,7 +117,7 @@ impl Cell {
     }
 
     pub(crate) fn painted(text: impl Into<String>, paint: Paint) -> Self {
-        Self { text: text.into(), paint }
+        Self { text: text.into(), paint, is_null: false }
     }
 
     /// It as it goes to the screen, cut to that many columns, and the columns it takes.
@@ -101,15 +134,29 @@ impl Cell {
     /// A value of a row. NULL is dimmed, so that it differs from the text.
     pub(crate) fn of(value: &Value, zone: &TimeZone) -> Self {
         match value {
-            Value::Null => Self::painted("NULL", Paint::new().dimmed()),
+            Value::Null => Self { is_null: true, ..Self::painted("NULL", Paint::new().dimmed()) },
             Value::Text(text) => Self::new(text.as_str()),
             Value::Timestamp(micros) => Self::new(local_time(*micros, zone)),
             Value::Interval(micros) => Self::new(display_interval(*micros).replace('µ', "u")),
-            Value::Integer(_) | Value::Real(_) | Value::Blob(_) | Value::Boolean(_) => {
-                let json = value.to_json();
-                Self::new(json.as_str().map_or_else(|| json.to_string(), str::to_owned))
-            }
+            Value::Integer(_) | Value::Real(_) | Value::Blob(_) | Value::Boolean(_) => Self::exact(value),
         }
+    }
+
+    /// A value as JSON has it, times in UTC.
+    pub(crate) fn exact(value: &Value) -> Self {
+        let json = value.to_json();
+        let text = json.as_str().map_or_else(|| json.to_string(), str::to_owned);
+        Self { is_null: json.is_null(), ..Self::new(text) }
+    }
+
+    /// A field of CSV. An empty text is quoted, so that it differs from NULL.
+    fn csv(&self) -> String {
+        if self.is_null {
+            return String::new();
+        }
+        let shown = Shown::new(&self.text, false).to_string();
+        let is_plain = !shown.is_empty() && shown.trim() == shown && !shown.contains([',', '"']);
+        if is_plain { shown } else { format!("\"{}\"", shown.replace('"', "\"\"")) }
     }
 }
 
@@ -122,22 +169,35 @@ pub(crate) fn local_time(micros: i64, zone: &TimeZone) -> String {
 }
 
 impl Table {
-    /// Writes the table, no wider than the screen unless `full`.
-    pub(crate) fn write(&self, out: &mut dyn Write, screen: &Screen, full: bool) -> io::Result<Extent> {
+    /// Writes the table, no wider than the screen unless `full`; CSV is always whole. JSON keeps the types and is not
+    /// made from cells: [`crate::output::write_json`].
+    pub(crate) fn write(&self, out: &mut dyn Write, form: Format, screen: &Screen, full: bool) -> io::Result<Extent> {
+        if form == Format::Csv {
+            return self.write_csv(out);
+        }
+        let lines = if form == Format::Box { &BOX } else { &OPEN };
         let natural = self.natural_widths(screen.out);
         let room = screen.width.saturating_sub(self.indent);
-        let widths = if full { Some(natural.clone()) } else { self.fit(&natural, room) };
+        let room_of_cells = room.saturating_sub(lines.width(natural.len()));
+        let widths = if full { Some(natural.clone()) } else { self.fit(&natural, room_of_cells) };
         let Some(widths) = widths else {
             return self.write_blocks(out, screen.out, room);
         };
+        let rule = |out: &mut dyn Write, ends: Option<[&str; 3]>| match ends {
+            Some(ends) => out.write_all(glyphs(screen.out, &ruled(&widths, ends)).as_bytes()),
+            None => Ok(()),
+        };
+        rule(out, lines.top)?;
         if self.header {
             let names = self.columns.iter().map(|column| (column.name.as_str(), Paint::new().bold()));
-            self.write_line(out, screen.out, &widths, names)?;
+            self.write_line(out, screen.out, lines, &widths, names)?;
+            rule(out, lines.middle)?;
         }
         for row in &self.rows {
             let cells = row.iter().map(|cell| (cell.text.as_str(), cell.paint));
-            self.write_line(out, screen.out, &widths, cells)?;
+            self.write_line(out, screen.out, lines, &widths, cells)?;
         }
+        rule(out, lines.bottom)?;
         Ok(if widths == natural { Extent::Whole } else { Extent::Cut })
     }
 
@@ -153,15 +213,14 @@ impl Table {
         widths
     }
 
-    /// Widths that fit in `room`, if text can give way so far.
+    /// Widths that fit in `room`, what stands between the cells aside, if text can give way so far.
     fn fit(&self, natural: &[usize], room: usize) -> Option<Vec<usize>> {
-        let gaps = GAP * natural.len().saturating_sub(1);
         let is_text = |at: &usize| self.columns[*at].align == Align::Text;
         let rigid: usize = (0..natural.len()).filter(|at| !is_text(at)).map(|at| natural[at]).sum();
         let mut texts: Vec<_> = (0..natural.len()).filter(is_text).collect();
         texts.sort_by_key(|at| natural[*at]);
         let least: usize = texts.iter().map(|at| natural[*at].min(TEXT_WIDTH_MIN)).sum();
-        let mut rest = room.checked_sub(gaps + rigid).filter(|rest| *rest >= least)?;
+        let mut rest = room.checked_sub(rigid).filter(|rest| *rest >= least)?;
         let mut widths = natural.to_vec();
         // The narrowest first: what it leaves of its share goes to the wider ones.
         for (done, at) in texts.iter().enumerate() {
@@ -175,10 +234,12 @@ impl Table {
         &self,
         out: &mut dyn Write,
         style: Style,
+        lines: &Lines,
         widths: &[usize],
         cells: impl Iterator<Item = (&'a str, Paint)>,
     ) -> io::Result<()> {
-        let mut line = " ".repeat(self.indent);
+        let [start, gap, end] = lines.cells.map(|text| glyphs(style, text));
+        let mut line = " ".repeat(self.indent) + &start;
         let last = self.columns.len().saturating_sub(1);
         for (at, ((text, paint), column)) in cells.zip(&self.columns).enumerate() {
             let (text, width) = Shown::new(text, style.ascii).fit(widths[at]);
@@ -189,12 +250,22 @@ impl Table {
                 Align::Left | Align::Text => line.extend([text, pad]),
             }
             if at < last {
-                line.push_str(&" ".repeat(GAP));
+                line.push_str(&gap);
             }
         }
+        line.push_str(&end);
         line.truncate(line.trim_end().len());
         line.push('\n');
         out.write_all(line.as_bytes())
+    }
+
+    fn write_csv(&self, out: &mut dyn Write) -> io::Result<Extent> {
+        let names = self.columns.iter().map(|column| Cell::new(column.name.as_str()).csv());
+        write!(out, "{}\r\n", names.collect::<Vec<_>>().join(","))?;
+        for row in &self.rows {
+            write!(out, "{}\r\n", row.iter().map(Cell::csv).collect::<Vec<_>>().join(","))?;
+        }
+        Ok(Extent::Whole)
     }
 
     /// One `name  value` line per column, and a line between rows.
@@ -232,9 +303,44 @@ mod tests {
     }
 
     fn drawn(table: &Table, screen: &Screen, full: bool) -> (String, Extent) {
+        drawn_as(Format::Table, table, screen, full)
+    }
+
+    fn drawn_as(form: Format, table: &Table, screen: &Screen, full: bool) -> (String, Extent) {
         let mut out = Vec::new();
-        let extent = table.write(&mut out, screen, full).unwrap();
+        let extent = table.write(&mut out, form, screen, full).unwrap();
         (String::from_utf8(out).unwrap(), extent)
+    }
+
+    #[test]
+    fn csv_is_quoted_where_it_must_be_and_whole() {
+        let long = "a".repeat(200);
+        let mut table = processes(&[(1, "a,\"b\"", "\u{1b}x\r\ny"), (2, "", &long), (3, " x", "é")]);
+        table.rows.push([Value::Integer(4), Value::Null, Value::Null].iter().map(Cell::exact).collect());
+        let (text, extent) = drawn_as(Format::Csv, &table, &screen(20, true), false);
+        let expected = format!(
+            "pid,name,command_line\r\n1,\"a,\"\"b\"\"\",⟦\\e⟧x⟦\\r\\n⟧y\r\n2,\"\",{long}\r\n3,\" x\",é\r\n4,,\r\n"
+        );
+        assert_eq!((text, extent), (expected, Extent::Whole));
+    }
+
+    #[test]
+    fn a_box_is_even_and_no_wider_than_the_screen() {
+        let table = processes(&[(7, "sh", "sh -c x"), (12345, "漢\n", "")]);
+        let (text, _) = drawn_as(Format::Box, &table, &screen(80, false), false);
+        let expected = "\
+┌───────┬────────┬──────────────┐
+│   pid │ name   │ command_line │
+├───────┼────────┼──────────────┤
+│     7 │ sh     │ sh -c x      │
+│ 12345 │ 漢⟦\\n⟧ │              │
+└───────┴────────┴──────────────┘
+";
+        assert_eq!(text, expected);
+        let long = "a".repeat(200);
+        let (text, extent) = drawn_as(Format::Box, &processes(&[(1, &long, &long)]), &screen(60, true), false);
+        assert!(text.is_ascii() && text.lines().all(|line| line.len() == 60), "{text}");
+        assert_eq!(extent, Extent::Cut);
     }
 
     fn processes(rows: &[(i64, &str, &str)]) -> Table {

@@ -100,7 +100,7 @@ impl Screen {
 
 /// Our own punctuation, in what the stream can show.
 pub(crate) fn glyphs(style: Style, text: &str) -> String {
-    const ASCII: [(char, &str); 11] = [
+    const ASCII: [(char, &str); 16] = [
         ('·', "-"),
         ('×', "x"),
         ('…', "..."),
@@ -109,6 +109,11 @@ pub(crate) fn glyphs(style: Style, text: &str) -> String {
         ('├', "|"),
         ('└', "`"),
         ('┌', "+"),
+        ('┬', "+"),
+        ('┐', "+"),
+        ('┤', "|"),
+        ('┴', "+"),
+        ('┘', "+"),
         ('┼', "+"),
         ('─', "-"),
         ('µ', "u"),

@@ -263,7 +263,19 @@ fn help_has_the_exit_codes_and_short_help_is_short() {
     let long = run(&["--help"]);
     assert_eq!(code(&long), 0);
     assert!(out(&long).contains("Exit codes:") && out(&long).contains("Examples:"), "{}", out(&long));
-    for command in [&["hunt"][..], &["query"], &["lint"], &["alerts", "list"]] {
+    for command in [
+        &["hunt"][..],
+        &["query"],
+        &["tree"],
+        &["lint"],
+        &["explain"],
+        &["rules", "list"],
+        &["rules", "show"],
+        &["alerts", "list"],
+        &["alerts", "show"],
+        &["completions"],
+        &["man"],
+    ] {
         let help = run(&[command, &["--help"]].concat());
         assert!(out(&help).contains("Exit codes:") && out(&help).contains("Examples:"), "{}", out(&help));
     }
@@ -271,4 +283,26 @@ fn help_has_the_exit_codes_and_short_help_is_short() {
     assert!(out(&short).lines().count() < out(&long).lines().count());
     assert_eq!(out(&run(&["--version"])), format!("daemoneye-cli {}\n", env!("CARGO_PKG_VERSION")));
     assert_eq!(code(&run(&[])), 2);
+}
+
+#[test]
+fn csv_and_box_where_there_are_columns() {
+    let sql = "SELECT 1 AS i, NULL AS n, '' AS e, 'a,\"b\"' AS t, CAST('1970-01-01T00:00:00Z' AS TIMESTAMP) AS at";
+    let csv = run(&["query", "-o", "csv", sql]);
+    assert_eq!(out(&csv), "i,n,e,t,at\r\n1,,\"\",\"a,\"\"b\"\"\",1970-01-01T00:00:00Z\r\n", "{}", err(&csv));
+    let none = run(&["query", "-o", "csv", "SELECT 1 AS x WHERE FALSE"]);
+    assert_eq!((out(&none), code(&none)), ("x\r\n", 0));
+    let boxed = run(&["query", "-o", "box", "SELECT 1 AS i, 'é' AS t"]);
+    assert_eq!(out(&boxed), "┌───┬───┐\n│ i │ t │\n├───┼───┤\n│ 1 │ é │\n└───┴───┘\n");
+    let dir = rules();
+    let found = hunt(&dir, &["good", "-o", "csv"]);
+    assert!(out(&found).starts_with("level,rule,title,techniques\r\nhigh,good,"), "{}", out(&found));
+    assert!(out(&hunt(&dir, &["good", "-o", "box"])).starts_with('┌'));
+    let good = dir.path().join("good.sql");
+    let lint = ["lint", good.to_str().unwrap()];
+    for command in [&lint[..], &["tree"], &["explain", "SELECT 1 AS x"]] {
+        let refused = run(&[command, &["-o", "csv"]].concat());
+        assert_eq!((code(&refused), out(&refused)), (2, ""), "{command:?}");
+        assert!(err(&refused).contains("ask for `-o table`"), "{}", err(&refused));
+    }
 }

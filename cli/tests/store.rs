@@ -108,6 +108,10 @@ fn alerts_come_newest_first_and_filtered() {
     let drawn = str::from_utf8(&table.stdout).unwrap();
     assert!(drawn.contains("time +00:00") && drawn.contains("1970-01-01 00:00:04  medium"), "{drawn}");
     assert!(drawn.contains("⟦\\e⟧[2J alert 4"), "{drawn}");
+    let csv = list(&["-o", "csv", "--limit", "1"]);
+    let expected = "id,time,level,status,rule,title\r\n4,1970-01-01T00:00:04Z,medium,open,one,⟦\\e⟧[2J alert 4\r\n";
+    assert_eq!(str::from_utf8(&csv.stdout).unwrap(), expected);
+    assert!(list(&["-o", "box"]).stdout.starts_with("┌".as_bytes()));
 }
 
 #[test]
@@ -170,11 +174,11 @@ fn an_alert_is_shown_with_its_lineage_and_nothing_hostile_takes_effect() {
     let text = run(&dir, &["alerts", "show", "9", "-o", "table", "--utc"]);
     assert_eq!(code(&text), 0, "{}", err(&text));
     let drawn = str::from_utf8(&text.stdout).unwrap();
-    assert!(drawn.starts_with("HIGH  ⟦\\e⟧[2J alert 9\n  #9  open  1970-01-01 00:00:09+00:00  complete\n"), "{drawn}");
+    assert!(drawn.starts_with("HIGH  ⟦\\e⟧[2J alert 9\n  #9  open  1970-01-01 00:00:09+00:00\n"), "{drawn}");
     assert!(drawn.contains("  two@0123456789ab  T1059.004\n"), "{drawn}");
     let tree = "  systemd[1]  www\n  └─ nginx[100]  www\n     └─ b⟦\\e⟧[2J⟦\\n⟧sh[200]  www  ◄ matched\n";
     assert!(drawn.contains(tree), "{drawn}");
-    assert!(drawn.contains("row⟦\\n⟧") && drawn.contains("3 times"), "{drawn}");
+    assert!(drawn.contains("row⟦\\n⟧") && drawn.contains("input  complete\n") && drawn.contains("3 times"), "{drawn}");
     assert!(drawn.contains("daemoneye-cli explain two"), "{drawn}");
     assert!(!drawn.contains('\u{1b}') && drawn.matches("\n  next").count() == 1, "{drawn}");
     let ascii = run(&dir, &["alerts", "show", "9", "-o", "table", "--ascii"]);

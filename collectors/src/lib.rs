@@ -6,6 +6,7 @@
 
 pub mod collector;
 pub mod processes;
+pub mod redact;
 pub mod text;
 
 pub use collector::{CollectError, Collector, Snapshot};

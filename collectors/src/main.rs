@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{ArgAction, CommandFactory, Parser, error::ErrorKind};
+use clap::{ArgAction, CommandFactory, Parser, ValueEnum, error::ErrorKind};
+use daemoneye_collectors::redact::Redactor;
 use daemoneye_dsl::types::{display_interval, parse_interval};
 use tracing::level_filters::LevelFilter;
 
@@ -40,12 +41,26 @@ struct Options {
     /// Stop when standard input is closed; what starts procmond keeps the other end open for as long as it lives
     #[arg(long)]
     exit_with_stdin: bool,
+    /// What becomes of secrets in command lines and environments
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Redact::All)]
+    redact: Redact,
+    /// A flag or variable whose value is a secret too, such as door-code; may be given again
+    #[arg(long, value_name = "NAME")]
+    redact_name: Vec<String>,
     /// Say more on standard error; twice for everything
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
     /// Say only what went wrong; twice for only what stops it
     #[arg(short, long, action = ArgAction::Count, conflicts_with = "verbose")]
     quiet: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Redact {
+    /// Each is replaced by a token, the same for the same secret on this host
+    All,
+    /// They are published as they are; for a laboratory
+    None,
 }
 
 const EXAMPLES: &str = "\
@@ -64,9 +79,12 @@ Exit codes:
 fn main() -> ExitCode {
     let options = Options::parse();
     start_logging(&options);
+    let redactor = redactor(&options);
     let done = match &options.socket {
-        _ if options.once => once::run(options.quiet == 0),
-        Some(socket) => publish::run(socket, options.interval, options.exit_with_stdin).map(|()| ExitCode::SUCCESS),
+        _ if options.once => once::run(redactor, options.quiet == 0),
+        Some(socket) => {
+            publish::run(socket, redactor, options.interval, options.exit_with_stdin).map(|()| ExitCode::SUCCESS)
+        }
         None => {
             let next = "nothing to do: give --socket PATH to publish, or --once to print one snapshot";
             Options::command().error(ErrorKind::MissingRequiredArgument, next).exit()
@@ -76,6 +94,18 @@ fn main() -> ExitCode {
         tracing::error!("{error:#}");
         ExitCode::from(USAGE)
     })
+}
+
+fn redactor(options: &Options) -> Redactor {
+    let redactor = match options.redact {
+        Redact::All => Redactor::of_this_host(),
+        Redact::None => {
+            tracing::warn!("secrets in command lines and environments are not redacted");
+            Redactor::off()
+        }
+    };
+    let with_names = redactor.also(&options.redact_name);
+    with_names.unwrap_or_else(|error| Options::command().error(ErrorKind::ValueValidation, error).exit())
 }
 
 fn start_logging(options: &Options) {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use arrow_array::RecordBatch;
+use daemoneye_collectors::redact::Redactor;
 use daemoneye_collectors::{Collector, Snapshot, processes};
 use daemoneye_dsl::completeness::{Reason, Scope};
 use daemoneye_dsl::types::Value;
@@ -12,8 +13,8 @@ use daemoneye_dsl::types::Value;
 use crate::{INCOMPLETE, publish};
 
 /// Prints rows on standard output and, where `summarize`, how complete they are on standard error.
-pub(crate) fn run(summarize: bool) -> anyhow::Result<ExitCode> {
-    let snapshot = processes::here()?.collect(publish::now())?;
+pub(crate) fn run(redactor: Redactor, summarize: bool) -> anyhow::Result<ExitCode> {
+    let snapshot = processes::here_redacting(redactor)?.collect(publish::now())?;
     match print(&snapshot.rows, BufWriter::new(io::stdout().lock())) {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),

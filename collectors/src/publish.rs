@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use daemoneye_broker::{Backoff, Client, Error, Outcome, SnapshotBatch};
+use daemoneye_collectors::redact::Redactor;
 use daemoneye_collectors::{CollectError, Collector, Snapshot, processes};
 use daemoneye_dsl::completeness::{Completeness, Scope};
 use daemoneye_dsl::ipc;
@@ -31,8 +32,8 @@ const NAME: &str = "procmond";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Publishes until told to stop.
-pub(crate) fn run(socket: &Path, interval: Duration, exit_with_stdin: bool) -> anyhow::Result<()> {
-    let publisher = Publisher::new(processes::here()?);
+pub(crate) fn run(socket: &Path, redactor: Redactor, interval: Duration, exit_with_stdin: bool) -> anyhow::Result<()> {
+    let publisher = Publisher::new(processes::here_redacting(redactor)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let stopped = runtime.block_on(async {
         let stop = stop(exit_with_stdin)?;

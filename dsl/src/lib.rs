@@ -20,6 +20,7 @@ pub mod functions;
 pub mod header;
 pub mod ipc;
 pub mod limits;
+pub mod match_key;
 mod parse;
 pub mod pattern;
 pub mod query;

@@ -8,6 +8,7 @@
 //!   What ends while it is read keeps its row, with NULL for what came too late.
 //! - **What may not be read is said**: `accessible` is false and the scope is `visible`. What was cut at a bound, or
 //!   could not be read for another reason, adds [`Reason::ResultTruncated`].
+//! - **Secrets do not leave**: arguments and environments pass the [`Redactor`] before they become text.
 //! - **A name proves nothing**: a thread of the kernel is told by its flag, not by how it calls itself; a process whose
 //!   first thread has ended is read through one that lives.
 //!
@@ -57,6 +58,7 @@ use super::identity::BootId;
 use super::rows::Rows;
 use super::snapshot;
 use crate::collector::{CollectError, Collector, Snapshot};
+use crate::redact::Redactor;
 use crate::text::text;
 
 /// Bytes of every other file, which are the kernel's own and short.
@@ -69,6 +71,7 @@ pub struct LinuxProcesses {
     system: System,
     users: Users,
     cpu: CpuTimes,
+    redactor: Redactor,
     buffer: Vec<u8>,
 }
 
@@ -93,15 +96,22 @@ impl LinuxProcesses {
     pub fn at(root: &Path) -> Result<Self, CollectError> {
         let buffer = vec![0; ARGUMENTS_LEN_MAX + 1];
         let system = System::read(root)?;
-        Ok(Self { root: root.to_owned(), system, users: Users::default(), cpu: CpuTimes::default(), buffer })
+        let (users, cpu, redactor) = (Users::default(), CpuTimes::default(), Redactor::of_this_host());
+        Ok(Self { root: root.to_owned(), system, users, cpu, redactor, buffer })
+    }
+
+    /// The same with another redactor than this host's default.
+    #[must_use]
+    pub fn redacting(self, redactor: Redactor) -> Self {
+        Self { redactor, ..self }
     }
 
     /// Every process.
     fn survey(&mut self, now: Timestamp) -> Result<Survey, CollectError> {
-        let Self { root, system, users, cpu, buffer } = self;
+        let Self { root, system, users, cpu, redactor, buffer } = self;
         let failed = |error: io::Error| unreadable(root, error);
         let folder = File::open(&*root).map_err(failed)?;
-        let mut visitor = Visitor { system, users, cpu, now, root, folder: &folder };
+        let mut visitor = Visitor { system, users, cpu, redactor, now, root, folder: &folder };
         let mut survey = Survey::default();
         let names = fs::read_dir(&*root).map_err(failed)?.map(|entry| entry.map(|entry| entry.file_name()));
         let names: Vec<_> = names.collect::<Result<_, _>>().map_err(failed)?;
@@ -156,6 +166,7 @@ struct Visitor<'a> {
     system: &'a System,
     users: &'a mut Users,
     cpu: &'a mut CpuTimes,
+    redactor: &'a Redactor,
     now: Timestamp,
     root: &'a Path,
     folder: &'a File,
@@ -210,14 +221,16 @@ impl Visitor<'_> {
 
     /// What only a process with memory of its own has.
     fn fill(&self, reading: &mut Reading<'_>, entry: &Entry, row: &mut Process) -> Result<(), Errno> {
-        if let Some(found) = reading.file(entry, c"cmdline", ARGUMENTS_LEN_MAX, arguments::parse)?.flatten() {
+        let arguments = |area: &[u8]| arguments::parse(&self.redactor.arguments(area));
+        if let Some(found) = reading.file(entry, c"cmdline", ARGUMENTS_LEN_MAX, arguments)?.flatten() {
             row.command_line = Some(found.command_line);
             row.argv = Some(found.argv);
         }
         row.container_id = reading
             .file(entry, c"cgroup", FILE_LEN_MAX, |text| cgroup::container_id(text).map(str::to_owned))?
             .flatten();
-        row.environment_vars = reading.file(entry, c"environ", ENVIRONMENT_LEN_MAX, environment::parse)?;
+        let environment = |area: &[u8]| environment::parse(&self.redactor.environment(area));
+        row.environment_vars = reading.file(entry, c"environ", ENVIRONMENT_LEN_MAX, environment)?;
         row.cwd = reading.keep(entry.link(c"cwd"))?.map(|path| text(path.as_bytes()).into_owned());
         if let Some(link) = reading.keep(entry.link(c"exe"))? {
             let program = self.program(entry, link.as_bytes());

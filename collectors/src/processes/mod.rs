@@ -18,20 +18,26 @@ use daemoneye_dsl::types::Timestamp;
 
 use self::rows::Rows;
 use crate::collector::{CollectError, Collector, Snapshot};
+use crate::redact::Redactor;
 
 /// The table's name in the catalog.
 pub const TABLE: &str = "processes";
 
-/// The collector for this system.
-#[cfg(target_os = "linux")]
+/// The collector for this system. Secrets in arguments and environments are replaced.
 pub fn here() -> Result<impl Collector + Send + use<>, CollectError> {
-    linux::LinuxProcesses::new()
+    here_redacting(Redactor::of_this_host())
 }
 
-/// The collector for this system.
+/// The same with another redactor.
+#[cfg(target_os = "linux")]
+pub fn here_redacting(redactor: Redactor) -> Result<impl Collector + Send + use<>, CollectError> {
+    linux::LinuxProcesses::new().map(|processes| processes.redacting(redactor))
+}
+
+/// The same with another redactor.
 #[cfg(not(target_os = "linux"))]
-pub fn here() -> Result<impl Collector + Send + use<>, CollectError> {
-    portable::PortableProcesses::new()
+pub fn here_redacting(redactor: Redactor) -> Result<impl Collector + Send + use<>, CollectError> {
+    portable::PortableProcesses::new().map(|processes| processes.redacting(redactor))
 }
 
 fn snapshot(rows: Rows, time: Timestamp, completeness: Completeness) -> Snapshot {

@@ -21,6 +21,7 @@ use super::identity::BootId;
 use super::rows::Rows;
 use super::snapshot;
 use crate::collector::{CollectError, Collector, Snapshot};
+use crate::redact::Redactor;
 use crate::text::text;
 
 /// How long the list of users is believed.
@@ -34,6 +35,7 @@ pub struct PortableProcesses {
     users_since: Timestamp,
     /// Pid and start of what the last snapshot had: only those have a processor time since.
     known: HashSet<(Pid, u64)>,
+    redactor: Redactor,
 }
 
 impl PortableProcesses {
@@ -48,7 +50,14 @@ impl PortableProcesses {
             users: Users::new().map_err(|error| failed("the list of users", error))?,
             users_since: Timestamp(i64::MIN),
             known: HashSet::new(),
+            redactor: Redactor::of_this_host(),
         })
+    }
+
+    /// The same with another redactor than this host's default.
+    #[must_use]
+    pub fn redacting(self, redactor: Redactor) -> Self {
+        Self { redactor, ..self }
     }
 
     fn refresh(&mut self, now: Timestamp) {
@@ -73,7 +82,7 @@ impl PortableProcesses {
         let has_ended = matches!(process.status(), ProcessStatus::Zombie | ProcessStatus::Dead);
         let (arguments, arguments_cut) = area(process.cmd(), ARGUMENTS_LEN_MAX);
         let (environment, environment_cut) = area(process.environ(), ENVIRONMENT_LEN_MAX);
-        let arguments = arguments::parse(&arguments);
+        let arguments = arguments::parse(&self.redactor.arguments(&arguments));
         let accessible = kernel_thread || has_ended || process.exe().is_some();
         if arguments_cut || environment_cut {
             completeness.add(Reason::ResultTruncated);
@@ -103,7 +112,8 @@ impl PortableProcesses {
             memory_usage: i64::try_from(process.memory()).ok(),
             file_exists: process.exe().and_then(|path| path.try_exists().ok()),
             accessible,
-            environment_vars: (!environment.is_empty()).then(|| environment::parse(&environment)),
+            environment_vars: (!environment.is_empty())
+                .then(|| environment::parse(&self.redactor.environment(&environment))),
             collection_time: now,
             ..Process::default()
         }

@@ -1,0 +1,173 @@
+//! What people read that is no table: lines, named fields and trees, fitted to the screen.
+//!
+//! Text from outside is neutralised here as in a table. A field breaks between words; a line of a tree stays one line,
+//! and its last cell gives way.
+
+use anstyle::Style as Paint;
+use daemoneye_dsl::diagnostic::Style;
+
+use crate::output::print;
+use crate::render::{Cell, Extent};
+use crate::screen::{Screen, glyphs, painted, wrapped};
+use crate::shown::Shown;
+
+/// Spaces before a field, and between its name and its value.
+const INDENT: usize = 2;
+const GAP: usize = 2;
+/// Columns that the name of a field takes at most.
+const NAMES_MAX: usize = 24;
+/// Columns that one level of a tree takes.
+const STEP: usize = 3;
+/// Columns that text keeps at least, however narrow the screen is.
+const ROOM_MIN: usize = 16;
+
+/// A text on its way to the screen.
+pub(crate) struct Page<'a> {
+    screen: &'a Screen,
+    full: bool,
+    text: String,
+    extent: Extent,
+}
+
+/// One line of a tree, in the order in which they are drawn: a node, then what is below it.
+pub(crate) struct Branch {
+    /// 0 for a root.
+    pub(crate) depth: usize,
+    /// No other node with this parent follows.
+    pub(crate) is_last: bool,
+    /// What stands there; the last cell is cut where there is no room.
+    pub(crate) cells: Vec<Cell>,
+    /// Our own word about it, at the end of the line.
+    pub(crate) mark: Option<Cell>,
+}
+
+impl<'a> Page<'a> {
+    pub(crate) fn new(screen: &'a Screen, full: bool) -> Self {
+        Self { screen, full, text: String::new(), extent: Extent::Whole }
+    }
+
+    pub(crate) fn blank(&mut self) {
+        self.text.push('\n');
+    }
+
+    /// Cells on one line, after `indent` spaces.
+    pub(crate) fn line(&mut self, indent: usize, cells: &[Cell]) {
+        let room = self.room(indent);
+        let (line, _) = self.row(cells, room);
+        self.end_line(&format!("{}{line}", " ".repeat(indent)));
+    }
+
+    /// `name  value` lines; what is too wide goes on below the value. Nothing in a value begins a line of its own.
+    pub(crate) fn fields<N: AsRef<str>, V: AsRef<str>>(&mut self, fields: &[(N, V)]) {
+        let style = self.style();
+        let names = fields
+            .iter()
+            .map(|(name, _)| Shown::new(name.as_ref(), style.ascii).width())
+            .max()
+            .unwrap_or(0)
+            .min(NAMES_MAX);
+        let indent = " ".repeat(INDENT + names + GAP);
+        let room = self.room(indent.len());
+        for (name, value) in fields {
+            let (name, width) = Shown::new(name.as_ref(), style.ascii).fit(names);
+            let pad = " ".repeat(names - width + GAP);
+            let value = wrapped(&Shown::new(value.as_ref(), style.ascii).to_string(), room, "")
+                .replace('\n', &format!("\n{indent}"));
+            let name = painted(style, Paint::new().dimmed(), &name);
+            self.end_line(&format!("{}{name}{pad}{value}", " ".repeat(INDENT)));
+        }
+    }
+
+    /// A text whose lines stay lines, each after `indent` spaces.
+    pub(crate) fn lines(&mut self, indent: usize, text: &str) {
+        for line in text.lines() {
+            let line = Shown::new(line, self.style().ascii).to_string();
+            self.end_line(&format!("{}{line}", " ".repeat(indent)));
+        }
+    }
+
+    /// A tree, after `indent` spaces.
+    pub(crate) fn tree(&mut self, indent: usize, branches: &[Branch]) {
+        // By depth, whether a line goes on down to a further node there.
+        let mut goes_on: Vec<bool> = Vec::new();
+        for branch in branches {
+            goes_on.truncate(branch.depth);
+            let start = format!("{}{}", " ".repeat(indent), self.stem(&goes_on, branch));
+            goes_on.push(!branch.is_last);
+            let start_width = start.chars().count();
+            let mark_width = branch.mark.as_ref().map_or(0, |mark| mark.width(self.style()) + 2);
+            let room = self.room(start_width + mark_width);
+            let (line, _) = self.row(&branch.cells, room);
+            let mark = branch.mark.as_ref().map(|mark| format!("  {}", mark.drawn(self.style(), usize::MAX).0));
+            self.end_line(&format!("{}{line}{}", glyphs(self.style(), &start), mark.unwrap_or_default()));
+        }
+    }
+
+    /// A tree that was drawn already, its lines broken between words below themselves.
+    pub(crate) fn outline(&mut self, indent: usize, tree: &str) {
+        for line in tree.lines() {
+            let text = line.trim_start_matches(['│', '├', '└', '─', ' ']);
+            let stem = &line[..line.len() - text.len()];
+            let below = stem.replace(['├'], "│").replace(['└', '─'], " ");
+            let start = " ".repeat(indent);
+            let shown = Shown::new(text, self.style().ascii).to_string();
+            let room = self.room(indent + stem.chars().count() + 2);
+            let broken = wrapped(&shown, room, "");
+            for (at, part) in broken.lines().enumerate() {
+                let stem = glyphs(self.style(), if at == 0 { stem } else { &below });
+                let further = if at == 0 { "" } else { "  " };
+                self.end_line(&format!("{start}{stem}{further}{part}"));
+            }
+        }
+    }
+
+    /// Writes it to standard output.
+    pub(crate) fn print(self) -> anyhow::Result<Extent> {
+        print(|out| out.write_all(self.text.as_bytes()))?;
+        Ok(self.extent)
+    }
+
+    /// The lines before a node. Of a deep one only the nearest levels, so that there is room for the node itself.
+    fn stem(&self, goes_on: &[bool], branch: &Branch) -> String {
+        // A root has no line before it, and what is below it none for it.
+        let Some(above) = branch.depth.checked_sub(1).map(|_| &goes_on[1..]) else { return String::new() };
+        let shown = above.len().min(self.screen.width / 2 / STEP);
+        let hidden = if shown < above.len() { "…" } else { "" };
+        let lines = above[above.len() - shown..].iter().map(|goes_on| if *goes_on { "│  " } else { "   " });
+        let own = if branch.is_last { "└─ " } else { "├─ " };
+        format!("{hidden}{}{own}", lines.collect::<String>())
+    }
+
+    fn row(&mut self, cells: &[Cell], room: usize) -> (String, usize) {
+        let (mut line, mut used) = (String::new(), 0);
+        for cell in cells {
+            let gap = if used > 0 { 2 } else { 0 };
+            let left = if self.full { usize::MAX } else { room.saturating_sub(used + gap) };
+            let whole = cell.width(self.style());
+            if whole > left {
+                self.extent = Extent::Cut;
+            }
+            if whole == 0 || left == 0 {
+                continue;
+            }
+            let (text, width) = cell.drawn(self.style(), left);
+            line.push_str(&" ".repeat(gap));
+            line.push_str(&text);
+            used += gap + width;
+        }
+        (line, used)
+    }
+
+    fn end_line(&mut self, line: &str) {
+        self.text.push_str(line.trim_end());
+        self.text.push('\n');
+    }
+
+    fn room(&self, used: usize) -> usize {
+        self.screen.width.saturating_sub(used).max(ROOM_MIN)
+    }
+
+    fn style(&self) -> Style {
+        self.screen.out
+    }
+}
