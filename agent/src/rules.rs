@@ -81,7 +81,7 @@ impl Loaded {
             self.limited.push((rule.name().to_owned(), absent.iter().map(|(_, column)| column.name).collect()));
         }
         let plan = plan(&rule.query);
-        let output = rule.query.output[..rule.query.visible].to_vec();
+        let output = rule.query.output.clone();
         self.rules.push(Rule {
             name: rule.name().to_owned(),
             revision: rule.revision.clone(),

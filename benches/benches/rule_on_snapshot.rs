@@ -117,7 +117,7 @@ impl Question {
         let Checked { rule, diagnostics } = checked;
         let rule = rule.ok_or_else(|| anyhow!("`{name}` does not compile: {diagnostics:?}"))?;
         let sqlite = said_in_sqlite(name, &source.text);
-        Ok(Self { name: name.to_owned(), plan: plan(&rule.query), width: rule.query.visible, sqlite })
+        Ok(Self { name: name.to_owned(), plan: plan(&rule.query), width: rule.query.output.len(), sqlite })
     }
 }
 

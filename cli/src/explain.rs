@@ -143,7 +143,7 @@ impl<'a> Explained<'a> {
 
     /// Every table, `ancestors` too, which is none of the plan's.
     fn tables(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> = self.rule.query.from.tables().iter().map(|(table, _)| table.table.name).collect();
+        let mut names: Vec<_> = self.rule.query.tables().iter().map(|table| table.table.name).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -220,7 +220,17 @@ fn clauses_taken_anew(plan: &Plan, clauses: &mut Vec<&'static str>) {
         Plan::Aggregate { .. } => clauses.push("GROUP BY"),
         Plan::Distinct { .. } => clauses.push("DISTINCT"),
         Plan::Sort { .. } => clauses.push("ORDER BY/LIMIT"),
-        Plan::Unit | Plan::Scan { .. } | Plan::Filter { .. } | Plan::Project { .. } => {}
+        Plan::Apply { .. } => clauses.push("subquery"),
+        Plan::Set { op, .. } => clauses.push(op.name()),
+        Plan::Recursive { .. } => clauses.push("WITH RECURSIVE"),
+        Plan::Window { .. } => clauses.push("OVER"),
+        Plan::Unit
+        | Plan::Values { .. }
+        | Plan::Lookup { .. }
+        | Plan::Working { .. }
+        | Plan::Scan { .. }
+        | Plan::Filter { .. }
+        | Plan::Project { .. } => {}
     }
     if plan.exprs().into_iter().any(Expr::uses_now) {
         clauses.push("now()");

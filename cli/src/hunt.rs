@@ -234,7 +234,7 @@ impl Present<'_> {
         report.ran += 1;
         let completeness = sources::completeness(&rule.query, Some(self.snapshot)).and(&answer.completeness);
         report.completeness = std::mem::take(&mut report.completeness).and(&completeness);
-        let names: Vec<_> = rule.query.output[..rule.query.visible].iter().map(|output| output.name.as_str()).collect();
+        let names: Vec<_> = rule.query.output.iter().map(|output| output.name.as_str()).collect();
         let rows = &answer.rows;
         report.findings.extend((0..rows.num_rows()).map(|row| {
             let cells: Vec<_> = rows.columns().iter().map(|column| Value::at(column, row)).collect();

@@ -129,7 +129,7 @@ fn answer(mut select: Select, data: Option<&PathBuf>) -> anyhow::Result<Result> 
 }
 
 fn show(result: &Result, select: &Select, globals: &Globals, screen: &Screen) -> anyhow::Result<Extent> {
-    let names: Vec<_> = select.output[..select.visible].iter().map(|output| output.name.as_str()).collect();
+    let names: Vec<_> = select.output.iter().map(|output| output.name.as_str()).collect();
     let rows = &result.rows;
     let form = Format::of_data(globals.output);
     if let Some(form) = form.json() {

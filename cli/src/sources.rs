@@ -13,13 +13,12 @@ use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
 
 /// Whether the query reads `processes`, the present.
 pub(crate) fn reads_present(query: &Query) -> bool {
-    query.from.tables().iter().any(|(table, _)| table.table.name == "processes")
+    query.tables().iter().any(|table| table.table.name == "processes")
 }
 
 /// The tables of the query that only the store has.
 pub(crate) fn stored_tables(query: &Query) -> Vec<&'static str> {
-    let tables = query.from.tables();
-    let mut names: Vec<_> = tables.iter().map(|(table, _)| table.table.name).collect();
+    let mut names: Vec<_> = query.tables().iter().map(|table| table.table.name).collect();
     names.retain(|name| !matches!(*name, "processes" | ancestors::NAME));
     names.dedup();
     names

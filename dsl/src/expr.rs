@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::functions::Function;
 use crate::pattern::Pattern;
+use crate::query::{Subquery, SubqueryKind};
 use crate::types::{Type, Value, display_interval};
 
 /// An expression with its type.
@@ -29,6 +30,25 @@ pub enum ExprKind {
         /// As shown by `explain`, with its table.
         name: Arc<str>,
     },
+    /// A column of a row around the query: of the row that the query is evaluated for, or one further out. Only in a
+    /// checked query; in a plan it is a [`ExprKind::Parameter`].
+    Outer {
+        /// How many rows out; 1 is the nearest.
+        level: usize,
+        /// Position in that row.
+        index: usize,
+        /// For people.
+        name: Arc<str>,
+    },
+    /// In the plan of a subquery, a value that is given for each evaluation.
+    Parameter {
+        /// Its number.
+        index: usize,
+        /// For people.
+        name: Arc<str>,
+    },
+    /// A query's answer. Only in a checked query; in a plan it is a column that another operation adds.
+    Subquery(Box<Subquery>),
     /// A constant.
     Literal(Value),
     /// The time of evaluation: the snapshot's, constant within one evaluation.
@@ -232,6 +252,11 @@ impl Expr {
         Self { kind: ExprKind::Literal(value), ty }
     }
 
+    /// The constant NULL, of the type that anything takes.
+    pub fn null() -> Self {
+        Self::literal(Value::Null, Type::Text)
+    }
+
     /// A BOOLEAN operation.
     pub fn boolean(kind: ExprKind) -> Self {
         Self { kind, ty: Type::Boolean }
@@ -278,7 +303,15 @@ impl Expr {
     /// The direct operands.
     pub fn operands(&self) -> Vec<&Self> {
         match &self.kind {
-            ExprKind::Column { .. } | ExprKind::Literal(_) | ExprKind::Now => vec![],
+            ExprKind::Column { .. }
+            | ExprKind::Outer { .. }
+            | ExprKind::Parameter { .. }
+            | ExprKind::Literal(_)
+            | ExprKind::Now => vec![],
+            ExprKind::Subquery(subquery) => match &subquery.kind {
+                SubqueryKind::In { values, .. } => values.iter().collect(),
+                SubqueryKind::Scalar | SubqueryKind::Exists => vec![],
+            },
             ExprKind::Cast(of)
             | ExprKind::Not(of)
             | ExprKind::IsNull(of)
@@ -301,7 +334,15 @@ impl Expr {
     /// The direct operands, to be changed.
     pub fn operands_mut(&mut self) -> Vec<&mut Self> {
         match &mut self.kind {
-            ExprKind::Column { .. } | ExprKind::Literal(_) | ExprKind::Now => vec![],
+            ExprKind::Column { .. }
+            | ExprKind::Outer { .. }
+            | ExprKind::Parameter { .. }
+            | ExprKind::Literal(_)
+            | ExprKind::Now => vec![],
+            ExprKind::Subquery(subquery) => match &mut subquery.kind {
+                SubqueryKind::In { values, .. } => values.iter_mut().collect(),
+                SubqueryKind::Scalar | SubqueryKind::Exists => vec![],
+            },
             ExprKind::Cast(of)
             | ExprKind::Not(of)
             | ExprKind::IsNull(of)
@@ -324,20 +365,20 @@ impl Expr {
     }
 
     /// Calls `visit` on the expression and everything below it.
-    pub fn walk(&self, visit: &mut impl FnMut(&Self)) {
+    pub fn walk<'e>(&'e self, visit: &mut impl FnMut(&'e Self)) {
         visit(self);
         for operand in self.operands() {
             operand.walk(visit);
         }
     }
 
-    /// The positions of the columns it reads, ascending, without repeats.
+    /// The positions of the columns it reads, those of its subqueries included, ascending, without repeats.
     pub fn columns(&self) -> Vec<usize> {
         let mut columns = Vec::new();
-        self.walk(&mut |expr| {
-            if let ExprKind::Column { index, .. } = expr.kind {
-                columns.push(index);
-            }
+        self.walk(&mut |expr| match &expr.kind {
+            ExprKind::Column { index, .. } => columns.push(*index),
+            ExprKind::Subquery(subquery) => columns.extend(subquery.query.columns_around()),
+            _ => {}
         });
         columns.sort_unstable();
         columns.dedup();
@@ -353,9 +394,33 @@ impl Expr {
 
     /// Whether it depends on the time of evaluation.
     pub fn uses_now(&self) -> bool {
+        let mut found = self.calls_now();
+        self.walk(&mut |expr| {
+            if let ExprKind::Subquery(subquery) = &expr.kind {
+                found |= subquery.query.uses_now();
+            }
+        });
+        found
+    }
+
+    /// The same, its subqueries left out.
+    pub(crate) fn calls_now(&self) -> bool {
         let mut found = false;
         self.walk(&mut |expr| found |= expr.kind == ExprKind::Now);
         found
+    }
+
+    /// Calls `visit` for every reference that reaches out of `depth` enclosing queries, with how far beyond.
+    pub(crate) fn outer_below(&mut self, depth: usize, visit: &mut dyn FnMut(&mut Self, usize)) {
+        if let ExprKind::Outer { level, .. } = self.kind
+            && level > depth
+        {
+            visit(self, level - depth);
+        }
+        if let ExprKind::Subquery(subquery) = &mut self.kind {
+            subquery.query.outer_below(depth + 1, visit);
+        }
+        self.operands_mut().into_iter().for_each(|operand| operand.outer_below(depth, visit));
     }
 
     /// Renumbers the columns it reads.
@@ -366,8 +431,14 @@ impl Expr {
     }
 
     fn renumber(&mut self, to: &impl Fn(usize) -> usize) {
-        if let ExprKind::Column { index, .. } = &mut self.kind {
-            *index = to(*index);
+        match &mut self.kind {
+            ExprKind::Column { index, .. } => *index = to(*index),
+            ExprKind::Subquery(subquery) => subquery.query.outer_mut(&mut |expr, reach| {
+                if let (ExprKind::Outer { index, .. }, 1) = (&mut expr.kind, reach) {
+                    *index = to(*index);
+                }
+            }),
+            _ => {}
         }
         for operand in self.operands_mut() {
             operand.renumber(to);
@@ -389,6 +460,7 @@ impl Expr {
             | ExprKind::In { .. }
             | ExprKind::Match { .. }
             | ExprKind::MatchDynamic { .. } => 4,
+            ExprKind::Subquery(subquery) if matches!(subquery.kind, SubqueryKind::In { .. }) => 4,
             ExprKind::Arithmetic { op, .. } => match op {
                 Arithmetic::BitAnd | Arithmetic::BitOr | Arithmetic::ShiftLeft | Arithmetic::ShiftRight => 6,
                 Arithmetic::Add | Arithmetic::Subtract => 7,
@@ -428,7 +500,20 @@ impl fmt::Display for Expr {
             })
         };
         match &self.kind {
-            ExprKind::Column { name, .. } => f.write_str(name),
+            ExprKind::Column { name, .. } | ExprKind::Outer { name, .. } | ExprKind::Parameter { name, .. } => {
+                f.write_str(name)
+            }
+            ExprKind::Subquery(subquery) => match &subquery.kind {
+                SubqueryKind::Scalar => f.write_str("(SELECT …)"),
+                SubqueryKind::Exists => f.write_str("EXISTS (SELECT …)"),
+                SubqueryKind::In { values, .. } => match values.as_slice() {
+                    [one] => write!(f, "{} IN (SELECT …)", self.operand(one)),
+                    more => {
+                        let more: Vec<_> = more.iter().map(ToString::to_string).collect();
+                        write!(f, "({}) IN (SELECT …)", more.join(", "))
+                    }
+                },
+            },
             ExprKind::Literal(value) => write_literal(value, f),
             ExprKind::Now => f.write_str("now()"),
             ExprKind::Cast(of) => write!(f, "CAST({of} AS {})", self.ty),

@@ -16,8 +16,12 @@ pub const IN_LIST_MAX: usize = 10_000;
 /// Columns of one result (DE025).
 pub const OUTPUT_MAX: usize = 256;
 /// Joins in one statement (DE026).
-pub const JOINS_MAX: usize = 16;
+pub const JOINS_MAX: usize = 64;
 /// Operations that a statement may come to once BETWEEN, coalesce and the like are spelled out (DE027).
 pub const OPERATIONS_MAX: usize = 262_144;
 /// Bytes that a compiled regular expression may take (DE209).
 pub const REGEX_SIZE_MAX: usize = 1 << 20;
+/// Queries in one statement, those within others included (DE028).
+pub const QUERIES_MAX: usize = 256;
+/// Operands of one chain of UNION, INTERSECT and EXCEPT (DE028).
+pub const OPERANDS_MAX: usize = 128;

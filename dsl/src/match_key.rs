@@ -28,7 +28,7 @@ impl CheckedRule {
     /// The `@dedup` columns; else the GROUP BY keys; else the processes that the row names; else everything that is
     /// not a sample.
     pub fn match_key(&self) -> MatchKey {
-        let output = &self.query.output[..self.query.visible];
+        let output = &self.query.output;
         if let Some(dedup) = self.header.as_ref().and_then(|header| header.dedup.as_ref()) {
             let place = |name: &str| output.iter().position(|column| column.name == name);
             let columns = dedup.columns.iter().filter_map(|(name, _)| place(name)).collect();

@@ -76,10 +76,10 @@ impl RuleFile {
     /// DE311: a rule runs on changes; the other tables are the record of what was.
     fn refuse_other_tables(&mut self) {
         let Some(rule) = &self.rule else { return };
-        let tables = rule.query.from.tables();
+        let tables = rule.query.tables();
         let other = tables
             .iter()
-            .map(|(table, _)| table.table.name)
+            .map(|table| table.table.name)
             .find(|name| !RULE_TABLES.contains(name) && *name != ancestors::NAME);
         let Some(other) = other else { return };
         let at = self.source.text.rfind(other).map_or(0..0, |at| at..at + other.len());

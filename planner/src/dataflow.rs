@@ -1,7 +1,5 @@
 //! Rules, installed: what changed goes in, what the rules' results change by comes out.
 
-use std::cell::RefCell;
-
 use arrow_array::RecordBatch;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::Kind;
@@ -82,17 +80,17 @@ impl Installed {
     }
 
     fn run(&mut self, reader: &dyn Reader, changes: Option<&Changes>, now: Timestamp) -> Result<Answer<Batch>, Error> {
-        let context = Context { reader, changes, now, completeness: RefCell::default() };
+        let context = Context::new(reader, changes, now, true);
         let rows = self.root.step(&context)?;
-        Ok(Answer { rows, completeness: context.completeness.into_inner() })
+        Ok(Answer { rows, completeness: context.into_completeness() })
     }
 }
 
 /// Evaluates the plan once over the tables as they are.
 pub fn execute(plan: &Plan, reader: &dyn Reader, now: Timestamp) -> Result<Answer<RecordBatch>, Error> {
-    let context = Context { reader, changes: None, now, completeness: RefCell::default() };
+    let context = Context::new(reader, None, now, false);
     let rows = Node::new(plan).meaning(&context)?;
-    Ok(Answer { rows, completeness: context.completeness.into_inner() })
+    Ok(Answer { rows, completeness: context.into_completeness() })
 }
 
 /// Filters and projections over one table of events, without a clock.

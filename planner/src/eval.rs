@@ -24,6 +24,8 @@ use daemoneye_dsl::types::{Timestamp, Type, Value};
 pub(crate) struct Evaluator<'a> {
     rows: &'a RecordBatch,
     now: Timestamp,
+    /// What a subquery is evaluated for.
+    params: &'a [Value],
 }
 
 /// Which rows of the batch, ascending.
@@ -34,8 +36,8 @@ enum Selection<'s> {
 }
 
 impl<'a> Evaluator<'a> {
-    pub(crate) fn new(rows: &'a RecordBatch, now: Timestamp) -> Self {
-        Self { rows, now }
+    pub(crate) fn new(rows: &'a RecordBatch, now: Timestamp, params: &'a [Value]) -> Self {
+        Self { rows, now, params }
     }
 
     /// The values of `expr`, one per row.
@@ -116,6 +118,8 @@ impl<'a> Evaluator<'a> {
                 Selection::Some(rows) => take(self.rows.column(*index), rows),
             },
             ExprKind::Literal(value) => expr.ty.array(std::iter::repeat_n(value.clone(), len)),
+            ExprKind::Parameter { index, .. } => expr.ty.array(std::iter::repeat_n(self.params[*index].clone(), len)),
+            ExprKind::Outer { .. } | ExprKind::Subquery(_) => unreachable!("lowering leaves none in a plan"),
             ExprKind::Now => Arc::new(TimestampMicrosecondArray::from(vec![self.now.0; len])),
             ExprKind::Cast(of) => cast(&self.value(of, selection), expr.ty),
             ExprKind::Not(of) => booleans(self.truth(of, selection).iter().map(|truth| truth.map(std::ops::Not::not))),
@@ -209,6 +213,7 @@ impl<'a> Evaluator<'a> {
     fn operand(&self, expr: &Expr, selection: Selection<'_>) -> Operand {
         match &expr.kind {
             ExprKind::Literal(value) => Operand::Constant(value.clone()),
+            ExprKind::Parameter { index, .. } => Operand::Constant(self.params[*index].clone()),
             ExprKind::Now => Operand::Constant(Value::Timestamp(self.now.0)),
             _ => Operand::Column(self.value(expr, selection)),
         }

@@ -6,8 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use daemoneye_dsl::expr::{Collation, Expr};
-use daemoneye_dsl::query::{Aggregate, JoinKind, SortKey};
+use daemoneye_dsl::expr::{Collation, Expr, ExprKind};
+use daemoneye_dsl::query::{Aggregate, Bare, JoinKind, SetOp, SortKey, Window};
 use daemoneye_dsl::tables::{Column, Table, ancestors};
 use daemoneye_dsl::types::{Type, display_interval};
 
@@ -56,6 +56,70 @@ pub enum Plan {
         /// What else must hold, over both rows.
         on: Option<Expr>,
     },
+    /// Each row with a subquery's answer for it, as one more column.
+    Apply {
+        /// The input.
+        input: Box<Plan>,
+        /// The subquery's plan; its parameters are [`ExprKind::Parameter`]s.
+        subplan: Box<Plan>,
+        /// Their values, over the input row.
+        params: Vec<Expr>,
+        /// What is asked.
+        question: Question,
+    },
+    /// The rows that equal values which are known before any row is read, found by an index over the input. Only within
+    /// a subquery's plan.
+    Lookup {
+        /// The input, the same for every evaluation of the subquery.
+        input: Box<Plan>,
+        /// Pairs of an expression over the input row and one over parameters, that must be equal and not NULL.
+        keys: Vec<(Expr, Expr)>,
+        /// What else must hold, over the input row.
+        rest: Option<Expr>,
+    },
+    /// Rows of constants.
+    Values {
+        /// The rows.
+        rows: Vec<Vec<Expr>>,
+        /// Their columns.
+        fields: Vec<Field>,
+    },
+    /// The rows of two inputs as one relation.
+    Set {
+        /// How.
+        op: SetOp,
+        /// The left input.
+        left: Box<Plan>,
+        /// The right input.
+        right: Box<Plan>,
+    },
+    /// The rows of `base`, then those that `step` makes of the rows of the round before, until it makes none.
+    Recursive {
+        /// The first round.
+        base: Box<Plan>,
+        /// Each further one; [`Plan::Working`] of this id stands for the rows of the round before.
+        step: Box<Plan>,
+        /// Tells it from others.
+        id: usize,
+        /// A row that was there before is not new.
+        distinct: bool,
+        /// It ends with so many rows.
+        limit: Option<u64>,
+    },
+    /// Within the step of a [`Plan::Recursive`], the rows of the round before.
+    Working {
+        /// Of which one.
+        id: usize,
+        /// Its columns.
+        fields: Vec<Field>,
+    },
+    /// Each row with the values of window functions, after its own columns.
+    Window {
+        /// The input.
+        input: Box<Plan>,
+        /// The functions.
+        windows: Vec<Window>,
+    },
     /// Each row with each ancestor of a process.
     Ancestors {
         /// The input.
@@ -71,7 +135,7 @@ pub enum Plan {
         /// What must hold, over both rows.
         on: Option<Expr>,
     },
-    /// One row per group: keys, then aggregates. Without keys exactly one.
+    /// One row per group: keys, aggregates, then columns that are neither. Without keys exactly one.
     Aggregate {
         /// The input.
         input: Box<Plan>,
@@ -79,6 +143,8 @@ pub enum Plan {
         keys: Vec<Expr>,
         /// The aggregates.
         aggregates: Vec<Aggregate>,
+        /// Columns from one row of the group.
+        bare: Bare,
     },
     /// Equal rows once.
     Distinct {
@@ -96,6 +162,17 @@ pub enum Plan {
         /// After leaving out so many.
         offset: u64,
     },
+}
+
+/// What is asked of a subquery.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// The first row's value; NULL where there is none.
+    Value,
+    /// Whether there is a row.
+    Exists,
+    /// Whether the values, over the input row, equal those of a row. Three-valued.
+    In(Vec<Expr>, Collation),
 }
 
 /// A filter admits only rows whose TIMESTAMP column is at least `now() - micros`.
@@ -125,7 +202,26 @@ impl Plan {
             Self::Scan { table, alias, columns, .. } => {
                 columns.iter().map(|at| of(alias, &table.columns[*at])).collect()
             }
-            Self::Filter { input, .. } | Self::Distinct { input } | Self::Sort { input, .. } => input.fields(),
+            Self::Filter { input, .. }
+            | Self::Lookup { input, .. }
+            | Self::Distinct { input }
+            | Self::Sort { input, .. } => input.fields(),
+            Self::Set { left, .. } => left.fields(),
+            Self::Recursive { base, .. } => base.fields(),
+            Self::Values { fields, .. } | Self::Working { fields, .. } => fields.clone(),
+            Self::Apply { input, subplan, question, .. } => {
+                let ty = match question {
+                    Question::Value => subplan.fields()[0].ty,
+                    Question::Exists | Question::In(..) => Type::Boolean,
+                };
+                let mut fields = input.fields();
+                fields.push(Field { name: question.to_string(), ty });
+                fields
+            }
+            Self::Window { input, windows } => {
+                let added = windows.iter().map(|window| Field { name: window.to_string(), ty: window.ty });
+                input.fields().into_iter().chain(added).collect()
+            }
             Self::Project { columns, .. } => {
                 columns.iter().map(|(name, expr)| Field { name: name.clone(), ty: expr.ty }).collect()
             }
@@ -134,9 +230,10 @@ impl Plan {
                 let table = ancestors::table();
                 input.fields().into_iter().chain(columns.iter().map(|at| of(alias, &table.columns[*at]))).collect()
             }
-            Self::Aggregate { keys, aggregates, .. } => {
-                let keys = keys.iter().map(|key| Field { name: key.to_string(), ty: key.ty });
-                keys.chain(aggregates.iter().map(|it| Field { name: it.to_string(), ty: it.ty })).collect()
+            Self::Aggregate { keys, aggregates, bare, .. } => {
+                let of = |expr: &Expr| Field { name: expr.to_string(), ty: expr.ty };
+                let aggregates = aggregates.iter().map(|it| Field { name: it.to_string(), ty: it.ty });
+                keys.iter().map(of).chain(aggregates).chain(bare.columns.iter().map(of)).collect()
             }
         }
     }
@@ -146,38 +243,62 @@ impl Plan {
         self.fields().len()
     }
 
-    /// The inputs, left to right.
+    /// The inputs, left to right: what changes reach this operation through.
     pub fn inputs(&self) -> Vec<&Self> {
         match self {
-            Self::Unit | Self::Scan { .. } => vec![],
+            Self::Unit | Self::Scan { .. } | Self::Values { .. } | Self::Recursive { .. } | Self::Working { .. } => {
+                vec![]
+            }
             Self::Filter { input, .. }
+            | Self::Lookup { input, .. }
+            | Self::Apply { input, .. }
+            | Self::Window { input, .. }
             | Self::Project { input, .. }
             | Self::Ancestors { input, .. }
             | Self::Aggregate { input, .. }
             | Self::Distinct { input }
             | Self::Sort { input, .. } => vec![input],
-            Self::Join { left, right, .. } => vec![left, right],
+            Self::Join { left, right, .. } | Self::Set { left, right, .. } => vec![left, right],
         }
     }
 
-    /// The plan with each input replaced by `change` of it.
+    /// The plans that this operation evaluates by itself, as often as it needs.
+    pub fn subplans(&self) -> Vec<&Self> {
+        match self {
+            Self::Apply { subplan, .. } => vec![subplan],
+            Self::Recursive { base, step, .. } => vec![base, step],
+            _ => vec![],
+        }
+    }
+
+    /// Inputs and subplans.
+    pub fn children(&self) -> Vec<&Self> {
+        self.inputs().into_iter().chain(self.subplans()).collect()
+    }
+
+    /// The plan with each child replaced by `change` of it.
     #[must_use]
-    pub fn map_inputs(mut self, change: &mut impl FnMut(Self) -> Self) -> Self {
-        let mut replace = |input: &mut Box<Self>| {
-            let old = std::mem::replace(&mut **input, Self::Unit);
-            **input = change(old);
+    pub fn map_children(mut self, change: &mut impl FnMut(Self) -> Self) -> Self {
+        let mut replace = |child: &mut Box<Self>| {
+            let old = std::mem::replace(&mut **child, Self::Unit);
+            **child = change(old);
         };
         match &mut self {
-            Self::Unit | Self::Scan { .. } => {}
+            Self::Unit | Self::Scan { .. } | Self::Values { .. } | Self::Working { .. } => {}
             Self::Filter { input, .. }
+            | Self::Lookup { input, .. }
+            | Self::Window { input, .. }
             | Self::Project { input, .. }
             | Self::Ancestors { input, .. }
             | Self::Aggregate { input, .. }
             | Self::Distinct { input }
             | Self::Sort { input, .. } => replace(input),
-            Self::Join { left, right, .. } => {
-                replace(left);
-                replace(right);
+            Self::Join { left: one, right: other, .. }
+            | Self::Set { left: one, right: other, .. }
+            | Self::Apply { input: one, subplan: other, .. }
+            | Self::Recursive { base: one, step: other, .. } => {
+                replace(one);
+                replace(other);
             }
         }
         self
@@ -185,7 +306,7 @@ impl Plan {
 
     /// The tables that are scanned, without repeats.
     pub fn tables(&self) -> Vec<Arc<Table>> {
-        let mut tables: Vec<Arc<Table>> = self.inputs().into_iter().flat_map(Self::tables).collect();
+        let mut tables: Vec<Arc<Table>> = self.children().into_iter().flat_map(Self::tables).collect();
         if let Self::Scan { table, .. } = self {
             tables.push(table.clone());
         }
@@ -200,21 +321,56 @@ impl Plan {
 
     /// Whether some expression depends on the time of evaluation.
     pub fn uses_now(&self) -> bool {
-        self.exprs().into_iter().any(Expr::uses_now) || self.inputs().into_iter().any(Self::uses_now)
+        self.exprs().into_iter().any(Expr::uses_now) || self.children().into_iter().any(Self::uses_now)
     }
 
-    /// The expressions of this operation, without those of its inputs.
+    /// Whether its rows are the same whatever a subquery around it is evaluated for, and in every round of a recursion.
+    pub(crate) fn is_constant(&self) -> bool {
+        !self.reads_parameters() && self.working().is_empty()
+    }
+
+    fn reads_parameters(&self) -> bool {
+        let own = self.exprs().into_iter().any(has_parameter);
+        // A subquery's plan has parameters of its own; those of this plan are among the values it is given.
+        let within = match self {
+            Self::Recursive { base, step, .. } => base.reads_parameters() || step.reads_parameters(),
+            _ => false,
+        };
+        own || within || self.inputs().into_iter().any(Self::reads_parameters)
+    }
+
+    /// The recursions outside of this plan whose rounds it reads.
+    fn working(&self) -> Vec<usize> {
+        let mut ids: Vec<usize> = self.children().into_iter().flat_map(Self::working).collect();
+        match self {
+            Self::Working { id, .. } => ids.push(*id),
+            Self::Recursive { id, .. } => ids.retain(|other| other != id),
+            _ => {}
+        }
+        ids
+    }
+
+    /// The expressions of this operation, without those of its children.
     pub fn exprs(&self) -> Vec<&Expr> {
         match self {
-            Self::Unit | Self::Distinct { .. } | Self::Sort { .. } => vec![],
+            Self::Unit
+            | Self::Distinct { .. }
+            | Self::Sort { .. }
+            | Self::Set { .. }
+            | Self::Recursive { .. }
+            | Self::Working { .. } => vec![],
             Self::Scan { filter, .. } => filter.iter().collect(),
             Self::Filter { predicate, .. } => vec![predicate],
             Self::Project { columns, .. } => columns.iter().map(|(_, expr)| expr).collect(),
             Self::Join { keys, on, .. } => keys.iter().flat_map(|(left, right)| [left, right]).chain(on).collect(),
+            Self::Lookup { keys, rest, .. } => keys.iter().flat_map(|(own, given)| [own, given]).chain(rest).collect(),
+            Self::Apply { params, question: Question::In(values, _), .. } => params.iter().chain(values).collect(),
+            Self::Apply { params, .. } => params.iter().collect(),
+            Self::Values { rows, .. } => rows.iter().flatten().collect(),
+            Self::Window { windows, .. } => windows.iter().flat_map(Window::exprs).collect(),
             Self::Ancestors { process, on, .. } => std::iter::once(process).chain(on).collect(),
-            Self::Aggregate { keys, aggregates, .. } => {
-                let of_aggregates = aggregates.iter().flat_map(|it| it.arg.iter().chain(&it.filter));
-                keys.iter().chain(of_aggregates).collect()
+            Self::Aggregate { keys, aggregates, bare, .. } => {
+                keys.iter().chain(aggregates.iter().flat_map(Aggregate::exprs)).chain(&bare.columns).collect()
             }
         }
     }
@@ -255,18 +411,39 @@ impl Plan {
             Self::Join { kind, keys, on, .. } => {
                 let keys = keys.iter().map(|(left, right)| format!("{left} = {right}"));
                 let all: Vec<_> = keys.chain(on.iter().map(ToString::to_string)).collect();
-                let word = if *kind == JoinKind::Left { "LeftJoin" } else { "Join" };
-                write!(f, "{word}: {}", if all.is_empty() { "everything".to_owned() } else { all.join(", ") })
+                let all = if all.is_empty() { "everything".to_owned() } else { all.join(", ") };
+                write!(f, "{}Join: {all}", kept(*kind))
+            }
+            Self::Lookup { keys, rest, .. } => {
+                let keys = keys.iter().map(|(own, given)| format!("{own} = {given}"));
+                let all: Vec<_> = keys.chain(rest.iter().map(ToString::to_string)).collect();
+                write!(f, "Lookup: {}", all.join(", "))
+            }
+            Self::Apply { params, question, .. } => {
+                let params: Vec<_> = params.iter().map(ToString::to_string).collect();
+                write!(f, "Apply: {question}")?;
+                if params.is_empty() { f.write_str(", once") } else { write!(f, " for each {}", params.join(", ")) }
+            }
+            Self::Values { rows, .. } => write!(f, "Values: {} rows", rows.len()),
+            Self::Set { op, .. } => write!(f, "Set: {}", op.name()),
+            Self::Recursive { distinct, limit, .. } => {
+                f.write_str(if *distinct { "Recursive: new rows" } else { "Recursive: all rows" })?;
+                limit.map_or(Ok(()), |limit| write!(f, ", at most {limit}"))
+            }
+            Self::Working { .. } => f.write_str("Rows of the round before"),
+            Self::Window { windows, .. } => {
+                let windows: Vec<_> = windows.iter().map(ToString::to_string).collect();
+                write!(f, "Window: {}", windows.join(", "))
             }
             Self::Ancestors { process, alias, kind, on, .. } => {
-                let word = if *kind == JoinKind::Left { "LeftAncestors" } else { "Ancestors" };
-                write!(f, "{word}: {process} as {alias}")?;
+                write!(f, "{}Ancestors: {process} as {alias}", kept(*kind))?;
                 on.as_ref().map_or(Ok(()), |on| write!(f, ", {on}"))
             }
-            Self::Aggregate { keys, aggregates, .. } => {
+            Self::Aggregate { keys, aggregates, bare, .. } => {
                 let keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
-                let aggregates: Vec<_> = aggregates.iter().map(ToString::to_string).collect();
-                write!(f, "Aggregate: {} by [{}]", aggregates.join(", "), keys.join(", "))
+                let bare = bare.columns.iter().map(|column| format!("some {column}"));
+                let values: Vec<_> = aggregates.iter().map(ToString::to_string).chain(bare).collect();
+                write!(f, "Aggregate: {} by [{}]", values.join(", "), keys.join(", "))
             }
             Self::Distinct { .. } => f.write_str("Distinct"),
             Self::Sort { input, keys, limit, offset } => self::sort_line(f, &input.fields(), keys, *limit, *offset),
@@ -275,13 +452,45 @@ impl Plan {
 
     fn tree(&self, f: &mut fmt::Formatter<'_>, indent: &str) -> fmt::Result {
         self.line(f)?;
-        let inputs = self.inputs();
-        for (at, input) in inputs.iter().enumerate() {
-            let last = at + 1 == inputs.len();
+        let children = self.children();
+        for (at, child) in children.iter().enumerate() {
+            let last = at + 1 == children.len();
             write!(f, "\n{indent}{}", if last { "└─ " } else { "├─ " })?;
-            input.tree(f, &format!("{indent}{}", if last { "   " } else { "│  " }))?;
+            child.tree(f, &format!("{indent}{}", if last { "   " } else { "│  " }))?;
         }
         Ok(())
+    }
+}
+
+/// Whether it reads what a subquery is evaluated for.
+pub(crate) fn has_parameter(expr: &Expr) -> bool {
+    let mut found = false;
+    expr.walk(&mut |expr| found |= matches!(expr.kind, ExprKind::Parameter { .. }));
+    found
+}
+
+/// The word for a join that keeps rows without a match.
+fn kept(kind: JoinKind) -> &'static str {
+    match kind {
+        JoinKind::Inner => "",
+        JoinKind::Left => "Left",
+        JoinKind::Right => "Right",
+        JoinKind::Full => "Full",
+    }
+}
+
+/// The name of the column that an [`Plan::Apply`] adds.
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value => f.write_str("(SELECT …)"),
+            Self::Exists => f.write_str("EXISTS (SELECT …)"),
+            Self::In(values, collation) => {
+                let values: Vec<_> = values.iter().map(ToString::to_string).collect();
+                let collate = if *collation == Collation::NoCase { " COLLATE NOCASE" } else { "" };
+                write!(f, "{}{collate} IN (SELECT …)", values.join(", "))
+            }
+        }
     }
 }
 
@@ -292,19 +501,7 @@ fn sort_line(
     limit: Option<u64>,
     offset: u64,
 ) -> fmt::Result {
-    let keys: Vec<_> = keys
-        .iter()
-        .map(|key| {
-            let collate = if key.collation == Collation::NoCase { " COLLATE NOCASE" } else { "" };
-            let direction = if key.descending { " DESC" } else { "" };
-            let nulls = match (key.nulls_first, key.descending) {
-                (true, true) => " NULLS FIRST",
-                (false, false) => " NULLS LAST",
-                _ => "",
-            };
-            format!("{}{collate}{direction}{nulls}", fields[key.column].name)
-        })
-        .collect();
+    let keys: Vec<_> = keys.iter().map(|key| format!("{}{key}", fields[key.column].name)).collect();
     let mut parts = Vec::new();
     if !keys.is_empty() {
         parts.push(format!("by {}", keys.join(", ")));

@@ -9,7 +9,7 @@ use crate::expr::{Arithmetic, Collation, Comparison, Expr, ExprKind};
 use crate::functions;
 use crate::limits::{DEPTH_MAX, IN_LIST_MAX};
 use crate::pattern::Pattern;
-use crate::query::AggregateKind;
+use crate::query::{AggregateKind, Subquery, SubqueryKind};
 use crate::types::{Timestamp, Type, Value, parse_interval};
 
 /// The functions that are translated here instead of being called.
@@ -114,10 +114,17 @@ impl Checker<'_> {
                 self.unsupported(self.head(&span), "this form of call")
             }
             ast::Expr::Cast { kind: ast::CastKind::DoubleColon, .. } => self.unsupported(span, "`::` instead of CAST"),
-            ast::Expr::Exists { .. } | ast::Expr::Subquery(_) | ast::Expr::InSubquery { .. } => {
-                self.unsupported(span, "a subquery in an expression")
+            ast::Expr::Exists { subquery, negated } => {
+                let query = self.inner_query(subquery)?;
+                let kind = SubqueryKind::Exists;
+                let exists = Expr::boolean(ExprKind::Subquery(Box::new(Subquery { kind, query })));
+                Some(negate_if(exists, *negated))
             }
-            ast::Expr::Tuple(_) => self.unsupported(span, "a row value"),
+            ast::Expr::Subquery(subquery) => self.scalar(subquery, &span),
+            ast::Expr::InSubquery { expr, subquery, negated } => {
+                Some(negate_if(self.in_subquery(expr, subquery, &span)?, *negated))
+            }
+            ast::Expr::Tuple(_) => self.error("DE239", span, "a row value stands only in comparisons and before IN"),
             _ => self.unsupported(span, "this expression"),
         }
     }
@@ -249,7 +256,96 @@ impl Checker<'_> {
         }
     }
 
-    fn collation(&mut self, name: &ObjectName) -> Option<Collation> {
+    /// `(a, b) op (c, d)`, spelled out: equality of all, or order by the first that differs.
+    fn row_comparison(
+        &mut self,
+        op: Comparison,
+        lefts: &[ast::Expr],
+        rights: &[ast::Expr],
+        span: &Span,
+    ) -> Option<Expr> {
+        if lefts.len() != rights.len() {
+            let message = format!("a row of {} values is compared with one of {}", lefts.len(), rights.len());
+            return self.error("DE239", span.clone(), message);
+        }
+        let mut each = |op| -> Option<Vec<Expr>> {
+            let pairs = lefts.iter().zip(rights);
+            pairs.map(|(left, right)| self.comparison(op, left, right, span)).collect()
+        };
+        match op {
+            Comparison::Equal | Comparison::Is => Expr::all(each(op)?),
+            Comparison::NotEqual => Some(not(Expr::all(each(Comparison::Equal)?)?)),
+            Comparison::IsNot => Some(not(Expr::all(each(Comparison::Is)?)?)),
+            Comparison::Less | Comparison::LessEqual | Comparison::Greater | Comparison::GreaterEqual => {
+                let strict = match op {
+                    Comparison::Less | Comparison::LessEqual => Comparison::Less,
+                    _ => Comparison::Greater,
+                };
+                let (equal, first) = (each(Comparison::Equal)?, each(strict)?);
+                let last = each(op)?.pop()?;
+                // From the last pair on: a < c OR (a = c AND rest).
+                let pairs = equal.into_iter().zip(first).rev().skip(1);
+                pairs.fold(Some(last), |rest, (equal, first)| {
+                    let both = Expr::all([equal, rest?])?;
+                    Some(Expr::boolean(ExprKind::Or(vec![first, both])))
+                })
+            }
+        }
+    }
+
+    /// A query in parentheses: the first row's value.
+    fn scalar(&mut self, node: &ast::Query, span: &Span) -> Option<Expr> {
+        let query = self.inner_query(node)?;
+        let [column] = query.output.as_slice() else {
+            let message = format!("a subquery used as a value has one column, not {}", query.output.len());
+            return self.error("DE239", span.clone(), message);
+        };
+        if column.null {
+            return Some(Expr::null());
+        }
+        let ty = column.ty;
+        Some(Expr { kind: ExprKind::Subquery(Box::new(Subquery { kind: SubqueryKind::Scalar, query })), ty })
+    }
+
+    fn in_subquery(&mut self, value: &ast::Expr, node: &ast::Query, span: &Span) -> Option<Expr> {
+        let nodes = row_value(value).unwrap_or(std::slice::from_ref(value));
+        let values: Vec<_> = nodes.iter().map(|node| self.collated(node)).collect();
+        let query = self.inner_query(node)?;
+        let values = values.into_iter().collect::<Option<Vec<_>>>()?;
+        if values.len() != query.output.len() {
+            let message = format!("{} values are looked for among rows of {}", values.len(), query.output.len());
+            return self.error("DE239", span.clone(), message);
+        }
+        let collation = values.iter().find_map(|(_, collation)| *collation).unwrap_or_default();
+        let mut types = Vec::new();
+        let mut met = Vec::new();
+        for ((value, _), column) in values.into_iter().zip(&query.output) {
+            let other = if column.null { Expr::null() } else { Expr::column(0, column.ty, column.name.as_str()) };
+            match meet(value, other) {
+                Meeting::Same(left, right) => {
+                    let real = left.ty == Type::Real || right.ty == Type::Real;
+                    let ty = if left.ty.is_numeric() && real { Type::Real } else { left.ty };
+                    types.push(ty);
+                    met.push(cast(left, ty));
+                }
+                Meeting::BadLiteral(message, help) => {
+                    self.diagnostics.push(Diagnostic::error("DE206", span.clone(), message).help(help));
+                    return None;
+                }
+                Meeting::Apart(left, right) | Meeting::Never(left, right) => {
+                    let message = format!("{} cannot be among values of {}", left.ty, right.ty);
+                    let diagnostic = Diagnostic::error("DE205", span.clone(), message);
+                    self.diagnostics.push(diagnostic.help(format!("convert one: CAST({left} AS {})", right.ty)));
+                    return None;
+                }
+            }
+        }
+        let query = super::queries::through(query, Some(&types));
+        let kind = SubqueryKind::In { values: met, collation };
+        Some(Expr::boolean(ExprKind::Subquery(Box::new(Subquery { kind, query }))))
+    }
+
+    pub(super) fn collation(&mut self, name: &ObjectName) -> Option<Collation> {
         let text = name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.to_ascii_uppercase());
         match text.as_deref() {
             Some("NOCASE") => Some(Collation::NoCase),
@@ -263,6 +359,9 @@ impl Checker<'_> {
     }
 
     fn comparison(&mut self, op: Comparison, left: &ast::Expr, right: &ast::Expr, span: &Span) -> Option<Expr> {
+        if let (Some(lefts), Some(rights)) = (row_value(left), row_value(right)) {
+            return self.row_comparison(op, lefts, rights, span);
+        }
         let (left, right) = (self.collated(left), self.collated(right));
         let ((left, first), (right, second)) = (left?, right?);
         self.compare(op, left, right, first.or(second).unwrap_or_default(), span)
@@ -529,15 +628,24 @@ impl Checker<'_> {
             return self.unsupported(span.clone(), "a function name of several parts");
         };
         let span = self.ident_span(ident);
-        if call.over.is_some() {
-            return self.unsupported(span, "a window function");
-        }
         if !call.within_group.is_empty() || call.null_treatment.is_some() {
             return self.unsupported(span, "this form of call");
         }
         let lower = ident.value.to_ascii_lowercase();
-        if let Some((_, kind)) = AggregateKind::ALL.iter().find(|(name, _)| *name == lower) {
-            return self.aggregate(*kind, args, call.filter.as_deref(), &span);
+        let parts = Call { args, filter: call.filter.as_deref() };
+        if let Some(over) = &call.over {
+            return self.window(&lower, &parts, over, &span);
+        }
+        if super::window::NAMES.contains(&lower.as_str()) {
+            return self.error("DE236", span, format!("`{lower}` needs OVER (…)"));
+        }
+        if let Some(made) = self.counting_form(&lower, &parts, &span) {
+            return made;
+        }
+        let several = matches!(args, ast::FunctionArguments::List(list) if list.args.len() > 1);
+        let scalar = several && matches!(lower.as_str(), "min" | "max");
+        if let Some((_, kind)) = AggregateKind::ALL.iter().find(|(name, _)| *name == lower && !scalar) {
+            return self.aggregate(*kind, &parts, &span);
         }
         if call.filter.is_some() {
             return self.unsupported(span, "FILTER on a function that is not an aggregate");
@@ -546,7 +654,34 @@ impl Checker<'_> {
         self.call(&lower, &args, &span)
     }
 
-    fn plain_arguments<'n>(&mut self, args: &'n ast::FunctionArguments, span: &Span) -> Option<Vec<&'n ast::Expr>> {
+    /// `count_if(c)` is `count(*) FILTER (WHERE c)`; an exact count is an approximate one.
+    fn counting_form(&mut self, name: &str, call: &Call<'_>, span: &Span) -> Option<Option<Expr>> {
+        let of = match name {
+            "count_if" | "approx_count_distinct" => self.plain_arguments(call.args, span),
+            _ => return None,
+        };
+        let Some([of]) = of.as_deref() else {
+            return Some(self.error("DE205", span.clone(), format!("`{name}` takes one argument")));
+        };
+        let mut list = ast::FunctionArgumentList { duplicate_treatment: None, args: vec![], clauses: vec![] };
+        if name == "count_if" {
+            if call.filter.is_some() {
+                return Some(self.unsupported(span.clone(), "FILTER on count_if"));
+            }
+            let args = ast::FunctionArguments::List(list);
+            return Some(self.aggregate(AggregateKind::Count, &Call { args: &args, filter: Some(of) }, span));
+        }
+        list.duplicate_treatment = Some(ast::DuplicateTreatment::Distinct);
+        list.args.push(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr((*of).clone())));
+        let args = ast::FunctionArguments::List(list);
+        Some(self.aggregate(AggregateKind::Count, &Call { args: &args, filter: call.filter }, span))
+    }
+
+    pub(super) fn plain_arguments<'n>(
+        &mut self,
+        args: &'n ast::FunctionArguments,
+        span: &Span,
+    ) -> Option<Vec<&'n ast::Expr>> {
         let list = match args {
             ast::FunctionArguments::None => return Some(vec![]),
             ast::FunctionArguments::List(list) if list.clauses.is_empty() && list.duplicate_treatment.is_none() => list,
@@ -625,6 +760,20 @@ impl Checker<'_> {
 }
 
 const FORM_HELP: &str = "they are coalesce(a, b, …), ifnull(a, b), iif(condition, a, b), nullif(a, b), now()";
+
+/// What an aggregate or a window is called with.
+pub(super) struct Call<'n> {
+    pub(super) args: &'n ast::FunctionArguments,
+    pub(super) filter: Option<&'n ast::Expr>,
+}
+
+/// The values of a row value, or nothing for another expression.
+fn row_value(node: &ast::Expr) -> Option<&[ast::Expr]> {
+    match node {
+        ast::Expr::Tuple(values) => Some(values),
+        _ => None,
+    }
+}
 
 enum Binary {
     Comparison(Comparison),

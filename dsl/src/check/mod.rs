@@ -7,18 +7,22 @@
 mod aggregate;
 mod coerce;
 mod expr;
+mod from;
+mod queries;
 mod scope;
 mod select;
+mod window;
 
 use sqlparser::ast::Spanned;
 use sqlparser::keywords::Keyword;
 
 use crate::ast::Rule;
 use crate::diagnostic::{Diagnostic, Severity, Source, Span, nearest};
+use crate::expr::{Expr, ExprKind};
 use crate::header::{self, Header, Part};
 use crate::limits::OPERATIONS_MAX;
 use crate::parse;
-use crate::query::{CheckedRule, Query};
+use crate::query::{self, Aggregate, Body, CheckedRule, Query, Window};
 use crate::tables::Catalog;
 
 /// What compiling gave: the rule, unless an error stands in the way, and every finding.
@@ -83,7 +87,7 @@ fn revision(header: &str, sql: &str) -> String {
 
 /// DE115, DE118: what the header names, the query must return. DE117: an alert must say which process it is about.
 fn check_header_columns(header: &Header, query: &Query, diagnostics: &mut Vec<Diagnostic>) {
-    let names: Vec<_> = query.output[..query.visible].iter().map(|output| output.name.as_str()).collect();
+    let names: Vec<_> = query.output.iter().map(|output| output.name.as_str()).collect();
     let titled = header.title.parts.iter().filter_map(|part| match part {
         Part::Column(name, span) => Some((name.as_str(), span, "DE115", "title")),
         Part::Text(_) => None,
@@ -101,8 +105,8 @@ fn check_header_columns(header: &Header, query: &Query, diagnostics: &mut Vec<Di
             None => diagnostic.help(format!("the query returns {}", names.join(", "))),
         });
     }
-    let keyed = query.group.is_some() || header.dedup.is_some();
-    if !keyed && !query.output[..query.visible].iter().any(|output| output.identity) {
+    let keyed = query.is_grouped() || header.dedup.is_some();
+    if !keyed && !query.output.iter().any(|output| output.identity) {
         let message = "the query returns no `proc_id`, so alerts are told apart by every column it returns";
         diagnostics.push(Diagnostic::warning("DE117", 0..0, message).help("add `proc_id` to the SELECT list"));
     }
@@ -110,40 +114,34 @@ fn check_header_columns(header: &Header, query: &Query, diagnostics: &mut Vec<Di
 
 /// DE220: pids are reused, so a parent is named by its `proc_id`.
 fn check_pid_join(source: &Source, query: &Query, diagnostics: &mut Vec<Diagnostic>) {
-    let tables = query.from.tables();
-    let of_process = |name: &str| {
-        let (alias, column) = name.rsplit_once('.').unwrap_or(("", name));
-        let table = tables.iter().find(|(table, _)| table.alias == alias || alias.is_empty());
-        table.is_some_and(|(table, _)| table.table.name.starts_with("process")).then(|| column.to_owned())
-    };
-    let mut conditions = Vec::new();
-    collect_conditions(&query.from, &mut conditions);
-    conditions.extend(&query.filter);
-    for condition in conditions {
-        condition.walk(&mut |expr| {
-            let crate::expr::ExprKind::Compare { left, right, .. } = &expr.kind else { return };
-            let names = (left.to_string(), right.to_string());
-            let columns = (of_process(&names.0), of_process(&names.1));
-            let pid_join = matches!(
-                (columns.0.as_deref(), columns.1.as_deref()),
-                (Some("pid"), Some("ppid")) | (Some("ppid"), Some("pid"))
-            );
-            if pid_join && tables.len() > 1 {
-                let at = source.text.find(&names.0).map_or(0..0, |at| at..at + names.0.len());
-                diagnostics.push(
-                    Diagnostic::warning("DE220", at, "parent is joined by pid, and pids are reused")
-                        .label("a new process may have taken this pid")
-                        .help("join `proc_id` with `parent_id`: they name one process for its whole life"),
-                );
-            }
-        });
-    }
-}
-
-fn collect_conditions<'a>(from: &'a crate::query::From, into: &mut Vec<&'a crate::expr::Expr>) {
-    if let crate::query::From::Join(join) = from {
-        collect_conditions(&join.left, into);
-        into.extend(&join.on);
+    for select in query.all().into_iter().filter_map(|query| match &query.body {
+        Body::Select(select) => Some(select),
+        Body::Values(_) | Body::Set(_) => None,
+    }) {
+        let parts = select.from.parts();
+        let of_process = |expr: &Expr| {
+            let ExprKind::Column { index, name } = &expr.kind else { return None };
+            let (part, start) = parts.iter().rev().find(|(_, start)| start <= index)?;
+            let query::Part::Table(table) = part else { return None };
+            let column = table.table.columns.get(index - start)?;
+            table.table.name.starts_with("process").then(|| (column.name, name.to_string()))
+        };
+        let mut conditions = select.from.conditions();
+        conditions.extend(&select.filter);
+        for condition in conditions {
+            condition.walk(&mut |expr| {
+                let ExprKind::Compare { left, right, .. } = &expr.kind else { return };
+                let (Some((one, name)), Some((other, _))) = (of_process(left), of_process(right)) else { return };
+                if parts.len() > 1 && matches!((one, other), ("pid", "ppid") | ("ppid", "pid")) {
+                    let at = source.text.find(&name).map_or(0..0, |at| at..at + name.len());
+                    diagnostics.push(
+                        Diagnostic::warning("DE220", at, "parent is joined by pid, and pids are reused")
+                            .label("a new process may have taken this pid")
+                            .help("join `proc_id` with `parent_id`: they name one process for its whole life"),
+                    );
+                }
+            });
+        }
     }
 }
 
@@ -153,17 +151,51 @@ struct Checker<'a> {
     catalog: &'a Catalog,
     diagnostics: &'a mut Vec<Diagnostic>,
     scope: scope::Scope,
+    /// The rows around the query that is being translated, the outermost first.
+    around: Vec<scope::Scope>,
+    /// The common table expressions that can be named, the last first.
+    ctes: Vec<queries::Cte>,
     /// Aggregates met so far, where they are allowed; their values follow the input row's columns.
-    aggregates: Option<Vec<crate::query::Aggregate>>,
+    aggregates: Option<Vec<Aggregate>>,
+    /// Windows met so far, where they are allowed.
+    windows: Option<Vec<Window>>,
+    named_windows: Vec<(String, window::Definition)>,
+    /// The columns of the result by name, where they may be used.
+    aliases: Aliases,
     /// Operations around the one that is being translated.
     depth: usize,
     /// Operations so far, repeats included.
     operations: usize,
+    /// Joins, queries and recursions so far, and how often a recursion read itself.
+    joins: usize,
+    queries: usize,
+    recursions: usize,
+    working_reads: usize,
 }
+
+/// Expressions of the SELECT list by the names given to them.
+type Aliases = Vec<(String, Expr)>;
 
 impl<'a> Checker<'a> {
     fn new(rule: &'a Rule, catalog: &'a Catalog, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
-        Self { rule, catalog, diagnostics, scope: scope::Scope::default(), aggregates: None, depth: 0, operations: 0 }
+        Self {
+            rule,
+            catalog,
+            diagnostics,
+            scope: scope::Scope::default(),
+            around: vec![],
+            ctes: vec![],
+            aggregates: None,
+            windows: None,
+            named_windows: vec![],
+            aliases: vec![],
+            depth: 0,
+            operations: 0,
+            joins: 0,
+            queries: 0,
+            recursions: 0,
+            working_reads: 0,
+        }
     }
 
     /// Counts operations, also those that a translation repeats; nothing once there are too many.
@@ -202,12 +234,6 @@ impl<'a> Checker<'a> {
     /// The first place of a keyword at or after `from`.
     fn keyword_from(&self, keyword: Keyword, from: usize) -> Option<Span> {
         let found = self.rule.keywords.iter().find(|(own, span)| *own == keyword && span.start >= from);
-        found.map(|(_, span)| span.clone())
-    }
-
-    /// The last place of a keyword before `to`.
-    fn keyword_before(&self, keyword: Keyword, to: usize) -> Option<Span> {
-        let found = self.rule.keywords.iter().rev().find(|(own, span)| *own == keyword && span.end <= to);
         found.map(|(_, span)| span.clone())
     }
 

@@ -1,4 +1,7 @@
 //! Which columns a name can mean.
+//!
+//! A name is looked for among the tables of its own FROM, then in the rows around: a subquery sees the row that it is
+//! evaluated for. Columns that NATURAL or USING joined are one column to an unqualified name and to `*`.
 
 use std::sync::Arc;
 
@@ -6,53 +9,169 @@ use sqlparser::ast::Ident;
 
 use super::Checker;
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::expr::Expr;
-use crate::query::TableRef;
-use crate::tables::{Column, Table};
+use crate::expr::{Expr, ExprKind};
+use crate::query::{From, Output, Part};
+use crate::tables::Table;
+use crate::types::Type;
 
-/// The tables of FROM that are visible, in order; together their columns are the input row.
-#[derive(Default)]
-pub(super) struct Scope {
-    tables: Vec<TableRef>,
+/// A table, query or working table of FROM.
+#[derive(Clone, Debug)]
+pub(super) struct Relation {
+    /// What it is called here.
+    pub(super) alias: String,
+    /// What it is called elsewhere, for people.
+    pub(super) source: String,
+    pub(super) columns: Vec<Visible>,
 }
 
+/// One of its columns.
+#[derive(Clone, Debug)]
+pub(super) struct Visible {
+    pub(super) name: String,
+    pub(super) ty: Type,
+    /// Every value is the constant NULL.
+    pub(super) null: bool,
+    pub(super) identity: bool,
+    pub(super) volatile: bool,
+    /// How an unqualified name and `*` see it.
+    pub(super) joined: Joined,
+}
+
+/// What NATURAL or USING made of a column.
+#[derive(Clone, Debug)]
+pub(super) enum Joined {
+    /// Nothing.
+    Not,
+    /// It stands for its namesake on the other side too, with this value.
+    As(Expr),
+    /// Its namesake stands for it.
+    Away,
+}
+
+impl Relation {
+    pub(super) fn of(part: Part<'_>) -> Self {
+        let of_output = |output: &Output| Visible {
+            name: output.name.clone(),
+            ty: output.ty,
+            null: output.null,
+            identity: output.identity,
+            volatile: output.volatile,
+            joined: Joined::Not,
+        };
+        let of_outputs = |alias: &str, columns: &[Output]| Self {
+            alias: alias.to_owned(),
+            source: alias.to_owned(),
+            columns: columns.iter().map(of_output).collect(),
+        };
+        match part {
+            Part::Table(table) => {
+                let columns = table.table.columns.iter().map(|column| Visible {
+                    name: column.name.to_owned(),
+                    ty: column.ty,
+                    null: false,
+                    identity: column.identity,
+                    volatile: column.volatile,
+                    joined: Joined::Not,
+                });
+                Self { alias: table.alias.clone(), source: table.table.name.to_owned(), columns: columns.collect() }
+            }
+            Part::Query(derived) => of_outputs(&derived.alias, &derived.query.output),
+            Part::Recursive(recursive) => of_outputs(&recursive.alias, &recursive.base.output),
+            Part::Working(working) => of_outputs(&working.alias, &working.columns),
+        }
+    }
+}
+
+/// The relations of FROM that are visible, in order; together their columns are the input row.
+#[derive(Default)]
+pub(super) struct Scope {
+    relations: Vec<Relation>,
+}
+
+/// A column that a name may mean: its position in the row, its relation, itself.
+pub(super) type Candidate<'s> = (usize, &'s Relation, &'s Visible);
+
 impl Scope {
-    pub(super) fn push(&mut self, table: TableRef) {
-        self.tables.push(table);
+    pub(super) fn push(&mut self, from: &From) {
+        self.relations.extend(from.parts().into_iter().map(|(part, _)| Relation::of(part)));
+    }
+
+    pub(super) fn push_part(&mut self, part: Part<'_>) {
+        self.relations.push(Relation::of(part));
+    }
+
+    /// How many relations there are.
+    pub(super) fn len(&self) -> usize {
+        self.relations.len()
     }
 
     pub(super) fn width(&self) -> usize {
-        self.tables.iter().map(|table| table.table.columns.len()).sum()
+        self.relations.iter().map(|relation| relation.columns.len()).sum()
     }
 
     pub(super) fn has_alias(&self, alias: &str) -> bool {
-        self.tables.iter().any(|table| table.alias.eq_ignore_ascii_case(alias))
+        self.relations.iter().any(|relation| relation.alias.eq_ignore_ascii_case(alias))
     }
 
-    /// Every column with its position, for all tables or the one of that alias.
-    pub(super) fn columns(&self, alias: Option<&str>) -> Vec<(usize, &TableRef, &Column)> {
+    /// Every column with its position, for all relations or those of that alias.
+    pub(super) fn columns(&self, alias: Option<&str>) -> Vec<Candidate<'_>> {
         let mut start = 0;
         let mut columns = Vec::new();
-        for table in &self.tables {
-            if alias.is_none_or(|alias| table.alias.eq_ignore_ascii_case(alias)) {
-                let own = table.table.columns.iter().enumerate();
-                columns.extend(own.map(|(at, column)| (start + at, table, column)));
+        for relation in &self.relations {
+            if alias.is_none_or(|alias| relation.alias.eq_ignore_ascii_case(alias)) {
+                let own = relation.columns.iter().enumerate();
+                columns.extend(own.map(|(at, column)| (start + at, relation, column)));
             }
-            start += table.table.columns.len();
+            start += relation.columns.len();
         }
         columns
     }
 
-    /// The declaration of the column at a position of the input row.
-    pub(super) fn column_at(&self, index: usize) -> Option<&Column> {
+    /// The columns that an unqualified name or `*` may mean, of the relations from `first` up to `end`.
+    pub(super) fn unqualified(&self, first: usize, end: usize) -> Vec<Candidate<'_>> {
+        let mut start = 0;
+        let mut columns = Vec::new();
+        for (at, relation) in self.relations.iter().enumerate() {
+            if (first..end).contains(&at) {
+                let own = relation.columns.iter().enumerate().filter(|(_, it)| !matches!(it.joined, Joined::Away));
+                columns.extend(own.map(|(at, column)| (start + at, relation, column)));
+            }
+            start += relation.columns.len();
+        }
+        columns
+    }
+
+    /// The column at a position of the input row.
+    pub(super) fn column_at(&self, index: usize) -> Option<&Visible> {
         self.columns(None).into_iter().find(|(at, ..)| *at == index).map(|(_, _, column)| column)
     }
 
-    /// `alias.column` where several tables are in scope, else `column`.
-    pub(super) fn expr(&self, index: usize, table: &TableRef, column: &Column) -> Expr {
-        let name: Arc<str> =
-            if self.tables.len() > 1 { format!("{}.{}", table.alias, column.name).into() } else { column.name.into() };
-        Expr::column(index, column.ty, name)
+    pub(super) fn column_at_mut(&mut self, index: usize) -> Option<&mut Visible> {
+        self.relations.iter_mut().flat_map(|relation| &mut relation.columns).nth(index)
+    }
+
+    /// `alias.column` where several relations are in scope, else `column`.
+    pub(super) fn expr(&self, (index, relation, column): Candidate<'_>) -> Expr {
+        if column.null {
+            return Expr::null();
+        }
+        Expr::column(index, column.ty, self.shown(relation, column))
+    }
+
+    /// What an unqualified name or `*` gives of it.
+    pub(super) fn merged(&self, candidate: Candidate<'_>) -> Expr {
+        match &candidate.2.joined {
+            Joined::As(expr) => expr.clone(),
+            Joined::Not | Joined::Away => self.expr(candidate),
+        }
+    }
+
+    fn shown(&self, relation: &Relation, column: &Visible) -> Arc<str> {
+        if self.relations.len() > 1 && !relation.alias.is_empty() {
+            format!("{}.{}", relation.alias, column.name).into()
+        } else {
+            column.name.as_str().into()
+        }
     }
 }
 
@@ -85,50 +204,85 @@ const SYNONYMS: [(&str, &str); 22] = [
 impl Checker<'_> {
     /// The column that `name` or `alias.name` means.
     pub(super) fn column(&mut self, alias: Option<&Ident>, name: &Ident) -> Option<Expr> {
-        if let Some(alias) = alias.filter(|alias| !self.scope.has_alias(&alias.value)) {
-            let known: Vec<_> = self.scope.tables.iter().map(|table| table.alias.clone()).collect();
-            let message = format!("unknown table `{}`", alias.value);
-            let diagnostic = Diagnostic::error("DE202", self.ident_span(alias), message);
-            self.diagnostics.push(match nearest(&alias.value, known.iter().map(String::as_str)) {
-                Some(near) => diagnostic.patch(format!("did you mean `{near}`?"), near),
-                None if known.is_empty() => diagnostic.help("the statement has no FROM"),
-                None => diagnostic.help(format!("tables in scope: {}", known.join(", "))),
-            });
-            return None;
+        let scopes = std::iter::once(&self.scope).chain(self.around.iter().rev());
+        if let Some(alias) = alias
+            && !scopes.clone().any(|scope| scope.has_alias(&alias.value))
+        {
+            return self.unknown_alias(alias);
         }
-        let candidates = self.scope.columns(alias.map(|alias| alias.value.as_str()));
-        let found: Vec<_> =
-            candidates.iter().filter(|(_, _, column)| column.name.eq_ignore_ascii_case(&name.value)).collect();
-        match found.as_slice() {
-            [(index, table, column)] => Some(self.scope.expr(*index, table, column)),
-            [] => self.unknown_column(alias, name),
-            [first, second, ..] => {
-                let message = format!("`{}` is ambiguous", name.value);
-                let (one, other) = (first.1.alias.clone(), second.1.alias.clone());
-                let diagnostic = Diagnostic::error("DE210", self.ident_span(name), message)
-                    .label(format!("a column of `{one}` and of `{other}`"))
-                    .patch("say which one", format!("{one}.{}", name.value));
-                self.diagnostics.push(diagnostic);
-                None
+        for (level, scope) in scopes.enumerate() {
+            let candidates = match alias {
+                Some(alias) => scope.columns(Some(&alias.value)),
+                None => scope.unqualified(0, scope.len()),
+            };
+            let found: Vec<_> =
+                candidates.into_iter().filter(|(_, _, column)| column.name.eq_ignore_ascii_case(&name.value)).collect();
+            match found.as_slice() {
+                // SQLite's way: the result's own names, where no column has them.
+                [] if level == 0 && alias.is_none() => {
+                    let named = self.aliases.iter().find(|(own, _)| own.eq_ignore_ascii_case(&name.value));
+                    if let Some((_, expr)) = named {
+                        let expr = expr.clone();
+                        self.spend(expr.size(), &self.ident_span(name))?;
+                        return Some(expr);
+                    }
+                }
+                [] => {}
+                [one] => {
+                    let expr = if alias.is_some() { scope.expr(*one) } else { scope.merged(*one) };
+                    return Some(outwards(expr, level));
+                }
+                [first, second, ..] => {
+                    let (one, other) = (first.1.alias.clone(), second.1.alias.clone());
+                    let message = format!("`{}` is ambiguous", name.value);
+                    let diagnostic = Diagnostic::error("DE210", self.ident_span(name), message)
+                        .label(format!("a column of `{one}` and of `{other}`"))
+                        .patch("say which one", format!("{one}.{}", name.value));
+                    self.diagnostics.push(diagnostic);
+                    return None;
+                }
             }
         }
+        self.unknown_column(alias, name)
+    }
+
+    /// Whether the name means a column of this FROM.
+    pub(super) fn is_column(&self, name: &Ident) -> bool {
+        self.scope.columns(None).iter().any(|(_, _, column)| column.name.eq_ignore_ascii_case(&name.value))
+    }
+
+    pub(super) fn unknown_alias<T>(&mut self, alias: &Ident) -> Option<T> {
+        let scopes = std::iter::once(&self.scope).chain(self.around.iter().rev());
+        let known: Vec<_> =
+            scopes.flat_map(|scope| scope.relations.iter().map(|relation| relation.alias.clone())).collect();
+        let message = format!("unknown table `{}`", alias.value);
+        let diagnostic = Diagnostic::error("DE202", self.ident_span(alias), message);
+        self.diagnostics.push(match nearest(&alias.value, known.iter().map(String::as_str)) {
+            Some(near) => diagnostic.patch(format!("did you mean `{near}`?"), near),
+            None if known.is_empty() => diagnostic.help("the statement has no FROM"),
+            None => diagnostic.help(format!("tables in scope: {}", known.join(", "))),
+        });
+        None
     }
 
     fn unknown_column(&mut self, alias: Option<&Ident>, name: &Ident) -> Option<Expr> {
         let span = self.ident_span(name);
-        let candidates = self.scope.columns(alias.map(|alias| alias.value.as_str()));
-        let names: Vec<_> = candidates.iter().map(|(_, _, column)| column.name).collect();
-        let mut tables: Vec<_> = candidates.iter().map(|(_, table, _)| table.table.name).collect();
+        let scopes = std::iter::once(&self.scope).chain(self.around.iter().rev());
+        let candidates: Vec<_> =
+            scopes.flat_map(|scope| scope.columns(alias.map(|alias| alias.value.as_str()))).collect();
+        let names: Vec<_> = candidates.iter().map(|(_, _, column)| column.name.clone()).collect();
+        let mut tables: Vec<_> = candidates.iter().map(|(_, relation, _)| relation.source.clone()).collect();
         tables.dedup();
         let message = match tables.as_slice() {
             [] => format!("unknown column `{}`: the statement has no FROM", name.value),
+            [one] if one.is_empty() => format!("unknown column `{}`", name.value),
             [one] => format!("unknown column `{}` in table `{one}`", name.value),
             many => format!("unknown column `{}` in tables {}", name.value, many.join(", ")),
         };
         let synonym = SYNONYMS.iter().find(|(foreign, _)| name.value.eq_ignore_ascii_case(foreign));
-        let meant = synonym.map(|(_, own)| *own).filter(|own| names.contains(own));
+        let meant = synonym.map(|(_, own)| *own).filter(|own| names.iter().any(|name| name == own));
         let diagnostic = Diagnostic::error("DE201", span, message);
-        let diagnostic = match meant.or_else(|| nearest(&name.value, names.iter().copied())) {
+        let diagnostic = match meant.or_else(|| nearest(&name.value, names.iter().map(String::as_str))) {
             Some(near) => diagnostic.patch(format!("did you mean `{near}`?"), near),
             None if name.quote_style == Some('"') => {
                 diagnostic.patch("text stands in single quotes", format!("'{}'", name.value.replace('\'', "''")))
@@ -154,4 +308,19 @@ impl Checker<'_> {
         });
         None
     }
+}
+
+/// The expression over the row so many queries out.
+fn outwards(mut expr: Expr, level: usize) -> Expr {
+    if level == 0 {
+        return expr;
+    }
+    if let ExprKind::Column { index, name } = expr.kind {
+        return Expr { kind: ExprKind::Outer { level, index, name }, ty: expr.ty };
+    }
+    for operand in expr.operands_mut() {
+        let own = std::mem::replace(operand, Expr::literal(crate::types::Value::Null, Type::Text));
+        *operand = outwards(own, level);
+    }
+    expr
 }

@@ -1,104 +1,82 @@
-//! SELECT, clause by clause. Every field of the parser's nodes is looked at: one that is set and has no translation is
-//! an error.
-
-use std::sync::Arc;
+//! One SELECT, clause by clause. Every field of the parser's nodes is looked at: one that is set and has no translation
+//! is an error.
 
 use sqlparser::ast;
 use sqlparser::keywords::Keyword;
 
 use super::expr::single_name;
-use super::{Checker, scope};
+use super::scope::Scope;
+use super::window::placed;
+use super::{Aliases, Checker};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::expr::{Expr, ExprKind};
-use crate::limits::{JOINS_MAX, OUTPUT_MAX};
-use crate::query::{From, Group, Join, JoinKind, Output, Query, Right, SortKey, TableRef};
-use crate::tables::ancestors;
-use crate::types::{Type, Value};
+use crate::expr::{Collation, Expr, ExprKind};
+use crate::limits::OUTPUT_MAX;
+use crate::query::{Bare, Body, Group, Output, Query, Select, SortKey};
+use crate::types::Value;
 
 /// An expression of the SELECT list before grouping.
-struct Item {
+pub(super) struct Item {
     alias: Option<String>,
     expr: Expr,
     span: Span,
 }
 
 impl Checker<'_> {
-    /// The whole statement.
-    pub(super) fn query(mut self, query: &ast::Query) -> Option<Query> {
-        let span = self.span(query);
-        let ast::Query {
-            with: None,
-            body,
-            order_by,
-            limit_clause,
-            fetch: None,
-            locks,
-            for_clause: None,
-            settings: None,
-            format_clause: None,
-            pipe_operators,
-        } = query
-        else {
-            let (what, keyword) = match () {
-                () if query.with.is_some() => ("WITH", Keyword::WITH),
-                () if query.fetch.is_some() => ("FETCH", Keyword::FETCH),
-                () => ("this clause", Keyword::FOR),
-            };
-            return self.unsupported(self.keyword_from(keyword, 0).unwrap_or(span), what);
-        };
-        if !locks.is_empty() || !pipe_operators.is_empty() {
-            return self.unsupported(self.keyword_from(Keyword::FOR, 0).unwrap_or(span), "this clause");
-        }
-        let select = match &**body {
-            ast::SetExpr::Select(select) => select,
-            ast::SetExpr::Query(inner) if order_by.is_none() && limit_clause.is_none() => return self.query(inner),
-            ast::SetExpr::SetOperation { op, .. } => {
-                let keyword = match op {
-                    ast::SetOperator::Union => Keyword::UNION,
-                    ast::SetOperator::Intersect => Keyword::INTERSECT,
-                    ast::SetOperator::Except | ast::SetOperator::Minus => Keyword::EXCEPT,
-                };
-                return self.unsupported(self.keyword_from(keyword, 0).unwrap_or(span), &op.to_string());
-            }
-            ast::SetExpr::Values(_) => {
-                return self.unsupported(self.keyword_from(Keyword::VALUES, 0).unwrap_or(span), "VALUES");
-            }
-            _ => return self.unsupported(span, "this statement"),
-        };
-        self.refuse_clauses(select, &span)?;
-        let from = self.from(&select.from);
-        let filter = match (&select.selection, from.is_some()) {
-            (Some(filter), true) => Some(self.condition_of(filter)),
-            _ => None,
-        };
+    /// SELECT with the ORDER BY and LIMIT that follow it.
+    pub(super) fn select(
+        &mut self,
+        select: &ast::Select,
+        order_by: Option<&ast::OrderBy>,
+        limits: Option<&ast::LimitClause>,
+        span: &Span,
+    ) -> Option<Query> {
+        self.refuse_clauses(select, span)?;
         // Without a FROM that is understood, every name would be one more error.
-        let from = from?;
-        let keys = self.group_keys(select);
+        let from = self.from(&select.from)?;
+        self.named_windows(&select.named_window)?;
         self.aggregates = Some(Vec::new());
+        self.windows = Some(Vec::new());
         let items = self.items(&select.projection);
+        // Their names can be used from here on, as in SQLite.
+        let named = |item: &Item| Some((item.alias.clone()?, item.expr.clone()));
+        let aliases: Aliases = items.iter().flatten().filter_map(named).collect();
+        let order = {
+            self.aliases = aliases;
+            items.as_ref().and_then(|items| self.order_by(order_by, items))
+        };
+        let windows = self.windows.take().unwrap_or_default();
         let having = select.having.as_ref().map(|having| (self.condition_of(having), self.span(having)));
-        let order = items.as_ref().and_then(|items| self.order_by(order_by.as_ref(), items));
-        let (limit, offset) = self.limits(limit_clause.as_ref())?;
         let aggregates = self.aggregates.take().unwrap_or_default();
+        let filter = select.selection.as_ref().map(|filter| self.row_condition(filter));
+        let keys = self.group_keys(select);
+        self.aliases.clear();
+        let (limit, offset) = self.limits(limits)?;
 
         let (keys, mut items, order) = (keys?, items?, order?);
         let filter = filter.map_or(Some(None), |filter| filter.map(Some))?;
-        let grouped = !keys.is_empty() || !aggregates.is_empty() || having.is_some();
         let visible = items.len();
-        let sort = sort_keys(order, &mut items);
-        self.within_columns(items.len(), &span)?;
-        let group = if grouped {
-            let having = match having {
-                Some((having, span)) => Some(self.regroup(having?, &keys, &span)?),
-                None => None,
-            };
-            Some(Group { keys, aggregates, having })
-        } else {
-            None
-        };
-        let distinct = self.distinct(select.distinct.as_ref(), visible, items.len(), &span)?;
-        let output = self.outputs(items, group.as_ref())?;
-        Some(Query { from, filter, group, output, visible, distinct, order: sort, limit, offset })
+        let order = sort_keys(order, &mut items);
+        self.within_columns(items.len(), span)?;
+        let distinct = self.distinct(select.distinct.as_ref(), visible, items.len(), span)?;
+        let mut made = Select { from, filter, group: None, windows, columns: vec![], distinct };
+        if !keys.is_empty() || !aggregates.is_empty() || having.is_some() {
+            made.group = Some(Group { keys, aggregates, bare: Bare::default(), having: None });
+        }
+        let output = self.outputs(items, visible, having, &mut made)?;
+        Some(Query { body: Body::Select(Box::new(made)), output, order, limit, offset })
+    }
+
+    /// A condition on rows: neither aggregates nor windows have a value yet.
+    fn row_condition(&mut self, node: &ast::Expr) -> Option<Expr> {
+        let condition = self.condition_of(node)?;
+        let width = self.scope.width();
+        if condition.columns().last().is_none_or(|last| *last < width) {
+            return Some(condition);
+        }
+        let span = self.span(node);
+        let diagnostic = Diagnostic::error("DE230", span, "WHERE looks at single rows, before aggregates and windows");
+        self.diagnostics.push(diagnostic.help("filter groups with HAVING, windows in a query around this one"));
+        None
     }
 
     fn within_columns(&mut self, columns: usize, span: &Span) -> Option<()> {
@@ -129,7 +107,7 @@ impl Checker<'_> {
             distribute_by,
             sort_by,
             having: _,
-            named_window,
+            named_window: _,
             qualify,
             window_before_qualify: _,
             value_table_mode,
@@ -144,7 +122,6 @@ impl Checker<'_> {
             (prewhere.is_some(), "PREWHERE"),
             (!connect_by.is_empty(), "CONNECT BY"),
             (!cluster_by.is_empty() || !distribute_by.is_empty() || !sort_by.is_empty(), "this clause"),
-            (!named_window.is_empty(), "WINDOW"),
             (qualify.is_some(), "QUALIFY"),
             (value_table_mode.is_some(), "AS STRUCT or AS VALUE"),
             (*flavor != ast::SelectFlavor::Standard, "FROM before SELECT"),
@@ -158,172 +135,13 @@ impl Checker<'_> {
         }
     }
 
-    fn from(&mut self, tables: &[ast::TableWithJoins]) -> Option<From> {
-        let mut from: Option<From> = None;
-        let mut count = 0;
-        for table in tables {
-            let steps = std::iter::once((&table.relation, None))
-                .chain(table.joins.iter().map(|join| (&join.relation, Some(join))));
-            for (relation, join) in steps {
-                count += 1;
-                if count > JOINS_MAX + 1 {
-                    let span = self.span(relation);
-                    return self.error("DE026", span, format!("more than {JOINS_MAX} joins"));
-                }
-                from = Some(match (from.take(), join) {
-                    (None, _) => self.first_table(relation)?,
-                    (Some(left), None) => self.join(left, relation, JoinKind::Inner, None)?,
-                    (Some(left), Some(join)) => {
-                        let (kind, on) = self.join_kind(join)?;
-                        self.join(left, relation, kind, on)?
-                    }
-                });
-            }
-        }
-        Some(from.unwrap_or(From::Nothing))
-    }
-
-    fn first_table(&mut self, relation: &ast::TableFactor) -> Option<From> {
-        match self.relation(relation)? {
-            (None, table) => {
-                self.scope.push(table.clone());
-                Some(From::Table(table))
-            }
-            (Some(_), _) => {
-                let span = self.span(relation);
-                let message = "`ancestors` needs a process from a table to its left";
-                let diagnostic = Diagnostic::error("DE232", span, message);
-                let help = "write FROM processes AS p JOIN ancestors(p.proc_id) AS a ON a.depth <= 4";
-                self.diagnostics.push(diagnostic.help(help));
-                None
-            }
-        }
-    }
-
-    fn join(
-        &mut self,
-        left: From,
-        relation: &ast::TableFactor,
-        kind: JoinKind,
-        on: Option<&ast::Expr>,
-    ) -> Option<From> {
-        let (process, table) = self.relation(relation)?;
-        if self.scope.has_alias(&table.alias) {
-            let message = format!("two tables are called `{}` here", table.alias);
-            let diagnostic = Diagnostic::error("DE210", self.span(relation), message);
-            self.diagnostics.push(diagnostic.help("give one of them another name: `processes AS parent`"));
-            return None;
-        }
-        self.scope.push(table.clone());
-        let on = match on {
-            Some(on) => Some(self.condition_of(on)?),
-            None => None,
-        };
-        let right = match process {
-            Some(process) => Right::Ancestors { process, table },
-            None => Right::From(From::Table(table)),
-        };
-        Some(From::Join(Box::new(Join { left, right, kind, on })))
-    }
-
-    fn join_kind<'n>(&mut self, join: &'n ast::Join) -> Option<(JoinKind, Option<&'n ast::Expr>)> {
-        use ast::{JoinConstraint, JoinOperator};
-        let span = self.span(&join.relation);
-        if join.global {
-            return self.unsupported(span, "GLOBAL JOIN");
-        }
-        let (kind, constraint) = match &join.join_operator {
-            JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) | JoinOperator::CrossJoin(constraint) => {
-                (JoinKind::Inner, constraint)
-            }
-            JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (JoinKind::Left, constraint),
-            JoinOperator::Right(_) | JoinOperator::RightOuter(_) => {
-                let span = self.keyword_before(Keyword::RIGHT, span.start).unwrap_or(span);
-                let diagnostic = Diagnostic::error("DE004", span, "RIGHT JOIN is not part of the dialect");
-                self.diagnostics.push(diagnostic.help("exchange the tables and write LEFT JOIN"));
-                return None;
-            }
-            JoinOperator::FullOuter(_) => {
-                return self.unsupported(self.keyword_before(Keyword::FULL, span.start).unwrap_or(span), "FULL JOIN");
-            }
-            _ => return self.unsupported(span, "this kind of join"),
-        };
-        match constraint {
-            JoinConstraint::On(on) => Some((kind, Some(on))),
-            JoinConstraint::None => Some((kind, None)),
-            JoinConstraint::Using(_) => {
-                self.unsupported(self.keyword_from(Keyword::USING, span.end).unwrap_or(span), "USING")
-            }
-            JoinConstraint::Natural => {
-                self.unsupported(self.keyword_before(Keyword::NATURAL, span.start).unwrap_or(span), "NATURAL JOIN")
-            }
-        }
-    }
-
-    /// A table, or `ancestors(process)` with its argument.
-    fn relation(&mut self, relation: &ast::TableFactor) -> Option<(Option<Expr>, TableRef)> {
-        let span = self.span(relation);
-        let ast::TableFactor::Table {
-            name,
-            alias,
-            args,
-            with_hints,
-            version: None,
-            with_ordinality: false,
-            partitions,
-            json_path: None,
-            sample: None,
-            index_hints,
-        } = relation
-        else {
-            let what = match relation {
-                ast::TableFactor::Derived { .. } => "a subquery in FROM",
-                ast::TableFactor::Table { version: Some(_), .. } => "FOR SYSTEM_TIME",
-                _ => "this form of table",
-            };
-            return self.unsupported(span, what);
-        };
-        if !with_hints.is_empty() || !partitions.is_empty() || !index_hints.is_empty() {
-            return self.unsupported(span, "a hint");
-        }
-        let Some(ident) = single_name(name) else {
-            return self.unsupported(span, "a table name of several parts");
-        };
-        let alias = self.alias(alias.as_ref(), &ident.value)?;
-        let Some(args) = args else {
-            let table = self.table(ident)?;
-            return Some((None, TableRef { table, alias }));
-        };
-        if !ident.value.eq_ignore_ascii_case(ancestors::NAME) {
-            let diagnostic =
-                Diagnostic::error("DE202", self.ident_span(ident), format!("unknown table function `{}`", ident.value));
-            self.diagnostics.push(diagnostic.help("the table functions are: ancestors(proc_id)"));
-            return None;
-        }
-        let [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(process))] = args.args.as_slice() else {
-            return self.error("DE205", span, "`ancestors` takes one `proc_id`");
-        };
-        let process_expr = self.expr(process)?;
-        let process_span = self.span(process);
-        let process = self.argument(process_expr, Type::Text, &process_span, "`ancestors`")?;
-        Some((Some(process), TableRef { table: Arc::new(ancestors::table()), alias }))
-    }
-
-    fn alias(&mut self, alias: Option<&ast::TableAlias>, name: &str) -> Option<String> {
-        let Some(alias) = alias else { return Some(name.to_owned()) };
-        let span = self.ident_span(&alias.name);
-        if !alias.columns.is_empty() {
-            return self.unsupported(span, "an alias with column names");
-        }
-        Some(alias.name.value.clone())
-    }
-
     fn group_keys(&mut self, select: &ast::Select) -> Option<Vec<Expr>> {
-        let span = self.span(&select.group_by);
         let ast::GroupByExpr::Expressions(nodes, modifiers) = &select.group_by else {
+            let span = self.span(&select.group_by);
             return self.unsupported(span, "GROUP BY ALL");
         };
         if !modifiers.is_empty() {
+            let span = self.span(&select.group_by);
             return self.unsupported(span, "this form of GROUP BY");
         }
         let keys: Vec<_> = nodes.iter().map(|node| self.group_key(node, select)).collect();
@@ -358,12 +176,8 @@ impl Checker<'_> {
         self.expr(meant.unwrap_or(node))
     }
 
-    fn is_column(&self, name: &ast::Ident) -> bool {
-        self.scope.columns(None).iter().any(|(_, _, column)| column.name.eq_ignore_ascii_case(&name.value))
-    }
-
     /// The position that an integer literal in GROUP BY or ORDER BY means.
-    fn ordinal(&mut self, node: &ast::Expr, items: usize, span: &Span) -> Option<Option<usize>> {
+    pub(super) fn ordinal(&mut self, node: &ast::Expr, items: usize, span: &Span) -> Option<Option<usize>> {
         let ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Number(text, _), .. }) = node else {
             return Some(None);
         };
@@ -408,11 +222,19 @@ impl Checker<'_> {
     }
 
     fn wildcard(&mut self, table: Option<&ast::Ident>, span: &Span, items: &mut Vec<Item>) -> bool {
-        let columns = self.scope.columns(table.map(|table| table.value.as_str()));
-        let exprs: Vec<_> = columns
-            .into_iter()
-            .map(|(index, table, column)| (self.scope.expr(index, table, column), column.name.to_owned()))
-            .collect();
+        if let Some(table) = table.filter(|table| !self.scope.has_alias(&table.value)) {
+            return self.unknown_alias::<()>(table).is_some();
+        }
+        let exprs: Vec<_> = match table {
+            Some(table) => {
+                let columns = self.scope.columns(Some(&table.value)).into_iter();
+                columns.map(|it| (self.scope.expr(it), it.2.name.clone())).collect()
+            }
+            None => {
+                let columns = self.scope.unqualified(0, self.scope.len()).into_iter();
+                columns.map(|it| (self.scope.merged(it), it.2.name.clone())).collect()
+            }
+        };
         if exprs.is_empty() {
             let message = "`*` stands for no column here";
             self.diagnostics.push(Diagnostic::error("DE201", span.clone(), message));
@@ -438,14 +260,10 @@ impl Checker<'_> {
 
     fn order_term(&mut self, term: &ast::OrderByExpr, items: &[Item]) -> Option<(Result<usize, Item>, SortKey)> {
         let span = self.span(&term.expr);
-        let descending = match (&term.options.sort, &term.with_fill) {
-            (None | Some(ast::OrderBySort::Asc), None) => false,
-            (Some(ast::OrderBySort::Desc), None) => true,
-            _ => return self.unsupported(span, "this form of ORDER BY"),
-        };
-        let (node, collation) = match &term.expr {
-            ast::Expr::Collate { expr, .. } => (&**expr, self.collated(&term.expr)?.1),
-            node => (node, None),
+        let key = self.sort_key(term, &span)?;
+        let node = match &term.expr {
+            ast::Expr::Collate { expr, .. } => expr,
+            node => node,
         };
         let by_alias = |name: &str| {
             items.iter().position(|item| item.alias.as_deref().is_some_and(|alias| alias.eq_ignore_ascii_case(name)))
@@ -461,10 +279,23 @@ impl Checker<'_> {
                 items.iter().position(|item| item.expr == expr).ok_or(Item { alias: None, expr, span })
             }
         };
+        Some((place, key))
+    }
+
+    /// The direction, collation and place of NULLs of an ORDER BY term.
+    pub(super) fn sort_key(&mut self, term: &ast::OrderByExpr, span: &Span) -> Option<SortKey> {
+        let descending = match (&term.options.sort, &term.with_fill) {
+            (None | Some(ast::OrderBySort::Asc), None) => false,
+            (Some(ast::OrderBySort::Desc), None) => true,
+            _ => return self.unsupported(span.clone(), "this form of ORDER BY"),
+        };
+        let collation = match &term.expr {
+            ast::Expr::Collate { collation, .. } => self.collation(collation)?,
+            _ => Collation::default(),
+        };
         // NULL is less than everything, as in SQLite.
         let nulls_first = term.options.nulls_first.unwrap_or(!descending);
-        let key = SortKey { column: 0, descending, nulls_first, collation: collation.unwrap_or_default() };
-        Some((place, key))
+        Some(SortKey { column: 0, descending, nulls_first, collation })
     }
 
     fn distinct(&mut self, distinct: Option<&ast::Distinct>, visible: usize, all: usize, span: &Span) -> Option<bool> {
@@ -481,7 +312,7 @@ impl Checker<'_> {
         }
     }
 
-    fn limits(&mut self, clause: Option<&ast::LimitClause>) -> Option<(Option<u64>, u64)> {
+    pub(super) fn limits(&mut self, clause: Option<&ast::LimitClause>) -> Option<(Option<u64>, u64)> {
         let (limit, offset) = match clause {
             None => (None, None),
             Some(ast::LimitClause::LimitOffset { limit, offset, limit_by }) if limit_by.is_empty() => {
@@ -516,26 +347,54 @@ impl Checker<'_> {
         }
     }
 
-    fn outputs(&mut self, items: Vec<Item>, group: Option<&Group>) -> Option<Vec<Output>> {
-        let mut outputs: Vec<Output> = Vec::new();
+    /// Puts every expression over the row that it is evaluated on, HAVING and windows first, and names the columns.
+    fn outputs(
+        &mut self,
+        items: Vec<Item>,
+        visible: usize,
+        having: Option<(Option<Expr>, Span)>,
+        select: &mut Select,
+    ) -> Option<Vec<Output>> {
+        let facts: Vec<_> = items.iter().map(|item| facts(&self.scope, &item.expr)).collect();
+        let mut items: Vec<_> = items.into_iter().map(|item| (item.alias, Some(item.expr), item.span)).collect();
+        let mut width = self.scope.width();
         let mut sound = true;
-        for item in items {
-            let (identity, volatile) = facts(&self.scope, &item.expr);
-            let expr = match group {
-                Some(group) => self.regroup(item.expr, &group.keys, &item.span),
-                None => Some(item.expr),
-            };
-            let Some(expr) = expr else {
-                sound = false;
-                continue;
-            };
-            let group_key = group
-                .is_some_and(|group| matches!(expr.kind, ExprKind::Column { index, .. } if index < group.keys.len()));
-            let name = unique(item.alias.unwrap_or_else(|| column_name(&expr)), &outputs);
-            let volatile = volatile || group.is_some() && !group_key;
-            outputs.push(Output { name, expr, identity, volatile, group_key });
+        if let Some(group) = &mut select.group {
+            if let Some((having, span)) = having {
+                group.having = having.and_then(|having| self.regroup(having, group, &span));
+                sound &= group.having.is_some();
+            }
+            for (_, expr, span) in &mut items {
+                *expr = expr.take().and_then(|expr| self.regroup(expr, group, span));
+                sound &= expr.is_some();
+            }
+            let span = items.first().map_or(0..0, |(_, _, span)| span.clone());
+            for operand in select.windows.iter_mut().flat_map(|window| window.exprs_mut()) {
+                let own = std::mem::replace(operand, Expr::null());
+                match self.regroup(own, group, &span) {
+                    Some(expr) => *operand = expr,
+                    None => sound = false,
+                }
+            }
+            width = group.keys.len() + group.aggregates.len() + group.bare.columns.len();
         }
-        sound.then_some(outputs)
+        if !sound {
+            return None;
+        }
+        let keys = select.group.as_ref().map_or(0, |group| group.keys.len());
+        let mut outputs: Vec<Output> = Vec::new();
+        for (at, ((alias, expr, _), (identity, volatile))) in items.into_iter().zip(facts).enumerate() {
+            let expr = placed(expr?, width);
+            if at < visible {
+                let group_key = matches!(expr.kind, ExprKind::Column { index, .. } if index < keys);
+                let name = unique(alias.unwrap_or_else(|| column_name(&expr)), &outputs);
+                let volatile = volatile || select.group.is_some() && !group_key;
+                let null = expr.is_null();
+                outputs.push(Output { name, ty: expr.ty, null, identity, volatile, group_key });
+            }
+            select.columns.push(expr);
+        }
+        Some(outputs)
     }
 }
 
@@ -567,7 +426,7 @@ fn plain(options: &ast::WildcardAdditionalOptions) -> bool {
 }
 
 /// Whether the value names a process, and whether it changes without the row changing.
-fn facts(scope: &scope::Scope, expr: &Expr) -> (bool, bool) {
+fn facts(scope: &Scope, expr: &Expr) -> (bool, bool) {
     let column = |index: usize| scope.column_at(index);
     let identity = match &expr.kind {
         ExprKind::Column { index, .. } => column(*index).is_some_and(|column| column.identity),
@@ -585,7 +444,7 @@ fn column_name(expr: &Expr) -> String {
 }
 
 /// Equal names get `_1`, `_2`, so that a row is a JSON object without repeats.
-fn unique(name: String, outputs: &[Output]) -> String {
+pub(super) fn unique(name: String, outputs: &[Output]) -> String {
     let taken = |name: &str| outputs.iter().any(|output| output.name == name);
     if !taken(&name) {
         return name;

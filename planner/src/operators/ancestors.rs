@@ -16,7 +16,6 @@ use daemoneye_dsl::types::{Type, Value};
 use super::{Context, Meaning};
 use crate::batch::{batch, beside, stack, take, take_or_null};
 use crate::error::Error;
-use crate::eval::Evaluator;
 
 /// The place of `parent_id` in a version.
 static PARENT_ID: LazyLock<usize> =
@@ -91,7 +90,7 @@ struct Pairs {
 
 impl Ancestors {
     fn pairs(&self, rows: &RecordBatch, known: &mut Known, context: &Context<'_>) -> Result<Pairs, Error> {
-        let ids = Evaluator::new(rows, context.now).values(&self.process);
+        let ids = context.evaluator(rows).values(&self.process);
         let mut pairs = Pairs::default();
         for (number, row) in (0u32..).zip(0..rows.num_rows()) {
             let id = Value::at(&ids, row);
@@ -123,7 +122,7 @@ impl Meaning for Ancestors {
         let ancestors = self.columns_of(&take(&known.all(), &pairs.ancestors), &pairs.depths);
         let both = beside(&take(rows, &pairs.rows), &ancestors);
         let kept = match &self.on {
-            Some(on) => Evaluator::new(&both, context.now).matching(on),
+            Some(on) => context.evaluator(&both).matching(on),
             None => (0u32..).take(both.num_rows()).collect(),
         };
         let found = take(&both, &kept);

@@ -10,7 +10,6 @@ use daemoneye_dsl::types::Type;
 use super::{Context, Meaning, ROWS_MAX, within};
 use crate::batch::{RowCodec, beside, stack, take, take_or_null};
 use crate::error::Error;
-use crate::eval::Evaluator;
 
 /// Pairs that are looked at together.
 const CHUNK: usize = 65_536;
@@ -60,7 +59,7 @@ fn keys<'e>(
     exprs: impl Iterator<Item = &'e Expr>,
     context: &Context<'_>,
 ) -> impl Iterator<Item = Option<Box<[u8]>>> {
-    let evaluator = Evaluator::new(rows, context.now);
+    let evaluator = context.evaluator(rows);
     let columns: Vec<_> = exprs.map(|expr| evaluator.values(expr)).collect();
     let encoded = codec.encode(&columns, rows.num_rows());
     encoded.into_iter().enumerate().map(move |(row, key)| {
@@ -78,14 +77,17 @@ struct Pairs<'a> {
     open: Vec<(u32, u32)>,
     /// Which left rows found a match.
     matched: Vec<bool>,
+    /// Which right rows did.
+    matched_right: Vec<bool>,
     done: Vec<RecordBatch>,
-    rows: usize,
+    /// The left row of each row done.
+    lefts: Vec<u32>,
 }
 
 impl<'a> Pairs<'a> {
     fn new(left: &'a RecordBatch, right: &'a RecordBatch, join: &'a Join, context: &'a Context<'a>) -> Self {
-        let matched = vec![false; left.num_rows()];
-        Self { left, right, join, context, open: vec![], matched, done: vec![], rows: 0 }
+        let (matched, matched_right) = (vec![false; left.num_rows()], vec![false; right.num_rows()]);
+        Self { left, right, join, context, open: vec![], matched, matched_right, done: vec![], lefts: vec![] }
     }
 
     fn of_left(&mut self, left: u32, rights: impl Iterator<Item = u32>) -> Result<(), Error> {
@@ -102,30 +104,47 @@ impl<'a> Pairs<'a> {
         let (lefts, rights): (Vec<_>, Vec<_>) = self.open.drain(..).unzip();
         let mut both = beside(&take(self.left, &lefts), &take(self.right, &rights));
         let kept = match &self.join.on {
-            Some(on) => Evaluator::new(&both, self.context.now).matching(on),
+            Some(on) => self.context.evaluator(&both).matching(on),
             None => (0..row_number(lefts.len())).collect(),
         };
         for at in &kept {
             self.matched[lefts[*at as usize] as usize] = true;
+            self.matched_right[rights[*at as usize] as usize] = true;
+            self.lefts.push(lefts[*at as usize]);
         }
         if kept.len() < lefts.len() {
             both = take(&both, &kept);
         }
-        self.rows += both.num_rows();
-        within(self.rows, ROWS_MAX, "a join")?;
+        within(self.lefts.len(), ROWS_MAX, "a join")?;
         self.done.push(both);
         Ok(())
     }
 
     fn finish(mut self) -> Result<RecordBatch, Error> {
         self.look()?;
-        if self.join.kind == JoinKind::Left {
-            let alone: Vec<u32> =
-                (0..row_number(self.left.num_rows())).filter(|row| !self.matched[*row as usize]).collect();
+        if self.join.kind.keeps_left() {
+            let alone = unmatched(&self.matched);
             let nulls = take_or_null(self.right, &vec![None; alone.len()]);
             self.done.push(beside(&take(self.left, &alone), &nulls));
+            if !alone.is_empty() {
+                // Every left row in its turn, with or without a match.
+                self.lefts.extend(alone);
+                let all = stack(&self.done, &self.done[0]);
+                let mut order: Vec<u32> = (0..row_number(self.lefts.len())).collect();
+                order.sort_by_key(|row| self.lefts[*row as usize]);
+                self.done = vec![take(&all, &order)];
+            }
+        }
+        if self.join.kind.keeps_right() {
+            let alone = unmatched(&self.matched_right);
+            let nulls = take_or_null(self.left, &vec![None; alone.len()]);
+            self.done.push(beside(&nulls, &take(self.right, &alone)));
         }
         let like = self.done[0].clone();
         Ok(stack(&self.done, &like))
     }
+}
+
+fn unmatched(matched: &[bool]) -> Vec<u32> {
+    (0u32..).zip(matched).filter(|(_, matched)| !**matched).map(|(row, _)| row).collect()
 }

@@ -8,24 +8,33 @@
 
 mod aggregate;
 mod ancestors;
+mod apply;
 mod distinct;
 mod filter;
 mod join;
+mod lookup;
 mod project;
 mod recomputed;
+mod recursive;
 mod scan;
+mod set;
 mod sort;
+mod values;
+mod window;
 
 use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::completeness::{Completeness, Reason};
-use daemoneye_dsl::types::{Timestamp, Type};
+use daemoneye_dsl::types::{Timestamp, Type, Value};
 use daemoneye_storage::Reader;
 
 use crate::batch::Batch;
 use crate::dataflow::Changes;
 use crate::error::Error;
+use crate::eval::Evaluator;
 use crate::plan::Plan;
 use recomputed::Recomputed;
 
@@ -35,6 +44,7 @@ pub(crate) const ROWS_MAX: usize = 4_000_000;
 pub(crate) const STATE_ROWS_MAX: usize = 500_000;
 
 /// What an evaluation may look at.
+#[derive(Clone)]
 pub(crate) struct Context<'a> {
     /// The tables as they are now.
     pub(crate) reader: &'a dyn Reader,
@@ -42,13 +52,70 @@ pub(crate) struct Context<'a> {
     pub(crate) changes: Option<&'a Changes>,
     /// The snapshot's time.
     pub(crate) now: Timestamp,
+    /// A rule that runs from snapshot to snapshot: its result must depend on the rows alone, not on their order.
+    pub(crate) installed: bool,
+    /// What a subquery is evaluated for.
+    params: Rc<[Value]>,
+    /// The rows of the round before, by recursion.
+    working: Rc<HashMap<usize, RecordBatch>>,
+    /// What is the same however often a subquery is evaluated; nothing outside of them.
+    cache: Option<Rc<Cache>>,
     /// What is missing from what was read so far.
-    pub(crate) completeness: RefCell<Completeness>,
+    completeness: Rc<RefCell<Completeness>>,
 }
 
-impl Context<'_> {
+/// Results of operations that neither parameters nor rounds change, by the operation's address.
+#[derive(Default)]
+struct Cache {
+    relations: RefCell<HashMap<usize, RecordBatch>>,
+    indexes: RefCell<HashMap<usize, Rc<lookup::Index>>>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(reader: &'a dyn Reader, changes: Option<&'a Changes>, now: Timestamp, installed: bool) -> Self {
+        Self {
+            reader,
+            changes,
+            now,
+            installed,
+            params: Rc::new([]),
+            working: Rc::default(),
+            cache: None,
+            completeness: Rc::default(),
+        }
+    }
+
+    /// What was missing from what was read.
+    pub(crate) fn into_completeness(self) -> Completeness {
+        self.completeness.take()
+    }
+
+    pub(super) fn evaluator<'e>(&'e self, rows: &'e RecordBatch) -> Evaluator<'e> {
+        Evaluator::new(rows, self.now, &self.params)
+    }
+
+    /// The context of plans that are evaluated many times over: what does not change between, is kept.
+    fn repeated(&self) -> Self {
+        Self { changes: None, cache: Some(self.cache.clone().unwrap_or_default()), ..self.clone() }
+    }
+
+    fn with_params(&self, params: Vec<Value>) -> Self {
+        Self { params: params.into(), ..self.clone() }
+    }
+
+    fn with_round(&self, id: usize, rows: RecordBatch) -> Self {
+        let mut working = (*self.working).clone();
+        working.insert(id, rows);
+        Self { working: working.into(), ..self.clone() }
+    }
+
     fn note(&self, reason: Reason) {
         self.completeness.borrow_mut().add(reason);
+    }
+
+    fn read(&self, completeness: &Completeness) {
+        let complete = self.completeness.take().and(completeness);
+        self.completeness.replace(complete);
     }
 }
 
@@ -73,6 +140,8 @@ pub(crate) trait Operator: Meaning + Send {
 pub(crate) struct Node {
     operator: Box<dyn Operator>,
     inputs: Vec<Node>,
+    /// Neither parameters nor rounds change its rows.
+    constant: bool,
 }
 
 impl Node {
@@ -80,13 +149,21 @@ impl Node {
         let inputs: Vec<_> = plan.inputs();
         let types: Vec<Vec<Type>> = inputs.iter().map(|input| types(input)).collect();
         let inputs = inputs.into_iter().map(Self::new).collect();
-        Self { operator: operator(plan, &types), inputs }
+        Self { operator: operator(plan, &types), inputs, constant: plan.is_constant() }
     }
 
     pub(crate) fn meaning(&self, context: &Context<'_>) -> Result<RecordBatch, Error> {
+        let address = std::ptr::from_ref(self).addr();
+        let cache = context.cache.as_ref().filter(|_| self.constant);
+        if let Some(known) = cache.and_then(|cache| cache.relations.borrow().get(&address).cloned()) {
+            return Ok(known);
+        }
         let inputs = self.inputs.iter().map(|input| input.meaning(context)).collect::<Result<Vec<_>, _>>()?;
         let output = self.operator.meaning(context, &inputs)?;
         within(output.num_rows(), ROWS_MAX, "the result of an operation")?;
+        if let Some(cache) = cache {
+            cache.relations.borrow_mut().insert(address, output.clone());
+        }
         Ok(output)
     }
 
@@ -142,8 +219,27 @@ fn operator(plan: &Plan, inputs: &[Vec<Type>]) -> Box<dyn Operator> {
             let ancestors = ancestors::Ancestors { process, columns, kind, on };
             Box::new(Recomputed::new(ancestors, inputs, output).timed(true))
         }
-        Plan::Aggregate { keys, aggregates, .. } => {
-            Box::new(Recomputed::new(aggregate::Group { keys, aggregates }, inputs, output).timed(timed))
+        Plan::Aggregate { keys, aggregates, bare, .. } => {
+            Box::new(Recomputed::new(aggregate::Group { keys, aggregates, bare }, inputs, output).timed(timed))
+        }
+        // What a subquery reads may change without the input changing.
+        Plan::Apply { subplan, params, question, .. } => {
+            let apply = apply::Apply::new(&subplan, params, question);
+            Box::new(Recomputed::new(apply, inputs, output).timed(true))
+        }
+        Plan::Recursive { base, step, id, distinct, limit } => {
+            let recursive = recursive::Recursive::new(&base, &step, id, distinct, limit);
+            Box::new(Recomputed::new(recursive, inputs, output).timed(true))
+        }
+        Plan::Working { id, .. } => Box::new(Recomputed::new(recursive::Working(id), inputs, output)),
+        Plan::Lookup { keys, rest, .. } => Box::new(Recomputed::new(lookup::Lookup { keys, rest }, inputs, output)),
+        Plan::Values { rows, fields } => {
+            let values = values::Values { rows, types: fields.into_iter().map(|field| field.ty).collect() };
+            Box::new(Recomputed::new(values, inputs, output).timed(timed))
+        }
+        Plan::Set { op, .. } => Box::new(Recomputed::new(set::Set(op), inputs, output)),
+        Plan::Window { windows, .. } => {
+            Box::new(Recomputed::new(window::Windows(windows), inputs, output).timed(timed))
         }
         Plan::Distinct { .. } => Box::new(Recomputed::new(distinct::Distinct, inputs, output).timed(false)),
         Plan::Sort { keys, limit, offset, .. } => {

@@ -6,13 +6,12 @@ use daemoneye_dsl::expr::Expr;
 use super::{Context, Meaning, Operator};
 use crate::batch::{Batch, batch};
 use crate::error::Error;
-use crate::eval::Evaluator;
 
 pub(super) struct Project(pub(super) Vec<Expr>);
 
 impl Project {
     fn rows(&self, context: &Context<'_>, rows: &RecordBatch) -> RecordBatch {
-        let evaluator = Evaluator::new(rows, context.now);
+        let evaluator = context.evaluator(rows);
         batch(self.0.iter().map(|expr| evaluator.values(expr)).collect(), rows.num_rows())
     }
 }

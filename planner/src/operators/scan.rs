@@ -36,8 +36,7 @@ impl Scan {
         let from = |lookback: Lookback| Some(context.now.0.saturating_sub(lookback.micros));
         let window = self.lookback.map(|lookback| Window { column: lookback.column, from: from(lookback), to: None });
         let scanned = context.reader.scan(&Request { table: &self.table, columns: &self.columns, window })?;
-        let complete = context.completeness.take().and(&scanned.completeness);
-        context.completeness.replace(complete);
+        context.read(&scanned.completeness);
         Ok(stack(&scanned.batches, &empty(&self.types)))
     }
 }

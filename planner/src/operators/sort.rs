@@ -1,7 +1,7 @@
 //! Rows in order, and how many of them.
 //!
-//! Rows with equal keys are ordered by all their columns, so that which rows a LIMIT keeps depends on the rows alone
-//! and not on the way they came.
+//! Rows with equal keys keep the order in which they came where a statement is evaluated once. In an installed rule they
+//! are ordered by all their columns, so that which rows a LIMIT keeps depends on the rows alone.
 
 use std::cmp::Ordering;
 
@@ -21,20 +21,23 @@ pub(super) struct Sort {
 }
 
 impl Meaning for Sort {
-    fn meaning(&self, _: &Context<'_>, inputs: &[RecordBatch]) -> Result<RecordBatch, Error> {
+    fn meaning(&self, context: &Context<'_>, inputs: &[RecordBatch]) -> Result<RecordBatch, Error> {
         let rows = &inputs[0];
         let values: Vec<Vec<Value>> = self
             .keys
             .iter()
             .map(|key| (0..rows.num_rows()).map(|row| Value::at(rows.column(key.column), row)).collect())
             .collect();
-        let types: Vec<_> = rows.columns().iter().filter_map(|it| Type::from_arrow(it.data_type())).collect();
-        let whole = RowCodec::new(&types).encode(rows.columns(), rows.num_rows());
+        let whole = context.installed.then(|| {
+            let types: Vec<_> = rows.columns().iter().filter_map(|it| Type::from_arrow(it.data_type())).collect();
+            RowCodec::new(&types).encode(rows.columns(), rows.num_rows())
+        });
         let mut order: Vec<u32> = (0u32..).take(rows.num_rows()).collect();
         order.sort_by(|a, b| {
             let (a, b) = (*a as usize, *b as usize);
             let by_keys = self.keys.iter().zip(&values).map(|(key, values)| compare(key, &values[a], &values[b]));
-            by_keys.fold(Ordering::Equal, Ordering::then).then_with(|| whole[a].cmp(&whole[b]))
+            let tie = || whole.as_ref().map_or(Ordering::Equal, |whole| whole[a].cmp(&whole[b]));
+            by_keys.fold(Ordering::Equal, Ordering::then).then_with(tie)
         });
         let skipped = usize::try_from(self.offset).unwrap_or(usize::MAX).min(order.len());
         let kept = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
@@ -43,7 +46,8 @@ impl Meaning for Sort {
     }
 }
 
-fn compare(key: &SortKey, a: &Value, b: &Value) -> Ordering {
+/// The order of two values as the key has it.
+pub(super) fn compare(key: &SortKey, a: &Value, b: &Value) -> Ordering {
     let nulls = |first: bool| if first { Ordering::Less } else { Ordering::Greater };
     match (a.is_null(), b.is_null()) {
         (true, true) => Ordering::Equal,

@@ -5,7 +5,7 @@ use daemoneye_dsl::expr::{Collation, Comparison, Expr, ExprKind};
 use crate::plan::Plan;
 
 pub(super) fn apply(plan: Plan) -> Plan {
-    match plan.map_inputs(&mut apply) {
+    match plan.map_children(&mut apply) {
         Plan::Join { left, right, kind, mut keys, on } => {
             let width = left.width();
             let mut rest = Vec::new();

@@ -7,7 +7,7 @@ use daemoneye_dsl::types::{Type, Value};
 use crate::plan::{Lookback, Plan};
 
 pub(super) fn apply(plan: Plan) -> Plan {
-    match plan.map_inputs(&mut apply) {
+    match plan.map_children(&mut apply) {
         Plan::Scan { table, alias, columns, filter, .. } => {
             let bounds = filter.iter().flat_map(|filter| match &filter.kind {
                 ExprKind::And(parts) => parts.iter().collect(),

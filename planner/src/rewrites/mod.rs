@@ -5,6 +5,7 @@
 
 mod join_keys;
 mod lookback;
+mod lookups;
 mod prune_columns;
 mod push_filters;
 
@@ -19,10 +20,12 @@ pub(crate) struct Rewrite {
 }
 
 /// Every rewrite in order: filters move down first, since what they leave behind at a join is where keys are found, and
-/// what reaches a scan is where a lookback is found. Columns are pruned last: the others make some unnecessary.
-pub(crate) const ALL: [Rewrite; 4] = [
+/// what reaches a scan is where lookups and a lookback are found. Columns are pruned last: the others make some
+/// unnecessary.
+pub(crate) const ALL: [Rewrite; 5] = [
     Rewrite { name: "PushFilters", apply: push_filters::apply },
     Rewrite { name: "JoinKeys", apply: join_keys::apply },
+    Rewrite { name: "Lookups", apply: lookups::apply },
     Rewrite { name: "Lookback", apply: lookback::apply },
     Rewrite { name: "PruneColumns", apply: prune_columns::apply },
 ];

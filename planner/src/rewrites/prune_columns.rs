@@ -1,8 +1,9 @@
 //! Scans read only the columns that something above them needs.
 
 use daemoneye_dsl::expr::Expr;
+use daemoneye_dsl::query::SetOp;
 
-use crate::plan::Plan;
+use crate::plan::{Field, Plan, Question};
 
 pub(super) fn apply(plan: Plan) -> Plan {
     // Whatever the result has is needed.
@@ -62,23 +63,70 @@ fn prune(plan: Plan, needed: &[usize]) -> (Plan, Vec<Option<usize>>) {
             let (process, on) = (renumber(process, &moved_input), on.map(|on| renumber(on, &moved)));
             (Plan::Ancestors { input: input.into(), process, alias, columns, kind, on }, moved)
         }
-        Plan::Aggregate { input, keys, aggregates } => {
-            let of = |aggregates: &[daemoneye_dsl::query::Aggregate]| -> Vec<usize> {
-                aggregates.iter().flat_map(|it| it.arg.iter().chain(&it.filter)).flat_map(Expr::columns).collect()
-            };
-            let below = union(&of(&aggregates), keys.iter().flat_map(Expr::columns));
-            let (input, moved) = prune(*input, &below);
-            let width = keys.len() + aggregates.len();
-            let keys = keys.into_iter().map(|key| renumber(key, &moved)).collect();
-            let aggregates = aggregates
-                .into_iter()
-                .map(|mut it| {
-                    it.arg = it.arg.map(|arg| renumber(arg, &moved));
-                    it.filter = it.filter.map(|filter| renumber(filter, &moved));
-                    it
-                })
-                .collect();
-            (Plan::Aggregate { input: input.into(), keys, aggregates }, (0..width).map(Some).collect())
+        Plan::Aggregate { input, mut keys, mut aggregates, mut bare } => {
+            let of_aggregates = aggregates.iter().flat_map(daemoneye_dsl::query::Aggregate::exprs);
+            let read = keys.iter().chain(of_aggregates).chain(&bare.columns).flat_map(Expr::columns);
+            let (input, moved) = prune(*input, &union(&[], read));
+            let width = keys.len() + aggregates.len() + bare.columns.len();
+            let of_aggregates = aggregates.iter_mut().flat_map(daemoneye_dsl::query::Aggregate::exprs_mut);
+            keys.iter_mut().chain(of_aggregates).chain(&mut bare.columns).for_each(|expr| move_to(expr, &moved));
+            (Plan::Aggregate { input: input.into(), keys, aggregates, bare }, (0..width).map(Some).collect())
+        }
+        Plan::Apply { input, subplan, mut params, mut question } => {
+            let width = input.width();
+            let answers: Vec<_> = (0..subplan.width()).collect();
+            let subplan = Box::new(match question {
+                // Whether there is a row does not depend on its columns.
+                Question::Exists => prune(*subplan, &[]).0,
+                Question::Value | Question::In(..) => prune(*subplan, &answers).0,
+            });
+            let of_input: Vec<_> = needed.iter().copied().filter(|column| *column < width).collect();
+            let mut exprs: Vec<&mut Expr> = params.iter_mut().collect();
+            if let Question::In(values, _) = &mut question {
+                exprs.extend(values);
+            }
+            let (input, moved) = prune(*input, &union(&of_input, exprs.iter().flat_map(|expr| expr.columns())));
+            exprs.into_iter().for_each(|expr| move_to(expr, &moved));
+            let moved = beside(moved, vec![Some(0)], input.width());
+            (Plan::Apply { input: input.into(), subplan, params, question }, moved)
+        }
+        Plan::Lookup { input, mut keys, rest } => {
+            let read = keys.iter().map(|(own, _)| own).chain(&rest).flat_map(Expr::columns);
+            let (input, moved) = prune(*input, &union(needed, read));
+            keys.iter_mut().for_each(|(own, _)| move_to(own, &moved));
+            let rest = rest.map(|rest| renumber(rest, &moved));
+            (Plan::Lookup { input: input.into(), keys, rest }, moved)
+        }
+        Plan::Window { input, mut windows } => {
+            let width = input.width();
+            let of_input: Vec<_> = needed.iter().copied().filter(|column| *column < width).collect();
+            let read = windows.iter().flat_map(daemoneye_dsl::query::Window::exprs).flat_map(Expr::columns);
+            let (input, moved) = prune(*input, &union(&of_input, read));
+            let exprs = windows.iter_mut().flat_map(daemoneye_dsl::query::Window::exprs_mut);
+            exprs.for_each(|expr| move_to(expr, &moved));
+            let own = (0..windows.len()).map(Some).collect();
+            let moved = beside(moved, own, input.width());
+            (Plan::Window { input: input.into(), windows }, moved)
+        }
+        Plan::Set { op: SetOp::UnionAll, left, right } => {
+            let width = left.width();
+            let (left, right) = (exactly(*left, needed).into(), exactly(*right, needed).into());
+            (Plan::Set { op: SetOp::UnionAll, left, right }, places(needed, width))
+        }
+        // Every column counts for what is equal, and for what a round makes of the one before.
+        Plan::Set { op, left, right } => {
+            let all: Vec<_> = (0..left.width()).collect();
+            let (left, right) = (prune(*left, &all).0.into(), prune(*right, &all).0.into());
+            (Plan::Set { op, left, right }, all.into_iter().map(Some).collect())
+        }
+        Plan::Recursive { base, step, id, distinct, limit } => {
+            let all: Vec<_> = (0..base.width()).collect();
+            let (base, step) = (prune(*base, &all).0.into(), prune(*step, &all).0.into());
+            (Plan::Recursive { base, step, id, distinct, limit }, all.into_iter().map(Some).collect())
+        }
+        plan @ (Plan::Values { .. } | Plan::Working { .. }) => {
+            let moved = (0..plan.width()).map(Some).collect();
+            (plan, moved)
         }
         // Every column counts for what is distinct and for the order of equal rows.
         Plan::Distinct { input } => {
@@ -92,6 +140,21 @@ fn prune(plan: Plan, needed: &[usize]) -> (Plan, Vec<Option<usize>>) {
             (Plan::Sort { input: input.into(), keys, limit, offset }, moved)
         }
     }
+}
+
+/// `plan` with the columns `needed` and no others, in their order.
+fn exactly(plan: Plan, needed: &[usize]) -> Plan {
+    let fields = plan.fields();
+    let (plan, moved) = prune(plan, needed);
+    let same = plan.width() == needed.len() && needed.iter().enumerate().all(|(at, old)| moved[*old] == Some(at));
+    if same {
+        return plan;
+    }
+    let columns = needed.iter().map(|old| {
+        let Field { name, ty } = &fields[*old];
+        (name.clone(), renumber(Expr::column(*old, *ty, name.as_str()), &moved))
+    });
+    Plan::Project { columns: columns.collect(), input: plan.into() }
 }
 
 fn union(needed: &[usize], more: impl IntoIterator<Item = usize>) -> Vec<usize> {
@@ -108,6 +171,10 @@ fn places(kept: &[usize], width: usize) -> Vec<Option<usize>> {
 
 fn beside(left: Vec<Option<usize>>, right: Vec<Option<usize>>, left_width: usize) -> Vec<Option<usize>> {
     left.into_iter().chain(right.into_iter().map(|at| at.map(|at| at + left_width))).collect()
+}
+
+fn move_to(expr: &mut Expr, moved: &[Option<usize>]) {
+    *expr = renumber(std::mem::replace(expr, Expr::null()), moved);
 }
 
 fn renumber(expr: Expr, moved: &[Option<usize>]) -> Expr {

@@ -2,10 +2,10 @@
 //! the table are looked at at all.
 //!
 //! Below a left join only conditions on the left rows move from above, and only conditions on the right rows from ON:
-//! the others decide which left rows stay with NULLs.
+//! the others decide which left rows stay with NULLs. A right join is its mirror; nothing moves below a full one.
 
-use daemoneye_dsl::expr::Expr;
-use daemoneye_dsl::query::JoinKind;
+use daemoneye_dsl::expr::{Expr, ExprKind};
+use daemoneye_dsl::query::{JoinKind, SetOp};
 
 use crate::plan::Plan;
 
@@ -16,7 +16,7 @@ pub(super) fn apply(plan: Plan) -> Plan {
             let (left, right) = (apply(*left), apply(*right));
             join(left, right, kind, keys, on, vec![])
         }
-        other => other.map_inputs(&mut apply),
+        other => other.map_children(&mut apply),
     }
 }
 
@@ -38,7 +38,31 @@ fn push(plan: Plan, conjuncts: Vec<Expr>) -> Plan {
             let input = push(*input, below).into();
             filter(Plan::Ancestors { input, process, alias, columns, kind, on }, above)
         }
-        // HAVING stays above its aggregate: its columns exist nowhere below.
+        Plan::Apply { input, subplan, params, question } => {
+            let width = input.width();
+            let (below, above) = split(conjuncts, |columns| columns.iter().all(|column| *column < width));
+            let input = push(*input, below).into();
+            filter(Plan::Apply { input, subplan, params, question }, above)
+        }
+        // Columns that are only passed on are known below under another number.
+        Plan::Project { input, columns } => {
+            let passed = |column: &usize| matches!(columns[*column].1.kind, ExprKind::Column { .. });
+            let (below, above) = split(conjuncts, |read| read.iter().all(passed));
+            let below = below.into_iter().map(|conjunct| {
+                conjunct.with_columns(&|column| match columns[column].1.kind {
+                    ExprKind::Column { index, .. } => index,
+                    _ => unreachable!("only those that are passed on"),
+                })
+            });
+            let input = push(*input, below.collect()).into();
+            filter(Plan::Project { input, columns }, above)
+        }
+        Plan::Set { op: SetOp::UnionAll, left, right } => {
+            let (left, right) = (push(*left, conjuncts.clone()).into(), push(*right, conjuncts).into());
+            Plan::Set { op: SetOp::UnionAll, left, right }
+        }
+        // HAVING stays above its aggregate: its columns exist nowhere below. What LIMIT, a window or a recursion gives
+        // depends on the rows that a filter would take away.
         other => filter(other, conjuncts),
     }
 }
@@ -51,11 +75,22 @@ fn join(left: Plan, right: Plan, kind: JoinKind, keys: Vec<(Expr, Expr)>, on: Op
     let (on, above) = match kind {
         // For an inner join ON and WHERE are the same.
         JoinKind::Inner => (on.into_iter().chain(above).collect(), vec![]),
-        JoinKind::Left => (on, above),
+        JoinKind::Left | JoinKind::Right | JoinKind::Full => (on, above),
     };
-    let (to_right, on) = split(on, is_right);
+    // A side whose rows stay without a match is filtered from above only, the other side by ON only.
+    let (to_right, on, above) = match kind {
+        JoinKind::Inner | JoinKind::Left => {
+            let (to_right, on) = split(on, is_right);
+            (to_right, on, above)
+        }
+        JoinKind::Right => {
+            let (to_right, above) = split(above, is_right);
+            (to_right, on, above)
+        }
+        JoinKind::Full => (vec![], on, above),
+    };
     let (to_left, on, above) = match kind {
-        JoinKind::Inner => {
+        JoinKind::Inner | JoinKind::Right => {
             let (to_left, on) = split(on, is_left);
             (to_left, on, above)
         }
@@ -63,6 +98,7 @@ fn join(left: Plan, right: Plan, kind: JoinKind, keys: Vec<(Expr, Expr)>, on: Op
             let (to_left, above) = split(above, is_left);
             (to_left, on, above)
         }
+        JoinKind::Full => (vec![], on, above),
     };
     let to_right = to_right.into_iter().map(|conjunct| conjunct.with_columns(&|column| column - width)).collect();
     let (left, right) = (push(left, to_left).into(), push(right, to_right).into());

@@ -1,0 +1,327 @@
+//! FROM: tables, queries, table functions and joins.
+
+use std::sync::Arc;
+
+use sqlparser::ast;
+use sqlparser::keywords::Keyword;
+
+use super::Checker;
+use super::coerce::cast;
+use super::expr::single_name;
+use super::queries::make_unique;
+use super::scope::Joined;
+use crate::diagnostic::{Diagnostic, Span};
+use crate::expr::{Collation, Comparison, Expr, ExprKind};
+use crate::limits::JOINS_MAX;
+use crate::query::{Derived, From, Join, JoinKind, Part, Right, TableRef};
+use crate::tables::ancestors;
+use crate::types::Type;
+
+/// What stands between two commas or joins.
+enum Relation {
+    Rows(From),
+    /// `ancestors(process)`, which needs the rows to its left.
+    Ancestors {
+        process: Expr,
+        table: TableRef,
+    },
+}
+
+/// How a join finds its pairs.
+enum Constraint<'n> {
+    None,
+    On(&'n ast::Expr),
+    Using(Vec<&'n ast::Ident>),
+    Natural,
+}
+
+impl Checker<'_> {
+    pub(super) fn from(&mut self, tables: &[ast::TableWithJoins]) -> Option<From> {
+        let mut from: Option<From> = None;
+        for table in tables {
+            from = Some(match from {
+                None => self.chain(table, None)?,
+                Some(left) => self.chain(table, Some(left))?,
+            });
+        }
+        Some(from.unwrap_or(From::Nothing))
+    }
+
+    /// A table with the joins after it, after what a comma stands behind.
+    fn chain(&mut self, table: &ast::TableWithJoins, left: Option<From>) -> Option<From> {
+        let mut from = match left {
+            None => self.first(&table.relation)?,
+            Some(left) => self.join(left, &table.relation, JoinKind::Inner, Constraint::None)?,
+        };
+        for join in &table.joins {
+            let (kind, constraint) = self.join_kind(join)?;
+            from = self.join(from, &join.relation, kind, constraint)?;
+        }
+        Some(from)
+    }
+
+    fn first(&mut self, node: &ast::TableFactor) -> Option<From> {
+        match self.relation(node)? {
+            Relation::Rows(from) => Some(from),
+            Relation::Ancestors { .. } => {
+                let message = "`ancestors` needs a process from a table to its left";
+                let diagnostic = Diagnostic::error("DE232", self.span(node), message);
+                let help = "write FROM processes AS p JOIN ancestors(p.proc_id) AS a ON a.depth <= 4";
+                self.diagnostics.push(diagnostic.help(help));
+                None
+            }
+        }
+    }
+
+    fn join(
+        &mut self,
+        left: From,
+        node: &ast::TableFactor,
+        kind: JoinKind,
+        constraint: Constraint<'_>,
+    ) -> Option<From> {
+        let span = self.span(node);
+        self.joins += 1;
+        if self.joins > JOINS_MAX {
+            return self.error("DE026", span, format!("more than {JOINS_MAX} joins"));
+        }
+        let (relations, width) = (self.scope.len(), self.scope.width());
+        let right = match self.relation(node)? {
+            Relation::Rows(from) => Right::From(from),
+            Relation::Ancestors { process, table } if !kind.keeps_right() => {
+                self.named_once(&table.alias, &span)?;
+                self.scope.push_part(Part::Table(&table));
+                Right::Ancestors { process, table }
+            }
+            Relation::Ancestors { .. } => {
+                return self.unsupported(span, "a join that keeps `ancestors` without their process");
+            }
+        };
+        let ancestors = matches!(right, Right::Ancestors { .. });
+        let on = match constraint {
+            Constraint::None => None,
+            Constraint::On(on) => Some(self.join_condition(on, kind, width, ancestors)?),
+            Constraint::Using(names) => self.using(&names, kind, relations, &span)?,
+            Constraint::Natural => self.natural(kind, relations, &span)?,
+        };
+        Some(From::Join(Box::new(Join { left, right, kind, on })))
+    }
+
+    /// ON. In an outer join a subquery in it may look at one side only.
+    fn join_condition(&mut self, node: &ast::Expr, kind: JoinKind, width: usize, ancestors: bool) -> Option<Expr> {
+        let on = self.condition_of(node)?;
+        let (mut both_sides, mut asks) = (false, false);
+        on.walk(&mut |expr| {
+            if matches!(expr.kind, ExprKind::Subquery(_)) {
+                asks = true;
+                let columns = expr.columns();
+                let is_left = |column: &usize| *column < width;
+                both_sides |= columns.iter().any(is_left) && !columns.iter().all(is_left);
+            }
+        });
+        if both_sides && kind != JoinKind::Inner {
+            let span = self.span(node);
+            return self.unsupported(span, "a subquery over both sides in the ON of an outer join");
+        }
+        if asks && ancestors && kind != JoinKind::Inner {
+            let span = self.span(node);
+            return self.unsupported(span, "a subquery in the ON of an outer join with `ancestors`");
+        }
+        Some(on)
+    }
+
+    /// NATURAL: the columns that both sides have.
+    fn natural(&mut self, kind: JoinKind, relations: usize, span: &Span) -> Option<Option<Expr>> {
+        let left = self.scope.unqualified(0, relations);
+        let right = self.scope.unqualified(relations, self.scope.len());
+        let shared = right
+            .iter()
+            .map(|it| &it.2.name)
+            .filter(|name| left.iter().any(|(_, _, column)| column.name.eq_ignore_ascii_case(name)));
+        let shared: Vec<_> = shared.cloned().collect();
+        let names: Vec<_> = shared.iter().map(|name| ast::Ident::new(name.as_str())).collect();
+        self.using(&names.iter().collect::<Vec<_>>(), kind, relations, span)
+    }
+
+    /// USING: each column is compared with its namesake, and from here on both are one to unqualified names and `*`.
+    fn using(&mut self, names: &[&ast::Ident], kind: JoinKind, relations: usize, span: &Span) -> Option<Option<Expr>> {
+        let mut conditions = Vec::new();
+        for name in names {
+            let left = self.one_of(name, 0, relations, "left", span)?;
+            let right = self.one_of(name, relations, self.scope.len(), "right", span)?;
+            let ((left_at, left), (right_at, right)) = (left, right);
+            conditions.push(self.compare(Comparison::Equal, left.clone(), right.clone(), Collation::Binary, span)?);
+            let merged = match kind {
+                JoinKind::Inner | JoinKind::Left => left,
+                JoinKind::Right | JoinKind::Full => {
+                    let (both, ty) = self.unify(vec![left, right], span, "USING")?;
+                    coalesce(both, ty)
+                }
+            };
+            if let Some(column) = self.scope.column_at_mut(left_at) {
+                column.joined = Joined::As(merged);
+            }
+            if let Some(column) = self.scope.column_at_mut(right_at) {
+                column.joined = Joined::Away;
+            }
+        }
+        Some(Expr::all(conditions))
+    }
+
+    /// The column of that name among some relations.
+    fn one_of(
+        &mut self,
+        name: &ast::Ident,
+        first: usize,
+        end: usize,
+        side: &str,
+        span: &Span,
+    ) -> Option<(usize, Expr)> {
+        let columns = self.scope.unqualified(first, end).into_iter();
+        let found: Vec<_> = columns.filter(|(_, _, column)| column.name.eq_ignore_ascii_case(&name.value)).collect();
+        match found.as_slice() {
+            [one] => Some((one.0, self.scope.merged(*one))),
+            [] => {
+                let message = format!("no column `{}` on the {side} side of USING", name.value);
+                self.error("DE201", span.clone(), message)
+            }
+            [..] => self.error("DE210", span.clone(), format!("`{}` is ambiguous on the {side} side", name.value)),
+        }
+    }
+
+    fn join_kind<'n>(&mut self, join: &'n ast::Join) -> Option<(JoinKind, Constraint<'n>)> {
+        use ast::{JoinConstraint, JoinOperator};
+        let span = self.span(&join.relation);
+        if join.global {
+            return self.unsupported(span, "GLOBAL JOIN");
+        }
+        let (kind, constraint) = match &join.join_operator {
+            JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) | JoinOperator::CrossJoin(constraint) => {
+                (JoinKind::Inner, constraint)
+            }
+            JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (JoinKind::Left, constraint),
+            JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => (JoinKind::Right, constraint),
+            JoinOperator::FullOuter(constraint) => (JoinKind::Full, constraint),
+            _ => return self.unsupported(span, "this kind of join"),
+        };
+        let constraint = match constraint {
+            JoinConstraint::On(on) => Constraint::On(on),
+            JoinConstraint::None => Constraint::None,
+            JoinConstraint::Natural => Constraint::Natural,
+            JoinConstraint::Using(names) => match names.iter().map(single_name).collect() {
+                Some(names) => Constraint::Using(names),
+                None => {
+                    let span = self.keyword_from(Keyword::USING, span.end).unwrap_or(span);
+                    return self.unsupported(span, "a name of several parts in USING");
+                }
+            },
+        };
+        Some((kind, constraint))
+    }
+
+    /// A table, a query or joins in parentheses; their columns are visible afterwards, those of `ancestors` not yet.
+    fn relation(&mut self, node: &ast::TableFactor) -> Option<Relation> {
+        let span = self.span(node);
+        match node {
+            ast::TableFactor::Table { .. } => self.named(node, &span),
+            ast::TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
+                let mut query = self.from_query(subquery)?;
+                let (name, columns) = match alias {
+                    Some(alias) => (alias.name.value.clone(), alias.columns.as_slice()),
+                    None => (String::new(), [].as_slice()),
+                };
+                self.rename(&mut query.output, columns, &span)?;
+                make_unique(&mut query.output);
+                self.named_once(&name, &span)?;
+                let from = From::Query(Box::new(Derived { query, alias: name }));
+                self.scope.push(&from);
+                Some(Relation::Rows(from))
+            }
+            ast::TableFactor::NestedJoin { table_with_joins, alias: None } => {
+                let start = self.scope.width();
+                let mut from = self.chain(table_with_joins, None)?;
+                if from.exprs_mut().iter().any(|expr| expr.columns().first().is_some_and(|first| *first < start)) {
+                    return self.error("DE202", span, "a join in parentheses looks at a table outside of them");
+                }
+                Some(Relation::Rows(from))
+            }
+            ast::TableFactor::Derived { lateral: true, .. } => self.unsupported(span, "LATERAL"),
+            _ => self.unsupported(span, "this form of table"),
+        }
+    }
+
+    /// A table, a common table expression, or a table function with its argument.
+    fn named(&mut self, node: &ast::TableFactor, span: &Span) -> Option<Relation> {
+        let ast::TableFactor::Table {
+            name,
+            alias,
+            args,
+            with_hints,
+            version: None,
+            with_ordinality: false,
+            partitions,
+            json_path: None,
+            sample: None,
+            index_hints,
+        } = node
+        else {
+            return self.unsupported(span.clone(), "this form of table");
+        };
+        if !with_hints.is_empty() || !partitions.is_empty() || !index_hints.is_empty() {
+            return self.unsupported(span.clone(), "a hint");
+        }
+        let Some(ident) = single_name(name) else {
+            return self.unsupported(span.clone(), "a table name of several parts");
+        };
+        let alias = self.alias(alias.as_ref(), &ident.value)?;
+        let Some(args) = args else {
+            let from = match self.cte(ident, &alias)? {
+                Some(from) => from,
+                None => From::Table(TableRef { table: self.table(ident)?, alias: alias.clone() }),
+            };
+            self.named_once(&alias, span)?;
+            self.scope.push(&from);
+            return Some(Relation::Rows(from));
+        };
+        if !ident.value.eq_ignore_ascii_case(ancestors::NAME) {
+            let diagnostic =
+                Diagnostic::error("DE202", self.ident_span(ident), format!("unknown table function `{}`", ident.value));
+            self.diagnostics.push(diagnostic.help("the table functions are: ancestors(proc_id)"));
+            return None;
+        }
+        let [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(process))] = args.args.as_slice() else {
+            return self.error("DE205", span.clone(), "`ancestors` takes one `proc_id`");
+        };
+        let process_expr = self.expr(process)?;
+        let process_span = self.span(process);
+        let process = self.argument(process_expr, Type::Text, &process_span, "`ancestors`")?;
+        Some(Relation::Ancestors { process, table: TableRef { table: Arc::new(ancestors::table()), alias } })
+    }
+
+    /// Two tables of one name could not be told apart.
+    fn named_once(&mut self, alias: &str, span: &Span) -> Option<()> {
+        if alias.is_empty() || !self.scope.has_alias(alias) {
+            return Some(());
+        }
+        let diagnostic = Diagnostic::error("DE210", span.clone(), format!("two tables are called `{alias}` here"));
+        self.diagnostics.push(diagnostic.help("give one of them another name: `processes AS parent`"));
+        None
+    }
+
+    fn alias(&mut self, alias: Option<&ast::TableAlias>, name: &str) -> Option<String> {
+        let Some(alias) = alias else { return Some(name.to_owned()) };
+        if !alias.columns.is_empty() || alias.at.is_some() {
+            let span = self.ident_span(&alias.name);
+            return self.unsupported(span, "an alias with column names");
+        }
+        Some(alias.name.value.clone())
+    }
+}
+
+/// The first of two values that is not NULL.
+fn coalesce(both: Vec<Expr>, ty: Type) -> Expr {
+    let mut both = both.into_iter().map(|expr| cast(expr, ty));
+    let (first, second) = (both.next().unwrap_or_else(Expr::null), both.next().unwrap_or_else(Expr::null));
+    let is_null = Expr::boolean(ExprKind::IsNull(Box::new(first.clone())));
+    Expr { kind: ExprKind::Case { branches: vec![(is_null, second)], otherwise: Box::new(first) }, ty }
+}
