@@ -560,6 +560,7 @@ impl std::fmt::Display for Frame {
 }
 
 /// A column of a result.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a column")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Output {
     /// Its name; unique in the result.
@@ -898,7 +899,7 @@ impl Query {
 
     /// Whether it depends on the time of evaluation.
     pub fn uses_now(&self) -> bool {
-        self.all().into_iter().any(|query| query.exprs().into_iter().any(|expr| expr.calls_now()))
+        self.all().into_iter().any(|query| query.exprs().into_iter().any(Expr::calls_now))
     }
 
     /// Whether its result is made of groups.
@@ -908,8 +909,8 @@ impl Query {
 }
 
 fn note_columns<'q>(expr: &'q Expr, around: &mut Vec<Option<&'q From>>, read: &mut Vec<(&'q TableRef, &'q Column)>) {
-    let mut found = |from: Option<&Option<&'q From>>, index: usize| {
-        let Some(Some(from)) = from else { return };
+    let mut found = |from: Option<&'q From>, index: usize| {
+        let Some(from) = from else { return };
         let part = from.parts().into_iter().rev().find(|(_, start)| *start <= index);
         if let Some((Part::Table(table), start)) = part
             && let Some(column) = table.table.columns.get(index - start)
@@ -919,10 +920,10 @@ fn note_columns<'q>(expr: &'q Expr, around: &mut Vec<Option<&'q From>>, read: &m
         }
     };
     match &expr.kind {
-        ExprKind::Column { index, .. } => found(around.last(), *index),
+        ExprKind::Column { index, .. } => found(around.last().copied().flatten(), *index),
         ExprKind::Outer { level, index, .. } => {
             let own = around.len() - 1;
-            found(own.checked_sub(*level).and_then(|at| around.get(at)), *index);
+            found(own.checked_sub(*level).and_then(|at| around.get(at).copied().flatten()), *index);
         }
         _ => {}
     }

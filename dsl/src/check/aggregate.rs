@@ -103,8 +103,7 @@ impl Checker<'_> {
     ) -> Option<(Vec<Expr>, Type)> {
         use AggregateKind::{AnyValue, Avg, Count, GroupConcat, Max, MaxBy, Min, MinBy, Sum, Total};
         match (kind, args.len()) {
-            (Count, 0) => Some((args, Type::Integer)),
-            (Count, 1) => Some((args, Type::Integer)),
+            (Count, 0 | 1) => Some((args, Type::Integer)),
             (Min | Max | AnyValue, 1) | (MinBy | MaxBy, 2) => {
                 let ty = args[0].ty;
                 Some((args, ty))
@@ -154,7 +153,7 @@ impl Checker<'_> {
                 *index = *index - width + group.keys.len();
                 return Some(expr);
             }
-            ExprKind::Column { .. } => return Some(self.bare(expr, group, span)),
+            ExprKind::Column { .. } => return Some(self.bare(&expr, group, span)),
             ExprKind::Subquery(subquery) => {
                 let mut around = Vec::new();
                 subquery.query.outer_mut(&mut |expr, reach| {
@@ -186,7 +185,7 @@ impl Checker<'_> {
 
     /// SQLite takes such a column from the row of the least or greatest value where there is one `min` or `max`, and
     /// from any row otherwise; the second is rarely meant.
-    fn bare(&mut self, column: Expr, group: &mut Group, span: &Span) -> Expr {
+    fn bare(&mut self, column: &Expr, group: &mut Group, span: &Span) -> Expr {
         let picks = |aggregate: &Aggregate| matches!(aggregate.kind, AggregateKind::Min | AggregateKind::Max);
         if let [one] = group.aggregates.as_slice()
             && picks(one)
@@ -204,7 +203,7 @@ impl Checker<'_> {
             }
         }
         let columns = &mut group.bare.columns;
-        let at = columns.iter().position(|other| *other == column).unwrap_or_else(|| {
+        let at = columns.iter().position(|other| other == column).unwrap_or_else(|| {
             columns.push(column.clone());
             columns.len() - 1
         });

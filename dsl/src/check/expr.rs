@@ -285,8 +285,8 @@ impl Checker<'_> {
                 let last = each(op)?.pop()?;
                 // From the last pair on: a < c OR (a = c AND rest).
                 let pairs = equal.into_iter().zip(first).rev().skip(1);
-                pairs.fold(Some(last), |rest, (equal, first)| {
-                    let both = Expr::all([equal, rest?])?;
+                pairs.into_iter().try_fold(last, |rest, (equal, first)| {
+                    let both = Expr::all([equal, rest])?;
                     Some(Expr::boolean(ExprKind::Or(vec![first, both])))
                 })
             }

@@ -225,7 +225,7 @@ impl Checker<'_> {
         match node {
             ast::TableFactor::Table { .. } => self.named(node, &span),
             ast::TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
-                let mut query = self.from_query(subquery)?;
+                let mut query = self.query_apart(subquery)?;
                 let (name, columns) = match alias {
                     Some(alias) => (alias.name.value.clone(), alias.columns.as_slice()),
                     None => (String::new(), [].as_slice()),

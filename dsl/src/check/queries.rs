@@ -262,13 +262,13 @@ impl Checker<'_> {
         if recursive && let Some(split) = self.recursion(&cte.query, name, &span) {
             return self.recursive(split?, name, names, &span).map(Rows::Recursive);
         }
-        let mut query = self.from_query(&cte.query)?;
+        let mut query = self.query_apart(&cte.query)?;
         self.rename(&mut query.output, names, &span)?;
         Some(Rows::Query(query))
     }
 
     /// A query in FROM or WITH: it sees the rows around the one that names it, not its neighbours.
-    pub(super) fn from_query(&mut self, query: &ast::Query) -> Option<Query> {
+    pub(super) fn query_apart(&mut self, query: &ast::Query) -> Option<Query> {
         self.apart(|checker| checker.query(query))
     }
 
@@ -288,7 +288,7 @@ impl Checker<'_> {
     pub(super) fn inner_query(&mut self, query: &ast::Query) -> Option<Query> {
         let own = std::mem::take(&mut self.scope);
         self.around.push(own);
-        let made = self.from_query(query);
+        let made = self.query_apart(query);
         self.scope = self.around.pop().expect("pushed above");
         made
     }
@@ -353,7 +353,6 @@ impl Checker<'_> {
 
     /// Splits a query that names itself into the operands before and from the first that does; nothing for one that
     /// does not.
-    #[expect(clippy::type_complexity, reason = "an absent split and a refused one")]
     fn recursion<'n>(&mut self, query: &'n ast::Query, name: &str, span: &Span) -> Option<Option<Split<'n>>> {
         if !matches!(&*query.body, ast::SetExpr::SetOperation { .. }) || query.with.is_some() {
             return None;

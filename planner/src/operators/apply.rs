@@ -4,8 +4,8 @@
 //! it does not depend on them is read and computed once ([`Context::repeated`]).
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use arrow_array::{ArrayRef, RecordBatch};
 use daemoneye_dsl::expr::{Collation, Expr};
@@ -77,7 +77,7 @@ enum Answer {
 /// The rows of a subquery, to be looked for in.
 struct Members {
     /// Rows without NULL by their canonical bytes.
-    whole: HashMap<Vec<u8>, ()>,
+    whole: HashSet<Vec<u8>>,
     /// Rows with a NULL: they may equal what differs from them nowhere else.
     holed: Vec<Vec<Value>>,
     /// All of them, looked through where the value itself has a NULL.
@@ -100,7 +100,9 @@ impl Answer {
     fn for_row(&self, values: &[ArrayRef], row: usize) -> Value {
         match self {
             Self::Fixed(value) => value.clone(),
-            Self::Members(members) => members.holds(values.iter().map(|column| Value::at(column, row)).collect()),
+            Self::Members(members) => {
+                members.holds(&values.iter().map(|column| Value::at(column, row)).collect::<Vec<_>>())
+            }
         }
     }
 }
@@ -110,23 +112,23 @@ impl Members {
         let row = |row: usize| found.columns().iter().map(|column| Value::at(column, row)).collect::<Vec<_>>();
         let rows: Vec<_> = (0..found.num_rows()).map(row).collect();
         let (holed, whole): (Vec<_>, Vec<_>) = rows.iter().cloned().partition(|row| row.iter().any(Value::is_null));
-        let whole = whole.iter().map(|row| (key(row, collation), ())).collect();
+        let whole = whole.iter().map(|row| key(row, collation)).collect();
         Self { whole, holed, rows, collation, known: RefCell::default() }
     }
 
-    fn holds(&self, values: Vec<Value>) -> Value {
-        let key = key(&values, self.collation);
+    fn holds(&self, values: &[Value]) -> Value {
+        let key = key(values, self.collation);
         if !values.iter().any(Value::is_null) {
-            if self.whole.contains_key(&key) {
+            if self.whole.contains(&key) {
                 return Value::Boolean(true);
             }
-            let unknown = self.holed.iter().any(|row| self.equal(row, &values) != Some(false));
+            let unknown = self.holed.iter().any(|row| self.equal(row, values) != Some(false));
             return if unknown { Value::Null } else { Value::Boolean(false) };
         }
         if let Some(known) = self.known.borrow().get(&key) {
             return known.clone();
         }
-        let unknown = self.rows.iter().any(|row| self.equal(row, &values) != Some(false));
+        let unknown = self.rows.iter().any(|row| self.equal(row, values) != Some(false));
         let answer = if unknown { Value::Null } else { Value::Boolean(false) };
         self.known.borrow_mut().insert(key, answer.clone());
         answer

@@ -12,6 +12,7 @@ pub(super) fn apply(plan: Plan) -> Plan {
 }
 
 /// `plan` with at least the columns `needed` (ascending), and where each old column is now.
+#[expect(clippy::too_many_lines, reason = "an arm for each operation")]
 fn prune(plan: Plan, needed: &[usize]) -> (Plan, Vec<Option<usize>>) {
     match plan {
         Plan::Unit => (Plan::Unit, vec![]),
@@ -86,14 +87,18 @@ fn prune(plan: Plan, needed: &[usize]) -> (Plan, Vec<Option<usize>>) {
                 exprs.extend(values);
             }
             let (input, moved) = prune(*input, &union(&of_input, exprs.iter().flat_map(|expr| expr.columns())));
-            exprs.into_iter().for_each(|expr| move_to(expr, &moved));
+            for expr in exprs {
+                move_to(expr, &moved);
+            }
             let moved = beside(moved, vec![Some(0)], input.width());
             (Plan::Apply { input: input.into(), subplan, params, question }, moved)
         }
         Plan::Lookup { input, mut keys, rest } => {
             let read = keys.iter().map(|(own, _)| own).chain(&rest).flat_map(Expr::columns);
             let (input, moved) = prune(*input, &union(needed, read));
-            keys.iter_mut().for_each(|(own, _)| move_to(own, &moved));
+            for (own, _) in &mut keys {
+                move_to(own, &moved);
+            }
             let rest = rest.map(|rest| renumber(rest, &moved));
             (Plan::Lookup { input: input.into(), keys, rest }, moved)
         }
