@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use arrow_array::RecordBatch;
-use daemoneye_dsl::check::check_query;
+use daemoneye_dsl::check::check_query_with;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::diagnostic::Source;
+use daemoneye_dsl::parameters::Parameters;
 use daemoneye_dsl::query::Query as Select;
 use daemoneye_dsl::tables::Catalog;
 use daemoneye_dsl::types::{Type, Value};
@@ -37,6 +38,9 @@ pub(crate) struct Query {
     /// The agent's data directory [default: /var/lib/daemoneye for root, else ~/.local/state/daemoneye]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// A value for the parameter `:NAME` (or `@NAME`, `$NAME`, `?1`) of the statement; may be repeated
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    param: Vec<String>,
     /// Exit with 1 when there are rows
     #[arg(long)]
     exit_code: bool,
@@ -71,7 +75,9 @@ struct Result {
 pub(crate) fn run(query: &Query, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();
     let source = query.source()?;
-    let checked = check_query(&source, &Catalog::builtin());
+    let mut parameters = Parameters::default();
+    query.param.iter().try_for_each(|text| parameters.bind(text))?;
+    let checked = check_query_with(&source, &Catalog::builtin(), &parameters);
     screen.draw(&checked.diagnostics, &source);
     let Some(rule) = checked.rule else { return Ok(Ending::Refused) };
     let result = answer(rule.query.clone(), query.data.as_ref())?;

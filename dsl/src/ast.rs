@@ -1,6 +1,6 @@
 //! What was written: one SELECT, not yet checked.
 
-use sqlparser::ast::Query;
+use sqlparser::ast::{Expr, Query};
 use sqlparser::keywords::Keyword;
 
 use crate::diagnostic::{Source, Span};
@@ -16,8 +16,30 @@ pub(crate) struct Rule {
     pub(crate) positions: Positions,
     /// Every keyword and its place: most of the parser's nodes do not know theirs.
     pub(crate) keywords: Vec<(Keyword, Span)>,
+    /// Every parameter as written and where.
+    pub(crate) placeholders: Vec<(String, usize)>,
+    /// The clauses of the dialect's own that were taken out before parsing.
+    pub(crate) versions: Vec<Version>,
     /// The SQL's tokens, comments left out, joined by one space: part of a rule's revision.
     pub(crate) canonical_sql: String,
+}
+
+/// `FOR SYSTEM_TIME …` after a table or its alias.
+#[derive(Debug)]
+pub(crate) struct Version {
+    /// Where the word before it ends.
+    pub(crate) after: usize,
+    pub(crate) span: Span,
+    pub(crate) moment: Moment,
+}
+
+/// Which versions of a table.
+#[derive(Debug)]
+pub(crate) enum Moment {
+    /// `AS OF`: those of one moment.
+    At(Box<Expr>),
+    /// `BETWEEN`: those of any moment from the first to the second.
+    Between(Box<Expr>, Box<Expr>),
 }
 
 /// Turns line and column (in characters) of the SQL into byte offsets of the source, in constant time: a rule may be

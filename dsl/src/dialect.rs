@@ -27,7 +27,7 @@ const TIMES: u8 = 40;
 const PLUS: u8 = 30;
 const BITS: u8 = 23;
 const ORDER: u8 = 21;
-const EQUAL: u8 = 20;
+pub(crate) const EQUAL: u8 = 20;
 
 impl Dialect for Sqlite {
     /// What sqlparser allows SQLite, it allows here.

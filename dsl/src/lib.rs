@@ -21,6 +21,7 @@ pub mod header;
 pub mod ipc;
 pub mod limits;
 pub mod match_key;
+pub mod parameters;
 mod parse;
 pub mod pattern;
 pub mod query;

@@ -8,7 +8,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
 
-use crate::ast::{Positions, Rule};
+use crate::ast::{Moment, Positions, Rule, Version};
 use crate::diagnostic::{Diagnostic, Source, Span, nearest};
 use crate::dialect::Sqlite;
 use crate::header;
@@ -111,8 +111,8 @@ pub(crate) fn parse(source: &Source, scanned: Scanned, diagnostics: &mut Vec<Dia
         return None;
     };
     refuse_other_statements(first, span_of(0), diagnostics)?;
-    refuse_own_clauses(&tokens, &positions, diagnostics)?;
-    let mut body = tokens.clone();
+    refuse_auto_join(&tokens, &positions, diagnostics)?;
+    let (mut body, versions) = take_versions(&tokens, &positions, diagnostics)?;
     while body.last().is_some_and(|token| token.token == Token::SemiColon) {
         body.pop();
     }
@@ -131,7 +131,8 @@ pub(crate) fn parse(source: &Source, scanned: Scanned, diagnostics: &mut Vec<Dia
     match parsed {
         Ok(Statement::Query(query)) => {
             let keywords = keywords(&tokens, &positions);
-            Some(Rule { source: source.clone(), query, positions, keywords, canonical_sql })
+            let placeholders = placeholders(&tokens, &positions);
+            Some(Rule { source: source.clone(), query, positions, keywords, placeholders, versions, canonical_sql })
         }
         Ok(_) => {
             let message = "only SELECT is possible";
@@ -163,22 +164,72 @@ fn refuse_other_statements(first: &TokenWithSpan, span: Option<Span>, diagnostic
     None
 }
 
-/// The dialect's clauses that do not run yet: the parser would take their first word for an alias.
-fn refuse_own_clauses(
+/// AUTO JOIN does not run yet; the parser would take its first word for an alias.
+fn refuse_auto_join(tokens: &[TokenWithSpan], positions: &Positions, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
+    let found = tokens.array_windows().find(|[one, two]| is_word(one, "AUTO") && is_word(two, "JOIN"));
+    let Some([one, two]) = found else { return Some(()) };
+    let (start, end) = (positions.span(one.span)?.start, positions.span(two.span)?.end);
+    let diagnostic = Diagnostic::error("DE004", start..end, "AUTO JOIN is not available yet");
+    diagnostics.push(diagnostic.help("no collector answers questions so far: join tables that are collected"));
+    None
+}
+
+fn is_word(token: &TokenWithSpan, name: &str) -> bool {
+    matches!(&token.token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(name))
+}
+
+/// Takes every `FOR SYSTEM_TIME …` out of the tokens; each is remembered with the word that it follows.
+fn take_versions(
     tokens: &[TokenWithSpan],
     positions: &Positions,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Option<()> {
-    let is = |token: &TokenWithSpan, name: &str| matches!(&token.token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(name));
-    for (first, second) in [("AUTO", "JOIN"), ("FOR", "SYSTEM_TIME")] {
-        if let Some([one, two]) = tokens.array_windows().find(|[one, two]| is(one, first) && is(two, second)) {
-            let (start, end) = (positions.span(one.span)?.start, positions.span(two.span)?.end);
-            let message = format!("{first} {second} is not available yet");
-            diagnostics.push(Diagnostic::error("DE004", start..end, message));
-            return None;
+) -> Option<(Vec<TokenWithSpan>, Vec<Version>)> {
+    let mut left = Vec::with_capacity(tokens.len());
+    let mut versions = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let begins = is_word(&tokens[at], "FOR") && tokens.get(at + 1).is_some_and(|next| is_word(next, "SYSTEM_TIME"));
+        if !begins {
+            left.push(tokens[at].clone());
+            at += 1;
+            continue;
         }
+        let start = positions.span(tokens[at].span)?.start;
+        let (moment, taken) = match moment(&tokens[at + 2..]) {
+            Ok(found) => found,
+            Err(expected) => {
+                let end = positions.span(tokens[at + 1].span)?.end;
+                let diagnostic = Diagnostic::error("DE001", start..end, format!("FOR SYSTEM_TIME needs {expected}"));
+                let help = "write FOR SYSTEM_TIME AS OF '2026-11-22 10:30:00', or BETWEEN one moment AND another";
+                diagnostics.push(diagnostic.help(help));
+                return None;
+            }
+        };
+        let end = positions.span(tokens[at + 1 + taken].span)?.end;
+        let after = left.last().and_then(|token: &TokenWithSpan| positions.span(token.span)).map_or(0, |span| span.end);
+        versions.push(Version { after, span: start..end, moment });
+        at += 2 + taken;
     }
-    Some(())
+    Some((left, versions))
+}
+
+/// What follows `FOR SYSTEM_TIME`, and of how many tokens it is made.
+fn moment(tokens: &[TokenWithSpan]) -> Result<(Moment, usize), String> {
+    let mut parser = Parser::new(&Sqlite).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens.to_vec());
+    // AND separates the bounds of BETWEEN: what binds less is not part of them.
+    let bound = |parser: &mut Parser<'_>| parser.parse_subexpr(crate::dialect::EQUAL).map(Box::new);
+    let parsed = if parser.parse_keywords(&[Keyword::AS, Keyword::OF]) {
+        bound(&mut parser).map(Moment::At)
+    } else if parser.parse_keyword(Keyword::BETWEEN) {
+        bound(&mut parser).and_then(|first| {
+            parser.expect_keyword(Keyword::AND)?;
+            Ok(Moment::Between(first, bound(&mut parser)?))
+        })
+    } else {
+        return Err("AS OF or BETWEEN".to_owned());
+    };
+    let moment = parsed.map_err(|_| "a moment".to_owned())?;
+    Ok((moment, parser.index()))
 }
 
 fn keywords(tokens: &[TokenWithSpan], positions: &Positions) -> Vec<(Keyword, Span)> {
@@ -187,6 +238,14 @@ fn keywords(tokens: &[TokenWithSpan], positions: &Positions) -> Vec<(Keyword, Sp
         _ => None,
     };
     tokens.iter().filter_map(keyword).collect()
+}
+
+fn placeholders(tokens: &[TokenWithSpan], positions: &Positions) -> Vec<(String, usize)> {
+    let placeholder = |token: &TokenWithSpan| match &token.token {
+        Token::Placeholder(name) => Some((name.clone(), positions.span(token.span)?.start)),
+        _ => None,
+    };
+    tokens.iter().filter_map(placeholder).collect()
 }
 
 fn unexpected(token: &TokenWithSpan) -> ParserError {

@@ -144,9 +144,37 @@ impl Checker<'_> {
             ast::Value::SingleQuotedString(text) => Expr::literal(Value::Text(text.clone()), Type::Text),
             ast::Value::Number(text, _) => return self.number(text, span),
             ast::Value::HexStringLiteral(digits) => return self.hex(digits, span),
-            ast::Value::Placeholder(name) => return self.unsupported(span, &format!("the parameter `{name}`")),
+            ast::Value::Placeholder(written) => return self.parameter(written, span),
             _ => return self.unsupported(span, "this literal"),
         })
+    }
+
+    fn parameter(&mut self, written: &str, span: Span) -> Option<Expr> {
+        let name = match written {
+            // Numbered in the order of the text.
+            "?" => {
+                let before = self.rule.placeholders.iter().take_while(|(_, at)| *at < span.start);
+                let numbered = |count: usize, name: &str| match name.strip_prefix('?') {
+                    Some("") => count + 1,
+                    Some(number) => number.parse().map_or(count, |number: usize| count.max(number)),
+                    None => count,
+                };
+                (before.fold(0, |count, (name, _)| numbered(count, name)) + 1).to_string()
+            }
+            written => written.trim_start_matches([':', '@', '$', '?']).to_owned(),
+        };
+        if let Some((value, ty)) = self.parameters.get(&name) {
+            return Some(Expr::literal(value.clone(), ty));
+        }
+        let diagnostic = Diagnostic::error("DE211", span, format!("the parameter `{written}` has no value"));
+        let known: Vec<_> = self.parameters.names().collect();
+        self.diagnostics.push(match nearest(&name, known.iter().copied()) {
+            Some(near) => {
+                diagnostic.help(format!("the parameters that have one: {}; did you mean `{near}`?", known.join(", ")))
+            }
+            None => diagnostic.help(format!("give it with --param {name}=VALUE; rules take no parameters")),
+        });
+        None
     }
 
     fn number(&mut self, text: &str, span: Span) -> Option<Expr> {

@@ -10,12 +10,13 @@ use super::coerce::cast;
 use super::expr::single_name;
 use super::queries::make_unique;
 use super::scope::Joined;
+use crate::ast::{Moment, Version};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::{Collation, Comparison, Expr, ExprKind};
 use crate::limits::JOINS_MAX;
-use crate::query::{Derived, From, Join, JoinKind, Part, Right, TableRef};
+use crate::query::{Body, Derived, From, Join, JoinKind, Output, Part, Query, Right, Select, TableRef};
 use crate::tables::ancestors;
-use crate::types::Type;
+use crate::types::{Type, Value};
 
 /// What stands between two commas or joins.
 enum Relation {
@@ -273,12 +274,23 @@ impl Checker<'_> {
         let Some(ident) = single_name(name) else {
             return self.unsupported(span.clone(), "a table name of several parts");
         };
+        let node_alias = alias;
         let alias = self.alias(alias.as_ref(), &ident.value)?;
+        let ends = [Some(ident), node_alias.as_ref().map(|alias| &alias.name)];
+        let ends = ends.into_iter().flatten().map(|ident| self.ident_span(ident).end).collect::<Vec<_>>();
+        let rule = self.rule;
+        let version = rule.versions.iter().find(|version| ends.contains(&version.after));
         let Some(args) = args else {
-            let from = match self.cte(ident, &alias)? {
-                Some(from) => from,
-                None => From::Table(TableRef { table: self.table(ident)?, alias: alias.clone() }),
+            let from = match (version, self.cte(ident, &alias)?) {
+                (Some(version), None) => self.at_moment(ident, version, &alias)?,
+                (Some(version), Some(_)) => {
+                    let message = format!("`{}` is a query: put FOR SYSTEM_TIME at the tables in it", ident.value);
+                    return self.error("DE212", version.span.clone(), message);
+                }
+                (None, Some(from)) => from,
+                (None, None) => From::Table(TableRef { table: self.table(ident)?, alias: alias.clone() }),
             };
+            self.versions_used += usize::from(version.is_some());
             self.named_once(&alias, span)?;
             self.scope.push(&from);
             return Some(Relation::Rows(from));
@@ -296,6 +308,74 @@ impl Checker<'_> {
         let process_span = self.span(process);
         let process = self.argument(process_expr, Type::Text, &process_span, "`ancestors`")?;
         Some(Relation::Ancestors { process, table: TableRef { table: Arc::new(ancestors::table()), alias } })
+    }
+
+    /// `processes FOR SYSTEM_TIME …`: the versions that the record has of that moment, as rows of the table. Samples are
+    /// not recorded; they are NULL.
+    fn at_moment(&mut self, name: &ast::Ident, version: &Version, alias: &str) -> Option<From> {
+        let table = self.table(name)?;
+        let record = self.catalog.table("processes_history").filter(|_| table.name == "processes").cloned();
+        let Some(record) = record else {
+            let message = format!("`{}` has no versions: only `processes` can be asked for a past moment", name.value);
+            return self.error("DE212", version.span.clone(), message);
+        };
+        let (first, last) = match &version.moment {
+            Moment::At(moment) => (self.moment(moment, &version.span)?, self.moment(moment, &version.span)?),
+            Moment::Between(first, last) => (self.moment(first, &version.span)?, self.moment(last, &version.span)?),
+        };
+        let column = |name: &str| {
+            let (at, column) = record.column(name).expect("a column of the record");
+            Expr::column(at, column.ty, name)
+        };
+        let compare = |op, left, right| {
+            let (left, right) = (Box::new(left), Box::new(right));
+            Expr::boolean(ExprKind::Compare { op, left, right, collation: Collation::Binary })
+        };
+        let begun = compare(Comparison::LessEqual, column("seen_from"), last);
+        let lives = Expr::boolean(ExprKind::IsNull(Box::new(column("seen_to"))));
+        let ended_after = compare(Comparison::Greater, column("seen_to"), first);
+        let filter = Expr::all([begun, Expr::boolean(ExprKind::Or(vec![lives, ended_after]))]);
+        let (mut columns, mut output) = (Vec::new(), Vec::new());
+        for own in &table.columns {
+            let recorded = record.column(own.name).map(|(at, _)| Expr::column(at, own.ty, own.name));
+            output.push(Output {
+                name: own.name.to_owned(),
+                ty: own.ty,
+                null: false,
+                identity: own.identity,
+                volatile: own.volatile,
+                group_key: false,
+            });
+            columns.push(recorded.unwrap_or_else(|| Expr::literal(Value::Null, own.ty)));
+        }
+        let from = From::Table(TableRef { alias: record.name.to_owned(), table: record });
+        let select = Select { from, filter, group: None, windows: vec![], columns, distinct: false };
+        let body = Body::Select(Box::new(select));
+        let query = Query { body, output, order: vec![], limit: None, offset: 0 };
+        Some(From::Query(Box::new(Derived { query, alias: alias.to_owned() })))
+    }
+
+    /// A constant moment: a literal, a parameter, or `now()` with an INTERVAL.
+    fn moment(&mut self, node: &ast::Expr, span: &Span) -> Option<Expr> {
+        let own = std::mem::take(&mut self.scope);
+        let around = std::mem::take(&mut self.around);
+        let moment = self.expr(node);
+        (self.scope, self.around) = (own, around);
+        let as_moment = Expr::literal(Value::Null, Type::Timestamp);
+        let met = match super::coerce::meet(Expr { kind: ExprKind::Now, ..as_moment }, moment?) {
+            super::coerce::Meeting::Same(_, moment) if !moment.is_null() => Some(moment),
+            _ => None,
+        };
+        let constant = met.filter(|moment| {
+            let mut asks = false;
+            moment.walk(&mut |expr| asks |= matches!(expr.kind, ExprKind::Subquery(_)));
+            !asks && moment.ty == Type::Timestamp
+        });
+        if constant.is_none() {
+            let diagnostic = Diagnostic::error("DE206", span.clone(), "FOR SYSTEM_TIME takes a constant moment");
+            self.diagnostics.push(diagnostic.help("write '2026-11-22 10:30:00', or now() - INTERVAL '1 hour'"));
+        }
+        constant
     }
 
     /// Two tables of one name could not be told apart.

@@ -21,6 +21,7 @@ use crate::diagnostic::{Diagnostic, Severity, Source, Span, nearest};
 use crate::expr::{Expr, ExprKind};
 use crate::header::{self, Header, Part};
 use crate::limits::OPERATIONS_MAX;
+use crate::parameters::Parameters;
 use crate::parse;
 use crate::query::{self, Aggregate, Body, CheckedRule, Query, Window};
 use crate::tables::Catalog;
@@ -34,19 +35,24 @@ pub struct Checked {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Compiles a rule file, which needs a header.
+/// Compiles a rule file, which needs a header and takes no parameters.
 pub fn check_rule(source: &Source, catalog: &Catalog) -> Checked {
-    compile(source, catalog, true)
+    compile(source, catalog, &Parameters::default(), true)
 }
 
 /// Compiles a statement typed by hand; a header is checked if there is one.
 pub fn check_query(source: &Source, catalog: &Catalog) -> Checked {
-    compile(source, catalog, false)
+    check_query_with(source, catalog, &Parameters::default())
 }
 
-fn compile(source: &Source, catalog: &Catalog, header_needed: bool) -> Checked {
+/// Compiles a statement with values for its parameters.
+pub fn check_query_with(source: &Source, catalog: &Catalog, parameters: &Parameters) -> Checked {
+    compile(source, catalog, parameters, false)
+}
+
+fn compile(source: &Source, catalog: &Catalog, parameters: &Parameters, header_needed: bool) -> Checked {
     let mut diagnostics = Vec::new();
-    let rule = compile_into(source, catalog, header_needed, &mut diagnostics);
+    let rule = compile_into(source, catalog, parameters, header_needed, &mut diagnostics);
     diagnostics.sort_by_key(|diagnostic| diagnostic.span().start);
     let sound = !diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     Checked { rule: rule.filter(|_| sound), diagnostics }
@@ -55,6 +61,7 @@ fn compile(source: &Source, catalog: &Catalog, header_needed: bool) -> Checked {
 fn compile_into(
     source: &Source,
     catalog: &Catalog,
+    parameters: &Parameters,
     header_needed: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<CheckedRule> {
@@ -65,7 +72,7 @@ fn compile_into(
     let tokens = scanned.tokens.clone();
     let (query, canonical_sql) = parse::on_large_stack(&tokens, || {
         let rule = parse::parse(source, scanned, diagnostics)?;
-        let query = Checker::new(&rule, catalog, diagnostics).query(&rule.query);
+        let query = Checker::new(&rule, catalog, parameters, diagnostics).statement();
         Some((query, rule.canonical_sql))
     })?;
     let query = query?;
@@ -149,6 +156,7 @@ fn check_pid_join(source: &Source, query: &Query, diagnostics: &mut Vec<Diagnost
 struct Checker<'a> {
     rule: &'a Rule,
     catalog: &'a Catalog,
+    parameters: &'a Parameters,
     diagnostics: &'a mut Vec<Diagnostic>,
     scope: scope::Scope,
     /// The rows around the query that is being translated, the outermost first.
@@ -171,16 +179,24 @@ struct Checker<'a> {
     queries: usize,
     recursions: usize,
     working_reads: usize,
+    /// `FOR SYSTEM_TIME` clauses that found their table.
+    versions_used: usize,
 }
 
 /// Expressions of the SELECT list by the names given to them.
 type Aliases = Vec<(String, Expr)>;
 
 impl<'a> Checker<'a> {
-    fn new(rule: &'a Rule, catalog: &'a Catalog, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
+    fn new(
+        rule: &'a Rule,
+        catalog: &'a Catalog,
+        parameters: &'a Parameters,
+        diagnostics: &'a mut Vec<Diagnostic>,
+    ) -> Self {
         Self {
             rule,
             catalog,
+            parameters,
             diagnostics,
             scope: scope::Scope::default(),
             around: vec![],
@@ -195,7 +211,20 @@ impl<'a> Checker<'a> {
             queries: 0,
             recursions: 0,
             working_reads: 0,
+            versions_used: 0,
         }
+    }
+
+    /// The whole statement.
+    fn statement(mut self) -> Option<Query> {
+        let rule = self.rule;
+        let query = self.query(&rule.query);
+        // A clause that stands anywhere else would be passed over in silence.
+        if query.is_some() && self.versions_used < rule.versions.len() {
+            let span = rule.versions.first().map_or(0..0, |version| version.span.clone());
+            return self.error("DE001", span, "FOR SYSTEM_TIME stands after a table or its alias");
+        }
+        query
     }
 
     /// Counts operations, also those that a translation repeats; nothing once there are too many.

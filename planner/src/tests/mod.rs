@@ -8,6 +8,7 @@ mod ancestors;
 mod differential;
 mod functions;
 mod generator;
+mod moments;
 mod precedence;
 mod random;
 mod sqlite;
