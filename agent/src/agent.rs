@@ -177,8 +177,8 @@ impl Agent {
         self.source = Some(batch.source.clone());
         self.snapshots += 1;
         for Raised { id, level, rule } in &raised {
-            let level = level.name();
-            tracing::info!(alert = id, rule = rule.name, revision = rule.rev, level, "alert raised");
+            let alert_level = level.name();
+            tracing::info!(alert = id, rule = rule.name, revision = rule.rev, alert_level, "alert raised");
         }
         Ok(Taken::New { processes, alerts: raised.len() })
     }

@@ -215,3 +215,57 @@ impl Turnover {
         tracing::info!(rules, unchanged, changed, added, removed, kept, "rules reloaded");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn rule(number: u32, sql: &str) -> String {
+        format!(
+            "-- @id: 00000000-0000-4000-8000-{number:012}\n-- @title: t\n-- @level: low\n-- @status: test\n\
+             -- @description: d\n-- @tags: attack.execution\n-- @platform: linux, macos, windows\n{sql}\n"
+        )
+    }
+
+    fn names(rules: &[Rule]) -> Vec<(&str, bool)> {
+        rules.iter().map(|rule| (rule.name.as_str(), rule.loaded)).collect()
+    }
+
+    #[test]
+    fn what_is_as_it_was_keeps_what_it_holds_and_nothing_that_cannot_be_read_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+        let (good, other) = ("SELECT pid FROM processes", "SELECT ppid FROM processes");
+        fs::create_dir(dir.path().join("below")).unwrap();
+        write("a.sql", &rule(1, good));
+        write("b.sql", &rule(2, good));
+        write("below/c.sql", &rule(3, good));
+        let paths = [dir.path().join("a.sql"), dir.path().join("b.sql"), dir.path().join("below")];
+        let mut running = load(&paths).rules;
+        for rule in &mut running {
+            rule.loaded = true;
+        }
+
+        write("b.sql", &rule(2, other));
+        let turnover = load(&paths).replace(&mut running).unwrap();
+        assert_eq!(names(&running), [("a", true), ("b", false), ("c", true)], "the changed one starts anew");
+        assert_eq!((turnover.unchanged, turnover.changed.len(), turnover.added.len()), (2, 1, 0));
+
+        write("a.sql", "SELECT");
+        fs::remove_dir_all(dir.path().join("below")).unwrap();
+        let turnover = load(&paths).replace(&mut running).unwrap();
+        assert_eq!(names(&running), [("b", false), ("a", true), ("c", true)]);
+        assert_eq!(turnover.kept, ["a", "c"]);
+
+        // The rule has moved: the version that was kept makes way.
+        write("b.sql", &rule(1, other));
+        let turnover = load(&paths).replace(&mut running).unwrap();
+        assert_eq!(names(&running), [("b", false), ("c", true)]);
+        assert_eq!((turnover.removed.as_slice(), turnover.changed.len()), (&["b".to_owned()][..], 1));
+
+        assert!(load(&[]).replace(&mut running).is_none(), "detection does not end by a reload");
+        assert_eq!(running.len(), 2);
+    }
+}

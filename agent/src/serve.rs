@@ -36,6 +36,7 @@ pub(crate) enum Wish {
     /// To end; the signal's name.
     Stop(&'static str),
     /// To read settings and rules anew.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has a signal for it"))]
     Reload,
 }
 

@@ -77,8 +77,8 @@ where
 {
     tracing_subscriber::fmt::layer()
         .fmt_fields(SpanFields)
-        .event_format(Lines { form })
-        .with_ansi(colour)
+        .event_format(Lines { form, colour })
+        .with_ansi(false)
         .log_internal_errors(false)
         .with_writer(writer)
 }
@@ -112,6 +112,7 @@ fn component(target: &str) -> &str {
 /// Writes events.
 struct Lines {
     form: LogForm,
+    colour: bool,
 }
 
 /// Keeps the fields of a span as a JSON object, to be written with the events in it.
@@ -237,7 +238,7 @@ where
         let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
         let line = match self.form {
             LogForm::Json => json_line(time, event.metadata(), fields),
-            LogForm::Human => human_line(&time, event.metadata(), &fields, writer.has_ansi_escapes()),
+            LogForm::Human => human_line(&time, event.metadata(), &fields, self.colour),
         };
         writeln!(writer, "{line}")
     }
@@ -355,9 +356,13 @@ mod tests {
 
     /// What is logged by `events`.
     fn logged(form: LogForm, log: &Log, events: impl FnOnce()) -> String {
+        written(form, false, log, events)
+    }
+
+    fn written(form: LogForm, colour: bool, log: &Log, events: impl FnOnce()) -> String {
         let sink = Sink::default();
         let writer = sink.clone();
-        let subscriber = Registry::default().with(targets(log)).with(lines(form, false, move || writer.clone()));
+        let subscriber = Registry::default().with(targets(log)).with(lines(form, colour, move || writer.clone()));
         tracing::subscriber::with_default(subscriber, events);
         String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
     }
@@ -432,6 +437,15 @@ mod tests {
         let line = logged(LogForm::Json, &all(), || tracing::info!(level = "none", time = 1, "x"));
         let line: Map<String, Value> = serde_json::from_str(&line).unwrap();
         assert_eq!((&line["level"], &line["level_"], &line["time_"]), (&"info".into(), &"none".into(), &1.into()));
+    }
+
+    #[test]
+    fn on_a_terminal_only_our_own_paint_takes_effect() {
+        let line = written(LogForm::Human, true, &all(), || tracing::warn!(name = "\u{1b}[31mred", "x"));
+        assert!(line.contains("\u{1b}[33m WARN\u{1b}[0m"), "{line:?}");
+        let paint = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[33m"];
+        let bare = paint.iter().fold(line, |line, paint| line.replace(paint, ""));
+        assert!(!bare.contains('\u{1b}') && bare.contains("name=⟦\\e⟧[31mred"), "{bare:?}");
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Outbox {
             Err(error) => tracing::warn!(%error, alert = id, "cannot publish an alert; it is in the store"),
         }
         match terminal::write(alert, self.form) {
-            Ok(()) => tracing::info!(alert = id, rule, sink = "standard output", "alert delivered"),
+            Ok(()) => tracing::debug!(alert = id, rule, sink = "standard output", "alert delivered"),
             Err(error) => tracing::warn!(%error, alert = id, "cannot print an alert; it is in the store"),
         }
     }
