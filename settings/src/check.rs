@@ -5,7 +5,7 @@ use figment::value::Value;
 
 use crate::list::{ALL, Setting, find};
 use crate::tree::{self, Entry, Form, Node, Tree};
-use crate::value::Fault;
+use crate::value::{Fault, TYPE};
 
 /// Bytes of one file.
 pub const TEXT_LEN_MAX: usize = 64 * 1024;
@@ -127,7 +127,7 @@ impl Reading<'_> {
     fn no_table(&mut self, name: &str, found: &Tree, node: &Node) {
         let message = format!("`{name}` is a table, and this is {}", found.name());
         let first = ALL.iter().find(|setting| setting.name.starts_with(name)).map_or(name, |setting| setting.name);
-        let finding = Diagnostic::error("DE903", node.span.clone(), message);
+        let finding = Diagnostic::error(TYPE, node.span.clone(), message);
         self.findings.push(finding.help(format!("set what is in it, such as `{first}`")));
     }
 

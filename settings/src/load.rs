@@ -93,7 +93,7 @@ impl fmt::Display for Origin {
 }
 
 impl Flags {
-    /// A flag with a value, checked by [`crate::flag`] already.
+    /// A flag with a value, checked by [`flag`](crate::flag()) already.
     pub fn text(&mut self, name: &'static str, flag: &str, text: Option<&str>) {
         let Some(text) = text else { return };
         let setting = find(name).expect("a setting of the list");

@@ -133,15 +133,17 @@ fn exposure(path: &Path, metadata: &Metadata) -> Option<String> {
     if metadata.mode() & OTHERS != 0 {
         return Some("others may write to it; take that away with chmod go-w".to_owned());
     }
-    let real = match path.canonicalize() {
-        Ok(real) => real,
-        Err(error) => return Some(format!("its folders cannot be seen: {error}")),
-    };
     // What the name leads to, and the folder that holds the name itself.
     let holder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let holder = holder.canonicalize().ok()?;
+    let (real, holder) = match path.canonicalize().and_then(|real| Ok((real, holder.canonicalize()?))) {
+        Ok(both) => both,
+        Err(error) => return Some(format!("its folders cannot be seen: {error}")),
+    };
     real.ancestors().skip(1).chain(holder.ancestors()).find_map(|folder| {
-        let metadata = folder.metadata().ok()?;
+        let metadata = match folder.metadata() {
+            Ok(metadata) => metadata,
+            Err(error) => return Some(format!("{} cannot be seen: {error}", folder.display())),
+        };
         // In a sticky folder nobody can replace what is root's.
         let is_open = metadata.mode() & OTHERS != 0 && metadata.mode() & STICKY == 0;
         let is_foreign = metadata.uid() != 0;

@@ -27,7 +27,7 @@ pub(crate) struct Fault {
 }
 
 /// DE903: a value of another type.
-const TYPE: &str = "DE903";
+pub(crate) const TYPE: &str = "DE903";
 /// DE904: a value that is not among those allowed.
 const NOT_ALLOWED: &str = "DE904";
 
