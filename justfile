@@ -48,6 +48,10 @@ bench *ARGS:
 golden *ARGS:
     UPDATE_GOLDENFILES=1 cargo test --package daemoneye-planner --test golden {{ARGS}}
 
+# Write the reference of settings anew.
+reference *ARGS:
+    UPDATE_GOLDENFILES=1 cargo test --package daemoneye-settings --test settings {{ARGS}}
+
 run-procmond *ARGS:
     cargo run --release --package daemoneye-collectors --bin procmond -- {{ARGS}}
 

@@ -12,14 +12,15 @@ use daemoneye_tests::project;
 use serde_json::Value;
 
 /// What each crate may depend on, and does unless it is said to be an upper bound.
-const LAYERS: [(&str, &[&str]); 7] = [
+const LAYERS: [(&str, &[&str]); 8] = [
     ("dsl", &[]),
     ("broker", &[]),
     ("storage", &["dsl"]),
     ("planner", &["dsl", "storage"]),
-    ("collectors", &["broker", "dsl"]),
-    ("agent", &["broker", "dsl", "planner", "storage"]),
-    ("cli", &["broker", "collectors", "dsl", "planner", "storage"]),
+    ("settings", &["dsl"]),
+    ("collectors", &["broker", "dsl", "settings"]),
+    ("agent", &["broker", "dsl", "planner", "settings", "storage"]),
+    ("cli", &["broker", "collectors", "dsl", "planner", "settings", "storage"]),
 ];
 /// The client of many parts takes them up one by one.
 const UPPER_BOUND: &str = "cli";

@@ -16,7 +16,7 @@ use daemoneye_dsl::ruleset::RuleSet;
 use daemoneye_dsl::tables::{Catalog, Process};
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_planner::{View, execute, plan};
-use daemoneye_storage::paths::rule_sources;
+use daemoneye_settings::paths::rule_sources;
 use daemoneye_tests::{Program, Stage, Suspect, project};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde_json::Value;

@@ -8,22 +8,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow_array::RecordBatch;
 use daemoneye_broker::message::SnapshotBatch;
+use daemoneye_dsl::alert::SnapshotRef;
 use daemoneye_dsl::completeness::{Completeness, Reason, Scope};
 use daemoneye_dsl::ipc;
 use daemoneye_dsl::tables::{Catalog, Table};
 use daemoneye_dsl::types::Timestamp;
-use daemoneye_dsl::untrusted::Untrusted;
 use daemoneye_planner::{Answer, Batch, Changes, View};
-use daemoneye_storage::{ProcessChange, Recorded, Store, Transaction};
+use daemoneye_storage::{ProcessChange, Recorded, Store};
 
-use crate::alerts::Scene;
+use crate::alerts::{Raised, Scene};
 use crate::present::{Difference, Dishonest, Present};
-use crate::rules::Rule;
+use crate::rules::{Loaded, Rule};
 
-/// What one rule may take for one snapshot before it is said to be slow.
-const RULE_TIME_MAX: Duration = Duration::from_millis(100);
 /// Snapshots between two looks for match state that no longer matters.
 const FORGET_EVERY: u64 = 100;
 
@@ -31,12 +28,16 @@ const FORGET_EVERY: u64 = 100;
 pub(crate) struct Agent {
     store: Arc<Store>,
     rules: Vec<Rule>,
+    /// What one rule may take for one snapshot before it is said to be slow.
+    rule_time_limit: Duration,
     present: Present,
     processes: Arc<Table>,
     /// Which collector instance spoke last.
     source: Option<String>,
-    /// What every answer of this agent lacks from its start: rules that were refused.
+    /// What every answer of this agent lacks from its start.
     missing: Completeness,
+    /// Rule files that do not compile.
+    refused: usize,
     snapshots: u64,
 }
 
@@ -71,28 +72,54 @@ pub(crate) enum Refusal {
 
 impl Agent {
     /// Takes up where the store left off.
-    pub(crate) fn open(path: &PathBuf, rules: Vec<Rule>, refused: usize) -> Result<Self, daemoneye_storage::Error> {
+    pub(crate) fn open(
+        path: &PathBuf,
+        loaded: Loaded,
+        rule_time_limit: Duration,
+    ) -> Result<Self, daemoneye_storage::Error> {
         let store = Arc::new(Store::open(path)?);
         let live = store.live()?;
-        let mut missing = Completeness::default();
-        if refused > 0 {
-            missing.add(Reason::RuleRefused);
-        }
-        if let Some(live) = &live {
-            missing = missing.and(&live.completeness);
-        }
+        let missing = live.as_ref().map(|live| live.completeness.clone()).unwrap_or_default();
+        let refused = loaded.refused();
         let present = live.as_ref().map_or_else(Present::never, Present::restored);
         let processes = Catalog::builtin().table("processes").expect("a table of the catalog").clone();
-        let mut agent = Self { store, rules, present, processes, source: None, missing, snapshots: 0 };
-        // A refused file may hold the rule whose state this is; it is kept until every file compiles.
-        if refused == 0 {
-            agent.remove_old_rules()?;
-        }
+        let mut agent = Self {
+            store,
+            rules: loaded.rules,
+            rule_time_limit,
+            present,
+            processes,
+            source: None,
+            missing,
+            refused,
+            snapshots: 0,
+        };
+        agent.remove_old_rules()?;
         Ok(agent)
     }
 
-    /// What a rule that is no longer there left behind would be taken for the state of a new one with its id.
+    /// Runs what was read anew from now on. Rules that are as they were keep what they hold; the others are filled
+    /// with the next snapshot.
+    pub(crate) fn reload(&mut self, loaded: Loaded, rule_time_limit: Duration) {
+        self.rule_time_limit = rule_time_limit;
+        let refused = loaded.refused();
+        let Some(turnover) = loaded.replace(&mut self.rules) else {
+            tracing::error!(refused, "no rule compiles: the rules that ran go on");
+            return;
+        };
+        self.refused = refused;
+        turnover.log(self.rules.len());
+        if let Err(error) = self.remove_old_rules() {
+            tracing::error!(%error, "cannot remove what rules that are gone have left; the next start tries again");
+        }
+    }
+
+    /// What a rule that is no longer there left behind would be taken for the state of a new one with its id. A refused
+    /// file may hold the rule whose state this is; it is kept until every file compiles.
     fn remove_old_rules(&mut self) -> Result<(), daemoneye_storage::Error> {
+        if self.refused > 0 {
+            return Ok(());
+        }
         let mut transaction = self.store.begin()?;
         for (id, _) in transaction.installed_rules()? {
             if !self.rules.iter().any(|rule| rule.header.id == id) {
@@ -136,48 +163,54 @@ impl Agent {
         })?;
         let changes = self.changes(&difference, &recorded);
         let view = View::new(Some(&difference.rows), Some(&transaction));
-        let answers = evaluate(&mut self.rules, &view, &changes, now);
+        let answers = evaluate(&mut self.rules, &view, &changes, now, self.rule_time_limit);
+        let snapshot = SnapshotRef { source: batch.source.clone(), sequence: batch.sequence };
+        let scene = Scene { transaction: &mut transaction, present: &difference.rows, now, snapshot };
         let committed = answers
-            .and_then(|answers| self.raise(&mut transaction, answers, &difference.rows, now, &completeness))
-            .and_then(|alerts| transaction.commit().map(|()| alerts));
+            .and_then(|answers| self.raise(scene, answers, &completeness))
+            .and_then(|raised| transaction.commit().map(|()| raised));
         // After a failure the rules' state is ahead of the store: the next batch fills it anew from what is stored.
-        let alerts = committed.inspect_err(|_| self.rules.iter_mut().for_each(Rule::reset))?;
+        let raised = committed.inspect_err(|_| self.rules.iter_mut().for_each(Rule::reset))?;
         self.rules.iter_mut().filter(|rule| rule.quarantined.is_none()).for_each(|rule| rule.loaded = true);
         let processes = difference.rows.num_rows();
         self.present.advance(difference.rows, now);
         self.source = Some(batch.source.clone());
         self.snapshots += 1;
-        Ok(Taken::New { processes, alerts })
+        for Raised { id, level, rule } in &raised {
+            let alert_level = level.name();
+            tracing::info!(alert = id, rule = rule.name, revision = rule.rev, alert_level, "alert raised");
+        }
+        Ok(Taken::New { processes, alerts: raised.len() })
     }
 
-    /// Turns the rules' answers into alerts and what is known of each match; tells how many were raised.
+    /// Turns the rules' answers into alerts and what is known of each match; gives the alerts that were raised.
     fn raise(
         &self,
-        transaction: &mut Transaction,
+        mut scene: Scene<'_>,
         answers: Vec<(usize, Answer<Batch>)>,
-        present: &RecordBatch,
-        now: Timestamp,
         completeness: &Completeness,
-    ) -> Result<usize, daemoneye_storage::Error> {
-        let mut scene = Scene { transaction, present, now };
-        let mut alerts = 0;
+    ) -> Result<Vec<Raised>, daemoneye_storage::Error> {
+        let mut raised = Vec::new();
         for (at, answer) in answers {
             let rule = &self.rules[at];
             let completeness = completeness.clone().and(&answer.completeness);
-            alerts += if rule.loaded {
+            raised.extend(if rule.loaded {
                 scene.apply(rule, &answer.rows, &completeness)?
             } else {
                 scene.reconcile(rule, &answer.rows, &completeness)?
-            };
+            });
             if self.snapshots.is_multiple_of(FORGET_EVERY) {
                 scene.forget(rule)?;
             }
         }
-        Ok(alerts)
+        Ok(raised)
     }
 
     fn completeness(&self, batch: &SnapshotBatch, known: Option<u64>) -> Completeness {
         let mut completeness = self.missing.clone();
+        if self.refused > 0 {
+            completeness.add(Reason::RuleRefused);
+        }
         if batch.scope_visible {
             completeness.scope = Scope::Visible;
         }
@@ -185,7 +218,7 @@ impl Agent {
             match serde_json::from_value(serde_json::Value::String(name.clone())) {
                 Ok(reason) => completeness.add(reason),
                 Err(_) => {
-                    tracing::warn!(reason = %Untrusted(name).terminal(), "a collector gave a reason that is not known");
+                    tracing::warn!(reason = name, "a collector gave a reason that is not known");
                     completeness.add(Reason::SamplingGap);
                 }
             }
@@ -224,6 +257,7 @@ fn evaluate(
     view: &View<'_>,
     changes: &Changes,
     now: Timestamp,
+    time_limit: Duration,
 ) -> Result<Vec<(usize, Answer<Batch>)>, daemoneye_storage::Error> {
     let mut answers = Vec::new();
     for (at, rule) in rules.iter_mut().enumerate().filter(|(_, rule)| rule.quarantined.is_none()) {
@@ -235,14 +269,14 @@ fn evaluate(
             rule.installed.load(view, now)
         };
         let took = began.elapsed();
-        if took > RULE_TIME_MAX {
-            tracing::warn!(rule = rule.name, ?took, "a rule took longer than {RULE_TIME_MAX:?} for one snapshot");
+        if took > time_limit {
+            tracing::warn!(rule = rule.name, ?took, limit = ?time_limit, "a rule took longer than its limit for one snapshot");
         }
         match answer {
             Ok(answer) => answers.push((at, answer)),
             Err(daemoneye_planner::Error::Storage(error)) => return Err(error),
             Err(error) => {
-                tracing::error!(rule = rule.name, %error, "rule quarantined until the agent is restarted");
+                tracing::error!(rule = rule.name, %error, "rule quarantined until it changes or the agent is restarted");
                 rule.quarantined = Some(error.to_string());
             }
         }

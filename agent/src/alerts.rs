@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use arrow_array::RecordBatch;
-use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Level, RuleRef, SourceRow};
+use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Level, RuleRef, SnapshotRef, SourceRow};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::convert::to_text;
 use daemoneye_dsl::tables::{Process, ancestors, version_columns};
@@ -26,6 +26,15 @@ pub(crate) struct Scene<'a> {
     pub(crate) present: &'a RecordBatch,
     /// Its time.
     pub(crate) now: Timestamp,
+    /// What the logs call it.
+    pub(crate) snapshot: SnapshotRef,
+}
+
+/// An alert that was raised, for the log.
+pub(crate) struct Raised {
+    pub(crate) id: u64,
+    pub(crate) level: Level,
+    pub(crate) rule: RuleRef,
 }
 
 /// What happened under one key.
@@ -39,13 +48,13 @@ struct Turn {
 
 impl Scene<'_> {
     /// Takes the whole result of a rule that was just installed: keys that are known go on, others are raised, and
-    /// known ones that are not in it have gone while nobody looked. Tells how many alerts that raised.
+    /// known ones that are not in it have gone while nobody looked. Gives the alerts that that raised.
     pub(crate) fn reconcile(
         &mut self,
         rule: &Rule,
         whole: &Batch,
         completeness: &Completeness,
-    ) -> Result<usize, Error> {
+    ) -> Result<Vec<Raised>, Error> {
         let known = self.transaction.rule_revision(&rule.header.id)?;
         let initial = known.as_deref() != Some(&rule.revision);
         if initial {
@@ -67,8 +76,13 @@ impl Scene<'_> {
         self.take_turns(rule, turns, completeness, held_before)
     }
 
-    /// Takes what a rule's result changed by. Tells how many alerts that raised.
-    pub(crate) fn apply(&mut self, rule: &Rule, change: &Batch, completeness: &Completeness) -> Result<usize, Error> {
+    /// Takes what a rule's result changed by. Gives the alerts that that raised.
+    pub(crate) fn apply(
+        &mut self,
+        rule: &Rule,
+        change: &Batch,
+        completeness: &Completeness,
+    ) -> Result<Vec<Raised>, Error> {
         self.take_turns(rule, turns(rule, change), completeness, false)
     }
 
@@ -88,15 +102,15 @@ impl Scene<'_> {
         turns: BTreeMap<Vec<u8>, Turn>,
         completeness: &Completeness,
         initial: bool,
-    ) -> Result<usize, Error> {
-        let mut raised = 0;
+    ) -> Result<Vec<Raised>, Error> {
+        let mut raised = Vec::new();
         for (key, turn) in turns {
-            raised += usize::from(self.take_turn(rule, &key, turn, completeness, initial)?);
+            raised.extend(self.take_turn(rule, &key, turn, completeness, initial)?);
         }
         Ok(raised)
     }
 
-    /// Takes what happened under one key; tells whether that raised an alert.
+    /// Takes what happened under one key; gives the alert that that raised.
     fn take_turn(
         &mut self,
         rule: &Rule,
@@ -104,7 +118,7 @@ impl Scene<'_> {
         turn: Turn,
         completeness: &Completeness,
         initial: bool,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Raised>, Error> {
         let id = &rule.header.id;
         let state = self.transaction.match_state(id, key)?;
         let before = state.as_ref().map_or(0, |state| state.weight);
@@ -121,7 +135,7 @@ impl Scene<'_> {
                     alert.status = AlertStatus::Open;
                     alert.row = row_json(rule, &row);
                 })?;
-                Ok(false)
+                Ok(None)
             }
             (_, Some(row)) if begins => {
                 let mut alert = self.alert(rule, &row, completeness, initial)?;
@@ -132,7 +146,7 @@ impl Scene<'_> {
                 self.transaction.put_match_state(id, key, &state)?;
                 self.transaction.put_alert(&alert)?;
                 self.transaction.enqueue_delivery(alert.id)?;
-                Ok(true)
+                Ok(Some(Raised { id: alert.id, level: alert.level, rule: alert.rule }))
             }
             (Some(state), row) => {
                 self.transaction.put_match_state(id, key, &MatchState { weight: after, ..state })?;
@@ -143,10 +157,10 @@ impl Scene<'_> {
                     Some(row) => self.update(state.alert_id, |alert| alert.row = row_json(rule, &row))?,
                     None => {}
                 }
-                Ok(false)
+                Ok(None)
             }
             // The state was rebuilt and a key that was never raised leaves: there is nothing to resolve.
-            (None, _) => Ok(false),
+            (None, _) => Ok(None),
         }
     }
 
@@ -186,6 +200,7 @@ impl Scene<'_> {
             schema: ALERT_SCHEMA,
             id: self.transaction.next_alert_id()?,
             time: self.now,
+            snapshot: self.snapshot.clone(),
             level,
             title: rule.header.title.render(|name| value(name).map(to_text).unwrap_or_default()),
             rule: RuleRef { id: rule.header.id.clone(), name: rule.name.clone(), rev: rule.revision.clone() },

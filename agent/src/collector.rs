@@ -1,5 +1,6 @@
 //! The collector as a child: started, started again when it ends, and ended with the agent.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -26,12 +27,21 @@ pub(crate) fn find() -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Keeps a collector running until `stop` says so. Its standard input is a pipe that the system closes with the agent,
-/// however the agent ends; that is the collector's sign to end.
-pub(crate) async fn keep(program: PathBuf, args: Vec<OsString>, mut stop: watch::Receiver<bool>) {
+/// What a collector is told when it is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Orders {
+    /// Its arguments.
+    pub(crate) args: Vec<OsString>,
+    /// What its environment has besides ours.
+    pub(crate) variables: BTreeMap<String, String>,
+}
+
+/// Keeps a collector running that has the latest orders, until there are none. Its standard input is a pipe that the
+/// system closes with the agent, however the agent ends; that is the collector's sign to end.
+pub(crate) async fn keep(program: PathBuf, mut told: watch::Receiver<Option<Orders>>) {
     let mut backoff = Backoff::default();
-    loop {
-        match start(&program, &args) {
+    while let Some(orders) = latest(&mut told) {
+        match start(&program, &orders) {
             Ok(mut child) => {
                 tracing::info!(pid = child.id(), program = %program.display(), "collector started");
                 let began = tokio::time::Instant::now();
@@ -42,9 +52,11 @@ pub(crate) async fn keep(program: PathBuf, args: Vec<OsString>, mut stop: watch:
                         Ok(status) => tracing::warn!(%status, "the collector ended; starting it again"),
                         Err(error) => tracing::error!(%error, "cannot wait for the collector"),
                     },
-                    () = asked(&mut stop) => {
+                    () = others(&mut told, &orders) => {
                         drop(input);
-                        return end(child).await;
+                        end(child).await;
+                        backoff.reset();
+                        continue;
                     }
                 }
                 if began.elapsed() > Duration::from_mins(1) {
@@ -55,19 +67,26 @@ pub(crate) async fn keep(program: PathBuf, args: Vec<OsString>, mut stop: watch:
         }
         tokio::select! {
             () = tokio::time::sleep(backoff.next_delay()) => {}
-            () = asked(&mut stop) => return,
+            () = others(&mut told, &orders) => {}
         }
     }
 }
 
-/// Returns once `stop` is set, or nobody is left to set it.
-async fn asked(stop: &mut watch::Receiver<bool>) {
-    let _set_or_gone = stop.wait_for(|stop| *stop).await.is_ok();
+/// The latest orders; none where there are to be no more, or nobody is left to give them.
+fn latest(told: &mut watch::Receiver<Option<Orders>>) -> Option<Orders> {
+    told.has_changed().ok()?;
+    told.borrow_and_update().clone()
 }
 
-fn start(program: &Path, args: &[OsString]) -> std::io::Result<Child> {
+/// Returns once there are other orders than these, or nobody is left to give them.
+async fn others(told: &mut watch::Receiver<Option<Orders>>, orders: &Orders) {
+    let _other_or_gone = told.wait_for(|latest| latest.as_ref() != Some(orders)).await.is_ok();
+}
+
+fn start(program: &Path, orders: &Orders) -> std::io::Result<Child> {
     Command::new(program)
-        .args(args)
+        .args(&orders.args)
+        .envs(&orders.variables)
         .arg("--exit-with-stdin")
         // A snapshot is made of few large buffers: given back to the system at once, they halve the collector's memory.
         .env("MALLOC_MMAP_THRESHOLD_", "131072")

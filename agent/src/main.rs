@@ -9,58 +9,62 @@
 mod agent;
 mod alerts;
 mod collector;
+mod engine;
 mod present;
 mod rules;
 mod serve;
+mod settings;
 mod sinks;
 
-use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use daemoneye_broker::Broker;
-use daemoneye_dsl::diagnostic::Style;
-use daemoneye_dsl::types::{MICROS_PER_SEC, parse_interval};
-use daemoneye_dsl::untrusted::Untrusted;
-use daemoneye_storage::paths::DataDir;
-use tracing_subscriber::EnvFilter;
+use daemoneye_settings::choices::{AlertForm, Mode};
+use daemoneye_settings::{Files, Flags, Sources, flag};
 
 use crate::agent::Agent;
-use crate::rules::Loaded;
-use crate::serve::Signals;
+use crate::serve::{Edges, Signals};
+use crate::settings::InForce;
 use crate::sinks::terminal::Form;
 
 /// Watches this host's processes, runs detection rules written in SQL, and prints what they find.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100, after_long_help = AFTER)]
 struct Args {
+    /// Read settings from this file and no other
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Rule files, or directories of them [default: ./rules, else the installed ones]
-    #[arg(long, value_name = "DIR|FILE", num_args = 1..)]
-    rules: Vec<PathBuf>,
+    #[arg(long, value_name = "DIR|FILE", num_args = 1.., value_parser = flag("rules.paths"))]
+    rules: Vec<String>,
     /// Where the event store and the socket are [default: /var/lib/daemoneye as root, else ~/.local/state/daemoneye]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    #[arg(long, value_name = "DIR", value_parser = flag("data"))]
+    data: Option<String>,
     /// The socket that collectors connect to [default: agent.sock in the data directory]
-    #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
-    /// Whether to start procmond, or wait for one to connect
-    #[arg(long, value_enum, default_value_t = Collector::Spawn)]
-    collector: Collector,
-    /// Time between two snapshots of the collector that is started: 200ms, 5s, 1m
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = interval)]
-    interval: String,
-    /// Whether the collector that is started replaces secrets in command lines and environments by tokens
-    #[arg(long, value_enum, default_value_t = Redact::All)]
-    redact: Redact,
+    #[arg(long, value_name = "PATH", value_parser = flag("socket"))]
+    socket: Option<String>,
+    /// Whether to start procmond, or wait for one to connect [default: spawn]
+    #[arg(long, value_name = "COLLECTOR", value_parser = flag("collector.mode"))]
+    collector: Option<String>,
+    /// Time between two snapshots of the collector that is started: 200ms, 5s, 1m [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = flag("collector.interval"), allow_hyphen_values = true)]
+    interval: Option<String>,
+    /// What the collector that is started makes of secrets in command lines and environments [default: all]
+    #[arg(long, value_name = "REDACT", value_parser = flag("collector.redact"))]
+    redact: Option<String>,
     /// One more option or variable whose value is a secret
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = flag("collector.redact_names"), allow_hyphen_values = true)]
     redact_name: Vec<String>,
-    /// How alerts are printed: for people on a terminal, one JSON record a line otherwise
-    #[arg(short, long, value_enum, default_value_t = Output::Auto)]
-    output: Output,
+    /// How alerts are printed [default: for people on a terminal, one JSON record a line otherwise]
+    #[arg(short, long, value_name = "OUTPUT", value_parser = flag("alerts.output"))]
+    output: Option<String>,
+    /// How the log on standard error is written [default: human]
+    #[arg(long, value_name = "FORMAT", value_parser = flag("log.format"))]
+    log_format: Option<String>,
     /// Say more on standard error; twice for everything
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -75,48 +79,50 @@ Examples:
   daemoneye-agent --rules rules/ | jq .title        alerts as JSON, one a line
   daemoneye-agent --collector wait                  and elsewhere: sudo procmond --socket PATH
 
+Settings come from files, the environment and these flags; `daemoneye-cli config show` lists them. SIGHUP makes a
+running agent read settings and rules again; what is wrong is refused and said, and what ran goes on.
+
 Without root it sees what its user may see, and says so. `daemoneye-cli alerts list` shows what was found.
-Exit codes: 0 stopped by SIGINT or SIGTERM, 1 failed, 2 wrong usage.";
+Exit codes: 0 stopped by SIGINT or SIGTERM, 1 failed, 2 wrong usage or settings.";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Collector {
-    /// Start the procmond beside this program
-    Spawn,
-    /// Wait for one to connect
-    Wait,
-}
+/// Exit code for flags and settings that are wrong.
+const USAGE: u8 = 2;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Redact {
-    /// All that are recognised
-    All,
-    /// None, for a laboratory
-    None,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// By what standard output is
-    Auto,
-    /// To be read
-    Human,
-    /// One record a line
-    Ndjson,
-}
-
-fn interval(text: &str) -> Result<String, String> {
-    let micros = parse_interval(text).ok_or("write a number and a unit, such as 200ms, 5s or 1m")?;
-    if (10_000..=86_400 * MICROS_PER_SEC).contains(&micros) {
-        Ok(text.to_owned())
-    } else {
-        Err("it lies between 10ms and 1d".to_owned())
+impl Args {
+    /// What the flags say, as the last layer of the settings.
+    fn flags(&self) -> Flags {
+        let mut flags = Flags::default();
+        flags.list("rules.paths", "--rules", &self.rules);
+        flags.text("data", "--data", self.data.as_deref());
+        flags.text("socket", "--socket", self.socket.as_deref());
+        flags.text("collector.mode", "--collector", self.collector.as_deref());
+        flags.text("collector.interval", "--interval", self.interval.as_deref());
+        flags.text("collector.redact", "--redact", self.redact.as_deref());
+        flags.list("collector.redact_names", "--redact-name", &self.redact_name);
+        flags.text("alerts.output", "--output", self.output.as_deref());
+        flags.text("log.format", "--log-format", self.log_format.as_deref());
+        let (flag, level) = match (self.quiet, self.verbose) {
+            (true, _) => ("--quiet", Some("error")),
+            (_, 0) => ("", None),
+            (_, 1) => ("--verbose", Some("debug")),
+            _ => ("--verbose", Some("trace")),
+        };
+        flags.text("log.level", flag, level);
+        flags
     }
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    log_to_stderr(&args);
-    match run(&args) {
+    let files = args.config.clone().map_or(Files::Usual, Files::Named);
+    let settings = match InForce::start(Sources::here(files, args.flags())) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            settings::draw(&problems);
+            return ExitCode::from(USAGE);
+        }
+    };
+    match run(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -125,104 +131,53 @@ fn main() -> ExitCode {
     }
 }
 
-fn log_to_stderr(args: &Args) {
-    let level = match (args.quiet, args.verbose) {
-        (true, _) => "error",
-        (_, 0) => "info",
-        (_, 1) => "debug",
-        _ => "trace",
-    };
-    let filter = EnvFilter::try_from_env("DAEMONEYE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .with_ansi(colour)
-        .init();
-}
-
-fn run(args: &Args) -> anyhow::Result<()> {
-    let loaded = rules::load(&rule_paths(args)?);
-    report(&loaded)?;
+fn run(settings: InForce) -> anyhow::Result<()> {
+    let started = settings.started().clone();
+    let paths = settings.rule_paths();
+    anyhow::ensure!(
+        !paths.is_empty(),
+        "no rules found: run it where ./rules is, install them in /etc/daemoneye/rules, or name them with --rules DIR"
+    );
+    let loaded = rules::load(&paths);
+    loaded.report(settings.drawing());
     anyhow::ensure!(!loaded.rules.is_empty(), "no rule compiles: mend the files above, or name others with --rules");
 
-    let data = data_dir(args);
+    let data = started.data_dir();
     data.create().context("cannot make the data directory: name another with --data DIR")?;
-    let program = (args.collector == Collector::Spawn).then(collector::find).transpose()?;
-    let refused = loaded.refused();
-    let rules = loaded.rules.len();
-    let agent = Agent::open(&data.events(), loaded.rules, refused)?;
-    let socket = args.socket.clone().unwrap_or_else(|| data.socket());
+    let collector = (started.collector.mode == Mode::Spawn).then(collector::find).transpose()?;
+    let (rules, refused) = (loaded.rules.len(), loaded.refused());
+    let agent = Agent::open(&data.events(), loaded, started.rules.time_limit)?;
+    let socket = started.socket();
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let form = match args.output {
-        Output::Human => Form::Human,
-        Output::Ndjson => Form::Ndjson,
-        Output::Auto => {
-            if std::io::stdout().is_terminal() {
-                Form::Human
-            } else {
-                Form::Ndjson
-            }
-        }
+    let form = match started.alerts.output {
+        AlertForm::Ndjson => Form::Ndjson,
+        AlertForm::Auto if !std::io::stdout().is_terminal() => Form::Ndjson,
+        AlertForm::Auto | AlertForm::Human => Form::Human,
     };
     runtime.block_on(async {
         // From here on a signal ends it in order: what begins below leaves a socket file and a collector behind.
         let signals = Signals::new().context("cannot take signals")?;
         let broker = Broker::bind(&socket)?;
         tracing::info!(rules, refused, store = %data.events().display(), socket = %socket.display(), "agent started");
-        let collector =
-            serve::Collector { program, args: collector_args(args, &socket), interval: args.interval.clone() };
-        let ended = serve::serve(&broker, agent, form, collector, signals).await;
+        let ended = serve::serve(&broker, agent, Edges { collector, socket, form }, settings, signals).await;
         broker.shutdown().await;
         ended
     })
 }
 
-/// Says what became of every rule file that does not simply run.
-fn report(loaded: &Loaded) -> anyhow::Result<()> {
-    let style = Style { colour: std::io::stderr().is_terminal(), ascii: false };
-    let mut err = anstream::stderr();
-    for error in &loaded.unreadable {
-        tracing::error!("{}", Untrusted(&error.to_string()).terminal());
-    }
-    for file in &loaded.remarked {
-        for diagnostic in &file.diagnostics {
-            writeln!(err, "{}\n", diagnostic.render(&file.source, style))?;
-        }
-    }
-    for name in &loaded.elsewhere {
-        tracing::info!(rule = name, "rule for another system, not run");
-    }
-    for (name, columns) in &loaded.limited {
-        tracing::warn!(rule = name, ?columns, "rule limited: no collector reports these columns here");
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
 
-/// What the collector is told.
-fn collector_args(args: &Args, socket: &Path) -> Vec<OsString> {
-    let redact = if args.redact == Redact::All { "all" } else { "none" };
-    let mut told: Vec<OsString> = vec!["--socket".into(), socket.into()];
-    told.extend(["--interval", &args.interval, "--redact", redact].map(OsString::from));
-    told.extend(args.redact_name.iter().flat_map(|name| ["--redact-name".into(), OsString::from(name)]));
-    told
-}
+    use super::*;
 
-fn rule_paths(args: &Args) -> anyhow::Result<Vec<PathBuf>> {
-    if !args.rules.is_empty() {
-        return Ok(args.rules.clone());
+    #[test]
+    fn arguments_are_consistent() {
+        Args::command().debug_assert();
     }
-    daemoneye_storage::paths::default_rules().map(|path| vec![path]).context(
-        "no rules found: run it where ./rules is, install them in /etc/daemoneye/rules, or name them with --rules DIR",
-    )
-}
-
-fn data_dir(args: &Args) -> DataDir {
-    args.data.clone().map_or_else(daemoneye_storage::paths::default_data_dir, DataDir::new)
 }

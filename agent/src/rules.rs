@@ -1,17 +1,21 @@
 //! The rules that run: loaded, compiled, installed; and those that do not, with the reason.
 
+use std::io::Write;
 use std::path::PathBuf;
 
+use daemoneye_dsl::diagnostic::{Style, error_count};
 use daemoneye_dsl::header::Header;
 use daemoneye_dsl::query::{CheckedRule, Output};
 use daemoneye_dsl::ruleset::{RuleFile, RuleSet};
 use daemoneye_dsl::tables::{Access, Catalog};
 use daemoneye_planner::{Installed, Plan, plan};
-use daemoneye_storage::paths::rule_sources;
+use daemoneye_settings::paths::{Unreadable, rule_sources};
 
 /// A rule that runs.
 pub(crate) struct Rule {
     pub(crate) name: String,
+    /// The file that says it.
+    path: PathBuf,
     pub(crate) revision: String,
     pub(crate) header: Header,
     /// The columns of a match.
@@ -44,7 +48,7 @@ pub(crate) struct Loaded {
     /// Files with errors, and with warnings.
     pub(crate) remarked: Vec<RuleFile>,
     /// Files that could not be read.
-    pub(crate) unreadable: Vec<std::io::Error>,
+    pub(crate) unreadable: Vec<Unreadable>,
     /// Rules for other systems.
     pub(crate) elsewhere: Vec<String>,
     /// Rules with columns that are always NULL here.
@@ -84,6 +88,7 @@ impl Loaded {
         let output = rule.query.output.clone();
         self.rules.push(Rule {
             name: rule.name().to_owned(),
+            path: PathBuf::from(&rule.source.path),
             revision: rule.revision.clone(),
             key: rule.match_key().columns,
             window_micros: header.window_micros(),
@@ -99,7 +104,168 @@ impl Loaded {
 
     /// Files that do not compile or could not be read.
     pub(crate) fn refused(&self) -> usize {
-        let with_errors = |file: &&RuleFile| daemoneye_dsl::diagnostic::error_count(&file.diagnostics) > 0;
-        self.unreadable.len() + self.remarked.iter().filter(with_errors).count()
+        self.unreadable.len() + self.broken().count()
+    }
+
+    fn broken(&self) -> impl Iterator<Item = &RuleFile> {
+        self.remarked.iter().filter(|file| error_count(&file.diagnostics) > 0)
+    }
+
+    /// Says what became of every rule file that does not simply run: drawn for people, or as lines of the log.
+    pub(crate) fn report(&self, drawing: Option<Style>) {
+        for error in &self.unreadable {
+            tracing::error!("{error}");
+        }
+        for file in &self.remarked {
+            for diagnostic in &file.diagnostics {
+                if let Some(style) = drawing {
+                    let drawn = diagnostic.render(&file.source, style);
+                    let _nobody_reads = writeln!(anstream::stderr(), "{drawn}\n");
+                } else {
+                    let (line, column) = file.source.position(diagnostic.span().start);
+                    let (file, code) = (&file.source.path, diagnostic.code);
+                    let help = diagnostic.help.as_ref().map(|help| help.text.as_str()).unwrap_or_default();
+                    tracing::warn!(file, line, column, code, help, "{}", diagnostic.message);
+                }
+            }
+        }
+        for name in &self.elsewhere {
+            tracing::info!(rule = name, "rule for another system, not run");
+        }
+        for (name, columns) in &self.limited {
+            tracing::warn!(rule = name, ?columns, "rule limited: no collector reports these columns here");
+        }
+    }
+
+    /// Takes the place of `running`, of which stay: rules that are as they were, with all that they hold, and the last
+    /// good version of those whose file cannot be used. Nothing is given, and nothing changed, where none would run.
+    pub(crate) fn replace(mut self, running: &mut Vec<Rule>) -> Option<Turnover> {
+        let unusable: Vec<PathBuf> = self.broken().map(|file| PathBuf::from(&file.source.path)).collect();
+        let unusable: Vec<PathBuf> =
+            unusable.into_iter().chain(self.unreadable.iter().map(|unreadable| unreadable.path.clone())).collect();
+        // A directory that cannot be read may hold any file below it.
+        let is_lost = |rule: &Rule| unusable.iter().any(|path| rule.path.starts_with(path));
+        let is_taken = |rule: &Rule, rules: &[Rule]| rules.iter().any(|new| rule.is_named_as(new));
+        if self.rules.is_empty() && !running.iter().any(is_lost) {
+            return None;
+        }
+        let mut turnover = Turnover::default();
+        for old in running.drain(..) {
+            if let Some(new) = self.rules.iter_mut().find(|new| new.header.id == old.header.id) {
+                turnover.note(&old, new);
+                if new.name == old.name && new.revision == old.revision {
+                    let path = std::mem::take(&mut new.path);
+                    *new = Rule { path, ..old };
+                }
+            } else if is_lost(&old) && !is_taken(&old, &self.rules) {
+                turnover.kept.push(old.name.clone());
+                self.rules.push(old);
+            } else {
+                turnover.removed.push(old.name);
+            }
+        }
+        let known = |rule: &&Rule| !turnover.seen.contains(&rule.header.id) && !turnover.kept.contains(&rule.name);
+        turnover.added = self.rules.iter().filter(known).map(|rule| rule.name.clone()).collect();
+        *running = self.rules;
+        Some(turnover)
+    }
+}
+
+impl Rule {
+    fn is_named_as(&self, other: &Self) -> bool {
+        self.header.id == other.header.id || self.name == other.name
+    }
+}
+
+/// What reading the rules anew changed.
+#[derive(Default)]
+pub(crate) struct Turnover {
+    unchanged: usize,
+    /// Name, old and new revision.
+    changed: Vec<(String, String, String)>,
+    added: Vec<String>,
+    removed: Vec<String>,
+    /// Their files cannot be used; the version before goes on.
+    kept: Vec<String>,
+    /// The ids that there were before and are now.
+    seen: Vec<String>,
+}
+
+impl Turnover {
+    fn note(&mut self, old: &Rule, new: &Rule) {
+        self.seen.push(old.header.id.clone());
+        if new.name == old.name && new.revision == old.revision {
+            self.unchanged += 1;
+        } else {
+            self.changed.push((new.name.clone(), old.revision.clone(), new.revision.clone()));
+        }
+    }
+
+    /// Says it, rule by rule and in numbers.
+    pub(crate) fn log(&self, rules: usize) {
+        for (rule, old, new) in &self.changed {
+            tracing::info!(rule, old, new, "rule changed");
+        }
+        self.added.iter().for_each(|rule| tracing::info!(rule, "rule added"));
+        self.removed.iter().for_each(|rule| tracing::info!(rule, "rule removed"));
+        let kept = "rule kept as it was: its file cannot be used";
+        self.kept.iter().for_each(|rule| tracing::warn!(rule, "{kept}"));
+        let (changed, added, removed) = (self.changed.len(), self.added.len(), self.removed.len());
+        let (unchanged, kept) = (self.unchanged, self.kept.len());
+        tracing::info!(rules, unchanged, changed, added, removed, kept, "rules reloaded");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn rule(number: u32, sql: &str) -> String {
+        format!(
+            "-- @id: 00000000-0000-4000-8000-{number:012}\n-- @title: t\n-- @level: low\n-- @status: test\n\
+             -- @description: d\n-- @tags: attack.execution\n-- @platform: linux, macos, windows\n{sql}\n"
+        )
+    }
+
+    fn names(rules: &[Rule]) -> Vec<(&str, bool)> {
+        rules.iter().map(|rule| (rule.name.as_str(), rule.loaded)).collect()
+    }
+
+    #[test]
+    fn what_is_as_it_was_keeps_what_it_holds_and_nothing_that_cannot_be_read_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+        let (good, other) = ("SELECT pid FROM processes", "SELECT ppid FROM processes");
+        fs::create_dir(dir.path().join("below")).unwrap();
+        write("a.sql", &rule(1, good));
+        write("b.sql", &rule(2, good));
+        write("below/c.sql", &rule(3, good));
+        let paths = [dir.path().join("a.sql"), dir.path().join("b.sql"), dir.path().join("below")];
+        let mut running = load(&paths).rules;
+        for rule in &mut running {
+            rule.loaded = true;
+        }
+
+        write("b.sql", &rule(2, other));
+        let turnover = load(&paths).replace(&mut running).unwrap();
+        assert_eq!(names(&running), [("a", true), ("b", false), ("c", true)], "the changed one starts anew");
+        assert_eq!((turnover.unchanged, turnover.changed.len(), turnover.added.len()), (2, 1, 0));
+
+        write("a.sql", "SELECT");
+        fs::remove_dir_all(dir.path().join("below")).unwrap();
+        let turnover = load(&paths).replace(&mut running).unwrap();
+        assert_eq!(names(&running), [("b", false), ("a", true), ("c", true)]);
+        assert_eq!(turnover.kept, ["a", "c"]);
+
+        // The rule has moved: the version that was kept makes way.
+        write("b.sql", &rule(1, other));
+        let turnover = load(&paths).replace(&mut running).unwrap();
+        assert_eq!(names(&running), [("b", false), ("c", true)]);
+        assert_eq!((turnover.removed.as_slice(), turnover.changed.len()), (&["b".to_owned()][..], 1));
+
+        assert!(load(&[]).replace(&mut running).is_none(), "detection does not end by a reload");
+        assert_eq!(running.len(), 2);
     }
 }

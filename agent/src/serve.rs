@@ -1,87 +1,108 @@
 //! The running agent: connections, signals, the engine's thread and the collector, from start to end.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::Context;
-use daemoneye_broker::message::{Mode, SnapshotBatch};
-use daemoneye_broker::{Broker, Delivery, topic};
-use daemoneye_dsl::types::parse_interval;
+use daemoneye_broker::message::Mode;
+use daemoneye_broker::{Broker, topic};
 use tokio::sync::watch;
 
-use crate::agent::{Agent, Taken};
-use crate::collector;
+use crate::agent::Agent;
+use crate::engine::{self, Input};
+use crate::settings::InForce;
 use crate::sinks::Sinks;
 use crate::sinks::terminal::Form;
+use crate::{collector, rules};
 
 /// Batches that may wait for the engine.
 const INPUT_LEN: usize = 4;
+/// How often a collector that was not started here is taken to report.
+const FOREIGN_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Who reports.
-pub(crate) struct Collector {
-    /// What is started; none where one is waited for.
-    pub(crate) program: Option<PathBuf>,
-    /// What it is told, where it is started.
-    pub(crate) args: Vec<OsString>,
-    /// Time between two of its snapshots.
-    pub(crate) interval: String,
+/// Where the agent meets others.
+pub(crate) struct Edges {
+    /// The collector that is started; none where one is waited for.
+    pub(crate) collector: Option<PathBuf>,
+    /// The socket that it is told.
+    pub(crate) socket: PathBuf,
+    /// How alerts are printed.
+    pub(crate) form: Form,
 }
 
-/// What the engine's loop takes.
-enum Input {
-    /// From a collector, to be acknowledged.
-    Batch(Delivery),
-    /// Finish what was begun, then end.
-    Shutdown,
+/// What a signal asks for.
+pub(crate) enum Wish {
+    /// To end; the signal's name.
+    Stop(&'static str),
+    /// To read settings and rules anew.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has a signal for it"))]
+    Reload,
 }
 
 /// Runs until a signal asks to stop or the engine fails.
 pub(crate) async fn serve(
     broker: &Broker,
     agent: Agent,
-    form: Form,
-    collector: Collector,
+    edges: Edges,
+    mut settings: InForce,
     mut signals: Signals,
 ) -> anyhow::Result<()> {
     let client = broker.client("agent");
     let mut batches = client.subscribe(topic::ALL_EVENTS, Mode::Acknowledged).await?;
     let runtime = tokio::runtime::Handle::current();
     let sinks =
-        Sinks::start(agent.store(), form, broker.client("alerts"), runtime).context("cannot start the sinks")?;
+        Sinks::start(agent.store(), edges.form, broker.client("alerts"), runtime).context("cannot start the sinks")?;
     let (inputs, received) = mpsc::sync_channel(INPUT_LEN);
     let engine = std::thread::Builder::new()
         .name("engine".to_owned())
-        .spawn(move || engine(agent, &received, sinks))
+        .spawn(move || engine::run(agent, &received, sinks))
         .context("cannot start the engine's thread")?;
 
-    let (stop, stopped) = watch::channel(false);
-    let patience = collector.patience();
-    let Collector { program, args, .. } = collector;
-    let keeper = program.map(|program| tokio::spawn(collector::keep(program, args, stopped)));
+    let (orders, told) = watch::channel(Some(settings.orders(&edges.socket)));
+    let spawns = edges.collector.is_some();
+    let keeper = edges.collector.map(|program| tokio::spawn(collector::keep(program, told)));
     loop {
-        tokio::select! {
-            name = signals.next() => {
-                tracing::info!(signal = name, "stopping");
-                break;
-            }
-            delivery = tokio::time::timeout(patience, batches.recv()) => match delivery {
-                Ok(Some(delivery)) => {
-                    // The engine takes one batch after the other; while it is behind, deliveries wait in the broker's
-                    // bounded queue and the collector waits for their acknowledgement.
-                    let inputs = inputs.clone();
-                    let handed = tokio::task::spawn_blocking(move || inputs.send(Input::Batch(delivery)).is_ok());
-                    if !handed.await.unwrap_or(false) {
-                        break;
-                    }
+        let patience = patience(spawns.then(|| settings.now().collector.interval));
+        let input = tokio::select! {
+            wish = signals.next() => match wish {
+                Wish::Stop(name) => {
+                    tracing::info!(signal = name, "stopping");
+                    break;
                 }
-                Ok(None) => break,
-                Err(_) => tracing::warn!(?patience, "no snapshot arrived: nothing is detected while no collector reports"),
+                Wish::Reload => {
+                    let (after, input) = tokio::task::spawn_blocking(|| reload(settings))
+                        .await
+                        .context("cannot wait for the settings to be read")?;
+                    settings = after;
+                    let new = settings.orders(&edges.socket);
+                    orders.send_if_modified(|told| {
+                        let differs = told.as_ref() != Some(&new);
+                        *told = Some(new);
+                        differs
+                    });
+                    input
+                }
             },
+            delivery = tokio::time::timeout(patience, batches.recv()) => match delivery {
+                Ok(Some(delivery)) => Some(Input::Batch(delivery)),
+                Ok(None) => break,
+                Err(_) => {
+                    tracing::warn!(?patience, "no snapshot arrived: nothing is detected while no collector reports");
+                    None
+                }
+            },
+        };
+        let Some(input) = input else { continue };
+        // The engine takes one input after the other; while it is behind, deliveries wait in the broker's bounded
+        // queue and the collector waits for their acknowledgement.
+        let inputs = inputs.clone();
+        let handed = tokio::task::spawn_blocking(move || inputs.send(input).is_ok());
+        if !handed.await.unwrap_or(false) {
+            break;
         }
     }
-    let _nobody_listens = stop.send(true).is_err();
+    let _nobody_listens = orders.send(None).is_err();
     if let Some(keeper) = keeper {
         keeper.await.context("the collector's keeper failed")?;
     }
@@ -91,49 +112,34 @@ pub(crate) async fn serve(
     tokio::task::spawn_blocking(move || sinks.finish()).await.context("cannot wait for the sinks")
 }
 
-impl Collector {
-    /// How long to wait for a snapshot before saying that none comes.
-    fn patience(&self) -> Duration {
-        let own =
-            parse_interval(&self.interval).and_then(|micros| u64::try_from(micros).ok()).map(Duration::from_micros);
-        let interval = own.filter(|_| self.program.is_some()).unwrap_or(Duration::from_secs(30));
-        (interval * 3).max(Duration::from_secs(10))
+/// Reads settings and rules anew; gives what the engine is to take up, if anything.
+fn reload(mut settings: InForce) -> (InForce, Option<Input>) {
+    tracing::info!(signal = "SIGHUP", "reading settings and rules again");
+    if !settings.reload() {
+        return (settings, None);
     }
+    let loaded = rules::load(&settings.rule_paths());
+    loaded.report(settings.drawing());
+    let input = Input::Reload { loaded, rule_time_limit: settings.now().rules.time_limit };
+    (settings, Some(input))
 }
 
-/// The engine: one batch after the other until the end. Gives the sinks back.
-fn engine(mut agent: Agent, inputs: &mpsc::Receiver<Input>, sinks: Sinks) -> Sinks {
-    while let Ok(Input::Batch(delivery)) = inputs.recv() {
-        let batch = match SnapshotBatch::from_payload(delivery.payload.clone()) {
-            Ok(batch) => batch,
-            Err(error) => {
-                tracing::warn!(%error, "a batch that is none was refused");
-                delivery.refuse(&error.to_string());
-                continue;
-            }
-        };
-        match agent.take(&batch) {
-            Ok(Taken::New { processes, alerts }) => {
-                tracing::debug!(sequence = batch.sequence, processes, alerts, "snapshot committed");
-                delivery.acknowledge();
-                sinks.wake();
-            }
-            Ok(Taken::Known) => delivery.acknowledge(),
-            Err(error) => {
-                tracing::error!(%error, sequence = batch.sequence, "snapshot refused; nothing of it is stored");
-                delivery.refuse(&error.to_string());
-            }
-        }
-    }
-    sinks
+/// How long to wait for a snapshot before saying that none comes.
+fn patience(own_interval: Option<Duration>) -> Duration {
+    (own_interval.unwrap_or(FOREIGN_INTERVAL) * 3).max(Duration::from_secs(10))
 }
 
-/// The signals that ask to stop. One that comes while nobody waits for the next is kept.
+/// The signals that ask for something. One that comes while nobody waits for the next is kept.
 pub(crate) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    hang_up: tokio::signal::unix::Signal,
+    /// Standard error was a terminal at start.
+    #[cfg(unix)]
+    has_terminal: bool,
     #[cfg(windows)]
     interrupt: tokio::signal::windows::CtrlC,
 }
@@ -142,7 +148,12 @@ impl Signals {
     #[cfg(unix)]
     pub(crate) fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            has_terminal: std::io::IsTerminal::is_terminal(&std::io::stderr()),
+        })
     }
 
     #[cfg(windows)]
@@ -151,16 +162,21 @@ impl Signals {
     }
 
     #[cfg(unix)]
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Wish {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => Wish::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Wish::Stop("SIGINT"),
+            // The system sends it too when the terminal goes away, and who closes a terminal means to end what runs in it.
+            _ = self.hang_up.recv() => {
+                let gone = self.has_terminal && std::fs::File::open("/dev/tty").is_err();
+                if gone { Wish::Stop("SIGHUP") } else { Wish::Reload }
+            }
         }
     }
 
     #[cfg(windows)]
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Wish {
         let _ = self.interrupt.recv().await;
-        "interrupt"
+        Wish::Stop("interrupt")
     }
 }

@@ -42,7 +42,7 @@ mod linux {
     use daemoneye_benches::crowd::Crowd;
     use daemoneye_benches::measure::{Verdict, number, size_or};
     use daemoneye_dsl::tables::Catalog;
-    use daemoneye_storage::paths::DataDir;
+    use daemoneye_settings::paths::DataDir;
     use daemoneye_storage::{ReadStore, Reader, Scan};
     use nix::sys::signal::{Signal, kill};
     use nix::unistd::{Pid, SysconfVar, sysconf};

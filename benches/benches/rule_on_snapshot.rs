@@ -27,7 +27,7 @@ use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::tables::{Catalog, Process};
 use daemoneye_dsl::types::MICROS_PER_SEC;
 use daemoneye_planner::{Batch, Changes, Installed, Plan, View, execute, plan};
-use daemoneye_storage::paths::rule_sources;
+use daemoneye_settings::paths::rule_sources;
 use daemoneye_storage::{ProcessChange, Recorded, Store};
 use rusqlite::Connection;
 use rusqlite::types::Value as Cell;

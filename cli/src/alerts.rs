@@ -75,7 +75,7 @@ pub(crate) fn run(alerts: &Alerts, globals: &Globals, screen: &Screen) -> anyhow
 
 fn run_list(list: &List, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();
-    let stored = store::open(list.data.as_ref())?;
+    let stored = store::open(list.data.as_ref(), &globals.settings)?;
     let found = list.find(&stored)?;
     let alerts = found.newest.iter().map(|id| stored.view.alert(*id));
     let alerts: Vec<_> = alerts.filter_map(Result::transpose).collect::<Result<_, _>>()?;

@@ -57,7 +57,7 @@ pub(crate) fn run(asked: &Explain, globals: &Globals, screen: &Screen) -> anyhow
         asked.show(&[(&rule, None)], form, globals, screen)?;
         return Ok(Ending::Done { found: false, degraded: false });
     }
-    let found = files::rules(&asked.rules)?;
+    let found = files::rules(&asked.rules, &globals.settings)?;
     let set = RuleSet::check(found.sources, &Catalog::builtin());
     let chosen = hunt::choose(&set, &asked.what)?;
     let refused = chosen.draw_refused(&asked.what, screen);

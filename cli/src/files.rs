@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::limits::TEXT_LEN_MAX;
-use daemoneye_storage::paths::{default_rules, rule_sources};
+use daemoneye_settings::Settings;
+use daemoneye_settings::paths::{Unreadable, rule_sources};
 
 /// Rule files and where they were found.
 pub(crate) struct Found {
@@ -15,13 +16,15 @@ pub(crate) struct Found {
     /// The files, ordered by path.
     pub(crate) sources: Vec<Source>,
     /// Why others could not be read; together with `sources` at least one.
-    pub(crate) unreadable: Vec<io::Error>,
+    pub(crate) unreadable: Vec<Unreadable>,
 }
 
-/// The rule files in `paths`, or in the first of the usual places that there is.
-pub(crate) fn rules(paths: &[PathBuf]) -> anyhow::Result<Found> {
-    let usual = || default_rules().context("no rules found here; name a folder of them, or files that end in .sql");
-    let paths = if paths.is_empty() { vec![usual()?] } else { paths.to_vec() };
+/// The rule files in `paths`, else where the settings say, else in the first of the usual places that there is.
+pub(crate) fn rules(paths: &[PathBuf], settings: &Settings) -> anyhow::Result<Found> {
+    let paths = if paths.is_empty() { settings.rule_paths() } else { paths.to_vec() };
+    if paths.is_empty() {
+        bail!("no rules found here; name a folder of them, or files that end in .sql");
+    }
     // A path that was named has to be there, however many others are.
     for path in &paths {
         path.metadata().with_context(|| format!("cannot open {}", path.display()))?;
@@ -79,7 +82,7 @@ mod tests {
     #[test]
     fn a_folder_without_rules_is_an_error_that_names_it() {
         let dir = tempfile::tempdir().unwrap();
-        let error = rules(&[dir.path().to_owned()]).err().unwrap().to_string();
+        let error = rules(&[dir.path().to_owned()], &Settings::default()).err().unwrap().to_string();
         assert!(error.contains(&*dir.path().to_string_lossy()) && error.contains(".sql"), "{error}");
     }
 

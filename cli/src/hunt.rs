@@ -98,7 +98,7 @@ struct Limits<'a> {
 
 pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();
-    let found = files::rules(&hunt.rules)?;
+    let found = files::rules(&hunt.rules, &globals.settings)?;
     let set = RuleSet::check(found.sources, &Catalog::builtin());
     let chosen = choose(&set, &hunt.only)?;
     chosen.refused.iter().for_each(|file| screen.draw(&file.diagnostics, &file.source));
@@ -111,7 +111,7 @@ pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Re
     let now = live::now();
     let snapshot = live::snapshot(now)?;
     let history = chosen.rules.iter().any(|(rule, _)| !sources::stored_tables(&rule.query).is_empty());
-    let stored = history.then(|| store::open(hunt.data.as_ref()));
+    let stored = history.then(|| store::open(hunt.data.as_ref(), &globals.settings));
     // A store that was named has to be there; the usual one may not.
     if let (Some(Err(error)), Some(_)) = (&stored, &hunt.data) {
         bail!("{error}");

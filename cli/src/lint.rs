@@ -43,7 +43,7 @@ Examples:
 pub(crate) fn run(lint: &Lint, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();
     let form = Format::of_text(globals.output)?;
-    let found = files::rules(&lint.paths)?;
+    let found = files::rules(&lint.paths, &globals.settings)?;
     let set = RuleSet::check(found.sources, &Catalog::builtin());
     let findings = || set.files.iter().flat_map(|file| file.diagnostics.iter().map(move |it| (it, &file.source)));
     match form {

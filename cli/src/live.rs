@@ -4,7 +4,7 @@ use anyhow::Context;
 use daemoneye_collectors::{Collector, Snapshot, processes};
 use daemoneye_dsl::completeness::Scope;
 use daemoneye_dsl::types::Timestamp;
-use daemoneye_storage::paths::is_root;
+use daemoneye_settings::paths::is_root;
 
 /// The present moment.
 pub(crate) fn now() -> Timestamp {

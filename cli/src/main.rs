@@ -5,6 +5,7 @@
 
 mod alerts;
 mod completions;
+mod config;
 mod explain;
 mod files;
 mod hunt;
@@ -23,13 +24,15 @@ mod store;
 mod tree;
 
 use std::panic;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
 use clap::Parser;
+use daemoneye_settings::{Files, Flags, Settings, Sources, flag};
 
 use crate::output::Format;
-use crate::screen::{ColorWhen, Mark, Screen};
+use crate::screen::{Mark, Screen};
 
 /// Finds suspicious processes with rules that are SQL.
 #[derive(Debug, Parser)]
@@ -57,8 +60,16 @@ enum Command {
     Explain(explain::Explain),
     Rules(rules::Rules),
     Alerts(alerts::Alerts),
+    Config(config::Config),
     Completions(completions::Completions),
     Man(man::Manual),
+}
+
+impl Command {
+    /// Whether it does what settings say.
+    fn needs_settings(&self) -> bool {
+        !matches!(self, Self::Config(_) | Self::Completions(_) | Self::Man(_))
+    }
 }
 
 /// What every subcommand takes.
@@ -68,9 +79,12 @@ pub(crate) struct Globals {
     /// The form of standard output [default: a table on a terminal, ndjson into a pipe; lint: findings drawn]
     #[arg(short, long, value_name = "FORM", value_enum, global = true)]
     output: Option<Format>,
-    /// When to colour; before `DAEMONEYE_COLOR`, `NO_COLOR` and `CLICOLOR_FORCE`
-    #[arg(long, value_name = "WHEN", value_enum, global = true)]
-    color: Option<ColorWhen>,
+    /// Read settings from this file and no other
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// When to colour; before `DAEMONEYE_COLOR` and files of settings, these before `NO_COLOR` and `CLICOLOR_FORCE`
+    #[arg(long, value_name = "WHEN", value_parser = flag("cli.color"), global = true)]
+    color: Option<String>,
     /// Draw with ASCII only, as where the locale is not UTF-8
     #[arg(long, global = true)]
     ascii: bool,
@@ -89,6 +103,20 @@ pub(crate) struct Globals {
     /// Exit with 0 also when the answer is incomplete
     #[arg(long, global = true)]
     allow_degraded: bool,
+    /// What files, environment and flags set.
+    #[arg(skip)]
+    settings: Settings,
+}
+
+impl Globals {
+    /// Where settings are said, these flags included.
+    fn sources(&self) -> Sources {
+        let mut flags = Flags::default();
+        flags.text("cli.color", "--color", self.color.as_deref());
+        flags.switch("cli.ascii", "--ascii", self.ascii);
+        flags.switch("cli.utc", "--utc", self.utc);
+        Sources::here(self.config.clone().map_or(Files::Usual, Files::Named), flags)
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -101,8 +129,8 @@ Examples:
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done; nothing is missing from the answer but what permissions hide, which is stated
-  1    lint found errors; with --exit-code, hunt, query or alerts list found something
-  2    a flag, a path, a rule or a statement is wrong, or what it names cannot be read
+  1    lint or `config check` found errors; with --exit-code, hunt, query or alerts list found something
+  2    a flag, a setting, a path, a rule or a statement is wrong, or what it names cannot be read
   3    the answer is incomplete, as standard error says; --allow-degraded makes it 0 or 1
   4    the agent cannot be reached
   101  a bug in this program
@@ -135,9 +163,23 @@ const BUG: u8 = 101;
 static LAST_PANIC: Mutex<String> = Mutex::new(String::new());
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let Globals { color, ascii, utc, quiet, allow_degraded, .. } = arguments.globals;
-    let screen = Screen::new(color, ascii, utc, quiet);
+    let mut arguments = Arguments::parse();
+    let Globals { quiet, allow_degraded, .. } = arguments.globals;
+    let sources = arguments.globals.sources();
+    let loaded = sources.load();
+    let settings = loaded.as_ref().map_or_else(|_| sources.flags_alone(), |loaded| loaded.settings.clone());
+    let screen = Screen::new(&settings.cli, quiet);
+    // Whatever is wrong with files of settings: what looks at them, and what ships with the program, works.
+    if arguments.command.needs_settings() {
+        match &loaded {
+            Ok(loaded) => loaded.remarks.iter().for_each(|remark| screen.say(Mark::Warning, remark)),
+            Err(problems) => {
+                screen.draw_problems(problems);
+                return ExitCode::from(WRONG_INPUT);
+            }
+        }
+    }
+    arguments.globals.settings = settings;
     panic::set_hook(Box::new(|panic| {
         *LAST_PANIC.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = panic.to_string();
     }));
@@ -167,6 +209,7 @@ fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Explain(explain) => explain::run(explain, globals, screen),
         Command::Rules(rules) => rules::run(rules, globals, screen),
         Command::Alerts(alerts) => alerts::run(alerts, globals, screen),
+        Command::Config(config) => config::run(config, globals, screen),
         Command::Completions(completions) => completions::run(completions),
         Command::Man(manual) => man::run(manual, screen),
     }

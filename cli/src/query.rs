@@ -13,6 +13,7 @@ use daemoneye_dsl::query::Query as Select;
 use daemoneye_dsl::tables::Catalog;
 use daemoneye_dsl::types::{Type, Value};
 use daemoneye_planner::{View, execute, plan};
+use daemoneye_settings::Settings;
 use daemoneye_storage::Reader;
 
 use crate::output::{Format, print, write_json};
@@ -80,7 +81,7 @@ pub(crate) fn run(query: &Query, globals: &Globals, screen: &Screen) -> anyhow::
     let checked = check_query_with(&source, &Catalog::builtin(), &parameters);
     screen.draw(&checked.diagnostics, &source);
     let Some(rule) = checked.rule else { return Ok(Ending::Refused) };
-    let result = answer(rule.query.clone(), query.data.as_ref())?;
+    let result = answer(rule.query.clone(), query.data.as_ref(), &globals.settings)?;
     let elapsed = started.elapsed();
     let extent = show(&result, &rule.query, globals, screen)?;
     screen.say(Mark::Note, &footer(&result, extent, elapsed.as_millis()));
@@ -106,13 +107,14 @@ impl Query {
     }
 }
 
-fn answer(mut select: Select, data: Option<&PathBuf>) -> anyhow::Result<Result> {
+fn answer(mut select: Select, data: Option<&PathBuf>, settings: &Settings) -> anyhow::Result<Result> {
     let now = live::now();
     let snapshot = sources::reads_present(&select).then(|| live::snapshot(now)).transpose()?;
     let stored = match sources::stored_tables(&select).as_slice() {
         [] => None,
         tables => {
-            Some(store::open(data).with_context(|| format!("`{}` comes from the agent's store", tables.join("`, `")))?)
+            let why = || format!("`{}` comes from the agent's store", tables.join("`, `"));
+            Some(store::open(data, settings).with_context(why)?)
         }
     };
     let view = View::new(

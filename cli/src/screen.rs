@@ -1,7 +1,7 @@
 //! How the two streams look (colour, glyphs, width, time zone), and the messages on standard error.
 //!
-//! Standard output and standard error are decided separately: one may be a terminal and the other a file. A flag goes
-//! before `DAEMONEYE_COLOR`, that before `NO_COLOR`, that before `CLICOLOR_FORCE`, that before what the stream is.
+//! Standard output and standard error are decided separately: one may be a terminal and the other a file. The setting
+//! `cli.color` goes before `NO_COLOR`, that before `CLICOLOR_FORCE`, that before what the stream is.
 
 use std::env;
 use std::io::{self, Write};
@@ -10,6 +10,8 @@ use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style as Paint};
 use daemoneye_dsl::alert::Level;
 use daemoneye_dsl::diagnostic::{Diagnostic, Source, Style};
+use daemoneye_settings::choices::Color;
+use daemoneye_settings::{Cli, Error, Problems};
 use jiff::tz::TimeZone;
 use unicode_width::UnicodeWidthStr;
 
@@ -17,17 +19,6 @@ use crate::shown::Shown;
 
 /// Columns where nobody says how many there are.
 const WIDTH_DEFAULT: usize = 80;
-
-/// When to colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum ColorWhen {
-    /// On a terminal that can show it
-    Auto,
-    /// Even into a pipe
-    Always,
-    /// Not at all
-    Never,
-}
 
 /// The terminal, or what stands in for it.
 pub(crate) struct Screen {
@@ -57,17 +48,15 @@ pub(crate) enum Mark {
 }
 
 impl Screen {
-    pub(crate) fn new(color: Option<ColorWhen>, ascii: bool, utc: bool, quiet: bool) -> Self {
-        let ascii = ascii || !shows_unicode(|name| env::var(name).ok());
-        let color =
-            color.or_else(|| <ColorWhen as clap::ValueEnum>::from_str(&variable("DAEMONEYE_COLOR")?, true).ok());
-        let style = |detected: ColorChoice| Style { colour: is_coloured(color, detected), ascii };
+    pub(crate) fn new(settings: &Cli, quiet: bool) -> Self {
+        let ascii = settings.ascii || !shows_unicode(|name| env::var(name).ok());
+        let style = |detected: ColorChoice| Style { colour: is_coloured(settings.color, detected), ascii };
         Self {
             out: style(AutoStream::choice(&io::stdout())),
             err: style(AutoStream::choice(&io::stderr())),
             width: width(),
             err_width: columns(terminal_size::terminal_size_of(io::stderr())),
-            zone: if utc { TimeZone::UTC } else { TimeZone::system() },
+            zone: if settings.utc { TimeZone::UTC } else { TimeZone::system() },
             quiet,
         }
     }
@@ -87,6 +76,16 @@ impl Screen {
         let text = self.err_width.map_or(text.clone(), |width| wrapped(&text, width.saturating_sub(word.len()), "  "));
         let line = format!("{}{text}\n", painted(self.err, paint, word));
         let _nobody_reads = io::stderr().write_all(line.as_bytes());
+    }
+
+    /// Says what is wrong with settings on standard error: drawn over its text where there is one.
+    pub(crate) fn draw_problems(&self, problems: &Problems) {
+        for problem in &problems.0 {
+            match problem {
+                Error::Found(finding) => self.draw(std::slice::from_ref(&finding.diagnostic), &finding.source),
+                other => self.say(Mark::Error, &other.to_string()),
+            }
+        }
     }
 
     /// Draws findings on standard error.
@@ -151,11 +150,11 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn is_coloured(asked: Option<ColorWhen>, detected: ColorChoice) -> bool {
+fn is_coloured(asked: Color, detected: ColorChoice) -> bool {
     match asked {
-        Some(ColorWhen::Always) => true,
-        Some(ColorWhen::Never) => false,
-        Some(ColorWhen::Auto) | None => detected != ColorChoice::Never,
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => detected != ColorChoice::Never,
     }
 }
 
@@ -229,9 +228,9 @@ mod tests {
 
     #[test]
     fn a_flag_goes_before_what_was_found() {
-        assert!(is_coloured(Some(ColorWhen::Always), ColorChoice::Never));
-        assert!(!is_coloured(Some(ColorWhen::Never), ColorChoice::Always));
-        assert!(is_coloured(Some(ColorWhen::Auto), ColorChoice::Always));
-        assert!(!is_coloured(None, ColorChoice::Never));
+        assert!(is_coloured(Color::Always, ColorChoice::Never));
+        assert!(!is_coloured(Color::Never, ColorChoice::Always));
+        assert!(is_coloured(Color::Auto, ColorChoice::Always));
+        assert!(!is_coloured(Color::Auto, ColorChoice::Never));
     }
 }

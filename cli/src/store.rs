@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use daemoneye_storage::paths::{DataDir, default_data_dir};
+use daemoneye_settings::Settings;
+use daemoneye_settings::paths::DataDir;
 use daemoneye_storage::{Error, ReadStore, View};
 
 /// One moment of the store.
@@ -13,9 +14,9 @@ pub(crate) struct Stored {
     pub(crate) view: View,
 }
 
-/// Opens the store in `data`, or where an agent of this user keeps its own.
-pub(crate) fn open(data: Option<&PathBuf>) -> Result<Stored, Error> {
-    let path = data.map_or_else(default_data_dir, DataDir::new).events();
+/// Opens the store in `data`, else where the settings say, else where an agent of this user keeps its own.
+pub(crate) fn open(data: Option<&PathBuf>, settings: &Settings) -> Result<Stored, Error> {
+    let path = data.map_or_else(|| settings.data_dir(), DataDir::new).events();
     let view = ReadStore::open(&path)?.read()?;
     Ok(Stored { path, view })
 }

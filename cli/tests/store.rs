@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Level, RuleRef};
+use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Level, RuleRef, SnapshotRef};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::{Process, version_columns};
 use daemoneye_dsl::types::Timestamp;
@@ -35,6 +35,7 @@ fn alert(id: u64, level: Level, rule: &str, status: AlertStatus) -> Alert {
         schema: ALERT_SCHEMA,
         id,
         time: seen,
+        snapshot: SnapshotRef::default(),
         level,
         title: format!("\u{1b}[2J alert {id}"),
         rule: RuleRef { id: "id".to_owned(), name: rule.to_owned(), rev: "0123456789ab".to_owned() },

@@ -6,17 +6,16 @@
 mod once;
 mod publish;
 
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use clap::{ArgAction, CommandFactory, Parser, ValueEnum, error::ErrorKind};
+use clap::{ArgAction, CommandFactory, Parser, error::ErrorKind};
 use daemoneye_collectors::redact::Redactor;
-use daemoneye_dsl::types::{display_interval, parse_interval};
-use tracing::level_filters::LevelFilter;
-
-const INTERVAL_MIN: Duration = Duration::from_millis(10);
-const INTERVAL_MAX: Duration = Duration::from_hours(24);
+use daemoneye_dsl::diagnostic::Style;
+use daemoneye_settings::choices::Redact;
+use daemoneye_settings::logging::Logging;
+use daemoneye_settings::{Collector, Files, Flags, Sources, flag};
 
 /// Exit codes, the same for all programs of DaemonEye.
 const USAGE: u8 = 2;
@@ -33,34 +32,32 @@ struct Options {
     #[arg(long, conflicts_with_all = ["socket", "interval", "exit_with_stdin"])]
     once: bool,
     /// Publish to the agent's broker that listens at this socket
-    #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
-    /// Time from one snapshot to the next, from 10ms to 1 day, such as 500ms, 5s or 1m 30s
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = interval)]
-    interval: Duration,
+    #[arg(long, value_name = "PATH", value_parser = flag("socket"))]
+    socket: Option<String>,
+    /// Time from one snapshot to the next, from 10ms to 1 day, such as 500ms, 5s or 1m 30s [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = flag("collector.interval"), allow_hyphen_values = true)]
+    interval: Option<String>,
     /// Stop when standard input is closed; what starts procmond keeps the other end open for as long as it lives
     #[arg(long)]
     exit_with_stdin: bool,
-    /// What becomes of secrets in command lines and environments
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Redact::All)]
-    redact: Redact,
+    /// What becomes of secrets in command lines and environments [default: all]
+    #[arg(long, value_name = "WHAT", value_parser = flag("collector.redact"))]
+    redact: Option<String>,
     /// A flag or variable whose value is a secret too, such as door-code; may be given again
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = flag("collector.redact_names"), allow_hyphen_values = true)]
     redact_name: Vec<String>,
+    /// Read settings from this file and no other
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Read no file of settings: flags and the environment say all
+    #[arg(long, conflicts_with = "config")]
+    no_config: bool,
     /// Say more on standard error; twice for everything
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
     /// Say only what went wrong; twice for only what stops it
     #[arg(short, long, action = ArgAction::Count, conflicts_with = "verbose")]
     quiet: u8,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Redact {
-    /// Each is replaced by a token, the same for the same secret on this host
-    All,
-    /// They are published as they are; for a laboratory
-    None,
 }
 
 const EXAMPLES: &str = "\
@@ -76,15 +73,54 @@ Exit codes:
   2  a flag is wrong, or the system's list of processes cannot be read
   3  with --once: something is missing from the snapshot that this user may see";
 
+impl Options {
+    /// What the flags say, as the last layer of the settings.
+    fn flags(&self) -> Flags {
+        let mut flags = Flags::default();
+        flags.text("socket", "--socket", self.socket.as_deref());
+        flags.text("collector.interval", "--interval", self.interval.as_deref());
+        flags.text("collector.redact", "--redact", self.redact.as_deref());
+        flags.list("collector.redact_names", "--redact-name", &self.redact_name);
+        let (flag, level) = match i16::from(self.verbose) - i16::from(self.quiet) {
+            2.. => ("--verbose", Some("trace")),
+            1 => ("--verbose", Some("debug")),
+            0 => ("", None),
+            -1 => ("--quiet", Some("warn")),
+            _ => ("--quiet", Some("error")),
+        };
+        flags.text("log.level", flag, level);
+        flags
+    }
+
+    fn files(&self) -> Files {
+        match &self.config {
+            Some(path) => Files::Named(path.clone()),
+            None if self.no_config => Files::None,
+            None => Files::Usual,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let options = Options::parse();
-    start_logging(&options);
-    let redactor = redactor(&options);
-    let done = match &options.socket {
-        _ if options.once => once::run(redactor, options.quiet == 0),
-        Some(socket) => {
-            publish::run(socket, redactor, options.interval, options.exit_with_stdin).map(|()| ExitCode::SUCCESS)
+    let settings = match Sources::here(options.files(), options.flags()).load() {
+        Ok(effective) => effective,
+        Err(problems) => {
+            let style = Style { colour: std::io::stderr().is_terminal(), ascii: false };
+            for problem in &problems.0 {
+                let _nobody_reads = writeln!(std::io::stderr(), "{}\n", problem.render(style));
+            }
+            return ExitCode::from(USAGE);
         }
+    };
+    Logging::start(&settings.settings.log);
+    settings.remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
+    let settings = settings.settings;
+    let redactor = redactor(&settings.collector);
+    let done = match &settings.socket {
+        _ if options.once => once::run(redactor, options.quiet == 0),
+        Some(socket) => publish::run(socket, redactor, settings.collector.interval, options.exit_with_stdin)
+            .map(|()| ExitCode::SUCCESS),
         None => {
             let next = "nothing to do: give --socket PATH to publish, or --once to print one snapshot";
             Options::command().error(ErrorKind::MissingRequiredArgument, next).exit()
@@ -96,34 +132,24 @@ fn main() -> ExitCode {
     })
 }
 
-fn redactor(options: &Options) -> Redactor {
-    let redactor = match options.redact {
+fn redactor(settings: &Collector) -> Redactor {
+    let redactor = match settings.redact {
         Redact::All => Redactor::of_this_host(),
         Redact::None => {
             tracing::warn!("secrets in command lines and environments are not redacted");
             Redactor::off()
         }
     };
-    let with_names = redactor.also(&options.redact_name);
+    let with_names = redactor.also(&settings.redact_names);
     with_names.unwrap_or_else(|error| Options::command().error(ErrorKind::ValueValidation, error).exit())
 }
 
-fn start_logging(options: &Options) {
-    let level = match i16::from(options.verbose) - i16::from(options.quiet) {
-        2.. => LevelFilter::TRACE,
-        1 => LevelFilter::DEBUG,
-        0 => LevelFilter::INFO,
-        -1 => LevelFilter::WARN,
-        _ => LevelFilter::ERROR,
-    };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false).init();
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn interval(text: &str) -> Result<Duration, String> {
-    let micros = parse_interval(text).ok_or("not a duration; write a number and a unit, such as 200ms, 30s or 5m")?;
-    let interval = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
-    if (INTERVAL_MIN..=INTERVAL_MAX).contains(&interval) {
-        return Ok(interval);
+    #[test]
+    fn arguments_are_consistent() {
+        Options::command().debug_assert();
     }
-    Err(format!("{} is out of range; 10ms is the shortest and 1d the longest interval", display_interval(micros)))
 }

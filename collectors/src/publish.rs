@@ -18,10 +18,9 @@ use daemoneye_collectors::{CollectError, Collector, Snapshot, processes};
 use daemoneye_dsl::completeness::{Completeness, Scope};
 use daemoneye_dsl::ipc;
 use daemoneye_dsl::types::Timestamp;
-use daemoneye_dsl::untrusted::Untrusted;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
-use tracing::{debug, error, info, warn};
+use tracing::{Instrument, debug, error, error_span, info, warn};
 use uuid::Uuid;
 
 use crate::once::summary;
@@ -80,7 +79,7 @@ impl<C: Collector + Send + 'static> Publisher<C> {
             };
             let delay = backoff.next_delay();
             let retry_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-            warn!(retry_ms, "{}", shown(&lost));
+            warn!(retry_ms, "{lost}");
             tokio::time::sleep(delay).await;
         }
     }
@@ -107,10 +106,16 @@ impl<C: Collector + Send + 'static> Publisher<C> {
     /// One snapshot. An error is one of the connection; what else goes wrong is logged, and the next cycle tries anew.
     async fn cycle(&mut self, client: &Client) -> Result<(), Error> {
         self.sequence += 1;
+        // At the gravest level, so that the span is there whatever is logged.
+        let span = error_span!("snapshot", source = self.source, sequence = self.sequence);
+        self.snapshot(client).instrument(span).await
+    }
+
+    async fn snapshot(&mut self, client: &Client) -> Result<(), Error> {
         let snapshot = match self.collect().await {
             Ok(snapshot) => snapshot,
             Err(error) => {
-                error!(sequence = self.sequence, "no snapshot: {error}");
+                error!(%error, "no snapshot");
                 return Ok(());
             }
         };
@@ -120,15 +125,12 @@ impl<C: Collector + Send + 'static> Publisher<C> {
         let payload = self.batch(&snapshot).to_payload();
         drop(snapshot);
         let bytes = payload.len();
+        debug!(rows, bytes, topic, "snapshot published");
         match client.publish_acknowledged(&topic, payload, PATIENCE).await {
-            Ok(Outcome::Accepted) => debug!(sequence = self.sequence, rows, bytes, "accepted"),
-            Ok(Outcome::Nobody) => warn!(sequence = self.sequence, "nobody takes {topic}"),
-            Ok(Outcome::Refused(reason)) => {
-                warn!(sequence = self.sequence, "refused: {}", Untrusted(&reason).terminal());
-            }
-            Err(error @ (Error::TimedOut(_) | Error::Invalid(_))) => {
-                warn!(sequence = self.sequence, bytes, "not taken: {}", shown(&error));
-            }
+            Ok(Outcome::Accepted) => debug!("snapshot accepted"),
+            Ok(Outcome::Nobody) => warn!(topic, "nobody takes snapshots"),
+            Ok(Outcome::Refused(reason)) => warn!(reason, "snapshot refused"),
+            Err(error @ (Error::TimedOut(_) | Error::Invalid(_))) => warn!(bytes, %error, "snapshot not taken"),
             Err(error) => return Err(error),
         }
         Ok(())
@@ -171,11 +173,6 @@ fn reasons(completeness: &Completeness) -> Vec<String> {
     let json = completeness.to_json();
     let names = json["reasons"].as_array().into_iter().flatten();
     names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
-}
-
-/// An error's text, which may quote a peer or a path, fit for the log.
-fn shown(error: &Error) -> String {
-    Untrusted(&error.to_string()).terminal().to_string()
 }
 
 /// Resolves, with the reason, when it is time to stop. Signals are taken from the moment that this returns.

@@ -103,6 +103,15 @@ pub struct SourceRow {
     pub row: u32,
 }
 
+/// Which snapshot raised an alert: the same two stand in the logs of the collector and of the agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotRef {
+    /// The collector's run that made it.
+    pub source: String,
+    /// Its number in that run.
+    pub sequence: u64,
+}
+
 /// A finding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
@@ -113,6 +122,8 @@ pub struct Alert {
     /// The snapshot that raised it.
     #[serde(with = "rfc3339")]
     pub time: Timestamp,
+    /// The same snapshot, as the logs name it.
+    pub snapshot: SnapshotRef,
     /// How grave.
     pub level: Level,
     /// The rule's title with the row's values put in: untrusted text.
@@ -213,6 +224,7 @@ mod tests {
             schema: ALERT_SCHEMA,
             id: 3,
             time: Timestamp(1_000_001),
+            snapshot: SnapshotRef { source: "5f2c".to_owned(), sequence: 7 },
             level: Level::High,
             title: "x runs".to_owned(),
             rule: RuleRef { id: "6f0a".to_owned(), name: "x".to_owned(), rev: "0123456789ab".to_owned() },

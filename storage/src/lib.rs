@@ -19,7 +19,6 @@ mod guard;
 mod keys;
 mod matches;
 mod memory;
-pub mod paths;
 mod reader;
 mod record;
 mod scan;

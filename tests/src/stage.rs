@@ -94,6 +94,8 @@ impl Stage {
         let mut command = Command::new(program);
         command.arg("--data").arg(self.data()).arg("--rules").arg(self.rules());
         command.args(["--interval", "100ms", "--output", "ndjson", "-v"]).env_remove("DAEMONEYE_LOG");
+        // Whatever is set on the machine that runs the tests.
+        command.env("XDG_CONFIG_HOME", self.path());
         command
     }
 

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use daemoneye_broker::Client;
-use daemoneye_dsl::alert::Alert;
+use daemoneye_dsl::alert::{Alert, SnapshotRef};
 use daemoneye_storage::{Error, Store};
 use tokio::runtime::Handle;
 
@@ -85,7 +85,10 @@ impl Outbox {
             let view = self.store.read()?;
             for id in &ids {
                 match view.alert(*id) {
-                    Ok(Some(alert)) => self.deliver(&alert),
+                    Ok(Some(alert)) => {
+                        let SnapshotRef { source, sequence } = &alert.snapshot;
+                        tracing::error_span!("snapshot", source, sequence).in_scope(|| self.deliver(&alert));
+                    }
                     Ok(None) => tracing::error!(alert = id, "an alert waits to be delivered and is not in the store"),
                     Err(error) => tracing::error!(alert = id, %error, "an alert cannot be delivered"),
                 }
@@ -96,11 +99,14 @@ impl Outbox {
 
     /// A sink that fails does not keep the others from the alert: it is in the store whatever happens.
     fn deliver(&self, alert: &Alert) {
-        if let Err(error) = self.runtime.block_on(publish::publish(&self.publisher, alert)) {
-            tracing::warn!(%error, alert = alert.id, "cannot publish an alert; it is in the store");
+        let (id, rule) = (alert.id, &alert.rule.name);
+        match self.runtime.block_on(publish::publish(&self.publisher, alert)) {
+            Ok(()) => tracing::debug!(alert = id, rule, sink = "broker", "alert delivered"),
+            Err(error) => tracing::warn!(%error, alert = id, "cannot publish an alert; it is in the store"),
         }
-        if let Err(error) = terminal::write(alert, self.form) {
-            tracing::warn!(%error, alert = alert.id, "cannot print an alert; it is in the store");
+        match terminal::write(alert, self.form) {
+            Ok(()) => tracing::debug!(alert = id, rule, sink = "standard output", "alert delivered"),
+            Err(error) => tracing::warn!(%error, alert = id, "cannot print an alert; it is in the store"),
         }
     }
 }

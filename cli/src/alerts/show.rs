@@ -38,7 +38,7 @@ Examples:
 
 pub(super) fn run(show: &Show, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let form = Format::of_data(Format::without_tables(globals.output)?);
-    let stored = store::open(show.data.as_ref())?;
+    let stored = store::open(show.data.as_ref(), &globals.settings)?;
     let Some(alert) = stored.view.alert(show.id)? else {
         bail!("no alert has the id {} in {}; `daemoneye-cli alerts list` names them", show.id, store::note(&stored));
     };
@@ -78,6 +78,7 @@ fn write(alert: &Alert, page: &mut Page<'_>, screen: &Screen) {
     let held = if alert.initial { "; it held already when the rule was first run" } else { "" };
     page.fields(&[
         ("input", completeness(alert)),
+        ("from", format!("snapshot {} of {}", alert.snapshot.sequence, alert.snapshot.source)),
         ("seen", format!("{times}{held}")),
         ("first", time(alert.dedup.first_seen)),
         ("last", time(alert.dedup.last_seen)),

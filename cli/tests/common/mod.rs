@@ -14,6 +14,8 @@ pub(crate) fn program() -> Command {
     for name in noise {
         command.env_remove(name);
     }
+    // Whatever is set on the machine that runs the tests.
+    command.env("XDG_CONFIG_HOME", "/nonexistent");
     command.env("LANG", "C.UTF-8").env("TERM", "xterm").stdin(Stdio::null());
     command
 }

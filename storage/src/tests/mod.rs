@@ -7,7 +7,7 @@ mod scans;
 mod state;
 
 use arrow_array::{Array, RecordBatch};
-use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Level, RuleRef};
+use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Level, RuleRef, SnapshotRef};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::{Catalog, Process, Table, version_columns};
 use daemoneye_dsl::types::{Timestamp, Value};
@@ -117,6 +117,7 @@ pub(super) fn alert(id: u64, time: i64) -> Alert {
         schema: ALERT_SCHEMA,
         id,
         time: Timestamp(time),
+        snapshot: SnapshotRef::default(),
         level: Level::High,
         title: format!("alert {id}"),
         rule: RuleRef { id: "r".to_owned(), name: "x".to_owned(), rev: "1".to_owned() },

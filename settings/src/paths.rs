@@ -69,7 +69,7 @@ pub fn is_root() -> bool {
     false
 }
 
-fn env_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn env_path(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
@@ -87,9 +87,25 @@ pub fn default_rules() -> Option<PathBuf> {
     candidates.into_iter().flatten().find(|path| path.is_dir())
 }
 
+/// A rule file, or a directory of them, that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use {}: {error}", .path.display())]
+pub struct Unreadable {
+    /// The file or directory.
+    pub path: PathBuf,
+    /// Why.
+    pub error: io::Error,
+}
+
+impl Unreadable {
+    fn new(path: &Path, error: io::Error) -> Self {
+        Self { path: path.to_owned(), error }
+    }
+}
+
 /// Every `*.sql` file among `paths` and below the directories among them, ordered by path. What cannot be read is an
 /// error in its place: nothing is left out in silence, and the others are there.
-pub fn rule_sources(paths: &[PathBuf]) -> Vec<io::Result<Source>> {
+pub fn rule_sources(paths: &[PathBuf]) -> Vec<Result<Source, Unreadable>> {
     let mut found = Found::default();
     for path in paths {
         if path.is_dir() {
@@ -107,7 +123,7 @@ pub fn rule_sources(paths: &[PathBuf]) -> Vec<io::Result<Source>> {
 #[derive(Default)]
 struct Found {
     files: Vec<PathBuf>,
-    unreadable: Vec<io::Error>,
+    unreadable: Vec<Unreadable>,
     /// Directories already looked into: links may lead back.
     seen: HashSet<PathBuf>,
 }
@@ -116,28 +132,28 @@ impl Found {
     fn look_into(&mut self, directory: &Path) {
         let real = match directory.canonicalize() {
             Ok(real) => real,
-            Err(error) => return self.unreadable.push(named(directory, &error)),
+            Err(error) => return self.unreadable.push(Unreadable::new(directory, error)),
         };
         if !self.seen.insert(real) {
             return;
         }
         let entries = match std::fs::read_dir(directory) {
             Ok(entries) => entries,
-            Err(error) => return self.unreadable.push(named(directory, &error)),
+            Err(error) => return self.unreadable.push(Unreadable::new(directory, error)),
         };
         for entry in entries {
             match entry.map(|entry| entry.path()) {
                 Ok(path) if path.is_dir() => self.look_into(&path),
                 Ok(path) if path.extension().is_some_and(|extension| extension == "sql") => self.files.push(path),
                 Ok(_) => {}
-                Err(error) => self.unreadable.push(named(directory, &error)),
+                Err(error) => self.unreadable.push(Unreadable::new(directory, error)),
             }
         }
     }
 }
 
 /// The text, of which one byte more than a rule may have is read; the checker says that it is too long.
-fn read(path: &Path) -> io::Result<Source> {
+fn read(path: &Path) -> Result<Source, Unreadable> {
     let read = || -> io::Result<String> {
         let mut bytes = Vec::new();
         std::fs::File::open(path)?.take(TEXT_LEN_MAX as u64 + 1).read_to_end(&mut bytes)?;
@@ -149,7 +165,7 @@ fn read(path: &Path) -> io::Result<Source> {
             if end_was_cut { Ok(String::from_utf8_lossy(error.as_bytes()).into_owned()) } else { Err(refused()) }
         })
     };
-    let text = read().map_err(|error| named(path, &error))?;
+    let text = read().map_err(|error| Unreadable::new(path, error))?;
     Ok(Source { path: path.display().to_string(), text })
 }
 

@@ -1,0 +1,320 @@
+//! Everything that can be set, in one list.
+//!
+//! The checker, the names of environment variables, `config show`, the JSON Schema and the reference read [`ALL`]; the
+//! programs read [`crate::Settings`], whose fields a test compares with it. A new setting is an entry here and a field
+//! there.
+
+use daemoneye_dsl::types::MICROS_PER_SEC;
+
+use crate::choices::{AlertForm, Choice, Color, Level, LogForm, Mode, Redact};
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its name: the table and the key in a file.
+    pub name: &'static str,
+    /// What it may be.
+    pub kind: Kind,
+    /// What it is where nobody says.
+    pub default: Unset,
+    /// What it does.
+    pub doc: &'static str,
+    /// When a change of it takes effect in a running program.
+    pub effect: Effect,
+    /// Who reads it.
+    pub users: &'static [User],
+}
+
+/// What a setting may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A path; in a file, a relative one starts where the file lies.
+    Path,
+    /// Any number of paths, up to a bound.
+    Paths,
+    /// A number with a unit, within bounds in microseconds.
+    Duration {
+        /// The shortest.
+        min: i64,
+        /// The longest.
+        max: i64,
+    },
+    /// One of a few words.
+    Choice(&'static [Choice]),
+    /// Yes or no.
+    Switch,
+    /// Names of flags and variables, up to a bound.
+    Names,
+}
+
+/// What holds where nobody sets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unset {
+    /// This word.
+    Word(&'static str),
+    /// No.
+    Off,
+    /// An empty list.
+    Empty,
+    /// What the program finds out, as said here.
+    Found(&'static str),
+}
+
+/// When a change takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// When the agent is told to reload (SIGHUP).
+    Reload,
+    /// When the agent is next started.
+    Restart,
+    /// With the next command.
+    EachRun,
+}
+
+/// A program that reads a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum User {
+    /// `daemoneye-agent`
+    Agent,
+    /// `procmond`
+    Procmond,
+    /// `daemoneye-cli`
+    Cli,
+}
+
+/// A part of the programs whose log has a level of its own.
+#[derive(Debug)]
+pub struct Component {
+    /// What it is called in the log and below `log.levels`.
+    pub name: &'static str,
+    /// Where in the code its lines come from.
+    pub targets: &'static [&'static str],
+}
+
+/// The parts that log, by where in the code their lines come from; the longest match counts.
+pub const COMPONENTS: &[Component] = &[
+    Component { name: "agent", targets: &["daemoneye_agent"] },
+    Component { name: "broker", targets: &["daemoneye_broker"] },
+    Component { name: "collector", targets: &["procmond", "daemoneye_collectors", "daemoneye_agent::collector"] },
+    Component {
+        name: "engine",
+        targets: &["daemoneye_agent::agent", "daemoneye_agent::alerts", "daemoneye_agent::engine", "daemoneye_planner"],
+    },
+    Component { name: "rules", targets: &["daemoneye_agent::rules", "daemoneye_dsl"] },
+    Component { name: "settings", targets: &["daemoneye_settings", "daemoneye_agent::settings"] },
+    Component { name: "sinks", targets: &["daemoneye_agent::sinks"] },
+    Component { name: "store", targets: &["daemoneye_storage"] },
+];
+
+/// Shorter names for environment variables that are typed by hand.
+pub const SHORT_VARIABLES: &[(&str, &str)] = &[("DAEMONEYE_COLOR", "cli.color")];
+/// Sets levels as `LEVEL,COMPONENT=LEVEL,…`.
+pub const LOG_VARIABLE: &str = "DAEMONEYE_LOG";
+/// How the names of environment variables begin.
+pub const VARIABLE_PREFIX: &str = "DAEMONEYE_";
+
+/// Paths of one setting.
+pub const PATHS_LEN_MAX: usize = 64;
+/// Names of one setting, as many as the collector takes.
+pub const NAMES_LEN_MAX: usize = 256;
+
+const MILLI: i64 = MICROS_PER_SEC / 1000;
+const DAY: i64 = 86_400 * MICROS_PER_SEC;
+
+/// The level of one component.
+const fn level(name: &'static str, doc: &'static str) -> Setting {
+    Setting {
+        name,
+        kind: Kind::Choice(Level::CHOICES),
+        default: Unset::Found("that of `log.level`"),
+        doc,
+        effect: Effect::Reload,
+        users: &[User::Agent],
+    }
+}
+
+/// Every setting, in the order of the reference.
+pub const ALL: &[Setting] = &[
+    Setting {
+        name: "data",
+        kind: Kind::Path,
+        default: Unset::Found("`/var/lib/daemoneye` as root, else `~/.local/state/daemoneye`"),
+        doc: "The directory with the event store and the socket.",
+        effect: Effect::Restart,
+        users: &[User::Agent, User::Cli],
+    },
+    Setting {
+        name: "socket",
+        kind: Kind::Path,
+        default: Unset::Found("`agent.sock` in the data directory"),
+        doc: "The socket that collectors connect to.",
+        effect: Effect::Restart,
+        users: &[User::Agent, User::Procmond],
+    },
+    Setting {
+        name: "rules.paths",
+        kind: Kind::Paths,
+        default: Unset::Found("`./rules`, else those beside the program, else `/etc/daemoneye/rules`"),
+        doc: "Rule files and directories of them.",
+        effect: Effect::Reload,
+        users: &[User::Agent, User::Cli],
+    },
+    Setting {
+        name: "rules.time_limit",
+        kind: Kind::Duration { min: MILLI, max: 60 * MICROS_PER_SEC },
+        default: Unset::Word("100ms"),
+        doc: "What one rule may take for one snapshot before the log says that it is slow.",
+        effect: Effect::Reload,
+        users: &[User::Agent],
+    },
+    Setting {
+        name: "collector.mode",
+        kind: Kind::Choice(Mode::CHOICES),
+        default: Unset::Word("spawn"),
+        doc: "Whether the agent starts procmond, or waits for one to connect.",
+        effect: Effect::Restart,
+        users: &[User::Agent],
+    },
+    Setting {
+        name: "collector.interval",
+        kind: Kind::Duration { min: 10 * MILLI, max: DAY },
+        default: Unset::Word("30s"),
+        doc: "Time from one snapshot to the next.",
+        effect: Effect::Reload,
+        users: &[User::Agent, User::Procmond],
+    },
+    Setting {
+        name: "collector.redact",
+        kind: Kind::Choice(Redact::CHOICES),
+        default: Unset::Word("all"),
+        doc: "What becomes of secrets in command lines and environments.",
+        effect: Effect::Reload,
+        users: &[User::Agent, User::Procmond],
+    },
+    Setting {
+        name: "collector.redact_names",
+        kind: Kind::Names,
+        default: Unset::Empty,
+        doc: "More flags and variables whose value is a secret, such as door-code.",
+        effect: Effect::Reload,
+        users: &[User::Agent, User::Procmond],
+    },
+    Setting {
+        name: "alerts.output",
+        kind: Kind::Choice(AlertForm::CHOICES),
+        default: Unset::Word("auto"),
+        doc: "How the agent prints alerts: for people on a terminal, one JSON record a line otherwise.",
+        effect: Effect::Restart,
+        users: &[User::Agent],
+    },
+    Setting {
+        name: "log.level",
+        kind: Kind::Choice(Level::CHOICES),
+        default: Unset::Word("info"),
+        doc: "What is grave enough for the log.",
+        effect: Effect::Reload,
+        users: &[User::Agent, User::Procmond],
+    },
+    Setting {
+        name: "log.format",
+        kind: Kind::Choice(LogForm::CHOICES),
+        default: Unset::Word("human"),
+        doc: "How a line of the log is written.",
+        effect: Effect::Restart,
+        users: &[User::Agent, User::Procmond],
+    },
+    level("log.levels.agent", "The level of start, stop and signals."),
+    level("log.levels.broker", "The level of connections and what travels on them."),
+    Setting {
+        users: &[User::Agent, User::Procmond],
+        ..level("log.levels.collector", "The level of procmond and of the agent's care for it.")
+    },
+    level("log.levels.engine", "The level of snapshots, rules at work and alerts raised."),
+    level("log.levels.rules", "The level of loading rules."),
+    level("log.levels.settings", "The level of reading settings and what changes with them."),
+    level("log.levels.sinks", "The level of delivering alerts."),
+    level("log.levels.store", "The level of the event store."),
+    Setting {
+        name: "cli.color",
+        kind: Kind::Choice(Color::CHOICES),
+        default: Unset::Word("auto"),
+        doc: "When the command line colours; `auto` heeds NO_COLOR and CLICOLOR_FORCE.",
+        effect: Effect::EachRun,
+        users: &[User::Cli],
+    },
+    Setting {
+        name: "cli.ascii",
+        kind: Kind::Switch,
+        default: Unset::Off,
+        doc: "Draw with ASCII only, as where the locale is not UTF-8.",
+        effect: Effect::EachRun,
+        users: &[User::Cli],
+    },
+    Setting {
+        name: "cli.utc",
+        kind: Kind::Switch,
+        default: Unset::Off,
+        doc: "Show times in UTC, not in the local zone.",
+        effect: Effect::EachRun,
+        users: &[User::Cli],
+    },
+];
+
+/// The setting of that name.
+pub fn find(name: &str) -> Option<&'static Setting> {
+    ALL.iter().find(|setting| setting.name == name)
+}
+
+impl Setting {
+    /// The environment variable that sets it.
+    pub fn variable(&self) -> String {
+        format!("{VARIABLE_PREFIX}{}", self.name.replace('.', "__").to_ascii_uppercase())
+    }
+}
+
+impl Effect {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Reload => "reload",
+            Self::Restart => "restart",
+            Self::EachRun => "next command",
+        }
+    }
+}
+
+impl User {
+    /// The program's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Agent => "daemoneye-agent",
+            Self::Procmond => "procmond",
+            Self::Cli => "daemoneye-cli",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_fit_for_variables() {
+        let names: HashSet<_> = ALL.iter().map(|setting| setting.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        for name in names {
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || b"._".contains(&byte)), "{name}");
+            assert!(!name.contains("__"), "{name}: two underscores part the names of a variable");
+        }
+        assert_eq!(find("rules.time_limit").unwrap().variable(), "DAEMONEYE_RULES__TIME_LIMIT");
+        assert!(SHORT_VARIABLES.iter().all(|(_, name)| find(name).is_some()));
+    }
+
+    #[test]
+    fn every_component_has_a_level() {
+        let declared: Vec<_> = ALL.iter().filter_map(|setting| setting.name.strip_prefix("log.levels.")).collect();
+        assert_eq!(declared, COMPONENTS.iter().map(|component| component.name).collect::<Vec<_>>());
+    }
+}
