@@ -12,6 +12,7 @@ use arrow_array::RecordBatch;
 use daemoneye_broker::message::SnapshotBatch;
 use daemoneye_dsl::completeness::{Completeness, Reason, Scope};
 use daemoneye_dsl::ipc;
+use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleState, RuleStatus};
 use daemoneye_dsl::tables::{Catalog, Table};
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_dsl::untrusted::Untrusted;
@@ -102,6 +103,22 @@ impl Agent {
         transaction.commit()
     }
 
+    /// Notes that it runs, and with which rules.
+    pub(crate) fn begin_run(&self, run: &AgentRun, rules: &[RuleStatus]) -> Result<(), daemoneye_storage::Error> {
+        let mut transaction = self.store.begin()?;
+        transaction.set_run(run)?;
+        transaction.set_rules(rules)?;
+        transaction.commit()
+    }
+
+    /// Notes that it ended in order.
+    pub(crate) fn end_run(&self, now: Timestamp) -> Result<(), daemoneye_storage::Error> {
+        let Some(run) = self.store.read()?.run()? else { return Ok(()) };
+        let mut transaction = self.store.begin()?;
+        transaction.set_run(&AgentRun { stopped: Some(now), ..run })?;
+        transaction.commit()
+    }
+
     /// The store, for whoever delivers what is committed.
     pub(crate) fn store(&self) -> Arc<Store> {
         self.store.clone()
@@ -136,14 +153,20 @@ impl Agent {
         })?;
         let changes = self.changes(&difference, &recorded);
         let view = View::new(Some(&difference.rows), Some(&transaction));
+        let began = Instant::now();
         let answers = evaluate(&mut self.rules, &view, &changes, now);
+        let evaluation = began.elapsed();
+        let processes = difference.rows.num_rows();
         let committed = answers
             .and_then(|answers| self.raise(&mut transaction, answers, &difference.rows, now, &completeness))
-            .and_then(|alerts| transaction.commit().map(|()| alerts));
+            .and_then(|alerts| {
+                note_collector(&mut transaction, batch, known, (processes, evaluation, &completeness))?;
+                self.note_quarantined(&mut transaction)?;
+                transaction.commit().map(|()| alerts)
+            });
         // After a failure the rules' state is ahead of the store: the next batch fills it anew from what is stored.
         let alerts = committed.inspect_err(|_| self.rules.iter_mut().for_each(Rule::reset))?;
         self.rules.iter_mut().filter(|rule| rule.quarantined.is_none()).for_each(|rule| rule.loaded = true);
-        let processes = difference.rows.num_rows();
         self.present.advance(difference.rows, now);
         self.source = Some(batch.source.clone());
         self.snapshots += 1;
@@ -174,6 +197,23 @@ impl Agent {
             }
         }
         Ok(alerts)
+    }
+
+    /// Keeps on record which rules no longer run. They are few, so each batch says it again.
+    fn note_quarantined(&self, transaction: &mut Transaction) -> Result<(), daemoneye_storage::Error> {
+        for rule in &self.rules {
+            let Some(why) = &rule.quarantined else { continue };
+            transaction.set_rule(&RuleStatus {
+                name: rule.name.clone(),
+                state: RuleState::Quarantined,
+                detail: Some(why.clone()),
+                level: Some(rule.header.level),
+                id: Some(rule.header.id.clone()),
+                revision: Some(rule.revision.clone()),
+                path: rule.path.clone(),
+            })?;
+        }
+        Ok(())
     }
 
     fn completeness(&self, batch: &SnapshotBatch, known: Option<u64>) -> Completeness {
@@ -215,6 +255,32 @@ impl Agent {
         changes.add("process_exits", Batch::appearing(recorded.exits.clone()));
         changes
     }
+}
+
+/// Keeps on record how far the collector got, with what its snapshot held, what the rules took for it, and how complete
+/// their input was.
+fn note_collector(
+    transaction: &mut Transaction,
+    batch: &SnapshotBatch,
+    known: Option<u64>,
+    (processes, evaluation, completeness): (usize, Duration, &Completeness),
+) -> Result<(), daemoneye_storage::Error> {
+    let before = transaction.collector(&batch.source)?;
+    let missed = batch.sequence.saturating_sub(known.unwrap_or(0)).saturating_sub(1);
+    let now = Timestamp(batch.collected_at);
+    transaction.set_collector(&CollectorStatus {
+        source: batch.source.clone(),
+        pid: Some(batch.pid).filter(|pid| *pid > 0),
+        first_snapshot: before.as_ref().map_or(now, |before| before.first_snapshot),
+        last_snapshot: now,
+        interval_micros: Some(batch.interval_micros).filter(|interval| *interval > 0),
+        sequence: batch.sequence,
+        snapshots: before.as_ref().map_or(0, |before| before.snapshots) + 1,
+        missed: before.as_ref().map_or(0, |before| before.missed).saturating_add(missed),
+        processes: processes as u64,
+        evaluation_micros: i64::try_from(evaluation.as_micros()).unwrap_or(i64::MAX),
+        completeness: completeness.clone(),
+    })
 }
 
 /// Runs every rule on the changes, or on everything where it has not run yet. One that reaches a bound is set aside;

@@ -23,6 +23,7 @@ use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use daemoneye_broker::Broker;
 use daemoneye_dsl::diagnostic::Style;
+use daemoneye_dsl::status::AgentRun;
 use daemoneye_dsl::types::{MICROS_PER_SEC, parse_interval};
 use daemoneye_dsl::untrusted::Untrusted;
 use daemoneye_storage::paths::DataDir;
@@ -154,6 +155,13 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let rules = loaded.rules.len();
     let agent = Agent::open(&data.events(), loaded.rules, refused)?;
     let socket = args.socket.clone().unwrap_or_else(|| data.socket());
+    let run = AgentRun {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started: serve::now(),
+        stopped: None,
+        socket: std::path::absolute(&socket).unwrap_or_else(|_| socket.clone()).display().to_string(),
+    };
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -175,6 +183,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         // From here on a signal ends it in order: what begins below leaves a socket file and a collector behind.
         let signals = Signals::new().context("cannot take signals")?;
         let broker = Broker::bind(&socket)?;
+        agent.begin_run(&run, &loaded.statuses)?;
         tracing::info!(rules, refused, store = %data.events().display(), socket = %socket.display(), "agent started");
         let collector =
             serve::Collector { program, args: collector_args(args, &socket), interval: args.interval.clone() };

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use daemoneye_dsl::diagnostic::Severity;
 use daemoneye_dsl::header::Header;
 use daemoneye_dsl::query::{CheckedRule, Output};
 use daemoneye_dsl::ruleset::{RuleFile, RuleSet};
+use daemoneye_dsl::status::{RuleState, RuleStatus};
 use daemoneye_dsl::tables::{Access, Catalog};
 use daemoneye_planner::{Installed, Plan, plan};
 use daemoneye_storage::paths::rule_sources;
@@ -12,6 +14,8 @@ use daemoneye_storage::paths::rule_sources;
 /// A rule that runs.
 pub(crate) struct Rule {
     pub(crate) name: String,
+    /// The file.
+    pub(crate) path: String,
     pub(crate) revision: String,
     pub(crate) header: Header,
     /// The columns of a match.
@@ -49,6 +53,8 @@ pub(crate) struct Loaded {
     pub(crate) elsewhere: Vec<String>,
     /// Rules with columns that are always NULL here.
     pub(crate) limited: Vec<(String, Vec<&'static str>)>,
+    /// What became of every file.
+    pub(crate) statuses: Vec<RuleStatus>,
 }
 
 /// Reads, checks and compiles every rule under `paths`. What does not compile is reported, not an error.
@@ -57,10 +63,13 @@ pub(crate) fn load(paths: &[PathBuf]) -> Loaded {
     let sources =
         rule_sources(paths).into_iter().filter_map(|source| source.map_err(|error| unreadable.push(error)).ok());
     let set = RuleSet::check(sources.collect(), &Catalog::builtin());
-    let mut loaded = Loaded { rules: vec![], remarked: vec![], unreadable, elsewhere: vec![], limited: vec![] };
+    let statuses = unreadable.iter().map(unreadable_status).collect();
+    let mut loaded =
+        Loaded { rules: vec![], remarked: vec![], unreadable, elsewhere: vec![], limited: vec![], statuses };
     for mut file in set.files {
-        if let Some(rule) = file.rule.take() {
-            loaded.take(&rule);
+        match file.rule.take() {
+            Some(rule) => loaded.take(&rule),
+            None => loaded.statuses.push(refused_status(&file)),
         }
         if !file.diagnostics.is_empty() {
             loaded.remarked.push(file);
@@ -72,18 +81,33 @@ pub(crate) fn load(paths: &[PathBuf]) -> Loaded {
 impl Loaded {
     fn take(&mut self, rule: &CheckedRule) {
         let header = rule.header.clone().expect("a checked rule file has a header");
+        let status = |state, detail| RuleStatus {
+            name: rule.name().to_owned(),
+            state,
+            detail,
+            level: Some(header.level),
+            id: Some(header.id.clone()),
+            revision: Some(rule.revision.clone()),
+            path: rule.source.path.clone(),
+        };
         if !header.platform.iter().any(|platform| platform == std::env::consts::OS) {
+            self.statuses.push(status(RuleState::OtherSystem, Some(header.platform.join(", "))));
             return self.elsewhere.push(rule.name().to_owned());
         }
         let columns = rule.query.columns_read();
-        let absent: Vec<_> = columns.iter().filter(|(_, column)| column.access == Access::Uncollected).collect();
-        if !absent.is_empty() {
-            self.limited.push((rule.name().to_owned(), absent.iter().map(|(_, column)| column.name).collect()));
+        let absent = columns.iter().filter(|(_, column)| column.access == Access::Uncollected);
+        let absent: Vec<_> = absent.map(|(_, column)| column.name).collect();
+        if absent.is_empty() {
+            self.statuses.push(status(RuleState::Running, None));
+        } else {
+            self.statuses.push(status(RuleState::Limited, Some(absent.join(", "))));
+            self.limited.push((rule.name().to_owned(), absent));
         }
         let plan = plan(&rule.query);
         let output = rule.query.output[..rule.query.visible].to_vec();
         self.rules.push(Rule {
             name: rule.name().to_owned(),
+            path: rule.source.path.clone(),
             revision: rule.revision.clone(),
             key: rule.match_key().columns,
             window_micros: header.window_micros(),
@@ -101,5 +125,33 @@ impl Loaded {
     pub(crate) fn refused(&self) -> usize {
         let with_errors = |file: &&RuleFile| daemoneye_dsl::diagnostic::error_count(&file.diagnostics) > 0;
         self.unreadable.len() + self.remarked.iter().filter(with_errors).count()
+    }
+}
+
+/// A file with errors: the first of them says why.
+fn refused_status(file: &RuleFile) -> RuleStatus {
+    let first = file.diagnostics.iter().find(|it| it.severity == Severity::Error);
+    RuleStatus {
+        name: file.source.stem().to_owned(),
+        state: RuleState::Refused,
+        detail: first.map(|it| format!("{}: {}", it.code, it.message)),
+        level: None,
+        id: None,
+        revision: None,
+        path: file.source.path.clone(),
+    }
+}
+
+/// A file that cannot be read: the error names it, and is all that tells it from others.
+fn unreadable_status(error: &std::io::Error) -> RuleStatus {
+    let said = error.to_string();
+    RuleStatus {
+        name: "unreadable".to_owned(),
+        state: RuleState::Refused,
+        detail: Some(said.clone()),
+        level: None,
+        id: None,
+        revision: None,
+        path: said,
     }
 }

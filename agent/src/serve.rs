@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use daemoneye_broker::message::{Mode, SnapshotBatch};
 use daemoneye_broker::{Broker, Delivery, topic};
-use daemoneye_dsl::types::parse_interval;
+use daemoneye_dsl::types::{Timestamp, parse_interval};
 use tokio::sync::watch;
 
 use crate::agent::{Agent, Taken};
@@ -125,7 +125,15 @@ fn engine(mut agent: Agent, inputs: &mpsc::Receiver<Input>, sinks: Sinks) -> Sin
             }
         }
     }
+    if let Err(error) = agent.end_run(now()) {
+        tracing::warn!(%error, "the end of this run is not on record: `daemoneye-cli status` takes it for killed");
+    }
     sinks
+}
+
+/// The present.
+pub(crate) fn now() -> Timestamp {
+    Timestamp(jiff::Timestamp::now().as_microsecond())
 }
 
 /// The signals that ask to stop. One that comes while nobody waits for the next is kept.

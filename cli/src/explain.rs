@@ -94,7 +94,7 @@ impl Explain {
     ) -> anyhow::Result<()> {
         let explained = rules.iter().map(|(rule, header)| Explained::of(rule, *header));
         if let Some(form) = form {
-            print(|out| write_json(out, form, explained.map(|it| it.to_json())))?;
+            print(screen, |out| write_json(out, form, explained.map(|it| it.to_json())))?;
             return Ok(());
         }
         let mut page = Page::new(screen, globals.full);

@@ -49,10 +49,12 @@ pub(crate) fn run(lint: &Lint, globals: &Globals, screen: &Screen) -> anyhow::Re
     match form {
         Some(form) => {
             let objects = findings().filter_map(|(it, source)| it.to_json(source).as_object().cloned());
-            print(|out| write_json(out, form, objects))?;
+            print(screen, |out| write_json(out, form, objects))?;
         }
         None => {
-            print(|out| findings().try_for_each(|(it, source)| writeln!(out, "{}\n", it.render(source, screen.out))))?;
+            print(screen, |out| {
+                findings().try_for_each(|(it, source)| writeln!(out, "{}\n", it.render(source, screen.out)))
+            })?;
         }
     }
     let of = |severity| findings().filter(|(it, _)| it.severity == severity).count();

@@ -3,6 +3,7 @@
 //! Data goes to standard output and everything else to standard error; every answer says how complete it is. Each
 //! subcommand is a file with its arguments and a `run` that gives an [`Ending`], from which the exit code follows.
 
+mod agent;
 mod alerts;
 mod completions;
 mod explain;
@@ -13,20 +14,25 @@ mod live;
 mod man;
 mod output;
 mod page;
+mod pager;
 mod query;
 mod render;
 mod rules;
 mod screen;
 mod shown;
+mod signals;
 mod sources;
+mod status;
 mod store;
 mod tree;
+mod watch;
 
 use std::panic;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use clap::Parser;
+use anyhow::bail;
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::output::Format;
 use crate::screen::{ColorWhen, Mark, Screen};
@@ -57,13 +63,14 @@ enum Command {
     Explain(explain::Explain),
     Rules(rules::Rules),
     Alerts(alerts::Alerts),
+    Status(status::Status),
     Completions(completions::Completions),
     Man(man::Manual),
 }
 
 /// What every subcommand takes.
 #[expect(clippy::struct_excessive_bools, reason = "independent flags")]
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Globals {
     /// The form of standard output [default: a table on a terminal, ndjson into a pipe; lint: findings drawn]
     #[arg(short, long, value_name = "FORM", value_enum, global = true)]
@@ -80,6 +87,12 @@ pub(crate) struct Globals {
     /// Show values whole, however wide
     #[arg(long, global = true)]
     full: bool,
+    /// With `-o csv`: keep spreadsheets from taking text for formulas, by a quote before = + - @ tab and CR
+    #[arg(long, global = true)]
+    csv_safe: bool,
+    /// Do not show what is longer than the terminal through `DAEMONEYE_PAGER`, `PAGER` or less
+    #[arg(long, global = true)]
+    no_pager: bool,
     /// Say nothing about the answer, only warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
@@ -124,20 +137,23 @@ pub(crate) enum Ending {
     },
     /// The input is wrong, as was said.
     Refused,
+    /// The agent cannot be reached, as was said.
+    Unreachable,
 }
 
 const FOUND: u8 = 1;
 const WRONG_INPUT: u8 = 2;
 const INCOMPLETE: u8 = 3;
+const UNREACHABLE: u8 = 4;
 const BUG: u8 = 101;
 
 /// What the last panic said. A panic over a damaged store is caught and becomes an error, so the hook only remembers.
 static LAST_PANIC: Mutex<String> = Mutex::new(String::new());
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let Globals { color, ascii, utc, quiet, allow_degraded, .. } = arguments.globals;
-    let screen = Screen::new(color, ascii, utc, quiet);
+    let arguments = arguments();
+    let allow_degraded = arguments.globals.allow_degraded;
+    let screen = Screen::new(&arguments.globals);
     panic::set_hook(Box::new(|panic| {
         *LAST_PANIC.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = panic.to_string();
     }));
@@ -157,8 +173,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// The arguments; where they are wrong or ask for help, this is the end.
+fn arguments() -> Arguments {
+    let command = Arguments::command().color(screen::color_of_help());
+    Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
 fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Ending> {
     let globals = &arguments.globals;
+    if globals.csv_safe && globals.output != Some(Format::Csv) {
+        bail!("--csv-safe says how CSV is written: add `-o csv`");
+    }
     match &arguments.command {
         Command::Hunt(hunt) => hunt::run(hunt, globals, screen),
         Command::Query(query) => query::run(query, globals, screen),
@@ -167,7 +192,8 @@ fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Explain(explain) => explain::run(explain, globals, screen),
         Command::Rules(rules) => rules::run(rules, globals, screen),
         Command::Alerts(alerts) => alerts::run(alerts, globals, screen),
-        Command::Completions(completions) => completions::run(completions),
+        Command::Status(status) => status::run(status, globals, screen),
+        Command::Completions(completions) => completions::run(completions, screen),
         Command::Man(manual) => man::run(manual, screen),
     }
 }
@@ -176,6 +202,7 @@ fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Ending> {
 fn code(ending: &Ending, allow_degraded: bool) -> u8 {
     match ending {
         Ending::Refused => WRONG_INPUT,
+        Ending::Unreachable => UNREACHABLE,
         Ending::Done { degraded: true, .. } if !allow_degraded => INCOMPLETE,
         Ending::Done { found: true, .. } => FOUND,
         Ending::Done { .. } => 0,
@@ -184,8 +211,6 @@ fn code(ending: &Ending, allow_degraded: bool) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -202,5 +227,6 @@ mod tests {
         assert_eq!(code(&done(true, true), true), FOUND);
         assert_eq!(code(&done(false, true), true), 0);
         assert_eq!(code(&Ending::Refused, true), WRONG_INPUT);
+        assert_eq!(code(&Ending::Unreachable, true), UNREACHABLE);
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn run(manual: &Manual, screen: &Screen) -> anyhow::Result<Ending> {
     let Some(dir) = &manual.dir else {
         let mut page = Vec::new();
         Man::new(command).render(&mut page)?;
-        print(|out| out.write_all(&page))?;
+        print(screen, |out| out.write_all(&page))?;
         return Ok(Ending::Done { found: false, degraded: false });
     };
     let shown = dir.display();

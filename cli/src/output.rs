@@ -8,6 +8,9 @@ use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use anyhow::{Context, bail};
 use serde_json::{Map, Value};
 
+use crate::pager::Paged;
+use crate::screen::Screen;
+
 /// The form of what goes to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
@@ -63,14 +66,20 @@ impl Format {
     }
 }
 
-/// Writes to standard output through `write`; nothing is given where the reader went away before the end.
-pub(crate) fn print<T>(write: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> anyhow::Result<Option<T>> {
-    let mut out = BufWriter::new(io::stdout().lock());
+/// Writes to standard output through `write`, or to the pager where it is longer than the terminal; nothing is given
+/// where the reader went away before the end.
+pub(crate) fn print<T>(
+    screen: &Screen,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+) -> anyhow::Result<Option<T>> {
+    let mut out = BufWriter::new(Paged::new(screen));
     let written = write(&mut out).and_then(|value| out.flush().map(|()| value));
-    match written {
+    // What is still buffered has nobody to go to where the reader went away.
+    let (paged, _unread) = out.into_parts();
+    match written.and_then(|value| paged.finish().map(|()| value)) {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(None),
-        Err(error) => Err(error).context("cannot write to standard output"),
+        Err(error) => Err(error).context("cannot write to standard output: is the disk full?"),
     }
 }
 

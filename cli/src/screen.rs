@@ -1,22 +1,39 @@
 //! How the two streams look (colour, glyphs, width, time zone), and the messages on standard error.
 //!
 //! Standard output and standard error are decided separately: one may be a terminal and the other a file. A flag goes
-//! before `DAEMONEYE_COLOR`, that before `NO_COLOR`, that before `CLICOLOR_FORCE`, that before what the stream is.
+//! before `DAEMONEYE_COLOR`, that before `NO_COLOR`, that before `CLICOLOR_FORCE`, that before what the stream is:
+//!
+//! | | colour | width |
+//! |---|---|---|
+//! | a terminal | yes | its own |
+//! | a pipe or a file | no | `COLUMNS`, else unlimited |
+//! | `CI` is set | where the log renders it | 100 |
+//! | `TERM` is `dumb` or unset | no | 80 |
+//!
+//! The last row that applies counts. Glyphs are Unicode where the locale is UTF-8, unless `--ascii` is given or `TERM`
+//! is `dumb` or unset.
 
 use std::env;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
-use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style as Paint};
 use daemoneye_dsl::alert::Level;
 use daemoneye_dsl::diagnostic::{Diagnostic, Source, Style};
 use jiff::tz::TimeZone;
 use unicode_width::UnicodeWidthStr;
 
+use crate::Globals;
+use crate::pager::Pager;
 use crate::shown::Shown;
 
-/// Columns where nobody says how many there are.
+/// Columns of a terminal that does not say how many it has, and of one that can do nothing.
 const WIDTH_DEFAULT: usize = 80;
+/// Lines of a terminal that does not say how many it has.
+const LINES_DEFAULT: usize = 24;
+/// Columns of the log of a build.
+const WIDTH_OF_CI: usize = 100;
+/// Build services whose logs render colours.
+const COLOURED_CI: [&str; 7] = ["GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "TRAVIS", "DRONE", "APPVEYOR"];
 
 /// When to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -43,7 +60,12 @@ pub(crate) struct Screen {
     pub(crate) zone: TimeZone,
     /// Whether only errors are said.
     pub(crate) quiet: bool,
+    /// Where output goes that is longer than the terminal.
+    pub(crate) pager: Option<Pager>,
 }
+
+/// A variable of the environment; an empty one is as one that is not set.
+type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What a message is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,19 +79,29 @@ pub(crate) enum Mark {
 }
 
 impl Screen {
-    pub(crate) fn new(color: Option<ColorWhen>, ascii: bool, utc: bool, quiet: bool) -> Self {
-        let ascii = ascii || !shows_unicode(|name| env::var(name).ok());
-        let color =
-            color.or_else(|| <ColorWhen as clap::ValueEnum>::from_str(&variable("DAEMONEYE_COLOR")?, true).ok());
-        let style = |detected: ColorChoice| Style { colour: is_coloured(color, detected), ascii };
-        Self {
-            out: style(AutoStream::choice(&io::stdout())),
-            err: style(AutoStream::choice(&io::stderr())),
-            width: width(),
-            err_width: columns(terminal_size::terminal_size_of(io::stderr())),
-            zone: if utc { TimeZone::UTC } else { TimeZone::system() },
-            quiet,
+    pub(crate) fn new(globals: &Globals) -> Self {
+        let ascii = globals.ascii || !shows_unicode(&variable);
+        let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let style = |is_terminal| Style { colour: is_coloured(globals.color, &variable, is_terminal), ascii };
+        let screen = Self {
+            out: style(out),
+            err: style(err),
+            width: width(&variable, out.then(|| size().0)),
+            err_width: err.then(|| width(&variable, Some(columns(terminal_size::terminal_size_of(io::stderr()))))),
+            zone: if globals.utc { TimeZone::UTC } else { TimeZone::system() },
+            quiet: globals.quiet,
+            pager: (out && is_able(&variable) && !globals.no_pager).then(|| Pager::new(&variable, size().1)).flatten(),
+        };
+        if let Some(word) = variable("DAEMONEYE_COLOR").filter(|word| color_of(word).is_none()) {
+            screen.say(Mark::Warning, &format!("DAEMONEYE_COLOR is `{word}`; set it to auto, always or never"));
         }
+        screen
+    }
+
+    /// It as the terminal is now.
+    pub(crate) fn measured(&self) -> Self {
+        let width = if io::stdout().is_terminal() { width(&variable, Some(size().0)) } else { self.width };
+        Self { width, zone: self.zone.clone(), pager: None, ..*self }
     }
 
     /// Says something on standard error, whatever its text holds. Nothing can be done where that fails.
@@ -151,34 +183,87 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn is_coloured(asked: Option<ColorWhen>, detected: ColorChoice) -> bool {
-    match asked {
-        Some(ColorWhen::Always) => true,
-        Some(ColorWhen::Never) => false,
-        Some(ColorWhen::Auto) | None => detected != ColorChoice::Never,
+/// When help and clap's own errors are coloured: they are written before the arguments are known.
+pub(crate) fn color_of_help() -> clap::ColorChoice {
+    let mut arguments = env::args().skip(1);
+    let mut flag = None;
+    while let Some(argument) = arguments.next() {
+        match argument.strip_prefix("--color") {
+            Some("") => flag = arguments.next(),
+            Some(value) => flag = value.strip_prefix('=').map(str::to_owned),
+            None => {}
+        }
     }
+    match flag.or_else(|| variable("DAEMONEYE_COLOR")).as_deref().and_then(color_of) {
+        Some(ColorWhen::Always) => clap::ColorChoice::Always,
+        Some(ColorWhen::Never) => clap::ColorChoice::Never,
+        Some(ColorWhen::Auto) | None => clap::ColorChoice::Auto,
+    }
+}
+
+fn color_of(word: &str) -> Option<ColorWhen> {
+    <ColorWhen as clap::ValueEnum>::from_str(word, true).ok()
+}
+
+fn is_coloured(flag: Option<ColorWhen>, variable: Variable<'_>, is_terminal: bool) -> bool {
+    let decided = |when: &ColorWhen| *when != ColorWhen::Auto;
+    let asked = flag.filter(decided).or_else(|| color_of(&variable("DAEMONEYE_COLOR")?).filter(decided));
+    match asked {
+        Some(when) => when == ColorWhen::Always,
+        None if variable("NO_COLOR").is_some() => false,
+        None if variable("CLICOLOR_FORCE").is_some_and(|value| value != "0") => true,
+        None if variable("CLICOLOR").as_deref() == Some("0") || is_dumb(variable) => false,
+        None if variable("CI").is_some() => COLOURED_CI.iter().any(|name| variable(name).is_some()),
+        None => is_terminal,
+    }
+}
+
+/// Whether the terminal can do no more than print lines.
+fn is_dumb(variable: Variable<'_>) -> bool {
+    cfg!(unix) && variable("TERM").is_none_or(|terminal| terminal == "dumb")
+}
+
+/// Whether there is somebody at the terminal, and it can do more than print lines: for a pager, or drawing in place.
+fn is_able(variable: Variable<'_>) -> bool {
+    !is_dumb(variable) && variable("CI").is_none()
+}
+
+/// Whether standard output is a terminal that can be drawn on in place.
+pub(crate) fn draws_in_place() -> bool {
+    io::stdout().is_terminal() && is_able(&variable)
 }
 
 /// Whether the locale is UTF-8, by the variable that decides it, and the terminal more than a line printer. Where there
 /// are no such variables, every console shows Unicode.
-fn shows_unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
+fn shows_unicode(variable: Variable<'_>) -> bool {
     if !cfg!(unix) {
         return true;
     }
-    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default().to_ascii_lowercase();
-    let is_utf8 = locale.contains("utf-8") || locale.contains("utf8");
-    is_utf8 && set("TERM").is_some_and(|terminal| terminal != "dumb")
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variable).unwrap_or_default().to_ascii_lowercase();
+    (locale.contains("utf-8") || locale.contains("utf8")) && !is_dumb(variable)
 }
 
-fn width() -> usize {
-    columns(terminal_size::terminal_size_of(io::stdout()))
-        .or_else(|| variable("COLUMNS")?.parse().ok())
-        .unwrap_or(WIDTH_DEFAULT)
+/// The columns of a stream, `terminal` being those of the terminal that it is.
+fn width(variable: Variable<'_>, terminal: Option<usize>) -> usize {
+    let told = || variable("COLUMNS")?.parse().ok().filter(|columns| *columns > 0);
+    match (terminal, told()) {
+        (None, Some(columns)) => columns,
+        _ if is_dumb(variable) => WIDTH_DEFAULT,
+        _ if variable("CI").is_some() => WIDTH_OF_CI,
+        (Some(columns), _) => columns,
+        (None, None) => usize::MAX,
+    }
 }
 
-fn columns(terminal: Option<(terminal_size::Width, terminal_size::Height)>) -> Option<usize> {
-    terminal.map(|(width, _)| usize::from(width.0)).filter(|columns| *columns > 0)
+/// Columns and lines of the terminal that standard output is.
+pub(crate) fn size() -> (usize, usize) {
+    let terminal = terminal_size::terminal_size_of(io::stdout());
+    let lines = terminal.map(|(_, height)| usize::from(height.0)).filter(|lines| *lines > 0);
+    (columns(terminal), lines.unwrap_or(LINES_DEFAULT))
+}
+
+fn columns(terminal: Option<(terminal_size::Width, terminal_size::Height)>) -> usize {
+    terminal.map(|(width, _)| usize::from(width.0)).filter(|columns| *columns > 0).unwrap_or(WIDTH_DEFAULT)
 }
 
 /// The text with its words on lines of that many columns, further ones after `indent`; a longer word stays whole.
@@ -205,18 +290,34 @@ pub(crate) fn wrapped(text: &str, width: usize, indent: &str) -> String {
 mod tests {
     use super::*;
 
+    fn set<'a>(variables: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<String> + 'a {
+        |name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+    }
+
     #[cfg(unix)]
     #[test]
     fn the_locale_decides_the_glyphs() {
-        let with = |set: &[(&str, &str)]| {
-            shows_unicode(|name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
-        };
+        let with = |variables: &[(&str, &str)]| shows_unicode(&set(variables));
         assert!(with(&[("LANG", "de_DE.UTF-8"), ("TERM", "xterm")]));
         assert!(with(&[("LANG", "C"), ("LC_ALL", "C.utf8"), ("TERM", "linux")]));
         assert!(!with(&[("LANG", "C.UTF-8"), ("LC_ALL", "C"), ("TERM", "xterm")]));
         assert!(!with(&[("LANG", "C.UTF-8"), ("TERM", "dumb")]));
         assert!(!with(&[("LANG", "C.UTF-8")]));
         assert!(!with(&[("TERM", "xterm")]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_last_row_that_applies_decides_the_width() {
+        let with = |variables: &[(&str, &str)], terminal| width(&set(variables), terminal);
+        let able = ("TERM", "xterm");
+        assert_eq!(with(&[able], Some(140)), 140);
+        assert_eq!(with(&[able], None), usize::MAX);
+        assert_eq!(with(&[able, ("COLUMNS", "60")], None), 60);
+        assert_eq!(with(&[able, ("COLUMNS", "60")], Some(140)), 140, "the terminal knows better");
+        assert_eq!(with(&[able, ("CI", "true")], None), 100);
+        assert_eq!(with(&[("TERM", "dumb"), ("CI", "true")], Some(140)), 80);
+        assert_eq!(with(&[], None), 80);
     }
 
     #[test]
@@ -227,11 +328,29 @@ mod tests {
         assert_eq!(wrapped("  x", 8, "  "), "  x");
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_flag_goes_before_what_was_found() {
-        assert!(is_coloured(Some(ColorWhen::Always), ColorChoice::Never));
-        assert!(!is_coloured(Some(ColorWhen::Never), ColorChoice::Always));
-        assert!(is_coloured(Some(ColorWhen::Auto), ColorChoice::Always));
-        assert!(!is_coloured(None, ColorChoice::Never));
+        use ColorWhen::{Always, Auto, Never};
+        let able = ("TERM", "xterm");
+        for (flag, variables, terminal, expected) in [
+            (None, &[able][..], true, true),
+            (None, &[able], false, false),
+            (Some(Always), &[able, ("NO_COLOR", "1")], false, true),
+            (Some(Never), &[able, ("DAEMONEYE_COLOR", "always")], true, false),
+            (None, &[able, ("DAEMONEYE_COLOR", "always"), ("NO_COLOR", "1")], false, true),
+            (Some(Auto), &[able, ("DAEMONEYE_COLOR", "never")], true, false),
+            (None, &[able, ("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")], true, false),
+            (None, &[able, ("CLICOLOR_FORCE", "1")], false, true),
+            (None, &[able, ("CLICOLOR_FORCE", "0")], false, false),
+            (None, &[able, ("CLICOLOR", "0")], true, false),
+            (None, &[("TERM", "dumb")], true, false),
+            (None, &[], true, false),
+            (None, &[("CLICOLOR_FORCE", "1")], true, true),
+            (None, &[able, ("CI", "1")], true, false),
+            (None, &[able, ("CI", "1"), ("GITHUB_ACTIONS", "true")], false, true),
+        ] {
+            assert_eq!(is_coloured(flag, &set(variables), terminal), expected, "{flag:?} {variables:?} {terminal}");
+        }
     }
 }
