@@ -83,8 +83,8 @@ fn run_list(list: &List, globals: &Globals, screen: &Screen) -> anyhow::Result<E
     let found = wanted.find(&stored.view, list.limit)?;
     let alerts = found.newest.iter().map(|id| stored.view.alert(*id));
     let alerts: Vec<_> = alerts.filter_map(Result::transpose).collect::<Result<_, _>>()?;
-    let extent = write_list(&alerts, globals, screen)?;
     let elapsed_ms = started.elapsed().as_millis();
+    let extent = write_list(&alerts, globals, screen)?;
     let mut parts = vec![list.counted(alerts.len(), &found), store::note(&stored)];
     if extent == Extent::Cut {
         parts.push("values cut to fit (--full shows them)".to_owned());

@@ -179,8 +179,9 @@ pub(crate) fn choose<'a>(set: &'a RuleSet, only: &[String]) -> anyhow::Result<Ch
             let names = rules
                 .iter()
                 .flat_map(|(rule, header)| std::iter::once(rule.name()).chain(header.tags.iter().map(String::as_str)));
-            let near = nearest(word, names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            bail!("no rule has the name, id or tag `{word}`{near}");
+            let near = nearest(word, names).map(|near| format!("did you mean `{near}`?"));
+            let next = near.unwrap_or_else(|| "`daemoneye-cli rules list` names all".to_owned());
+            bail!("no rule has the name, id or tag `{word}`; {next}");
         }
     }
     // The tags of a refused rule are not known: a tag may mean it.

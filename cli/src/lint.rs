@@ -46,6 +46,7 @@ pub(crate) fn run(lint: &Lint, globals: &Globals, screen: &Screen) -> anyhow::Re
     let found = files::rules(&lint.paths)?;
     let set = RuleSet::check(found.sources, &Catalog::builtin());
     let findings = || set.files.iter().flat_map(|file| file.diagnostics.iter().map(move |it| (it, &file.source)));
+    let elapsed_ms = started.elapsed().as_millis();
     match form {
         Some(form) => {
             let objects = findings().filter_map(|(it, source)| it.to_json(source).as_object().cloned());
@@ -63,7 +64,6 @@ pub(crate) fn run(lint: &Lint, globals: &Globals, screen: &Screen) -> anyhow::Re
         screen.say(Mark::Error, &error.to_string());
     }
     let rules = count(set.files.len(), "rule", "rules");
-    let elapsed_ms = started.elapsed().as_millis();
     let (errors_said, warnings_said) = (count(errors, "error", "errors"), count(warnings, "warning", "warnings"));
     screen.say(Mark::Note, &format!("checked {rules} in {elapsed_ms} ms: {errors_said}, {warnings_said}"));
     if !found.unreadable.is_empty() {

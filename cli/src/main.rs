@@ -27,11 +27,13 @@ mod store;
 mod tree;
 mod watch;
 
+use std::fmt::Display;
+use std::io;
 use std::panic;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::output::Format;
@@ -195,6 +197,20 @@ fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Status(status) => status::run(status, globals, screen),
         Command::Completions(completions) => completions::run(completions, screen),
         Command::Man(manual) => man::run(manual, screen),
+    }
+}
+
+/// An error that ends with what to do about it.
+pub(crate) fn failed(what: impl Display, why: impl Display, next: &str) -> anyhow::Error {
+    anyhow!("{what}: {why}; {next}")
+}
+
+/// What to do where the system refuses a path.
+pub(crate) fn path_remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "ask as its owner or as root",
+        io::ErrorKind::InvalidData => "it has to be UTF-8 text",
+        _ => "check the path",
     }
 }
 

@@ -5,9 +5,10 @@
 
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde_json::{Map, Value};
 
+use crate::failed;
 use crate::pager::Paged;
 use crate::screen::Screen;
 
@@ -79,7 +80,7 @@ pub(crate) fn print<T>(
     match written.and_then(|value| paged.finish().map(|()| value)) {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(None),
-        Err(error) => Err(error).context("cannot write to standard output: is the disk full?"),
+        Err(error) => Err(failed("cannot write to standard output", error, "free space there, or write elsewhere")),
     }
 }
 

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use arrow_array::RecordBatch;
+use daemoneye_collectors::Snapshot;
 use daemoneye_dsl::check::check_query;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::query::Query as Select;
 use daemoneye_dsl::tables::Catalog;
-use daemoneye_dsl::types::{Type, Value, display_interval};
+use daemoneye_dsl::types::{Timestamp, Type, Value, display_interval};
 use daemoneye_planner::{View, execute, plan};
 use daemoneye_storage::Reader;
 use serde_json::Map;
@@ -85,7 +86,7 @@ pub(crate) fn run(query: &Query, globals: &Globals, screen: &Screen) -> anyhow::
     if let Some(every) = query.watch {
         return query.watch(every, &rule.query, &source, globals, screen);
     }
-    let result = answer(rule.query.clone(), query.data.as_ref())?;
+    let result = answer(rule.query.clone(), query.data.as_ref(), &mut live::snapshot)?;
     let elapsed = started.elapsed();
     let form = Format::of_data(globals.output);
     let extent =
@@ -127,10 +128,11 @@ impl Query {
         screen: &Screen,
     ) -> anyhow::Result<Ending> {
         let form = Format::of_data(globals.output);
+        let mut look = live::snapshots()?;
         let ask = || {
             let started = Instant::now();
             let time = live::now();
-            let result = answer(select.clone(), self.data.as_ref())?;
+            let result = answer(select.clone(), self.data.as_ref(), &mut look)?;
             Ok((result, time, started.elapsed().as_millis()))
         };
         let warnings = |result: &Result| {
@@ -166,9 +168,13 @@ impl Query {
     }
 }
 
-fn answer(mut select: Select, data: Option<&PathBuf>) -> anyhow::Result<Result> {
+fn answer(
+    mut select: Select,
+    data: Option<&PathBuf>,
+    look: &mut dyn FnMut(Timestamp) -> anyhow::Result<Snapshot>,
+) -> anyhow::Result<Result> {
     let now = live::now();
-    let snapshot = sources::reads_present(&select).then(|| live::snapshot(now)).transpose()?;
+    let snapshot = sources::reads_present(&select).then(|| look(now)).transpose()?;
     let stored = match sources::stored_tables(&select).as_slice() {
         [] => None,
         tables => {

@@ -2,8 +2,9 @@
 
 use std::sync::mpsc::{Receiver, channel};
 
-use anyhow::Context;
 use tokio::runtime::{Builder, Runtime};
+
+use crate::failed;
 
 /// 128 and the number of the signal, as shells have it.
 const INTERRUPTED: i32 = 130;
@@ -18,8 +19,9 @@ pub(crate) struct Resized;
 /// Ends the program when it is asked to stop, after `restore`; from then on tells when the terminal was resized.
 pub(crate) fn end_on_request(restore: impl Fn() + Send + 'static) -> anyhow::Result<Receiver<Resized>> {
     let (resized, receiver) = channel();
-    let runtime = runtime().context("cannot take signals: too many files are open")?;
-    let wait = requests(&runtime).context("cannot take signals: too many files are open")?;
+    let unable = |error| failed("cannot take signals", error, "close other programs and try again");
+    let runtime = runtime().map_err(unable)?;
+    let wait = requests(&runtime).map_err(unable)?;
     let end = move || {
         let code = runtime.block_on(wait(&|| {
             let _nobody_draws = resized.send(Resized).is_err();
@@ -27,10 +29,7 @@ pub(crate) fn end_on_request(restore: impl Fn() + Send + 'static) -> anyhow::Res
         restore();
         std::process::exit(code);
     };
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(end)
-        .context("cannot start a thread: too many run already")?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(end).map_err(unable)?;
     Ok(receiver)
 }
 

@@ -72,6 +72,7 @@ pub(crate) fn run(tree: &Tree, globals: &Globals, screen: &Screen) -> anyhow::Re
         Some(matched) => forest.related(matched),
         None => vec![true; forest.processes.len()],
     };
+    let elapsed_ms = started.elapsed().as_millis();
     let extent = match form.json() {
         Some(form) => write_rows(&forest, &kept, form, screen)?,
         None => tree.draw(&forest, kept.clone(), matched.as_deref(), globals, screen)?,
@@ -83,7 +84,7 @@ pub(crate) fn run(tree: &Tree, globals: &Globals, screen: &Screen) -> anyhow::Re
     parts.extend(looked.said);
     parts.push(live::note(&snapshot));
     parts.extend((extent == Extent::Cut).then(|| "values cut to fit (--full shows them)".to_owned()));
-    parts.push(format!("{} ms", started.elapsed().as_millis()));
+    parts.push(format!("{elapsed_ms} ms"));
     screen.say(Mark::Note, &parts.join(" · "));
     let completeness = snapshot.completeness.clone().and(&looked.completeness);
     if !completeness.is_complete() {

@@ -159,8 +159,9 @@ impl InPlace {
     }
 
     fn show(&self, lines: &[String]) -> io::Result<()> {
-        // To the start, each line over the old one, nothing left of a longer one, nothing left below.
-        let frame = format!("\x1b[H{}\x1b[K\x1b[J", lines.join("\x1b[K\r\n"));
+        // To the start, each line in place of the old one, nothing left below. A line is erased first: after its last
+        // column, erasing would take that column along.
+        let frame = format!("\x1b[H\x1b[2K{}\x1b[J", lines.join("\r\n\x1b[2K"));
         let _drawing = self.drawing.lock().unwrap_or_else(PoisonError::into_inner);
         put(frame.as_bytes())
     }

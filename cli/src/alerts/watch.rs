@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anstyle::Style as Paint;
 use anyhow::bail;
 use daemoneye_dsl::alert::{Alert, AlertStatus, Level};
 use daemoneye_dsl::types::{Timestamp, parse_interval};
@@ -219,8 +220,8 @@ impl Follower<'_> {
                 Cell::new(time),
                 word,
                 Cell::new(format!("#{:<5}", alert.id)),
-                Cell::new(alert.rule.name.as_str()),
                 Cell::new(title(alert)),
+                Cell::painted(alert.rule.name.as_str(), Paint::new().dimmed()),
             ],
         );
         Ok(if page.print()?.is_some() { Reading::GoesOn } else { Reading::Ended })

@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style as Paint};
 use daemoneye_dsl::completeness::{Reason, Scope};
 use daemoneye_dsl::status::{CollectorStatus, RuleState, RuleStatus};
+use daemoneye_dsl::types::MICROS_PER_SEC;
 use daemoneye_storage::Error;
 
 use super::{Facts, Stored};
@@ -130,7 +131,10 @@ fn silent(mut lines: Vec<String>) -> (Word, Vec<String>) {
 
 /// `last snapshot 4 s ago, every 30 s, by pid 4712`.
 fn heard(facts: &Facts, collector: &CollectorStatus) -> String {
-    let age = lasting(facts.age(collector.last_snapshot));
+    let age = match facts.age(collector.last_snapshot) {
+        ..MICROS_PER_SEC => "less than 1 s".to_owned(),
+        age => lasting(age),
+    };
     let period = collector.interval_micros.map(|period| format!(", one every {}", lasting(period)));
     let pid = collector.pid.map(|pid| format!(", by procmond, pid {pid}"));
     format!("last snapshot {age} ago{}{}", period.unwrap_or_default(), pid.unwrap_or_default())
