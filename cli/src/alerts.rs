@@ -66,7 +66,7 @@ struct List {
 const EXAMPLES: &str = "\
 Examples:
   daemoneye-cli alerts list --level high --status open
-  daemoneye-cli alerts list -o ndjson | jq '{id, title, parents: [.ancestors[].name]}'";
+  daemoneye-cli alerts list -o ndjson | jq '[.id, .ancestors[].name]'";
 
 pub(crate) fn run(alerts: &Alerts, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     match &alerts.command {

@@ -43,8 +43,9 @@ pub(crate) struct Explain {
 const EXAMPLES: &str = "\
 Examples:
   daemoneye-cli explain reverse_shell
-  daemoneye-cli explain --steps \"SELECT c.pid FROM processes c JOIN processes p
-                               ON p.proc_id = c.parent_id WHERE p.name = 'nginx'\"
+  daemoneye-cli explain --steps \"SELECT c.pid FROM processes c
+                                 JOIN processes p ON p.proc_id = c.parent_id
+                                 WHERE p.name = 'nginx'\"
   daemoneye-cli explain -o json reverse_shell | jq .key";
 
 pub(crate) fn run(asked: &Explain, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {

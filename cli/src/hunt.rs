@@ -57,7 +57,7 @@ pub(crate) struct Hunt {
 
 const EXAMPLES: &str = "\
 Examples:
-  daemoneye-cli hunt                              every rule in ./rules, as far as you may see
+  daemoneye-cli hunt                              every rule in ./rules
   sudo daemoneye-cli hunt attack.persistence      one tactic, over all processes
   daemoneye-cli hunt T1059.004 webserver_shell    one technique and one rule
   daemoneye-cli hunt --rules ~/drafts -o ndjson | jq .row.pid";

@@ -38,7 +38,7 @@ const EXAMPLES: &str = "\
 Examples:
   daemoneye-cli lint                                  the rules in ./rules
   daemoneye-cli lint --fail-on warning rules/linux    the strict check for CI
-  daemoneye-cli lint -o ndjson | jq -r .code          findings for programs, one object a line";
+  daemoneye-cli lint -o ndjson | jq -r .code          findings for programs";
 
 pub(crate) fn run(lint: &Lint, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();

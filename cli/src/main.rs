@@ -73,8 +73,9 @@ enum Command {
 /// What every subcommand takes.
 #[expect(clippy::struct_excessive_bools, reason = "independent flags")]
 #[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "For every command")]
 pub(crate) struct Globals {
-    /// The form of standard output [default: a table on a terminal, ndjson into a pipe; lint: findings drawn]
+    /// The form of standard output [default: for people on a terminal; rows into a pipe are ndjson]
     #[arg(short, long, value_name = "FORM", value_enum, global = true)]
     output: Option<Format>,
     /// When to colour; before `DAEMONEYE_COLOR`, `NO_COLOR` and `CLICOLOR_FORCE`
@@ -92,7 +93,7 @@ pub(crate) struct Globals {
     /// With `-o csv`: keep spreadsheets from taking text for formulas, by a quote before = + - @ tab and CR
     #[arg(long, global = true)]
     csv_safe: bool,
-    /// Do not show what is longer than the terminal through `DAEMONEYE_PAGER`, `PAGER` or less
+    /// Never use `DAEMONEYE_PAGER`, `PAGER` or less for what is longer than the terminal
     #[arg(long, global = true)]
     no_pager: bool,
     /// Say nothing about the answer, only warnings and errors
@@ -108,20 +109,21 @@ pub(crate) struct Globals {
 
 const EXAMPLES: &str = "\
 Examples:
-  daemoneye-cli hunt                                    what looks wrong here, now?
-  daemoneye-cli query \"SELECT pid, name FROM processes WHERE file_exists = FALSE\"
-  daemoneye-cli lint rules/                             are these rules sound?
-  daemoneye-cli alerts list --status open               what has the agent found?";
+  daemoneye-cli hunt                        what looks wrong here, now?
+  daemoneye-cli query \"SELECT pid, name FROM processes WHERE NOT file_exists\"
+  daemoneye-cli lint rules/                 are these rules sound?
+  daemoneye-cli alerts watch                what does the agent find?
+  daemoneye-cli status                      does the agent run, is all well?";
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done; nothing is missing from the answer but what permissions hide, which is stated
-  1    lint found errors; with --exit-code, hunt, query or alerts list found something
-  2    a flag, a path, a rule or a statement is wrong, or what it names cannot be read
-  3    the answer is incomplete, as standard error says; --allow-degraded makes it 0 or 1
+  0    done; what permissions hide is stated, and is no failure
+  1    lint found errors; with --exit-code: something was found
+  2    a flag, path, rule or statement is wrong, or cannot be read
+  3    the answer is incomplete, as is said; --allow-degraded makes it 0 or 1
   4    the agent cannot be reached
   101  a bug in this program
-  130  stopped by Ctrl-C";
+  130  stopped by Ctrl-C (143 by SIGTERM)";
 
 /// The end of a long help: every command's has the exit codes.
 pub(crate) fn with_exit_codes(examples: &str) -> String {
@@ -232,6 +234,21 @@ mod tests {
     #[test]
     fn arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn help_reads_at_80_columns_and_in_ascii() {
+        let mut rest = vec![Arguments::command()];
+        while let Some(command) = rest.pop() {
+            let after = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            let wide = after.lines().find(|line| line.len() > 80);
+            assert_eq!(wide, None, "{}", command.get_name());
+            let about = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
+            let help = command.get_arguments().filter_map(|it| it.get_help().map(ToString::to_string));
+            let all = help.chain([after, about]).collect::<String>();
+            assert!(all.is_ascii(), "{}: {all}", command.get_name());
+            rest.extend(command.get_subcommands().cloned());
+        }
     }
 
     #[test]

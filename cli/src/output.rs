@@ -21,7 +21,7 @@ pub(crate) enum Format {
     Box,
     /// RFC 4180 for spreadsheets: names first, NULL empty, control characters made visible
     Csv,
-    /// One array of objects
+    /// One array of objects; status: one object
     Json,
     /// One object a line
     Ndjson,

@@ -27,7 +27,7 @@ use crate::{Ending, Globals, files, live, store, watch, with_exit_codes};
 /// Ask one SELECT.
 ///
 /// `processes` is a live snapshot, taken with the rights of whoever asks. `process_starts`, `process_exits`,
-/// `processes_history` and `alerts` come from the agent's store, which is only read; a statement may join both. Rows go
+/// `processes_history`, `alerts`, `rules` and `collectors` come from the agent's store, which is only read; a statement may join both. Rows go
 /// to standard output; how complete they are, and of how many, to standard error.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
@@ -41,8 +41,8 @@ pub(crate) struct Query {
     /// The agent's data directory [default: /var/lib/daemoneye for root, else ~/.local/state/daemoneye]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Ask again and again, at first and then at this interval [default: 2s], until Ctrl-C: in place on a terminal,
-    /// as ndjson with the time of each round in `watch_time` elsewhere
+    /// Ask again every 2s, or as often as is said, until Ctrl-C: in place on a terminal, elsewhere as ndjson with the
+    /// time of each round as `watch_time`
     #[arg(long, value_name = "EVERY", num_args = 0..=1, require_equals = true, default_missing_value = "2s",
         value_parser = watch::every, conflicts_with = "exit_code")]
     watch: Option<Duration>,
@@ -54,15 +54,20 @@ pub(crate) struct Query {
 const EXAMPLES: &str = "\
 Examples:
   What runs from a temporary folder?
-    daemoneye-cli query \"SELECT pid, name, user_name, command_line FROM processes
+    daemoneye-cli query \"SELECT pid, user_name, command_line FROM processes
                          WHERE executable_path LIKE '/tmp/%'\"
 
   Which programs use the most memory, as JSON?
-    daemoneye-cli query -o json \"SELECT name, sum(memory_usage) AS bytes FROM processes
-                                 GROUP BY name ORDER BY bytes DESC LIMIT 5\"
+    daemoneye-cli query -o json \"SELECT name, sum(memory_usage) AS bytes
+                                 FROM processes GROUP BY name
+                                 ORDER BY bytes DESC LIMIT 5\"
+
+  What uses the processor, every five seconds?
+    daemoneye-cli query --watch=5s \"SELECT pid, name, cpu_usage FROM processes
+                                   ORDER BY cpu_usage DESC LIMIT 10\"
 
   What started in the last hour (from the agent's store)?
-    sudo daemoneye-cli query \"SELECT start_time, user_name, command_line FROM process_starts
+    sudo daemoneye-cli query \"SELECT start_time, command_line FROM process_starts
                               WHERE start_time >= now() - INTERVAL '1 hour'\"";
 
 /// What the statement gave.

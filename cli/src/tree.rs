@@ -52,7 +52,7 @@ pub(crate) struct Tree {
 const EXAMPLES: &str = "\
 Examples:
   daemoneye-cli tree
-  daemoneye-cli tree --hits                            what rules find, where it comes from
+  daemoneye-cli tree --hits              what rules find, where it comes from
   daemoneye-cli tree nginx
   daemoneye-cli tree -o ndjson | jq 'select(.depth > 5) | .name'";
 

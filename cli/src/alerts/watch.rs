@@ -62,7 +62,7 @@ const EXAMPLES: &str = "\
 Examples:
   sudo daemoneye-cli alerts watch
   daemoneye-cli alerts watch --level high --since 1h
-  daemoneye-cli alerts watch --no-backlog -o ndjson | while read -r alert; do echo \"$alert\" | jq .title; done";
+  daemoneye-cli alerts watch --no-backlog -o ndjson | jq --unbuffered -r .title";
 
 fn since(text: &str) -> Result<i64, String> {
     parse_interval(text)
