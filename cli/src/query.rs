@@ -27,8 +27,8 @@ use crate::{Ending, Globals, files, live, store, watch, with_exit_codes};
 /// Ask one SELECT.
 ///
 /// `processes` is a live snapshot, taken with the rights of whoever asks. `process_starts`, `process_exits`,
-/// `processes_history`, `alerts`, `rules` and `collectors` come from the agent's store, which is only read; a statement may join both. Rows go
-/// to standard output; how complete they are, and of how many, to standard error.
+/// `processes_history`, `alerts`, `rules` and `collectors` come from the agent's store, which is only read; a
+/// statement may join both. Rows go to standard output; how complete they are, and of how many, to standard error.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
 pub(crate) struct Query {
@@ -67,7 +67,7 @@ Examples:
                                    ORDER BY cpu_usage DESC LIMIT 10\"
 
   What started in the last hour (from the agent's store)?
-    sudo daemoneye-cli query \"SELECT start_time, command_line FROM process_starts
+    sudo daemoneye-cli query \"SELECT command_line FROM process_starts
                               WHERE start_time >= now() - INTERVAL '1 hour'\"";
 
 /// What the statement gave.
