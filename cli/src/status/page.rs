@@ -219,6 +219,9 @@ fn input(facts: &Facts) -> (Word, Vec<String>) {
         let reasons: Vec<_> = completeness.reasons.iter().copied().map(Reason::text).collect();
         return (Word::Warning, vec![format!("incomplete: {}", reasons.join(", "))]);
     }
+    if facts.collector().is_none() {
+        return (Word::Ok, vec!["nothing yet".to_owned()]);
+    }
     let said = match completeness.scope {
         Scope::All => "complete".to_owned(),
         Scope::Visible => {
