@@ -12,10 +12,11 @@ use daemoneye_broker::message::SnapshotBatch;
 use daemoneye_dsl::alert::SnapshotRef;
 use daemoneye_dsl::completeness::{Completeness, Reason, Scope};
 use daemoneye_dsl::ipc;
+use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleState, RuleStatus};
 use daemoneye_dsl::tables::{Catalog, Table};
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_planner::{Answer, Batch, Changes, View};
-use daemoneye_storage::{ProcessChange, Recorded, Store};
+use daemoneye_storage::{ProcessChange, Recorded, Store, Transaction};
 
 use crate::alerts::{Raised, Scene};
 use crate::present::{Difference, Dishonest, Present};
@@ -103,12 +104,16 @@ impl Agent {
     pub(crate) fn reload(&mut self, loaded: Loaded, rule_time_limit: Duration) {
         self.rule_time_limit = rule_time_limit;
         let refused = loaded.refused();
+        let statuses = loaded.statuses.clone();
         let Some(turnover) = loaded.replace(&mut self.rules) else {
             tracing::error!(refused, "no rule compiles: the rules that ran go on");
             return;
         };
         self.refused = refused;
         turnover.log(self.rules.len());
+        if let Err(error) = self.note_rules(&statuses) {
+            tracing::error!(%error, "cannot note the rules that run now: `daemoneye-cli status` shows those before");
+        }
         if let Err(error) = self.remove_old_rules() {
             tracing::error!(%error, "cannot remove what rules that are gone have left; the next start tries again");
         }
@@ -126,6 +131,28 @@ impl Agent {
                 transaction.remove_rule(&id)?;
             }
         }
+        transaction.commit()
+    }
+
+    /// Notes that it runs, and with which rules.
+    pub(crate) fn begin_run(&self, run: &AgentRun, rules: &[RuleStatus]) -> Result<(), daemoneye_storage::Error> {
+        let mut transaction = self.store.begin()?;
+        transaction.set_run(run)?;
+        transaction.set_rules(rules)?;
+        transaction.commit()
+    }
+
+    fn note_rules(&self, rules: &[RuleStatus]) -> Result<(), daemoneye_storage::Error> {
+        let mut transaction = self.store.begin()?;
+        transaction.set_rules(rules)?;
+        transaction.commit()
+    }
+
+    /// Notes that it ended in order.
+    pub(crate) fn end_run(&self, now: Timestamp) -> Result<(), daemoneye_storage::Error> {
+        let Some(run) = self.store.read()?.run()? else { return Ok(()) };
+        let mut transaction = self.store.begin()?;
+        transaction.set_run(&AgentRun { stopped: Some(now), ..run })?;
         transaction.commit()
     }
 
@@ -163,16 +190,20 @@ impl Agent {
         })?;
         let changes = self.changes(&difference, &recorded);
         let view = View::new(Some(&difference.rows), Some(&transaction));
+        let began = Instant::now();
         let answers = evaluate(&mut self.rules, &view, &changes, now, self.rule_time_limit);
+        let evaluation = began.elapsed();
+        let processes = difference.rows.num_rows();
         let snapshot = SnapshotRef { source: batch.source.clone(), sequence: batch.sequence };
         let scene = Scene { transaction: &mut transaction, present: &difference.rows, now, snapshot };
-        let committed = answers
-            .and_then(|answers| self.raise(scene, answers, &completeness))
-            .and_then(|raised| transaction.commit().map(|()| raised));
+        let committed = answers.and_then(|answers| self.raise(scene, answers, &completeness)).and_then(|raised| {
+            note_collector(&mut transaction, batch, known, (processes, evaluation, &completeness))?;
+            self.note_quarantined(&mut transaction)?;
+            transaction.commit().map(|()| raised)
+        });
         // After a failure the rules' state is ahead of the store: the next batch fills it anew from what is stored.
         let raised = committed.inspect_err(|_| self.rules.iter_mut().for_each(Rule::reset))?;
         self.rules.iter_mut().filter(|rule| rule.quarantined.is_none()).for_each(|rule| rule.loaded = true);
-        let processes = difference.rows.num_rows();
         self.present.advance(difference.rows, now);
         self.source = Some(batch.source.clone());
         self.snapshots += 1;
@@ -204,6 +235,23 @@ impl Agent {
             }
         }
         Ok(raised)
+    }
+
+    /// Keeps on record which rules no longer run. They are few, so each batch says it again.
+    fn note_quarantined(&self, transaction: &mut Transaction) -> Result<(), daemoneye_storage::Error> {
+        for rule in &self.rules {
+            let Some(why) = &rule.quarantined else { continue };
+            transaction.set_rule(&RuleStatus {
+                name: rule.name.clone(),
+                state: RuleState::Quarantined,
+                detail: Some(why.clone()),
+                level: Some(rule.header.level),
+                id: Some(rule.header.id.clone()),
+                revision: Some(rule.revision.clone()),
+                path: rule.path.display().to_string(),
+            })?;
+        }
+        Ok(())
     }
 
     fn completeness(&self, batch: &SnapshotBatch, known: Option<u64>) -> Completeness {
@@ -248,6 +296,32 @@ impl Agent {
         changes.add("process_exits", Batch::appearing(recorded.exits.clone()));
         changes
     }
+}
+
+/// Keeps on record how far the collector got, with what its snapshot held, what the rules took for it, and how complete
+/// their input was.
+fn note_collector(
+    transaction: &mut Transaction,
+    batch: &SnapshotBatch,
+    known: Option<u64>,
+    (processes, evaluation, completeness): (usize, Duration, &Completeness),
+) -> Result<(), daemoneye_storage::Error> {
+    let before = transaction.collector(&batch.source)?;
+    let missed = batch.sequence.saturating_sub(known.unwrap_or(0)).saturating_sub(1);
+    let now = Timestamp(batch.collected_at);
+    transaction.set_collector(&CollectorStatus {
+        source: batch.source.clone(),
+        pid: Some(batch.pid).filter(|pid| *pid > 0),
+        first_snapshot: before.as_ref().map_or(now, |before| before.first_snapshot),
+        last_snapshot: now,
+        interval_micros: Some(batch.interval_micros).filter(|interval| *interval > 0),
+        sequence: batch.sequence,
+        snapshots: before.as_ref().map_or(0, |before| before.snapshots) + 1,
+        missed: before.as_ref().map_or(0, |before| before.missed).saturating_add(missed),
+        processes: processes as u64,
+        evaluation_micros: i64::try_from(evaluation.as_micros()).unwrap_or(i64::MAX),
+        completeness: completeness.clone(),
+    })
 }
 
 /// Runs every rule on the changes, or on everything where it has not run yet. One that reaches a bound is set aside;

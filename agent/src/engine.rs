@@ -8,6 +8,7 @@ use daemoneye_broker::message::SnapshotBatch;
 
 use crate::agent::{Agent, Taken};
 use crate::rules::Loaded;
+use crate::serve::now;
 use crate::sinks::Sinks;
 
 /// What the engine's loop takes.
@@ -33,6 +34,9 @@ pub(crate) fn run(mut agent: Agent, inputs: &mpsc::Receiver<Input>, sinks: Sinks
             Input::Reload { loaded, rule_time_limit } => agent.reload(loaded, rule_time_limit),
             Input::Shutdown => break,
         }
+    }
+    if let Err(error) = agent.end_run(now()) {
+        tracing::warn!(%error, "the end of this run is not on record: `daemoneye-cli status` takes it for killed");
     }
     sinks
 }

@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use daemoneye_broker::Broker;
+use daemoneye_dsl::status::AgentRun;
 use daemoneye_settings::choices::{AlertForm, Mode};
 use daemoneye_settings::{Files, Flags, Sources, flag};
 
@@ -146,8 +147,16 @@ fn run(settings: InForce) -> anyhow::Result<()> {
     data.create().context("cannot make the data directory: name another with --data DIR")?;
     let collector = (started.collector.mode == Mode::Spawn).then(collector::find).transpose()?;
     let (rules, refused) = (loaded.rules.len(), loaded.refused());
+    let statuses = loaded.statuses.clone();
     let agent = Agent::open(&data.events(), loaded, started.rules.time_limit)?;
     let socket = started.socket();
+    let run = AgentRun {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started: serve::now(),
+        stopped: None,
+        socket: std::path::absolute(&socket).unwrap_or_else(|_| socket.clone()).display().to_string(),
+    };
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -163,6 +172,7 @@ fn run(settings: InForce) -> anyhow::Result<()> {
         // From here on a signal ends it in order: what begins below leaves a socket file and a collector behind.
         let signals = Signals::new().context("cannot take signals")?;
         let broker = Broker::bind(&socket)?;
+        agent.begin_run(&run, &statuses)?;
         tracing::info!(rules, refused, store = %data.events().display(), socket = %socket.display(), "agent started");
         let ended = serve::serve(&broker, agent, Edges { collector, socket, form }, settings, signals).await;
         broker.shutdown().await;

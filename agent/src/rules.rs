@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use daemoneye_dsl::diagnostic::{Style, error_count};
+use daemoneye_dsl::diagnostic::{Severity, Style, error_count};
 use daemoneye_dsl::header::Header;
 use daemoneye_dsl::query::{CheckedRule, Output};
 use daemoneye_dsl::ruleset::{RuleFile, RuleSet};
+use daemoneye_dsl::status::{RuleState, RuleStatus};
 use daemoneye_dsl::tables::{Access, Catalog};
 use daemoneye_planner::{Installed, Plan, plan};
 use daemoneye_settings::paths::{Unreadable, rule_sources};
@@ -15,7 +16,7 @@ use daemoneye_settings::paths::{Unreadable, rule_sources};
 pub(crate) struct Rule {
     pub(crate) name: String,
     /// The file that says it.
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     pub(crate) revision: String,
     pub(crate) header: Header,
     /// The columns of a match.
@@ -53,6 +54,8 @@ pub(crate) struct Loaded {
     pub(crate) elsewhere: Vec<String>,
     /// Rules with columns that are always NULL here.
     pub(crate) limited: Vec<(String, Vec<&'static str>)>,
+    /// What became of every file.
+    pub(crate) statuses: Vec<RuleStatus>,
 }
 
 /// Reads, checks and compiles every rule under `paths`. What does not compile is reported, not an error.
@@ -61,10 +64,13 @@ pub(crate) fn load(paths: &[PathBuf]) -> Loaded {
     let sources =
         rule_sources(paths).into_iter().filter_map(|source| source.map_err(|error| unreadable.push(error)).ok());
     let set = RuleSet::check(sources.collect(), &Catalog::builtin());
-    let mut loaded = Loaded { rules: vec![], remarked: vec![], unreadable, elsewhere: vec![], limited: vec![] };
+    let statuses = unreadable.iter().map(unreadable_status).collect();
+    let mut loaded =
+        Loaded { rules: vec![], remarked: vec![], unreadable, elsewhere: vec![], limited: vec![], statuses };
     for mut file in set.files {
-        if let Some(rule) = file.rule.take() {
-            loaded.take(&rule);
+        match file.rule.take() {
+            Some(rule) => loaded.take(&rule),
+            None => loaded.statuses.push(refused_status(&file)),
         }
         if !file.diagnostics.is_empty() {
             loaded.remarked.push(file);
@@ -76,13 +82,27 @@ pub(crate) fn load(paths: &[PathBuf]) -> Loaded {
 impl Loaded {
     fn take(&mut self, rule: &CheckedRule) {
         let header = rule.header.clone().expect("a checked rule file has a header");
+        let status = |state, detail| RuleStatus {
+            name: rule.name().to_owned(),
+            state,
+            detail,
+            level: Some(header.level),
+            id: Some(header.id.clone()),
+            revision: Some(rule.revision.clone()),
+            path: rule.source.path.clone(),
+        };
         if !header.platform.iter().any(|platform| platform == std::env::consts::OS) {
+            self.statuses.push(status(RuleState::OtherSystem, Some(header.platform.join(", "))));
             return self.elsewhere.push(rule.name().to_owned());
         }
         let columns = rule.query.columns_read();
-        let absent: Vec<_> = columns.iter().filter(|(_, column)| column.access == Access::Uncollected).collect();
-        if !absent.is_empty() {
-            self.limited.push((rule.name().to_owned(), absent.iter().map(|(_, column)| column.name).collect()));
+        let absent = columns.iter().filter(|(_, column)| column.access == Access::Uncollected);
+        let absent: Vec<_> = absent.map(|(_, column)| column.name).collect();
+        if absent.is_empty() {
+            self.statuses.push(status(RuleState::Running, None));
+        } else {
+            self.statuses.push(status(RuleState::Limited, Some(absent.join(", "))));
+            self.limited.push((rule.name().to_owned(), absent));
         }
         let plan = plan(&rule.query);
         let output = rule.query.output.clone();
@@ -213,6 +233,34 @@ impl Turnover {
         let (changed, added, removed) = (self.changed.len(), self.added.len(), self.removed.len());
         let (unchanged, kept) = (self.unchanged, self.kept.len());
         tracing::info!(rules, unchanged, changed, added, removed, kept, "rules reloaded");
+    }
+}
+
+/// A file with errors: the first of them says why.
+fn refused_status(file: &RuleFile) -> RuleStatus {
+    let first = file.diagnostics.iter().find(|it| it.severity == Severity::Error);
+    RuleStatus {
+        name: file.source.stem().to_owned(),
+        state: RuleState::Refused,
+        detail: first.map(|it| format!("{}: {}", it.code, it.message)),
+        level: None,
+        id: None,
+        revision: None,
+        path: file.source.path.clone(),
+    }
+}
+
+/// A file or directory that cannot be read.
+fn unreadable_status(unreadable: &Unreadable) -> RuleStatus {
+    let path = unreadable.path.display().to_string();
+    RuleStatus {
+        name: unreadable.path.file_stem().map_or_else(|| path.clone(), |stem| stem.to_string_lossy().into_owned()),
+        state: RuleState::Refused,
+        detail: Some(unreadable.error.to_string()),
+        level: None,
+        id: None,
+        revision: None,
+        path,
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use daemoneye_broker::message::Mode;
 use daemoneye_broker::{Broker, topic};
+use daemoneye_dsl::types::Timestamp;
 use tokio::sync::watch;
 
 use crate::agent::Agent;
@@ -127,6 +128,11 @@ fn reload(mut settings: InForce) -> (InForce, Option<Input>) {
 /// How long to wait for a snapshot before saying that none comes.
 fn patience(own_interval: Option<Duration>) -> Duration {
     (own_interval.unwrap_or(FOREIGN_INTERVAL) * 3).max(Duration::from_secs(10))
+}
+
+/// The present.
+pub(crate) fn now() -> Timestamp {
+    Timestamp(jiff::Timestamp::now().as_microsecond())
 }
 
 /// The signals that ask for something. One that comes while nobody waits for the next is kept.

@@ -10,7 +10,7 @@ use crate::message::Fault;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The path cannot name a socket.
-    #[error("socket path {} has {len} bytes, at most {max} are possible", path.display())]
+    #[error("socket path {} has {len} bytes, at most {max} are possible; choose a shorter one", path.display())]
     PathTooLong {
         /// The path that was given.
         path: PathBuf,
@@ -20,19 +20,19 @@ pub enum Error {
         max: usize,
     },
     /// Another broker lives.
-    #[error("another broker already listens at {}", path.display())]
+    #[error("another broker already listens at {}; stop its agent, or name another socket", path.display())]
     InUse {
         /// Where it listens.
         path: PathBuf,
     },
     /// Something is at the path that a broker must not delete.
-    #[error("cannot listen at {}: the file there is not a socket", path.display())]
+    #[error("cannot listen at {}: the file there is not a socket; move it away, or name another path", path.display())]
     NotASocket {
         /// The path that was given.
         path: PathBuf,
     },
     /// The system refuses to listen.
-    #[error("cannot listen at {}: {source}", path.display())]
+    #[error("cannot listen at {}: {source}; name a socket in a folder of yours", path.display())]
     Listen {
         /// The path that was given.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum Error {
         source: io::Error,
     },
     /// No broker answers there now; one may later.
-    #[error("cannot connect to the broker at {}: {source}", path.display())]
+    #[error("cannot connect to the broker at {}: {source}; start the agent, or name its socket", path.display())]
     Connect {
         /// The path that was given.
         path: PathBuf,

@@ -356,6 +356,12 @@ pub struct SnapshotBatch {
     /// The rows, opaque here.
     #[prost(bytes = "bytes", tag = "7")]
     pub rows: Bytes,
+    /// The collector's process id; 0 where it does not say.
+    #[prost(uint32, tag = "8")]
+    pub pid: u32,
+    /// Microseconds from one of its snapshots to the next; 0 where it does not say.
+    #[prost(int64, tag = "9")]
+    pub interval_micros: i64,
 }
 
 impl SnapshotBatch {
@@ -385,6 +391,8 @@ mod tests {
             scope_visible: true,
             reasons: vec!["sampling_gap".to_owned()],
             rows: Bytes::from(vec![7; 100_000]),
+            pid: 7,
+            interval_micros: 30_000_000,
         };
         let payload = batch.to_payload();
         let read = SnapshotBatch::from_payload(payload.clone()).unwrap();

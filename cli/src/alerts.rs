@@ -1,6 +1,7 @@
 //! `alerts`: what the agent's rules have found, as a list, or one alert with all that is known of it.
 
 mod show;
+mod watch;
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -11,14 +12,14 @@ use daemoneye_dsl::alert::{Alert, AlertStatus, Level};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::{Catalog, Table as Declared};
 use daemoneye_dsl::types::{Timestamp, Value};
-use daemoneye_storage::{Reader, Scan};
+use daemoneye_storage::{Reader, Scan, View};
 use jiff::tz::TimeZone;
 
 use crate::output::{Format, print, write_json};
 use crate::query::incomplete;
 use crate::render::{Align, Cell, Column, Extent, Table};
 use crate::screen::{Mark, Screen, count, paint_of};
-use crate::store::{self, Stored};
+use crate::store;
 use crate::{Ending, Globals, with_exit_codes};
 
 /// Read alerts.
@@ -32,6 +33,7 @@ pub(crate) struct Alerts {
 enum Command {
     List(List),
     Show(show::Show),
+    Watch(watch::Watch),
 }
 
 /// List alerts from the agent's store, newest first.
@@ -64,23 +66,25 @@ struct List {
 const EXAMPLES: &str = "\
 Examples:
   daemoneye-cli alerts list --level high --status open
-  daemoneye-cli alerts list -o ndjson | jq '{id, title, parents: [.ancestors[].name]}'";
+  daemoneye-cli alerts list -o ndjson | jq '[.id, .ancestors[].name]'";
 
 pub(crate) fn run(alerts: &Alerts, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     match &alerts.command {
         Command::List(list) => run_list(list, globals, screen),
         Command::Show(show) => show::run(show, globals, screen),
+        Command::Watch(watch) => watch::run(watch, globals, screen),
     }
 }
 
 fn run_list(list: &List, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();
     let stored = store::open(list.data.as_ref(), &globals.settings)?;
-    let found = list.find(&stored)?;
+    let wanted = Wanted { level: list.level, rules: &list.rule, status: list.status, since: None };
+    let found = wanted.find(&stored.view, list.limit)?;
     let alerts = found.newest.iter().map(|id| stored.view.alert(*id));
     let alerts: Vec<_> = alerts.filter_map(Result::transpose).collect::<Result<_, _>>()?;
-    let extent = write_list(&alerts, globals, screen)?;
     let elapsed_ms = started.elapsed().as_millis();
+    let extent = write_list(&alerts, globals, screen)?;
     let mut parts = vec![list.counted(alerts.len(), &found), store::note(&stored)];
     if extent == Extent::Cut {
         parts.push("values cut to fit (--full shows them)".to_owned());
@@ -101,21 +105,34 @@ struct Found {
     completeness: Completeness,
 }
 
-impl List {
-    fn find(&self, stored: &Stored) -> anyhow::Result<Found> {
+/// What is asked for.
+struct Wanted<'a> {
+    level: Option<Level>,
+    /// By these rules; by any if there are none.
+    rules: &'a [String],
+    status: Option<AlertStatus>,
+    /// Counted up last then or later.
+    since: Option<Timestamp>,
+}
+
+impl Wanted<'_> {
+    /// The newest that are asked for, at most `limit`.
+    fn find(&self, view: &View, limit: usize) -> anyhow::Result<Found> {
         let catalog = Catalog::builtin();
         let table = catalog.table("alerts").expect("a table of the catalog");
-        let columns = ["id", "level", "rule", "status"].map(|name| position(table, name));
+        let columns = ["id", "level", "rule", "status", "last_seen"].map(|name| position(table, name));
         let mut found = Found { newest: VecDeque::new(), matching: 0, all: 0, completeness: Completeness::default() };
         let scan = Scan { table, columns: &columns, window: None };
-        found.completeness = stored.view.visit(&scan, &mut |batch| {
+        found.completeness = view.visit(&scan, &mut |batch| {
             for row in 0..batch.num_rows() {
                 let cells: Vec<_> = batch.columns().iter().map(|column| Value::at(column, row)).collect();
+                let text = |at: usize| cells[at].as_text().unwrap_or_default();
+                let level = Level::parse(text(1)).unwrap_or(Level::Critical);
                 found.all += 1;
-                if self.wants(&cells) {
+                if self.takes(level, text(2), text(3), Timestamp(cells[4].as_timestamp().unwrap_or(i64::MAX))) {
                     found.matching += 1;
                     found.newest.push_front(cells[0].as_integer().map_or(0, i64::cast_unsigned));
-                    found.newest.truncate(self.limit);
+                    found.newest.truncate(limit);
                 }
             }
             ControlFlow::Continue(())
@@ -123,20 +140,21 @@ impl List {
         Ok(found)
     }
 
+    fn takes(&self, level: Level, rule: &str, status: &str, last_seen: Timestamp) -> bool {
+        self.level.is_none_or(|least| level >= least)
+            && (self.rules.is_empty() || self.rules.iter().any(|wanted| wanted == rule))
+            && self.status.is_none_or(|wanted| wanted.name() == status)
+            && self.since.is_none_or(|since| last_seen >= since)
+    }
+}
+
+impl List {
     /// `20 of 143 alerts that match, 250 in all (--limit 20)`.
     fn counted(&self, shown: usize, found: &Found) -> String {
         let of = count(found.matching, "alert", "alerts");
         let all = if found.matching < found.all { format!(" that match, {} in all", found.all) } else { String::new() };
         let cut = if shown < found.matching { format!(" (--limit {})", self.limit) } else { String::new() };
         format!("{shown} of {of}{all}{cut}")
-    }
-
-    /// Whether the alert with this level, rule and status is asked for.
-    fn wants(&self, cells: &[Value]) -> bool {
-        let text = |at: usize| cells[at].as_text().unwrap_or_default();
-        let high_enough = self.level.is_none_or(|least| Level::parse(text(1)).is_some_and(|level| level >= least));
-        let of_rule = self.rule.is_empty() || self.rule.iter().any(|rule| rule == text(2));
-        high_enough && of_rule && self.status.is_none_or(|status| status.name() == text(3))
     }
 }
 
@@ -148,7 +166,7 @@ fn write_list(alerts: &[Alert], globals: &Globals, screen: &Screen) -> anyhow::R
     let form = Format::of_data(globals.output);
     if let Some(form) = form.json() {
         let objects = alerts.iter().filter_map(|alert| serde_json::to_value(alert).ok()?.as_object().cloned());
-        print(|out| write_json(out, form, objects))?;
+        print(screen, |out| write_json(out, form, objects))?;
         return Ok(Extent::Whole);
     }
     let is_csv = form == Format::Csv;
@@ -172,7 +190,7 @@ fn write_list(alerts: &[Alert], globals: &Globals, screen: &Screen) -> anyhow::R
         ]
     };
     let table = Table { columns, rows: alerts.iter().map(row).collect(), header: true, indent: 0 };
-    Ok(print(|out| table.write(out, form, screen, globals.full))?.unwrap_or(Extent::Whole))
+    Ok(print(screen, |out| table.write(out, form, screen, globals))?.unwrap_or(Extent::Whole))
 }
 
 /// How far the zone is from UTC at present: said once above the times, so that a line of 80 columns has room.

@@ -4,6 +4,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::output::print;
+use crate::screen::Screen;
 use crate::{Arguments, Ending, with_exit_codes};
 
 /// Print what makes a shell complete arguments.
@@ -21,12 +22,12 @@ Examples:
   daemoneye-cli completions zsh > ~/.zfunc/_daemoneye-cli
   daemoneye-cli completions fish > ~/.config/fish/completions/daemoneye-cli.fish";
 
-pub(crate) fn run(completions: &Completions) -> anyhow::Result<Ending> {
+pub(crate) fn run(completions: &Completions, screen: &Screen) -> anyhow::Result<Ending> {
     let mut command = Arguments::command();
     let name = command.get_name().to_owned();
     // Into memory first: the generator panics where its output cannot be written.
     let mut script = Vec::new();
     clap_complete::generate(completions.shell, &mut command, name, &mut script);
-    print(|out| out.write_all(&script))?;
+    print(screen, |out| out.write_all(&script))?;
     Ok(Ending::Done { found: false, degraded: false })
 }

@@ -68,7 +68,7 @@ pub(crate) fn run(config: &Config, globals: &Globals, screen: &Screen) -> anyhow
         Command::Show(show) => show.run(globals, screen),
         Command::Check(check) => check.run(globals, screen),
         Command::Path(_) => list_places(globals, screen),
-        Command::Schema(_) => print_schema(),
+        Command::Schema(_) => print_schema(screen),
     }
 }
 
@@ -84,7 +84,7 @@ impl Show {
         effective.remarks.iter().for_each(|remark| screen.say(Mark::Warning, remark));
         let form = Format::of_data(globals.output);
         if let Some(form) = form.json() {
-            print(|out| write_json(out, form, ALL.iter().map(|setting| to_json(setting, &effective))))?;
+            print(screen, |out| write_json(out, form, ALL.iter().map(|setting| to_json(setting, &effective))))?;
             return Ok(NOTHING_FOUND);
         }
         let mut columns = vec![Column::new("setting", Align::Left), Column::new("value", Align::Text)];
@@ -95,7 +95,7 @@ impl Show {
             cells
         };
         let table = Table { columns, rows: ALL.iter().map(row).collect(), header: true, indent: 0 };
-        let extent = print(|out| table.write(out, form, screen, globals.full))?.unwrap_or(Extent::Whole);
+        let extent = print(screen, |out| table.write(out, form, screen, globals))?.unwrap_or(Extent::Whole);
         let cut = if extent == Extent::Cut { " · values cut to fit (--full shows them)" } else { "" };
         let settings = count(ALL.len(), "setting", "settings");
         screen.say(Mark::Note, &format!("{settings} · {}{cut}", read_files(&effective)));
@@ -130,7 +130,7 @@ impl Check {
             Ok(effective) => {
                 effective.remarks.iter().for_each(|remark| screen.say(Mark::Warning, remark));
                 if let Some(form) = form {
-                    print(|out| write_json(out, form, std::iter::empty()))?;
+                    print(screen, |out| write_json(out, form, std::iter::empty()))?;
                 }
                 screen.say(Mark::Note, &format!("checked {}: no error", read_files(&effective)));
                 return Ok(NOTHING_FOUND);
@@ -139,10 +139,10 @@ impl Check {
         };
         match form {
             Some(form) => {
-                print(|out| write_json(out, form, problems.iter().map(daemoneye_settings::Error::to_json)))?;
+                print(screen, |out| write_json(out, form, problems.iter().map(daemoneye_settings::Error::to_json)))?;
             }
             None => {
-                print(|out| problems.iter().try_for_each(|it| writeln!(out, "{}\n", it.render(screen.out))))?;
+                print(screen, |out| problems.iter().try_for_each(|it| writeln!(out, "{}\n", it.render(screen.out))))?;
             }
         }
         let errors = count(problems.len(), "error", "errors");
@@ -170,7 +170,7 @@ fn list_places(globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
             });
             object.as_object().cloned().unwrap_or_default()
         };
-        print(|out| write_json(out, form, places.iter().map(object)))?;
+        print(screen, |out| write_json(out, form, places.iter().map(object)))?;
         return Ok(NOTHING_FOUND);
     }
     let columns =
@@ -179,12 +179,12 @@ fn list_places(globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
         vec![Cell::new(place.layer.word()), Cell::new(place.path.display().to_string()), Cell::new(state(place))]
     };
     let table = Table { columns, rows: places.iter().map(row).collect(), header: true, indent: 0 };
-    print(|out| table.write(out, form, screen, globals.full))?;
+    print(screen, |out| table.write(out, form, screen, globals))?;
     Ok(NOTHING_FOUND)
 }
 
-fn print_schema() -> anyhow::Result<Ending> {
+fn print_schema(screen: &Screen) -> anyhow::Result<Ending> {
     let schema = serde_json::to_string_pretty(&reference::schema())?;
-    print(|out| writeln!(out, "{schema}"))?;
+    print(screen, |out| writeln!(out, "{schema}"))?;
     Ok(NOTHING_FOUND)
 }

@@ -43,8 +43,9 @@ pub(crate) struct Explain {
 const EXAMPLES: &str = "\
 Examples:
   daemoneye-cli explain reverse_shell
-  daemoneye-cli explain --steps \"SELECT c.pid FROM processes c JOIN processes p
-                               ON p.proc_id = c.parent_id WHERE p.name = 'nginx'\"
+  daemoneye-cli explain --steps \"SELECT c.pid FROM processes c
+                                 JOIN processes p ON p.proc_id = c.parent_id
+                                 WHERE p.name = 'nginx'\"
   daemoneye-cli explain -o json reverse_shell | jq .key";
 
 pub(crate) fn run(asked: &Explain, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
@@ -94,7 +95,7 @@ impl Explain {
     ) -> anyhow::Result<()> {
         let explained = rules.iter().map(|(rule, header)| Explained::of(rule, *header));
         if let Some(form) = form {
-            print(|out| write_json(out, form, explained.map(|it| it.to_json())))?;
+            print(screen, |out| write_json(out, form, explained.map(|it| it.to_json())))?;
             return Ok(());
         }
         let mut page = Page::new(screen, globals.full);

@@ -3,11 +3,13 @@
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::limits::TEXT_LEN_MAX;
 use daemoneye_settings::Settings;
 use daemoneye_settings::paths::{Unreadable, rule_sources};
+
+use crate::{failed, path_remedy};
 
 /// Rule files and where they were found.
 pub(crate) struct Found {
@@ -27,7 +29,8 @@ pub(crate) fn rules(paths: &[PathBuf], settings: &Settings) -> anyhow::Result<Fo
     }
     // A path that was named has to be there, however many others are.
     for path in &paths {
-        path.metadata().with_context(|| format!("cannot open {}", path.display()))?;
+        let unable = |error| failed(format!("cannot open {}", path.display()), &error, path_remedy(&error));
+        path.metadata().map_err(unable)?;
     }
     let place = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     let (mut sources, mut unreadable) = (Vec::new(), Vec::new());
@@ -38,7 +41,7 @@ pub(crate) fn rules(paths: &[PathBuf], settings: &Settings) -> anyhow::Result<Fo
         }
     }
     if sources.is_empty() && unreadable.is_empty() {
-        bail!("no rule in {place}: a rule is a file that ends in .sql");
+        bail!("no rule in {place}; name a folder with files that end in .sql");
     }
     Ok(Found { place, sources, unreadable })
 }
@@ -49,12 +52,13 @@ pub(crate) fn statement(path: &Path) -> anyhow::Result<Source> {
         if io::stdin().is_terminal() {
             bail!("standard input is a terminal; pipe the statement in, or give it as the argument");
         }
-        let text = bounded(io::stdin().lock()).context("cannot read the statement from standard input")?;
+        let unable = |error| failed("cannot read the statement from standard input", &error, path_remedy(&error));
+        let text = bounded(io::stdin().lock()).map_err(unable)?;
         return Ok(Source { path: "<stdin>".to_owned(), text });
     }
     let shown = path.display();
-    let file = std::fs::File::open(path).with_context(|| format!("cannot open {shown}"))?;
-    let text = bounded(file).with_context(|| format!("cannot read {shown}"))?;
+    let unable = |error| failed(format!("cannot open {shown}"), &error, path_remedy(&error));
+    let text = std::fs::File::open(path).and_then(bounded).map_err(unable)?;
     Ok(Source { path: shown.to_string(), text })
 }
 

@@ -57,7 +57,7 @@ pub(crate) struct Hunt {
 
 const EXAMPLES: &str = "\
 Examples:
-  daemoneye-cli hunt                              every rule in ./rules, as far as you may see
+  daemoneye-cli hunt                              every rule in ./rules
   sudo daemoneye-cli hunt attack.persistence      one tactic, over all processes
   daemoneye-cli hunt T1059.004 webserver_shell    one technique and one rule
   daemoneye-cli hunt --rules ~/drafts -o ndjson | jq .row.pid";
@@ -69,7 +69,17 @@ struct Finding<'a> {
     title: String,
     tags: &'a [String],
     row: Map<String, serde_json::Value>,
+    /// The process that it is about, as far as the row says.
+    subject: Subject,
     completeness: Completeness,
+}
+
+/// A process as a row names it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Subject {
+    pub(crate) proc_id: Option<String>,
+    /// Where there is no `proc_id`.
+    pub(crate) pid: Option<i64>,
 }
 
 /// What a hunt came to.
@@ -169,8 +179,9 @@ pub(crate) fn choose<'a>(set: &'a RuleSet, only: &[String]) -> anyhow::Result<Ch
             let names = rules
                 .iter()
                 .flat_map(|(rule, header)| std::iter::once(rule.name()).chain(header.tags.iter().map(String::as_str)));
-            let near = nearest(word, names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            bail!("no rule has the name, id or tag `{word}`{near}");
+            let near = nearest(word, names).map(|near| format!("did you mean `{near}`?"));
+            let next = near.unwrap_or_else(|| "`daemoneye-cli rules list` names all".to_owned());
+            bail!("no rule has the name, id or tag `{word}`; {next}");
         }
     }
     // The tags of a refused rule are not known: a tag may mean it.
@@ -245,6 +256,13 @@ impl Present<'_> {
                 rule: rule.name(),
                 title: header.title.render(|name| value(name).map(to_text).unwrap_or_default()),
                 tags: &header.tags,
+                subject: Subject {
+                    proc_id: value("proc_id")
+                        .or_else(|| Some(&cells[rule.query.output.iter().position(|output| output.identity)?]))
+                        .and_then(Value::as_text)
+                        .map(str::to_owned),
+                    pid: value("pid").and_then(Value::as_integer),
+                },
                 row: names.iter().zip(&cells).map(|(name, cell)| ((*name).to_owned(), cell.to_json())).collect(),
                 completeness: completeness.clone(),
             }
@@ -269,6 +287,59 @@ impl Present<'_> {
     }
 }
 
+/// What rules find in one snapshot, for whoever shows its processes.
+pub(crate) struct Hits {
+    /// The gravest first.
+    pub(crate) found: Vec<Hit>,
+    /// `11 rules from rules`.
+    pub(crate) looked: String,
+    /// Rules that could not look, with the reason.
+    pub(crate) silent: Vec<String>,
+    pub(crate) completeness: Completeness,
+}
+
+/// One match of one rule.
+pub(crate) struct Hit {
+    pub(crate) level: Level,
+    pub(crate) rule: String,
+    pub(crate) title: String,
+    pub(crate) subject: Subject,
+}
+
+/// Runs the rules of `found` over a snapshot alone: what is in the store has happened, and marks no process.
+pub(crate) fn hits(found: files::Found, snapshot: &Snapshot, now: Timestamp) -> Hits {
+    let set = RuleSet::check(found.sources, &Catalog::builtin());
+    let rules: Vec<_> = set.rules().filter_map(|rule| Some((rule, rule.header.as_ref()?))).collect();
+    let report = Present { now, snapshot, stored: None }.hunt(&rules);
+    let refused = set.refused().count();
+    let mut silent: Vec<_> =
+        report.stopped.iter().map(|(rule, why)| format!("rule {rule} was stopped: {why}")).collect();
+    if refused > 0 {
+        silent.push(format!("{} refused: `daemoneye-cli lint` says why", count(refused, "rule was", "rules were")));
+    }
+    silent.extend(found.unreadable.iter().map(ToString::to_string));
+    let mut completeness = report.completeness;
+    if refused > 0 || !found.unreadable.is_empty() {
+        completeness.add(Reason::RuleRefused);
+    }
+    let history = match report.need_history.len() {
+        0 => String::new(),
+        more => format!(" ({more} more over history)"),
+    };
+    let hit = |finding: Finding<'_>| Hit {
+        level: finding.level,
+        rule: finding.rule.to_owned(),
+        title: finding.title,
+        subject: finding.subject,
+    };
+    Hits {
+        looked: format!("{} from {}{history}", count(report.ran, "rule", "rules"), found.place),
+        found: report.findings.into_iter().map(hit).collect(),
+        silent,
+        completeness,
+    }
+}
+
 fn show(findings: &[Finding<'_>], globals: &Globals, screen: &Screen) -> anyhow::Result<Extent> {
     let form = Format::of_data(globals.output);
     if let Some(form) = form.json() {
@@ -279,7 +350,7 @@ fn show(findings: &[Finding<'_>], globals: &Globals, screen: &Screen) -> anyhow:
             });
             object.as_object().cloned().unwrap_or_default()
         });
-        print(|out| write_json(out, form, objects))?;
+        print(screen, |out| write_json(out, form, objects))?;
         return Ok(Extent::Whole);
     }
     let columns = vec![
@@ -299,7 +370,7 @@ fn show(findings: &[Finding<'_>], globals: &Globals, screen: &Screen) -> anyhow:
     let plain = form == Format::Table;
     let rows = findings.iter().map(row).collect();
     let table = Table { columns, rows, header: !plain, indent: if plain { 2 } else { 0 } };
-    Ok(print(|out| table.write(out, form, screen, globals.full))?.unwrap_or(Extent::Whole))
+    Ok(print(screen, |out| table.write(out, form, screen, globals))?.unwrap_or(Extent::Whole))
 }
 
 /// The ATT&CK techniques among tags, as analysts write them: `T1059.004`.

@@ -38,7 +38,7 @@ const EXAMPLES: &str = "\
 Examples:
   daemoneye-cli lint                                  the rules in ./rules
   daemoneye-cli lint --fail-on warning rules/linux    the strict check for CI
-  daemoneye-cli lint -o ndjson | jq -r .code          findings for programs, one object a line";
+  daemoneye-cli lint -o ndjson | jq -r .code          findings for programs";
 
 pub(crate) fn run(lint: &Lint, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();
@@ -46,13 +46,16 @@ pub(crate) fn run(lint: &Lint, globals: &Globals, screen: &Screen) -> anyhow::Re
     let found = files::rules(&lint.paths, &globals.settings)?;
     let set = RuleSet::check(found.sources, &Catalog::builtin());
     let findings = || set.files.iter().flat_map(|file| file.diagnostics.iter().map(move |it| (it, &file.source)));
+    let elapsed_ms = started.elapsed().as_millis();
     match form {
         Some(form) => {
             let objects = findings().filter_map(|(it, source)| it.to_json(source).as_object().cloned());
-            print(|out| write_json(out, form, objects))?;
+            print(screen, |out| write_json(out, form, objects))?;
         }
         None => {
-            print(|out| findings().try_for_each(|(it, source)| writeln!(out, "{}\n", it.render(source, screen.out))))?;
+            print(screen, |out| {
+                findings().try_for_each(|(it, source)| writeln!(out, "{}\n", it.render(source, screen.out)))
+            })?;
         }
     }
     let of = |severity| findings().filter(|(it, _)| it.severity == severity).count();
@@ -61,7 +64,6 @@ pub(crate) fn run(lint: &Lint, globals: &Globals, screen: &Screen) -> anyhow::Re
         screen.say(Mark::Error, &error.to_string());
     }
     let rules = count(set.files.len(), "rule", "rules");
-    let elapsed_ms = started.elapsed().as_millis();
     let (errors_said, warnings_said) = (count(errors, "error", "errors"), count(warnings, "warning", "warnings"));
     screen.say(Mark::Note, &format!("checked {rules} in {elapsed_ms} ms: {errors_said}, {warnings_said}"));
     if !found.unreadable.is_empty() {

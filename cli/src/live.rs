@@ -1,10 +1,11 @@
 //! The present: a snapshot that this program takes by itself, with the rights of whoever runs it.
 
-use anyhow::Context;
 use daemoneye_collectors::{Collector, Snapshot, processes};
 use daemoneye_dsl::completeness::Scope;
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_settings::paths::is_root;
+
+use crate::failed;
 
 /// The present moment.
 pub(crate) fn now() -> Timestamp {
@@ -13,7 +14,14 @@ pub(crate) fn now() -> Timestamp {
 
 /// The processes of this system, as of `now`.
 pub(crate) fn snapshot(now: Timestamp) -> anyhow::Result<Snapshot> {
-    processes::here().and_then(|mut collector| collector.collect(now)).context("cannot list the processes")
+    snapshots()?(now)
+}
+
+/// Takes one snapshot after the other; from the second on, what is measured between two is known.
+pub(crate) fn snapshots() -> anyhow::Result<impl FnMut(Timestamp) -> anyhow::Result<Snapshot>> {
+    let unable = |error| failed("cannot list the processes", error, "check that /proc is mounted and readable");
+    let mut collector = processes::here().map_err(unable)?;
+    Ok(move |now| collector.collect(now).map_err(unable))
 }
 
 /// Where the rows come from and what permissions hide of them.

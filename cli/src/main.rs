@@ -3,6 +3,7 @@
 //! Data goes to standard output and everything else to standard error; every answer says how complete it is. Each
 //! subcommand is a file with its arguments and a `run` that gives an [`Ending`], from which the exit code follows.
 
+mod agent;
 mod alerts;
 mod completions;
 mod config;
@@ -14,21 +15,28 @@ mod live;
 mod man;
 mod output;
 mod page;
+mod pager;
 mod query;
 mod render;
 mod rules;
 mod screen;
 mod shown;
+mod signals;
 mod sources;
+mod status;
 mod store;
 mod tree;
+mod watch;
 
+use std::fmt::Display;
+use std::io;
 use std::panic;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use clap::Parser;
+use anyhow::{anyhow, bail};
+use clap::{CommandFactory, FromArgMatches, Parser};
 use daemoneye_settings::{Files, Flags, Settings, Sources, flag};
 
 use crate::output::Format;
@@ -60,6 +68,7 @@ enum Command {
     Explain(explain::Explain),
     Rules(rules::Rules),
     Alerts(alerts::Alerts),
+    Status(status::Status),
     Config(config::Config),
     Completions(completions::Completions),
     Man(man::Manual),
@@ -74,9 +83,10 @@ impl Command {
 
 /// What every subcommand takes.
 #[expect(clippy::struct_excessive_bools, reason = "independent flags")]
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "For every command")]
 pub(crate) struct Globals {
-    /// The form of standard output [default: a table on a terminal, ndjson into a pipe; lint: findings drawn]
+    /// The form of standard output [default: for people on a terminal; rows into a pipe are ndjson]
     #[arg(short, long, value_name = "FORM", value_enum, global = true)]
     output: Option<Format>,
     /// Read settings from this file and no other
@@ -94,6 +104,12 @@ pub(crate) struct Globals {
     /// Show values whole, however wide
     #[arg(long, global = true)]
     full: bool,
+    /// With `-o csv`: keep spreadsheets from taking text for formulas, by a quote before = + - @ tab and CR
+    #[arg(long, global = true)]
+    csv_safe: bool,
+    /// Never use `DAEMONEYE_PAGER`, `PAGER` or less for what is longer than the terminal
+    #[arg(long, global = true)]
+    no_pager: bool,
     /// Say nothing about the answer, only warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
@@ -121,20 +137,21 @@ impl Globals {
 
 const EXAMPLES: &str = "\
 Examples:
-  daemoneye-cli hunt                                    what looks wrong here, now?
-  daemoneye-cli query \"SELECT pid, name FROM processes WHERE file_exists = FALSE\"
-  daemoneye-cli lint rules/                             are these rules sound?
-  daemoneye-cli alerts list --status open               what has the agent found?";
+  daemoneye-cli hunt                        what looks wrong here, now?
+  daemoneye-cli query \"SELECT pid, name FROM processes WHERE NOT file_exists\"
+  daemoneye-cli lint rules/                 are these rules sound?
+  daemoneye-cli alerts watch                what does the agent find?
+  daemoneye-cli status                      does the agent run, is all well?";
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done; nothing is missing from the answer but what permissions hide, which is stated
-  1    lint or `config check` found errors; with --exit-code, hunt, query or alerts list found something
-  2    a flag, a setting, a path, a rule or a statement is wrong, or what it names cannot be read
-  3    the answer is incomplete, as standard error says; --allow-degraded makes it 0 or 1
+  0    done; what permissions hide is stated, and is no failure
+  1    lint or `config check` found errors; with --exit-code: something was found
+  2    a flag, setting, path, rule or statement is wrong, or cannot be read
+  3    the answer is incomplete, as is said; --allow-degraded makes it 0 or 1
   4    the agent cannot be reached
   101  a bug in this program
-  130  stopped by Ctrl-C";
+  130  stopped by Ctrl-C (143 by SIGTERM)";
 
 /// The end of a long help: every command's has the exit codes.
 pub(crate) fn with_exit_codes(examples: &str) -> String {
@@ -152,23 +169,26 @@ pub(crate) enum Ending {
     },
     /// The input is wrong, as was said.
     Refused,
+    /// The agent cannot be reached, as was said.
+    Unreachable,
 }
 
 const FOUND: u8 = 1;
 const WRONG_INPUT: u8 = 2;
 const INCOMPLETE: u8 = 3;
+const UNREACHABLE: u8 = 4;
 const BUG: u8 = 101;
 
 /// What the last panic said. A panic over a damaged store is caught and becomes an error, so the hook only remembers.
 static LAST_PANIC: Mutex<String> = Mutex::new(String::new());
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::parse();
-    let Globals { quiet, allow_degraded, .. } = arguments.globals;
+    let mut arguments = arguments();
+    let Globals { quiet, no_pager, allow_degraded, .. } = arguments.globals;
     let sources = arguments.globals.sources();
     let loaded = sources.load();
     let settings = loaded.as_ref().map_or_else(|_| sources.flags_alone(), |loaded| loaded.settings.clone());
-    let screen = Screen::new(&settings.cli, quiet);
+    let screen = Screen::new(&settings.cli, quiet, no_pager);
     // Whatever is wrong with files of settings: what looks at them, and what ships with the program, works.
     if arguments.command.needs_settings() {
         match &loaded {
@@ -199,8 +219,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// The arguments; where they are wrong or ask for help, this is the end.
+fn arguments() -> Arguments {
+    let command = Arguments::command().color(screen::color_of_help());
+    Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
 fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Ending> {
     let globals = &arguments.globals;
+    if globals.csv_safe && globals.output != Some(Format::Csv) {
+        bail!("--csv-safe says how CSV is written: add `-o csv`");
+    }
     match &arguments.command {
         Command::Hunt(hunt) => hunt::run(hunt, globals, screen),
         Command::Query(query) => query::run(query, globals, screen),
@@ -209,9 +238,24 @@ fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Explain(explain) => explain::run(explain, globals, screen),
         Command::Rules(rules) => rules::run(rules, globals, screen),
         Command::Alerts(alerts) => alerts::run(alerts, globals, screen),
+        Command::Status(status) => status::run(status, globals, screen),
         Command::Config(config) => config::run(config, globals, screen),
-        Command::Completions(completions) => completions::run(completions),
+        Command::Completions(completions) => completions::run(completions, screen),
         Command::Man(manual) => man::run(manual, screen),
+    }
+}
+
+/// An error that ends with what to do about it.
+pub(crate) fn failed(what: impl Display, why: impl Display, next: &str) -> anyhow::Error {
+    anyhow!("{what}: {why}; {next}")
+}
+
+/// What to do where the system refuses a path.
+pub(crate) fn path_remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "ask as its owner or as root",
+        io::ErrorKind::InvalidData => "it has to be UTF-8 text",
+        _ => "check the path",
     }
 }
 
@@ -219,6 +263,7 @@ fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Ending> {
 fn code(ending: &Ending, allow_degraded: bool) -> u8 {
     match ending {
         Ending::Refused => WRONG_INPUT,
+        Ending::Unreachable => UNREACHABLE,
         Ending::Done { degraded: true, .. } if !allow_degraded => INCOMPLETE,
         Ending::Done { found: true, .. } => FOUND,
         Ending::Done { .. } => 0,
@@ -227,13 +272,26 @@ fn code(ending: &Ending, allow_degraded: bool) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn help_reads_at_80_columns_and_in_ascii() {
+        let mut rest = vec![Arguments::command()];
+        while let Some(command) = rest.pop() {
+            let after = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            let wide = after.lines().find(|line| line.len() > 80);
+            assert_eq!(wide, None, "{}", command.get_name());
+            let about = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
+            let help = command.get_arguments().filter_map(|it| it.get_help().map(ToString::to_string));
+            let all = help.chain([after, about]).collect::<String>();
+            assert!(all.is_ascii(), "{}: {all}", command.get_name());
+            rest.extend(command.get_subcommands().cloned());
+        }
     }
 
     #[test]
@@ -245,5 +303,6 @@ mod tests {
         assert_eq!(code(&done(true, true), true), FOUND);
         assert_eq!(code(&done(false, true), true), 0);
         assert_eq!(code(&Ending::Refused, true), WRONG_INPUT);
+        assert_eq!(code(&Ending::Unreachable, true), UNREACHABLE);
     }
 }

@@ -3,13 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::CommandFactory;
 use clap_mangen::Man;
 
 use crate::output::print;
 use crate::screen::{Mark, Screen, count};
-use crate::{Arguments, Ending, with_exit_codes};
+use crate::{Arguments, Ending, failed, with_exit_codes};
 
 /// Print the manual page, or write one for each command.
 #[derive(Debug, clap::Args)]
@@ -32,11 +31,12 @@ pub(crate) fn run(manual: &Manual, screen: &Screen) -> anyhow::Result<Ending> {
     let Some(dir) = &manual.dir else {
         let mut page = Vec::new();
         Man::new(command).render(&mut page)?;
-        print(|out| out.write_all(&page))?;
+        print(screen, |out| out.write_all(&page))?;
         return Ok(Ending::Done { found: false, degraded: false });
     };
     let shown = dir.display();
-    fs::create_dir_all(dir).with_context(|| format!("cannot make the folder {shown}: name another"))?;
+    fs::create_dir_all(dir)
+        .map_err(|error| failed(format!("cannot make the folder {shown}"), error, "name another"))?;
     let mut written = 0;
     let mut rest = vec![command];
     while let Some(command) = rest.pop() {
@@ -45,7 +45,8 @@ pub(crate) fn run(manual: &Manual, screen: &Screen) -> anyhow::Result<Ending> {
         let path = dir.join(page.get_filename());
         let mut text = Vec::new();
         page.render(&mut text)?;
-        fs::write(&path, text).with_context(|| format!("cannot write {}: name another folder", path.display()))?;
+        fs::write(&path, text)
+            .map_err(|error| failed(format!("cannot write {}", path.display()), error, "name a folder of yours"))?;
         written += 1;
     }
     screen.say(Mark::Note, &format!("{} in {shown}", count(written, "page", "pages")));

@@ -5,8 +5,12 @@
 
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde_json::{Map, Value};
+
+use crate::failed;
+use crate::pager::Paged;
+use crate::screen::Screen;
 
 /// The form of what goes to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -17,7 +21,7 @@ pub(crate) enum Format {
     Box,
     /// RFC 4180 for spreadsheets: names first, NULL empty, control characters made visible
     Csv,
-    /// One array of objects
+    /// One array of objects; status: one object
     Json,
     /// One object a line
     Ndjson,
@@ -63,14 +67,20 @@ impl Format {
     }
 }
 
-/// Writes to standard output through `write`; nothing is given where the reader went away before the end.
-pub(crate) fn print<T>(write: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> anyhow::Result<Option<T>> {
-    let mut out = BufWriter::new(io::stdout().lock());
+/// Writes to standard output through `write`, or to the pager where it is longer than the terminal; nothing is given
+/// where the reader went away before the end.
+pub(crate) fn print<T>(
+    screen: &Screen,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+) -> anyhow::Result<Option<T>> {
+    let mut out = BufWriter::new(Paged::new(screen));
     let written = write(&mut out).and_then(|value| out.flush().map(|()| value));
-    match written {
+    // What is still buffered has nobody to go to where the reader went away.
+    let (paged, _unread) = out.into_parts();
+    match written.and_then(|value| paged.finish().map(|()| value)) {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(None),
-        Err(error) => Err(error).context("cannot write to standard output"),
+        Err(error) => Err(failed("cannot write to standard output", error, "free space there, or write elsewhere")),
     }
 }
 

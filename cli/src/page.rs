@@ -16,6 +16,9 @@ const INDENT: usize = 2;
 const GAP: usize = 2;
 /// Columns that the name of a field takes at most.
 const NAMES_MAX: usize = 24;
+/// Columns of the word how a thing is, and of what the thing is called.
+const WORDS_WIDTH: usize = 7;
+const THINGS_WIDTH: usize = 9;
 /// Columns that one level of a tree takes.
 const STEP: usize = 3;
 /// Columns that text keeps at least, however narrow the screen is.
@@ -78,6 +81,27 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// What is to be said about one thing: how it is, its name, and lines about it, which break between words. Nothing
+    /// in a line begins one of its own.
+    pub(crate) fn finding(&mut self, (word, paint): (&str, Paint), name: &str, lines: &[String]) {
+        let style = self.style();
+        let indent = WORDS_WIDTH + THINGS_WIDTH + 2 * GAP;
+        let room = self.room(indent);
+        for (at, line) in lines.iter().enumerate() {
+            let line = glyphs(style, line);
+            let line = wrapped(&Shown::new(&line, style.ascii).to_string(), room, "  ");
+            let line = line.replace('\n', &format!("\n{}", " ".repeat(indent)));
+            let start = if at == 0 {
+                let pad = |text: &str, width: usize| " ".repeat(width.saturating_sub(text.len()) + GAP);
+                let word = format!("{}{}", painted(style, paint, word), pad(word, WORDS_WIDTH));
+                format!("{word}{}{}", painted(style, Paint::new().bold(), name), pad(name, THINGS_WIDTH))
+            } else {
+                " ".repeat(indent)
+            };
+            self.end_line(&format!("{start}{line}"));
+        }
+    }
+
     /// A text whose lines stay lines, each after `indent` spaces.
     pub(crate) fn lines(&mut self, indent: usize, text: &str) {
         for line in text.lines() {
@@ -95,11 +119,14 @@ impl<'a> Page<'a> {
             let start = format!("{}{}", " ".repeat(indent), self.stem(&goes_on, branch));
             goes_on.push(!branch.is_last);
             let start_width = start.chars().count();
-            let mark_width = branch.mark.as_ref().map_or(0, |mark| mark.width(self.style()) + 2);
+            let mark_room = self.room(start_width + GAP + ROOM_MIN);
+            let (mark, mark_width) = branch.mark.as_ref().map_or((String::new(), 0), |mark| {
+                let (mark, width) = mark.drawn(self.style(), mark_room);
+                (format!("{}{mark}", " ".repeat(GAP)), width + GAP)
+            });
             let room = self.room(start_width + mark_width);
             let (line, _) = self.row(&branch.cells, room);
-            let mark = branch.mark.as_ref().map(|mark| format!("  {}", mark.drawn(self.style(), usize::MAX).0));
-            self.end_line(&format!("{}{line}{}", glyphs(self.style(), &start), mark.unwrap_or_default()));
+            self.end_line(&format!("{}{line}{mark}", glyphs(self.style(), &start)));
         }
     }
 
@@ -121,10 +148,10 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Writes it to standard output.
-    pub(crate) fn print(self) -> anyhow::Result<Extent> {
-        print(|out| out.write_all(self.text.as_bytes()))?;
-        Ok(self.extent)
+    /// Writes it to standard output; nothing is given where the reader went away.
+    pub(crate) fn print(self) -> anyhow::Result<Option<Extent>> {
+        let written = print(self.screen, |out| out.write_all(self.text.as_bytes()))?;
+        Ok(written.map(|()| self.extent))
     }
 
     /// The lines before a node. Of a deep one only the nearest levels, so that there is room for the node itself.

@@ -1,32 +1,36 @@
 //! `query`: one SELECT about now, or about what the store remembers.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use arrow_array::RecordBatch;
+use daemoneye_collectors::Snapshot;
 use daemoneye_dsl::check::check_query_with;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::parameters::Parameters;
 use daemoneye_dsl::query::Query as Select;
 use daemoneye_dsl::tables::Catalog;
-use daemoneye_dsl::types::{Type, Value};
+use daemoneye_dsl::types::{Timestamp, Type, Value, display_interval};
 use daemoneye_planner::{View, execute, plan};
 use daemoneye_settings::Settings;
 use daemoneye_storage::Reader;
+use serde_json::Map;
 
-use crate::output::{Format, print, write_json};
-use crate::render::{Cell, Column, Extent, Table};
-use crate::screen::{Mark, Screen, count};
+use crate::output::{Format, Json, print, write_json};
+use crate::render::{Cell, Column, Extent, Table, local_time};
+use crate::screen::{Mark, Screen, count, draws_in_place};
 use crate::sources::{self, Counted};
-use crate::{Ending, Globals, files, live, store, with_exit_codes};
+use crate::watch::Frame;
+use crate::{Ending, Globals, files, live, store, watch, with_exit_codes};
 
 /// Ask one SELECT.
 ///
 /// `processes` is a live snapshot, taken with the rights of whoever asks. `process_starts`, `process_exits`,
-/// `processes_history` and `alerts` come from the agent's store, which is only read; a statement may join both. Rows go
-/// to standard output; how complete they are, and of how many, to standard error.
+/// `processes_history`, `alerts`, `rules` and `collectors` come from the agent's store, which is only read; a
+/// statement may join both. Rows go to standard output; how complete they are, and of how many, to standard error.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
 pub(crate) struct Query {
@@ -42,6 +46,11 @@ pub(crate) struct Query {
     /// A value for the parameter `:NAME` (or `@NAME`, `$NAME`, `?1`) of the statement; may be repeated
     #[arg(short, long, value_name = "NAME=VALUE")]
     param: Vec<String>,
+    /// Ask again every 2s, or as often as is said, until Ctrl-C: in place on a terminal, elsewhere as ndjson with the
+    /// time of each round as `watch_time`
+    #[arg(long, value_name = "EVERY", num_args = 0..=1, require_equals = true, default_missing_value = "2s",
+        value_parser = watch::every, conflicts_with = "exit_code")]
+    watch: Option<Duration>,
     /// Exit with 1 when there are rows
     #[arg(long)]
     exit_code: bool,
@@ -50,15 +59,20 @@ pub(crate) struct Query {
 const EXAMPLES: &str = "\
 Examples:
   What runs from a temporary folder?
-    daemoneye-cli query \"SELECT pid, name, user_name, command_line FROM processes
+    daemoneye-cli query \"SELECT pid, user_name, command_line FROM processes
                          WHERE executable_path LIKE '/tmp/%'\"
 
   Which programs use the most memory, as JSON?
-    daemoneye-cli query -o json \"SELECT name, sum(memory_usage) AS bytes FROM processes
-                                 GROUP BY name ORDER BY bytes DESC LIMIT 5\"
+    daemoneye-cli query -o json \"SELECT name, sum(memory_usage) AS bytes
+                                 FROM processes GROUP BY name
+                                 ORDER BY bytes DESC LIMIT 5\"
+
+  What uses the processor, every five seconds?
+    daemoneye-cli query --watch=5s \"SELECT pid, name, cpu_usage FROM processes
+                                   ORDER BY cpu_usage DESC LIMIT 10\"
 
   What started in the last hour (from the agent's store)?
-    sudo daemoneye-cli query \"SELECT start_time, user_name, command_line FROM process_starts
+    sudo daemoneye-cli query \"SELECT command_line FROM process_starts
                               WHERE start_time >= now() - INTERVAL '1 hour'\"";
 
 /// What the statement gave.
@@ -81,9 +95,14 @@ pub(crate) fn run(query: &Query, globals: &Globals, screen: &Screen) -> anyhow::
     let checked = check_query_with(&source, &Catalog::builtin(), &parameters);
     screen.draw(&checked.diagnostics, &source);
     let Some(rule) = checked.rule else { return Ok(Ending::Refused) };
-    let result = answer(rule.query.clone(), query.data.as_ref(), &globals.settings)?;
+    if let Some(every) = query.watch {
+        return query.watch(every, &rule.query, &source, globals, screen);
+    }
+    let result = answer(rule.query.clone(), (query.data.as_ref(), &globals.settings), &mut live::snapshot)?;
     let elapsed = started.elapsed();
-    let extent = show(&result, &rule.query, globals, screen)?;
+    let form = Format::of_data(globals.output);
+    let extent =
+        print(screen, |out| show(out, &result, &rule.query, form, (globals, screen)))?.unwrap_or(Extent::Whole);
     screen.say(Mark::Note, &footer(&result, extent, elapsed.as_millis()));
     if !result.completeness.is_complete() {
         screen.say(Mark::Warning, &incomplete(&result.completeness));
@@ -100,6 +119,9 @@ impl Query {
             (Some(file), _) => files::statement(file),
             (None, [dash]) if dash == "-" => files::statement(Path::new("-")),
             (None, [sql]) => Ok(Source::query(sql)),
+            (None, [interval, _]) if self.watch.is_some() && watch::every(interval).is_ok() => {
+                bail!("`{interval}` stands where the statement is; write --watch={interval}")
+            }
             (None, words) => {
                 bail!("the statement came as {} words; put it in quotes: daemoneye-cli query \"SELECT …\"", words.len())
             }
@@ -107,9 +129,64 @@ impl Query {
     }
 }
 
-fn answer(mut select: Select, data: Option<&PathBuf>, settings: &Settings) -> anyhow::Result<Result> {
+impl Query {
+    /// Asks at each interval. The statement was checked once; only the rows are new.
+    fn watch(
+        &self,
+        every: Duration,
+        select: &Select,
+        source: &Source,
+        globals: &Globals,
+        screen: &Screen,
+    ) -> anyhow::Result<Ending> {
+        let form = Format::of_data(globals.output);
+        let mut look = live::snapshots()?;
+        let ask = || {
+            let started = Instant::now();
+            let time = live::now();
+            let result = answer(select.clone(), (self.data.as_ref(), &globals.settings), &mut look)?;
+            Ok((result, time, started.elapsed().as_millis()))
+        };
+        let warnings = |result: &Result| {
+            let is_complete = result.completeness.is_complete();
+            if is_complete { vec![] } else { vec![incomplete(&result.completeness)] }
+        };
+        match form {
+            Format::Table | Format::Box if draws_in_place() => {
+                let statement = source.text.split_whitespace().collect::<Vec<_>>().join(" ");
+                let period = display_interval(i64::try_from(every.as_micros()).unwrap_or(i64::MAX));
+                let title = format!("every {period}, Ctrl-C ends it: {statement}");
+                watch::in_place(&title, every, screen, ask, |(result, _, elapsed_ms), screen| {
+                    let mut body = Vec::new();
+                    let extent = show(&mut body, result, select, form, (globals, screen))?;
+                    let mut notes = vec![footer(result, extent, *elapsed_ms)];
+                    notes.extend(warnings(result).iter().map(|warning| format!("warning: {warning}")));
+                    Ok(Frame { body, notes })
+                })
+            }
+            Format::Table | Format::Box => watch::appended(every, screen, ask, |(result, time, _), out| {
+                writeln!(out, "{}", local_time(time.0, &screen.zone))?;
+                show(out, result, select, form, (globals, screen))?;
+                Ok(warnings(result))
+            }),
+            Format::Ndjson => watch::appended(every, screen, ask, |(result, time, _), out| {
+                let time = ("watch_time".to_owned(), time.rfc3339().into());
+                let rows = objects(result, select).map(|row| std::iter::once(time.clone()).chain(row).collect());
+                write_json(out, Json::Lines, rows)?;
+                Ok(warnings(result))
+            }),
+            Format::Json | Format::Csv => bail!("rounds have no end: with --watch ask for `-o table` or `-o ndjson`"),
+        }
+    }
+}
+
+fn answer(
+    mut select: Select,
+    (data, settings): (Option<&PathBuf>, &Settings),
+    look: &mut dyn FnMut(Timestamp) -> anyhow::Result<Snapshot>,
+) -> anyhow::Result<Result> {
     let now = live::now();
-    let snapshot = sources::reads_present(&select).then(|| live::snapshot(now)).transpose()?;
+    let snapshot = sources::reads_present(&select).then(|| look(now)).transpose()?;
     let stored = match sources::stored_tables(&select).as_slice() {
         [] => None,
         tables => {
@@ -136,21 +213,32 @@ fn answer(mut select: Select, data: Option<&PathBuf>, settings: &Settings) -> an
     })
 }
 
-fn show(result: &Result, select: &Select, globals: &Globals, screen: &Screen) -> anyhow::Result<Extent> {
-    let names: Vec<_> = select.output.iter().map(|output| output.name.as_str()).collect();
-    let rows = &result.rows;
-    let form = Format::of_data(globals.output);
+/// The rows as JSON has them.
+fn objects(result: &Result, select: &Select) -> impl Iterator<Item = Map<String, serde_json::Value>> {
+    let names = select.output.iter().map(|output| output.name.as_str());
+    let names: Vec<_> = names.collect();
+    (0..result.rows.num_rows()).map(move |row| {
+        let cells = names.iter().zip(result.rows.columns());
+        cells.map(|(name, column)| ((*name).to_owned(), Value::at(column, row).to_json())).collect()
+    })
+}
+
+fn show(
+    out: &mut dyn Write,
+    result: &Result,
+    select: &Select,
+    form: Format,
+    (globals, screen): (&Globals, &Screen),
+) -> io::Result<Extent> {
     if let Some(form) = form.json() {
-        let objects = (0..rows.num_rows()).map(|row| {
-            let cells = names.iter().zip(rows.columns());
-            cells.map(|(name, column)| ((*name).to_owned(), Value::at(column, row).to_json())).collect()
-        });
-        print(|out| write_json(out, form, objects))?;
+        write_json(out, form, objects(result, select))?;
         return Ok(Extent::Whole);
     }
-    let columns = names.iter().zip(rows.columns());
+    let names = select.output.iter().map(|output| output.name.as_str());
+    let rows = &result.rows;
+    let columns = names.zip(rows.columns());
     let columns = columns.map(|(name, column)| {
-        Column::of(*name, Type::from_arrow(column.data_type()).expect("every column has a layout of ours"))
+        Column::of(name, Type::from_arrow(column.data_type()).expect("every column has a layout of ours"))
     });
     let cell = |value: &Value| match form {
         Format::Csv => Cell::exact(value),
@@ -159,7 +247,7 @@ fn show(result: &Result, select: &Select, globals: &Globals, screen: &Screen) ->
     let cells = |row| rows.columns().iter().map(|column| cell(&Value::at(column, row))).collect();
     let rows = (0..rows.num_rows()).map(cells).collect();
     let table = Table { columns: columns.collect(), rows, header: true, indent: 0 };
-    Ok(print(|out| table.write(out, form, screen, globals.full))?.unwrap_or(Extent::Whole))
+    table.write(out, form, screen, globals)
 }
 
 fn footer(result: &Result, extent: Extent, elapsed_ms: u128) -> String {

@@ -7,9 +7,10 @@ use std::io::{self, Write};
 
 use anstyle::Style as Paint;
 use daemoneye_dsl::diagnostic::Style;
-use daemoneye_dsl::types::{Type, Value, display_interval};
+use daemoneye_dsl::types::{MICROS_PER_SEC, Type, Value, display_interval};
 use jiff::tz::TimeZone;
 
+use crate::Globals;
 use crate::output::Format;
 use crate::screen::{Screen, glyphs, painted};
 use crate::shown::Shown;
@@ -149,12 +150,14 @@ impl Cell {
         Self { is_null: json.is_null(), ..Self::new(text) }
     }
 
-    /// A field of CSV. An empty text is quoted, so that it differs from NULL.
-    fn csv(&self) -> String {
+    /// A field of CSV. An empty text is quoted, so that it differs from NULL. If `safe`, a quote keeps a spreadsheet
+    /// from taking the text for a formula.
+    fn csv(&self, safe: bool) -> String {
         if self.is_null {
             return String::new();
         }
-        let shown = Shown::new(&self.text, false).to_string();
+        let guard = if safe && self.text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+        let shown = format!("{guard}{}", Shown::new(&self.text, false));
         let is_plain = !shown.is_empty() && shown.trim() == shown && !shown.contains([',', '"']);
         if is_plain { shown } else { format!("\"{}\"", shown.replace('"', "\"\"")) }
     }
@@ -168,18 +171,54 @@ pub(crate) fn local_time(micros: i64, zone: &TimeZone) -> String {
     )
 }
 
+/// A length of time as people say it: `4 s`, `2 h 13 m`.
+pub(crate) fn lasting(micros: i64) -> String {
+    let seconds = micros / MICROS_PER_SEC;
+    match seconds {
+        ..1 => format!("{:.1} ms", micros_as_ms(micros)),
+        1..60 => format!("{seconds} s"),
+        60..3600 => format!("{} m {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "less than a second")]
+fn micros_as_ms(micros: i64) -> f64 {
+    micros as f64 / 1e3
+}
+
+/// A size as people say it: `12.3 MB`.
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+pub(crate) fn bytes(len: u64) -> String {
+    let (mut size, mut units) = (len as f64, ["B", "kB", "MB", "GB", "TB"].into_iter());
+    let mut unit = units.next().unwrap_or_default();
+    while size >= 1000.0
+        && let Some(next) = units.next()
+    {
+        (size, unit) = (size / 1000.0, next);
+    }
+    if unit == "B" { format!("{len} B") } else { format!("{size:.1} {unit}") }
+}
+
 impl Table {
-    /// Writes the table, no wider than the screen unless `full`; CSV is always whole. JSON keeps the types and is not
+    /// Writes the table, no wider than the screen unless `--full`; CSV is always whole. JSON keeps the types and is not
     /// made from cells: [`crate::output::write_json`].
-    pub(crate) fn write(&self, out: &mut dyn Write, form: Format, screen: &Screen, full: bool) -> io::Result<Extent> {
+    pub(crate) fn write(
+        &self,
+        out: &mut dyn Write,
+        form: Format,
+        screen: &Screen,
+        globals: &Globals,
+    ) -> io::Result<Extent> {
         if form == Format::Csv {
-            return self.write_csv(out);
+            return self.write_csv(out, globals.csv_safe);
         }
         let lines = if form == Format::Box { &BOX } else { &OPEN };
         let natural = self.natural_widths(screen.out);
         let room = screen.width.saturating_sub(self.indent);
         let room_of_cells = room.saturating_sub(lines.width(natural.len()));
-        let widths = if full { Some(natural.clone()) } else { self.fit(&natural, room_of_cells) };
+        let widths = if globals.full { Some(natural.clone()) } else { self.fit(&natural, room_of_cells) };
         let Some(widths) = widths else {
             return self.write_blocks(out, screen.out, room);
         };
@@ -259,11 +298,15 @@ impl Table {
         out.write_all(line.as_bytes())
     }
 
-    fn write_csv(&self, out: &mut dyn Write) -> io::Result<Extent> {
-        let names = self.columns.iter().map(|column| Cell::new(column.name.as_str()).csv());
+    /// The rows as CSV; if `safe`, no text is one that a spreadsheet computes.
+    fn write_csv(&self, out: &mut dyn Write, safe: bool) -> io::Result<Extent> {
+        let names = self.columns.iter().map(|column| Cell::new(column.name.as_str()).csv(safe));
         write!(out, "{}\r\n", names.collect::<Vec<_>>().join(","))?;
         for row in &self.rows {
-            write!(out, "{}\r\n", row.iter().map(Cell::csv).collect::<Vec<_>>().join(","))?;
+            // A number is what it looks like.
+            let cells = self.columns.iter().zip(row);
+            let cells = cells.map(|(column, cell)| cell.csv(safe && column.align != Align::Right));
+            write!(out, "{}\r\n", cells.collect::<Vec<_>>().join(","))?;
         }
         Ok(Extent::Whole)
     }
@@ -299,7 +342,8 @@ mod tests {
 
     fn screen(width: usize, ascii: bool) -> Screen {
         let style = Style { colour: false, ascii };
-        Screen { out: style, err: style, width, err_width: None, zone: TimeZone::UTC, quiet: false }
+        let zone = TimeZone::UTC;
+        Screen { out: style, err: style, width, err_width: None, zone, quiet: false, pager: None }
     }
 
     fn drawn(table: &Table, screen: &Screen, full: bool) -> (String, Extent) {
@@ -308,7 +352,7 @@ mod tests {
 
     fn drawn_as(form: Format, table: &Table, screen: &Screen, full: bool) -> (String, Extent) {
         let mut out = Vec::new();
-        let extent = table.write(&mut out, form, screen, full).unwrap();
+        let extent = table.write(&mut out, form, screen, &Globals { full, ..Globals::default() }).unwrap();
         (String::from_utf8(out).unwrap(), extent)
     }
 
@@ -322,6 +366,16 @@ mod tests {
             "pid,name,command_line\r\n1,\"a,\"\"b\"\"\",⟦\\e⟧x⟦\\r\\n⟧y\r\n2,\"\",{long}\r\n3,\" x\",é\r\n4,,\r\n"
         );
         assert_eq!((text, extent), (expected, Extent::Whole));
+    }
+
+    #[test]
+    fn safe_csv_has_no_formulas() {
+        let table = processes(&[(-1, "=1+1", "+x"), (2, "-x,y", "@SUM(A1)"), (3, "\tx", "\rx"), (4, "a=b", "")]);
+        let mut out = Vec::new();
+        table.write_csv(&mut out, true).unwrap();
+        let expected = "pid,name,command_line\r\n-1,'=1+1,'+x\r\n2,\"'-x,y\",'@SUM(A1)\r\n\
+                        3,'⟦\\t⟧x,'⟦\\r⟧x\r\n4,a=b,\"\"\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
     #[test]
@@ -380,6 +434,24 @@ mod tests {
         let (ascii, _) = drawn(&table, &screen(80, true), false);
         assert!(ascii.is_ascii() && ascii.contains("[[\\u{6f22}]]") && ascii.contains("..."), "{ascii}");
         assert!(ascii.lines().all(|line| line.len() <= 80), "{ascii}");
+    }
+
+    #[test]
+    fn times_and_sizes_are_said_as_people_do() {
+        let second = MICROS_PER_SEC;
+        for (micros, said) in [
+            (0, "0.0 ms"),
+            (1_500, "1.5 ms"),
+            (4 * second, "4 s"),
+            (125 * second, "2 m 5 s"),
+            (7_980 * second, "2 h 13 m"),
+            (273_600 * second, "3 d 4 h"),
+        ] {
+            assert_eq!(lasting(micros), said);
+        }
+        for (len, said) in [(999, "999 B"), (1_000, "1.0 kB"), (12_345_678, "12.3 MB")] {
+            assert_eq!(bytes(len), said);
+        }
     }
 
     #[test]

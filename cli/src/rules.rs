@@ -144,7 +144,7 @@ impl List {
 fn write_list(listed: &[Listed<'_>], globals: &Globals, screen: &Screen) -> anyhow::Result<Extent> {
     let form = Format::of_data(globals.output);
     if let Some(form) = form.json() {
-        print(|out| write_json(out, form, listed.iter().map(Listed::to_json)))?;
+        print(screen, |out| write_json(out, form, listed.iter().map(Listed::to_json)))?;
         return Ok(Extent::Whole);
     }
     let columns = vec![
@@ -156,7 +156,7 @@ fn write_list(listed: &[Listed<'_>], globals: &Globals, screen: &Screen) -> anyh
         Column::new("state", Align::Text),
     ];
     let table = Table { columns, rows: listed.iter().map(Listed::cells).collect(), header: true, indent: 0 };
-    Ok(print(|out| table.write(out, form, screen, globals.full))?.unwrap_or(Extent::Whole))
+    Ok(print(screen, |out| table.write(out, form, screen, globals))?.unwrap_or(Extent::Whole))
 }
 
 /// Whether the rule can work on this system, and if not, why.
@@ -195,7 +195,9 @@ impl Show {
         let chosen = hunt::choose(&set, &self.names)?;
         let refused = chosen.draw_refused(&self.names, screen);
         if let Some(form) = Format::of_text(globals.output)? {
-            print(|out| write_json(out, form, chosen.rules.iter().map(|(rule, header)| to_json(rule, header))))?;
+            print(screen, |out| {
+                write_json(out, form, chosen.rules.iter().map(|(rule, header)| to_json(rule, header)))
+            })?;
         } else {
             let mut page = Page::new(screen, globals.full);
             for (at, (rule, header)) in chosen.rules.iter().enumerate() {

@@ -14,9 +14,14 @@ pub(crate) struct Stored {
     pub(crate) view: View,
 }
 
-/// Opens the store in `data`, else where the settings say, else where an agent of this user keeps its own.
+/// The data directory that is named, else where the settings say, else where an agent of this user keeps its own.
+pub(crate) fn data_dir(named: Option<&PathBuf>, settings: &Settings) -> DataDir {
+    named.map_or_else(|| settings.data_dir(), DataDir::new)
+}
+
+/// Opens the store in a data directory.
 pub(crate) fn open(data: Option<&PathBuf>, settings: &Settings) -> Result<Stored, Error> {
-    let path = data.map_or_else(|| settings.data_dir(), DataDir::new).events();
+    let path = data_dir(data, settings).events();
     let view = ReadStore::open(&path)?.read()?;
     Ok(Stored { path, view })
 }

@@ -4,33 +4,47 @@
 //! so a parent may be missing, or two rows each other's parent; such a process begins a tree of its own.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anstyle::Style as Paint;
 use anyhow::bail;
 use daemoneye_collectors::Snapshot;
+use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::diagnostic::nearest;
 use daemoneye_dsl::tables::Process;
-use daemoneye_dsl::types::Value;
-use serde_json::Map;
+use daemoneye_dsl::types::{Timestamp, Value};
+use daemoneye_settings::Settings;
+use serde_json::{Map, json};
 
+use crate::hunt::{self, Hit, Subject};
 use crate::output::{Format, Json, print, write_json};
 use crate::page::{Branch, Page};
 use crate::query::incomplete;
 use crate::render::{Cell, Extent};
-use crate::screen::{Mark, Screen, count, glyphs};
-use crate::{Ending, Globals, live, with_exit_codes};
+use crate::screen::{Mark, Screen, count, glyphs, paint_of};
+use crate::{Ending, Globals, files, live, with_exit_codes};
 
 /// Show what runs as a tree.
 ///
-/// With a name or a pid only those processes, with everything above and below them. JSON output is one row a process,
-/// in the order of the tree, with its `depth`.
+/// Processes that rules find now are marked with the gravest of them. With a name or a pid, or with `--hits`, only
+/// those processes, with everything above and below them. JSON output is one row a process, in the order of the tree,
+/// with its `depth` and its `hits`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
 pub(crate) struct Tree {
     /// Only processes with this name or pid [default: all]
     #[arg(value_name = "NAME|PID")]
     only: Option<String>,
+    /// Only processes that rules find now
+    #[arg(long, conflicts_with_all = ["only", "no_hits"])]
+    hits: bool,
+    /// Do not look with rules
+    #[arg(long, conflicts_with = "rules")]
+    no_hits: bool,
+    /// A rule file or a folder of them; may be repeated [default: ./rules, else the installed rules]
+    #[arg(long, value_name = "PATH")]
+    rules: Vec<PathBuf>,
     /// Show each kernel thread, not only their number
     #[arg(long)]
     all: bool,
@@ -39,6 +53,7 @@ pub(crate) struct Tree {
 const EXAMPLES: &str = "\
 Examples:
   daemoneye-cli tree
+  daemoneye-cli tree --hits              what rules find, where it comes from
   daemoneye-cli tree nginx
   daemoneye-cli tree -o ndjson | jq 'select(.depth > 5) | .name'";
 
@@ -49,31 +64,77 @@ const COLUMNS: [&str; 8] =
 pub(crate) fn run(tree: &Tree, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();
     let form = Format::of_data(Format::without_tables(globals.output)?);
-    let snapshot = live::snapshot(live::now())?;
-    let forest = Forest::of(&snapshot);
-    let matched = tree.matched(&forest)?;
+    let now = live::now();
+    let snapshot = live::snapshot(now)?;
+    let mut forest = Forest::of(&snapshot);
+    let looked = tree.look(&mut forest, &snapshot, now, (&globals.settings, screen))?;
+    let matched = if tree.hits { Some(forest.hit()) } else { tree.matched(&forest)? };
     let kept = match &matched {
         Some(matched) => forest.related(matched),
         None => vec![true; forest.processes.len()],
     };
+    let elapsed_ms = started.elapsed().as_millis();
     let extent = match form.json() {
-        Some(form) => write_rows(&forest, &kept, form)?,
+        Some(form) => write_rows(&forest, &kept, form, screen)?,
         None => tree.draw(&forest, kept.clone(), matched.as_deref(), globals, screen)?,
     };
     let shown = kept.iter().filter(|it| **it).count();
     let all = forest.processes.len();
     let number = count(all, "process", "processes");
-    let of = if shown < all { format!("{shown} of {number}") } else { number };
-    let cut = if extent == Extent::Cut { " · values cut to fit (--full shows them)" } else { "" };
-    let elapsed_ms = started.elapsed().as_millis();
-    screen.say(Mark::Note, &format!("{of} · {}{cut} · {elapsed_ms} ms", live::note(&snapshot)));
-    if !snapshot.completeness.is_complete() {
-        screen.say(Mark::Warning, &incomplete(&snapshot.completeness));
+    let mut parts = vec![if shown < all { format!("{shown} of {number}") } else { number }];
+    parts.extend(looked.said);
+    parts.push(live::note(&snapshot));
+    parts.extend((extent == Extent::Cut).then(|| "values cut to fit (--full shows them)".to_owned()));
+    parts.push(format!("{elapsed_ms} ms"));
+    screen.say(Mark::Note, &parts.join(" · "));
+    let completeness = snapshot.completeness.clone().and(&looked.completeness);
+    if !completeness.is_complete() {
+        screen.say(Mark::Warning, &incomplete(&completeness));
     }
-    Ok(Ending::Done { found: false, degraded: !snapshot.completeness.is_complete() })
+    Ok(Ending::Done { found: false, degraded: !completeness.is_complete() })
+}
+
+/// What came of looking with rules.
+#[derive(Default)]
+struct Looked {
+    /// `4 hits of 11 rules from rules`, if rules looked.
+    said: Option<String>,
+    completeness: Completeness,
 }
 
 impl Tree {
+    /// Marks what the rules find.
+    fn look(
+        &self,
+        forest: &mut Forest,
+        snapshot: &Snapshot,
+        now: Timestamp,
+        (settings, screen): (&Settings, &Screen),
+    ) -> anyhow::Result<Looked> {
+        if self.no_hits {
+            return Ok(Looked::default());
+        }
+        let found = match files::rules(&self.rules, settings) {
+            Ok(found) => found,
+            // Processes are there without rules, unless it is rules that were asked for.
+            Err(error) if self.hits || !self.rules.is_empty() => return Err(error),
+            Err(_) => {
+                screen.say(Mark::Note, "no rules found, so none are marked: name them with --rules PATH");
+                return Ok(Looked::default());
+            }
+        };
+        let hits = hunt::hits(found, snapshot, now);
+        hits.silent.iter().for_each(|why| screen.say(Mark::Warning, why));
+        let elsewhere = forest.mark(hits.found);
+        if elsewhere > 0 {
+            let matches = count(elsewhere, "match names", "matches name");
+            screen.say(Mark::Note, &format!("{matches} no process that runs now: `daemoneye-cli hunt` shows them"));
+        }
+        let number = forest.processes.iter().map(|process| process.hits.len()).sum();
+        let said = Some(format!("{} of {}", count(number, "hit", "hits"), hits.looked));
+        Ok(Looked { said, completeness: hits.completeness })
+    }
+
     /// Which processes are asked for, if not all.
     fn matched(&self, forest: &Forest) -> anyhow::Result<Option<Vec<bool>>> {
         let Some(word) = &self.only else { return Ok(None) };
@@ -103,11 +164,19 @@ impl Tree {
                 *kept = !process.kernel_thread;
             }
         }
-        let mark = || Cell::painted(glyphs(screen.out, "◄"), Paint::new().bold());
         let branch = |node: Node| {
+            let process = &forest.processes[node.at];
+            let place = match matched {
+                _ if !process.hits.is_empty() => Place::Meant,
+                Some(matched) if matched[node.at] => Place::Meant,
+                Some(_) => Place::Around,
+                None => Place::Plain,
+            };
             let is_meant = matched.is_some_and(|matched| matched[node.at]);
-            let cells = forest.processes[node.at].cells(is_meant);
-            Branch { depth: node.depth, is_last: node.is_last, cells, mark: is_meant.then(mark) }
+            let mark = process
+                .mark(screen)
+                .or_else(|| is_meant.then(|| Cell::painted(glyphs(screen.out, "◄"), Paint::new().bold())));
+            Branch { depth: node.depth, is_last: node.is_last, cells: process.cells(place), mark }
         };
         let branches: Vec<_> = forest.walk(&kept).into_iter().map(branch).collect();
         let mut page = Page::new(screen, globals.full);
@@ -116,17 +185,20 @@ impl Tree {
             let threads = count(folded, "kernel thread", "kernel threads");
             page.line(0, &[Cell::painted(format!("{threads} (--all shows them)"), Paint::new().dimmed())]);
         }
-        page.print()
+        Ok(page.print()?.unwrap_or(Extent::Whole))
     }
 }
 
-fn write_rows(forest: &Forest, kept: &[bool], form: Json) -> anyhow::Result<Extent> {
+fn write_rows(forest: &Forest, kept: &[bool], form: Json, screen: &Screen) -> anyhow::Result<Extent> {
     let objects = forest.walk(kept).into_iter().map(|node| {
         let columns = COLUMNS.iter().zip(&forest.processes[node.at].values);
         let columns = columns.map(|(name, value)| ((*name).to_owned(), value.to_json()));
-        std::iter::once(("depth".to_owned(), node.depth.into())).chain(columns).collect::<Map<_, _>>()
+        let hits = forest.processes[node.at].hits.iter();
+        let hits = hits.map(|hit| json!({"level": hit.level, "rule": hit.rule, "title": hit.title})).collect();
+        let depth = ("depth".to_owned(), node.depth.into());
+        std::iter::once(depth).chain(columns).chain([("hits".to_owned(), hits)]).collect::<Map<_, _>>()
     });
-    print(|out| write_json(out, form, objects))?;
+    print(screen, |out| write_json(out, form, objects))?;
     Ok(Extent::Whole)
 }
 
@@ -144,6 +216,19 @@ struct Row {
     kernel_thread: bool,
     /// Of [`COLUMNS`].
     values: Vec<Value>,
+    /// What rules find of it, the gravest first.
+    hits: Vec<Hit>,
+}
+
+/// What a process is in what is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// One of all.
+    Plain,
+    /// What was asked for, or hit.
+    Meant,
+    /// Above or below that.
+    Around,
 }
 
 /// A process at its place in a walk.
@@ -155,10 +240,23 @@ struct Node {
 }
 
 impl Row {
-    fn cells(&self, is_meant: bool) -> Vec<Cell> {
+    fn cells(&self, place: Place) -> Vec<Cell> {
         let text = |at: usize| self.values[at].as_text().unwrap_or_default();
-        let paint = if is_meant { Paint::new().bold() } else { Paint::new() };
-        vec![Cell::painted(format!("{}[{}]", self.name, self.pid), paint), Cell::new(text(3)), Cell::new(text(4))]
+        let (name, rest) = match place {
+            Place::Plain => (Paint::new(), Paint::new()),
+            Place::Meant => (Paint::new().bold(), Paint::new()),
+            Place::Around => (Paint::new().dimmed(), Paint::new().dimmed()),
+        };
+        let handle = format!("{}[{}]", self.name, self.pid);
+        vec![Cell::painted(handle, name), Cell::painted(text(3), rest), Cell::painted(text(4), rest)]
+    }
+
+    /// `◄ high reverse_shell +1`, if a rule finds it.
+    fn mark(&self, screen: &Screen) -> Option<Cell> {
+        let (gravest, others) = self.hits.split_first()?;
+        let more = if others.is_empty() { String::new() } else { format!(" +{}", others.len()) };
+        let text = format!("{} {} {}{more}", glyphs(screen.out, "◄"), gravest.level.name(), gravest.rule);
+        Some(Cell::painted(text, paint_of(gravest.level)))
     }
 }
 
@@ -173,6 +271,7 @@ impl Forest {
                 name: values[2].as_text().unwrap_or_default().to_owned(),
                 kernel_thread: values[6] == Value::Boolean(true),
                 values,
+                hits: Vec::new(),
             };
             (row.values[1].as_integer(), row)
         };
@@ -185,6 +284,27 @@ impl Forest {
         let places: HashMap<_, _> = processes.iter().enumerate().map(|(at, (_, it))| (it.pid, at)).collect();
         let parents = processes.iter().map(|(parent, _)| places.get(parent.as_ref()?).copied()).collect();
         Self { parents, processes: processes.into_iter().map(|(_, process)| process).collect() }
+    }
+
+    /// Gives each hit to its process; tells how many have none here.
+    fn mark(&mut self, hits: Vec<Hit>) -> usize {
+        let mut elsewhere = 0;
+        for hit in hits {
+            let is_subject = |process: &Row| match &hit.subject {
+                Subject { proc_id: Some(id), .. } => process.values[5].as_text() == Some(id),
+                Subject { pid, .. } => *pid == Some(process.pid),
+            };
+            match self.processes.iter().position(is_subject) {
+                Some(at) => self.processes[at].hits.push(hit),
+                None => elsewhere += 1,
+            }
+        }
+        elsewhere
+    }
+
+    /// Which processes rules find.
+    fn hit(&self) -> Vec<bool> {
+        self.processes.iter().map(|process| !process.hits.is_empty()).collect()
     }
 
     /// The matched processes with all that is above and below them.
@@ -241,7 +361,10 @@ mod tests {
 
     fn forest(pids: &[(i64, i64)]) -> Forest {
         let row = |(pid, parent): &(i64, i64)| {
-            (Some(*parent), Row { pid: *pid, name: pid.to_string(), kernel_thread: false, values: vec![] })
+            (
+                Some(*parent),
+                Row { pid: *pid, name: pid.to_string(), kernel_thread: false, values: vec![], hits: vec![] },
+            )
         };
         Forest::new(pids.iter().map(row).collect())
     }

@@ -273,6 +273,8 @@ fn help_has_the_exit_codes_and_short_help_is_short() {
         &["rules", "show"],
         &["alerts", "list"],
         &["alerts", "show"],
+        &["alerts", "watch"],
+        &["status"],
         &["completions"],
         &["man"],
     ] {

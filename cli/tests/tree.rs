@@ -5,7 +5,7 @@ mod common;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Running, code, err, lines, out, run};
+use common::{Running, code, err, lines, out, path, rule, run};
 use serde_json::Value;
 
 #[cfg(unix)]
@@ -53,4 +53,47 @@ fn a_name_that_nobody_has_is_said() {
     let none = run(&["tree", "no-such-process-name"]);
     assert_eq!((code(&none), out(&none)), (2, ""));
     assert!(err(&none).contains("no process has the name or pid `no-such-process-name`; "), "{}", err(&none));
+}
+
+#[test]
+fn what_rules_find_is_marked() {
+    let dir = tempfile::tempdir().unwrap();
+    let me = std::process::id();
+    let of_me = |id, level, select: &str| rule(id, "found {pid}", level, &format!("{select} WHERE pid = {me}"));
+    std::fs::write(dir.path().join("grave.sql"), of_me(1, "high", "SELECT proc_id, pid FROM processes")).unwrap();
+    // A row without `proc_id` names its process by the pid.
+    std::fs::write(dir.path().join("mild.sql"), of_me(2, "low", "SELECT pid, name FROM processes")).unwrap();
+    let counted = rule(3, "{n} processes", "low", "SELECT count(*) AS n FROM processes");
+    std::fs::write(dir.path().join("counted.sql"), counted).unwrap();
+    let tree = |more: &[&str]| run(&[&["tree", "--rules", path(&dir)], more].concat());
+    let all = tree(&["-o", "ndjson"]);
+    let rows = lines(&all);
+    let mine = rows.iter().find(|row| row["pid"] == me).unwrap();
+    let hits: Vec<_> = mine["hits"].as_array().unwrap().iter().map(|hit| (&hit["level"], &hit["rule"])).collect();
+    assert_eq!(hits, [(&"high".into(), &"grave".into()), (&"low".into(), &"mild".into())], "the gravest first");
+    assert_eq!(mine["hits"][0]["title"], format!("found {me}"));
+    assert!(rows.iter().all(|row| row["pid"] == me || row["hits"] == serde_json::json!([])));
+    assert!(
+        err(&all).contains("2 hits of 3 rules from ") && err(&all).contains("1 match names no process"),
+        "{}",
+        err(&all)
+    );
+
+    let drawn = tree(&["--hits", "-o", "table"]);
+    let marked: Vec<_> = out(&drawn).lines().filter(|line| line.contains('◄')).collect();
+    assert!(marked.len() == 1 && marked[0].contains(&format!("[{me}]")), "{}", out(&drawn));
+    assert!(marked[0].ends_with("◄ high grave +1"), "{}", marked[0]);
+    assert!(out(&drawn).lines().all(|line| line.chars().count() <= 80), "{}", out(&drawn));
+    assert!(out(&drawn).lines().count() < rows.len(), "only what is above and below");
+    let coloured = tree(&["--hits", "-o", "table", "--color", "always"]);
+    let context = out(&coloured).lines().next().unwrap();
+    assert!(context.contains("\u{1b}[2m"), "what is around is dim: {context:?}");
+
+    let none = run(&["tree", "--no-hits", "-o", "ndjson", &me.to_string()]);
+    assert!(lines(&none).iter().all(|row| row["hits"] == serde_json::json!([])) && !err(&none).contains("hits"));
+    std::fs::write(dir.path().join("broken.sql"), "SELECT").unwrap();
+    let broken = tree(&[]);
+    assert_eq!(code(&broken), 3);
+    assert!(err(&broken).contains("1 rule was refused: `daemoneye-cli lint`"), "{}", err(&broken));
+    assert_eq!(code(&run(&["tree", "--rules", "/none/such"])), 2, "what is named has to be there");
 }

@@ -32,14 +32,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Publishes until told to stop.
 pub(crate) fn run(socket: &Path, redactor: Redactor, interval: Duration, exit_with_stdin: bool) -> anyhow::Result<()> {
-    let publisher = Publisher::new(processes::here_redacting(redactor)?);
+    let publisher = Publisher::new(processes::here_redacting(redactor)?, interval);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let stopped = runtime.block_on(async {
         let stop = stop(exit_with_stdin)?;
         tokio::select! {
             biased;
             why = stop => info!("stopping: {why}"),
-            never = publisher.run(socket, interval) => match never {},
+            never = publisher.run(socket) => match never {},
         }
         Ok(())
     });
@@ -56,6 +56,7 @@ pub(crate) fn now() -> Timestamp {
 struct Publisher<C> {
     /// At work on its thread while it is not here.
     collector: Option<C>,
+    interval: Duration,
     source: String,
     sequence: u64,
     /// What was last said about how complete snapshots are.
@@ -63,17 +64,17 @@ struct Publisher<C> {
 }
 
 impl<C: Collector + Send + 'static> Publisher<C> {
-    fn new(collector: C) -> Self {
-        Self { collector: Some(collector), source: Uuid::new_v4().to_string(), sequence: 0, told: None }
+    fn new(collector: C, interval: Duration) -> Self {
+        Self { collector: Some(collector), interval, source: Uuid::new_v4().to_string(), sequence: 0, told: None }
     }
 
-    async fn run(mut self, socket: &Path, interval: Duration) -> Infallible {
+    async fn run(mut self, socket: &Path) -> Infallible {
         let mut backoff = Backoff::default();
         loop {
             let lost = match Client::connect(socket, NAME).await {
                 Ok(client) => {
                     info!("connected to the agent");
-                    self.serve(&client, interval, &mut backoff).await
+                    self.serve(&client, &mut backoff).await
                 }
                 Err(error) => error,
             };
@@ -86,8 +87,8 @@ impl<C: Collector + Send + 'static> Publisher<C> {
 
     /// Publishes at once and then at each interval, until the connection is gone. Only an answer, not the connection
     /// alone, shows that the next attempt need not wait: an agent may accept and then hang up each time.
-    async fn serve(&mut self, client: &Client, interval: Duration, backoff: &mut Backoff) -> Error {
-        let mut ticks = tokio::time::interval(interval);
+    async fn serve(&mut self, client: &Client, backoff: &mut Backoff) -> Error {
+        let mut ticks = tokio::time::interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut closed = pin!(client.closed());
         loop {
@@ -156,6 +157,8 @@ impl<C: Collector + Send + 'static> Publisher<C> {
             scope_visible: snapshot.completeness.scope == Scope::Visible,
             reasons: reasons(&snapshot.completeness),
             rows: ipc::encode(&snapshot.rows).into(),
+            pid: std::process::id(),
+            interval_micros: i64::try_from(self.interval.as_micros()).unwrap_or(i64::MAX),
         }
     }
 

@@ -85,10 +85,8 @@ pub struct Dedup {
     /// Matches counted into this alert, the first included.
     pub count: u64,
     /// The snapshot of the first.
-    #[serde(with = "rfc3339")]
     pub first_seen: Timestamp,
     /// The snapshot of the last.
-    #[serde(with = "rfc3339")]
     pub last_seen: Timestamp,
 }
 
@@ -120,7 +118,6 @@ pub struct Alert {
     /// Unique in the store, ascending, never reused.
     pub id: u64,
     /// The snapshot that raised it.
-    #[serde(with = "rfc3339")]
     pub time: Timestamp,
     /// The same snapshot, as the logs name it.
     pub snapshot: SnapshotRef,
@@ -192,23 +189,6 @@ impl Alert {
             Value::Boolean(self.completeness.complete),
             json(self.completeness.detail.to_json()),
         ]
-    }
-}
-
-mod rfc3339 {
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::types::Timestamp;
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes every field by reference")]
-    pub(super) fn serialize<S: Serializer>(moment: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&moment.rfc3339())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Timestamp::parse(&text).ok_or_else(|| D::Error::custom(format!("`{text}` is not a moment in RFC 3339")))
     }
 }
 

@@ -26,6 +26,7 @@ mod parse;
 pub mod pattern;
 pub mod query;
 pub mod ruleset;
+pub mod status;
 pub mod tables;
 pub mod types;
 pub mod untrusted;

@@ -170,7 +170,12 @@ fn read(path: &Path) -> Result<Source, Unreadable> {
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot use {}: {error}", path.display()))
+    let next = match error.kind() {
+        io::ErrorKind::PermissionDenied => "give this user access to it, or run as its owner",
+        io::ErrorKind::InvalidData => "write it as UTF-8 text",
+        _ => "check the path",
+    };
+    io::Error::new(error.kind(), format!("cannot use {}: {error}; {next}", path.display()))
 }
 
 #[cfg(test)]

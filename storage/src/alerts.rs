@@ -6,13 +6,13 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use daemoneye_dsl::alert::Alert;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::types::Value;
-use redb::ReadableTable;
+use redb::{ReadableTable, WriteTransaction};
 
 use crate::Error;
 use crate::block::{seal, unseal};
 use crate::reader::Scan;
 use crate::scan::{Each, layout, quarantine};
-use crate::tables::{ALERTS, Tables};
+use crate::tables::{ALERTS, META, NEXT_TURN_KEY, TURN_OF, TURNS, Tables};
 
 /// Alerts that one batch of a scan has at most.
 const BATCH_ROWS_MAX: usize = 1024;
@@ -38,6 +38,19 @@ pub(crate) fn get(txn: &impl Tables, id: u64) -> Result<Option<Alert>, Error> {
     let Some(sealed) = alerts.get(id)? else { return Ok(None) };
     let alert = decode(id, sealed.value()).map_err(|why| Error::Damaged(format!("alert {id}: {why}")))?;
     Ok(Some(alert))
+}
+
+/// Puts an alert behind all others in the order of their last writes.
+pub(crate) fn take_turn(txn: &WriteTransaction, id: u64) -> Result<(), Error> {
+    let mut meta = txn.open_table(META)?;
+    let turn = meta.get(NEXT_TURN_KEY)?.map_or(1, |turn| turn.value());
+    meta.insert(NEXT_TURN_KEY, turn + 1)?;
+    let mut turns = txn.open_table(TURNS)?;
+    if let Some(before) = txn.open_table(TURN_OF)?.insert(id, turn)? {
+        turns.remove(before.value())?;
+    }
+    turns.insert(turn, id)?;
+    Ok(())
 }
 
 /// The rows of the `alerts` table, oldest first.

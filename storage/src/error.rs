@@ -30,7 +30,7 @@ pub enum Error {
         why: String,
     },
     /// A part that was asked for by name is damaged. (Scans set damaged blocks aside and go on.)
-    #[error("damaged: {0}")]
+    #[error("the event store is damaged: {0}; move it away and restart the agent, which begins a new one")]
     Damaged(String),
     /// The disk is full; nothing of the transaction was stored.
     #[error("the disk that holds the event store is full; free space and restart the agent")]
@@ -39,16 +39,16 @@ pub enum Error {
     #[error("refused: {0}")]
     Refused(String),
     /// Any other failure while opening.
-    #[error("cannot open the event store at {}", path.display())]
+    #[error("cannot open the event store at {}: {cause}; check the disk, or name another path", path.display())]
     Open {
         /// The file.
         path: PathBuf,
         /// What failed.
-        source: Box<redb::Error>,
+        cause: Box<redb::Error>,
     },
     /// Any other failure of the storage.
-    #[error("the event store failed: {0}")]
-    Storage(#[source] Box<redb::Error>),
+    #[error("the event store failed: {0}; check the disk that holds it, then restart the agent")]
+    Storage(Box<redb::Error>),
 }
 
 impl Error {
@@ -65,7 +65,7 @@ impl Error {
             DatabaseError::Storage(StorageError::Corrupted(detail)) => {
                 Self::Foreign { path: owned, why: format!("is damaged ({detail})") }
             }
-            other => Self::Open { path: owned, source: Box::new(other.into()) },
+            other => Self::Open { path: owned, cause: Box::new(other.into()) },
         }
     }
 
@@ -80,7 +80,7 @@ impl Error {
                 Self::Foreign { path, why: "is not an event store".to_owned() }
             }
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full,
-            _ => Self::Open { path, source: Box::new(error.into()) },
+            _ => Self::Open { path, cause: Box::new(error.into()) },
         }
     }
 }

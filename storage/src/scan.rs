@@ -23,7 +23,7 @@ use crate::guard::{guarded, guarded_each};
 use crate::keys::ProcKey;
 use crate::reader::{Scan, Scanned, StoredProcess, Window};
 use crate::tables::{BLOCKS, CLOSINGS, GONE, Kind, LIVE, SEEN_FROM, STARTED, SUMMARIES, Tables};
-use crate::{Error, alerts};
+use crate::{Error, alerts, status};
 
 /// What `observed_by` holds for what a comparison of snapshots showed.
 pub(crate) const BY_SNAPSHOT: &str = "snapshot";
@@ -53,6 +53,7 @@ fn dispatch(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Comple
         "processes_history" => Blocks::new(Kind::Versions, false, scan).visit(txn, each),
         "process_exits" => Blocks::new(Kind::Exits, false, scan).visit(txn, each),
         "alerts" => alerts::visit(txn, scan, each),
+        "rules" | "collectors" => status::visit(txn, scan, each),
         "processes" => Err(Error::Refused(
             "`processes` is now, which is never answered from a stored state: ask the agent or take a snapshot".into(),
         )),

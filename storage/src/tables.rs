@@ -1,7 +1,8 @@
 //! Every redb table, its key and what it holds. Numbers in keys order as numbers; pairs order by their first part.
 //!
 //! ```text
-//! meta       name                     u64      "format", "layout", "next_alert", "next_block", "last_snapshot"
+//! meta       name                     u64      "format", "layout", "next_alert", "next_block", "next_turn",
+//!                                              "last_snapshot"
 //! offsets    collector instance       u64 u64  the last sequence whose batch was committed; when, as a turn
 //! blocks     (kind, number)           sealed   rows (block.rs); written once, number ascending
 //! summaries  (kind, number)           sealed   row count and the range of each time column, to skip blocks unread
@@ -12,6 +13,9 @@
 //! matches    (rule id, dedup key)     sealed   MatchState
 //! rules      rule id                  text     the revision that ran last
 //! deliveries alert id                 ()       not yet handed to every sink
+//! turns      turn                     u64      the alert that was written then and not since; turns only grow
+//! turn_of    alert id                 u64      its turn
+//! status     (kind, name)             sealed   JSON: the agent's run, its rules, its collectors
 //! ```
 //!
 //! A place is (block, row). The rows of history are appended once and never touched again: an end is an entry in
@@ -27,7 +31,7 @@ use std::sync::Arc;
 use crate::Error;
 
 /// The version of everything in this file; a store with another one is not opened.
-pub(crate) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 2;
 
 pub(crate) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 pub(crate) const OFFSETS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("offsets");
@@ -41,10 +45,15 @@ pub(crate) const MATCHES: TableDefinition<(&str, &[u8]), &[u8]> = TableDefinitio
 pub(crate) const RULES: TableDefinition<&str, &str> = TableDefinition::new("rules");
 pub(crate) const DELIVERIES: TableDefinition<u64, ()> = TableDefinition::new("deliveries");
 
+pub(crate) const TURNS: TableDefinition<u64, u64> = TableDefinition::new("turns");
+pub(crate) const TURN_OF: TableDefinition<u64, u64> = TableDefinition::new("turn_of");
+pub(crate) const STATUS: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("status");
+
 pub(crate) const FORMAT_KEY: &str = "format";
 pub(crate) const LAYOUT_KEY: &str = "layout";
 pub(crate) const NEXT_ALERT_KEY: &str = "next_alert";
 pub(crate) const NEXT_BLOCK_KEY: &str = "next_block";
+pub(crate) const NEXT_TURN_KEY: &str = "next_turn";
 pub(crate) const LAST_SNAPSHOT_KEY: &str = "last_snapshot";
 
 /// Where a version is: its block's number and the row in it.
@@ -153,6 +162,9 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(MATCHES)?;
     txn.open_table(RULES)?;
     txn.open_table(DELIVERIES)?;
+    txn.open_table(TURNS)?;
+    txn.open_table(TURN_OF)?;
+    txn.open_table(STATUS)?;
     let mut meta = txn.open_table(META)?;
     meta.insert(FORMAT_KEY, FORMAT)?;
     meta.insert(LAYOUT_KEY, layout())?;

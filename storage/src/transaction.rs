@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use arrow_array::RecordBatch;
 use daemoneye_dsl::alert::Alert;
 use daemoneye_dsl::completeness::Completeness;
+use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStatus};
 use redb::{ReadableTable, WriteTransaction};
 
 use crate::guard::guarded;
@@ -12,7 +13,7 @@ use crate::matches::MatchState;
 use crate::reader::{Reader, Scan, Scanned, StoredProcess};
 use crate::record::{ProcessChange, Recorded, record};
 use crate::tables::{ALERTS, DELIVERIES, MATCHES, META, NEXT_ALERT_KEY, OFFSETS, RULES};
-use crate::{Error, alerts, scan};
+use crate::{Error, alerts, scan, status};
 
 /// Collector instances whose offset is remembered.
 pub(crate) const SOURCES_MAX: usize = 64;
@@ -21,7 +22,7 @@ pub(crate) const SOURCES_MAX: usize = 64;
 ///
 /// As a [`Reader`] it sees what it has written itself.
 pub struct Transaction {
-    txn: WriteTransaction,
+    pub(crate) txn: WriteTransaction,
 }
 
 impl Transaction {
@@ -48,8 +49,42 @@ impl Transaction {
         heard.retain(|(_, other)| other != source);
         heard.sort_unstable();
         let too_many = (heard.len() + 1).saturating_sub(SOURCES_MAX);
-        heard[..too_many].iter().try_for_each(|(_, oldest)| offsets.remove(oldest.as_str()).map(|_| ()))?;
+        for (_, oldest) in &heard[..too_many] {
+            offsets.remove(oldest.as_str())?;
+            status::remove(&self.txn, status::COLLECTOR, oldest)?;
+        }
         Ok(())
+    }
+
+    /// Notes that an agent runs, or has stopped; there is one at a time.
+    pub fn set_run(&mut self, run: &AgentRun) -> Result<(), Error> {
+        status::put(&self.txn, status::RUN, "", run)
+    }
+
+    /// Notes what became of every rule file; what was known of others is forgotten.
+    pub fn set_rules(&mut self, rules: &[RuleStatus]) -> Result<(), Error> {
+        status::clear(&self.txn, status::RULE)?;
+        rules.iter().try_for_each(|rule| self.set_rule(rule))
+    }
+
+    /// Notes what became of one rule file.
+    pub fn set_rule(&mut self, rule: &RuleStatus) -> Result<(), Error> {
+        status::put(&self.txn, status::RULE, &rule.path, rule)
+    }
+
+    /// What is known of a rule file.
+    pub fn rule(&self, path: &str) -> Result<Option<RuleStatus>, Error> {
+        status::get(&self.txn, status::RULE, path)
+    }
+
+    /// What is known of a collector; it is forgotten with its offset.
+    pub fn collector(&self, source: &str) -> Result<Option<CollectorStatus>, Error> {
+        status::get(&self.txn, status::COLLECTOR, source)
+    }
+
+    /// Notes how far a collector got.
+    pub fn set_collector(&mut self, collector: &CollectorStatus) -> Result<(), Error> {
+        status::put(&self.txn, status::COLLECTOR, &collector.source, collector)
     }
 
     /// Records what one snapshot changed in `processes`. Refuses, without having written anything, rows that contradict
@@ -66,10 +101,10 @@ impl Transaction {
         Ok(id)
     }
 
-    /// Inserts an alert, or replaces the one of its number.
+    /// Inserts an alert, or replaces the one of its number, and gives it the next turn.
     pub fn put_alert(&mut self, alert: &Alert) -> Result<(), Error> {
         self.txn.open_table(ALERTS)?.insert(alert.id, alerts::encode(alert).as_slice())?;
-        Ok(())
+        alerts::take_turn(&self.txn, alert.id)
     }
 
     /// The alert of that number.

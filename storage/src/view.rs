@@ -7,6 +7,7 @@ use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 use daemoneye_dsl::alert::Alert;
 use daemoneye_dsl::completeness::{Completeness, Reason};
+use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStatus};
 use daemoneye_dsl::tables::{schema_of, version_columns};
 use daemoneye_dsl::types::Timestamp;
 use redb::{ReadTransaction, ReadableTable};
@@ -15,11 +16,15 @@ use crate::block;
 use crate::guard::guarded;
 use crate::keys::ProcKey;
 use crate::reader::{Reader, Scan, Scanned, StoredProcess};
-use crate::tables::{BLOCKS, DELIVERIES, Kind, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Place, Tables};
-use crate::{Error, alerts, scan};
+use crate::tables::{
+    BLOCKS, DELIVERIES, Kind, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Place, SEEN_FROM, SUMMARIES, TURNS, Tables,
+};
+use crate::{Error, alerts, scan, status};
 
 /// Deliveries that one [`View::deliveries`] names.
 pub const DELIVERIES_MAX: usize = 1024;
+/// Alerts that one [`View::changed_alerts`] gives.
+pub const CHANGES_MAX: usize = 1024;
 
 /// One committed state, unchanged by what is written meanwhile.
 ///
@@ -37,6 +42,26 @@ pub struct Live {
     pub time: Timestamp,
     /// Whether versions were lost to damage. Such a process is taken up again when it is next recorded as started.
     pub completeness: Completeness,
+}
+
+/// An alert that was written.
+#[derive(Debug)]
+pub struct Changed {
+    /// The turn of its last write.
+    pub turn: u64,
+    /// It as it is now, or what is wrong with it.
+    pub alert: Result<Alert, Error>,
+}
+
+/// How much of history is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Versions of processes.
+    pub versions: u64,
+    /// Ends of processes.
+    pub exits: u64,
+    /// When the first of the versions was seen.
+    pub oldest: Option<Timestamp>,
 }
 
 impl View {
@@ -98,6 +123,66 @@ impl View {
     /// The alert of that number.
     pub fn alert(&self, id: u64) -> Result<Option<Alert>, Error> {
         guarded(|| alerts::get(&self.txn, id))
+    }
+
+    /// The last turn that was given to an alert; 0 before the first.
+    pub fn last_turn(&self) -> Result<u64, Error> {
+        guarded(|| Ok(self.txn.table(TURNS)?.last()?.map_or(0, |(turn, _)| turn.value())))
+    }
+
+    /// The alerts that were written after that turn, each once and as it is now, in the order of their last writes,
+    /// at most [`CHANGES_MAX`]: ask again after the last.
+    pub fn changed_alerts(&self, after: u64) -> Result<Vec<Changed>, Error> {
+        guarded(|| {
+            let mut changed = Vec::new();
+            for entry in self.txn.table(TURNS)?.range(after.saturating_add(1)..)?.take(CHANGES_MAX) {
+                let (turn, id) = entry?;
+                let id = id.value();
+                let alert = alerts::get(&self.txn, id);
+                let missing = || Error::Damaged(format!("alert {id} is not there"));
+                let alert = alert.and_then(|alert| alert.ok_or_else(missing));
+                changed.push(Changed { turn: turn.value(), alert });
+            }
+            Ok(changed)
+        })
+    }
+
+    /// The last agent that ran on this store; nothing if none did.
+    pub fn run(&self) -> Result<Option<AgentRun>, Error> {
+        guarded(|| status::get(&self.txn, status::RUN, ""))
+    }
+
+    /// What became of the rule files of the last start, by path, and whether damage hides some.
+    pub fn rules(&self) -> Result<(Vec<RuleStatus>, Completeness), Error> {
+        guarded(|| status::all(&self.txn, status::RULE))
+    }
+
+    /// The collectors that were heard last, and whether damage hides some.
+    pub fn collectors(&self) -> Result<(Vec<CollectorStatus>, Completeness), Error> {
+        guarded(|| status::all(&self.txn, status::COLLECTOR))
+    }
+
+    /// How much of history is stored, without reading it. Blocks whose summary is damaged do not count.
+    pub fn contents(&self) -> Result<Contents, Error> {
+        guarded(|| {
+            let schema = Kind::Versions.schema();
+            let seen_from = schema.index_of(SEEN_FROM).expect("a stored column");
+            let at = block::time_columns(&schema).position(|at| at == seen_from).expect("a TIMESTAMP");
+            let mut contents = Contents::default();
+            for entry in self.txn.table(SUMMARIES)?.iter()? {
+                let (key, sealed) = entry?;
+                let (kind, number) = key.value();
+                if kind == Kind::Exits as u8 {
+                    let summary = block::summary(Kind::Exits, &Kind::Exits.schema(), number, sealed.value());
+                    contents.exits += summary.map_or(0, |summary| u64::from(summary.rows));
+                } else if let Some(summary) = block::summary(Kind::Versions, &schema, number, sealed.value()) {
+                    contents.versions += u64::from(summary.rows);
+                    let first = Timestamp(summary.times[at].min);
+                    contents.oldest = Some(contents.oldest.map_or(first, |oldest| oldest.min(first)));
+                }
+            }
+            Ok(contents)
+        })
     }
 
     /// The alerts that wait to be delivered, oldest first, at most [`DELIVERIES_MAX`]: ask again after

@@ -44,11 +44,11 @@ pub(super) fn run(show: &Show, globals: &Globals, screen: &Screen) -> anyhow::Re
     };
     if let Some(form) = form.json() {
         let object = serde_json::to_value(&alert)?.as_object().cloned().unwrap_or_default();
-        print(|out| write_json(out, form, std::iter::once(object)))?;
+        print(screen, |out| write_json(out, form, std::iter::once(object)))?;
     } else {
         let mut page = Page::new(screen, globals.full);
         write(&alert, &mut page, screen);
-        if page.print()? == Extent::Cut {
+        if page.print()? == Some(Extent::Cut) {
             screen.say(Mark::Note, "values cut to fit (--full shows them)");
         }
     }

@@ -10,13 +10,14 @@ use tempfile::TempDir;
 
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_daemoneye-cli"));
-    let noise = ["DAEMONEYE_COLOR", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS", "LC_ALL", "LC_CTYPE"];
+    let noise =
+        ["DAEMONEYE_COLOR", "NO_COLOR", "CLICOLOR_FORCE", "CI", "PAGER", "DAEMONEYE_PAGER", "LC_ALL", "LC_CTYPE"];
     for name in noise {
         command.env_remove(name);
     }
     // Whatever is set on the machine that runs the tests.
     command.env("XDG_CONFIG_HOME", "/nonexistent");
-    command.env("LANG", "C.UTF-8").env("TERM", "xterm").stdin(Stdio::null());
+    command.env("LANG", "C.UTF-8").env("TERM", "xterm").env("COLUMNS", "80").stdin(Stdio::null());
     command
 }
 

@@ -6,7 +6,9 @@
 
 mod alerts;
 pub mod ancestors;
+mod collectors;
 mod processes;
+mod rules;
 
 use std::sync::Arc;
 
@@ -150,6 +152,8 @@ impl Catalog {
             processes::process_exits(),
             processes::processes_history(),
             alerts::alerts(),
+            rules::rules(),
+            collectors::collectors(),
         ];
         Self { tables: tables.into_iter().map(Arc::new).collect() }
     }

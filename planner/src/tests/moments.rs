@@ -38,12 +38,8 @@ impl Reader for Record {
 }
 
 fn names(sql: &str) -> Vec<String> {
-    let record = Record(vec![
-        (1, "init", 10, None),
-        (7, "sh", 10, Some(20)),
-        (7, "sshd", 20, Some(30)),
-        (8, "late", 30, None),
-    ]);
+    let record =
+        Record(vec![(1, "init", 10, None), (7, "sh", 10, Some(20)), (7, "sshd", 20, Some(30)), (8, "late", 30, None)]);
     let checked = check_query(&Source::query(sql), &Catalog::builtin());
     let rule = checked.rule.unwrap_or_else(|| panic!("{sql}: {:?}", checked.diagnostics));
     let rows = crate::execute(&crate::plan(&rule.query), &record, Timestamp(40 * MICROS_PER_SEC)).unwrap().rows;

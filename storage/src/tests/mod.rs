@@ -5,6 +5,7 @@ mod damage;
 mod model;
 mod scans;
 mod state;
+mod status;
 
 use arrow_array::{Array, RecordBatch};
 use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Level, RuleRef, SnapshotRef};

@@ -1,0 +1,232 @@
+//! What `status` says to people: a word how each part is, then what is known of it, then what to do.
+
+use anstyle::{AnsiColor, Style as Paint};
+use daemoneye_dsl::completeness::{Reason, Scope};
+use daemoneye_dsl::status::{CollectorStatus, RuleState, RuleStatus};
+use daemoneye_dsl::types::MICROS_PER_SEC;
+use daemoneye_storage::Error;
+
+use super::{Facts, Stored};
+use crate::agent::{ANSWER, Reached};
+use crate::page::Page;
+use crate::render::{bytes, lasting, local_time};
+use crate::screen::{Screen, count};
+use crate::{Globals, live};
+
+/// Rules that are named; `-o json` has all.
+const NAMED_MAX: usize = 12;
+
+/// How a part is.
+#[derive(Clone, Copy)]
+enum Word {
+    Ok,
+    Warning,
+    Error,
+}
+
+impl Word {
+    fn painted(self) -> (&'static str, Paint) {
+        match self {
+            Self::Ok => ("ok", AnsiColor::Green.on_default()),
+            Self::Warning => ("warning", AnsiColor::Yellow.on_default().bold()),
+            Self::Error => ("error", AnsiColor::Red.on_default().bold()),
+        }
+    }
+}
+
+/// Writes it all; with `--quiet` only what is not well.
+pub(super) fn write(facts: &Facts, globals: &Globals, screen: &Screen) -> anyhow::Result<()> {
+    let mut page = Page::new(screen, globals.full);
+    let mut say = |name: &str, (word, lines): (Word, Vec<String>)| {
+        if !globals.quiet || !matches!(word, Word::Ok) {
+            page.finding(word.painted(), name, &lines);
+        }
+    };
+    say("agent", agent(facts, screen));
+    if let Ok(stored) = &facts.stored {
+        say("collector", collector(facts, stored));
+        say("rules", rules(stored, globals));
+    }
+    say("store", store(facts, screen));
+    if facts.stored.is_ok() {
+        say("input", input(facts));
+    }
+    page.print()?;
+    Ok(())
+}
+
+fn agent(facts: &Facts, screen: &Screen) -> (Word, Vec<String>) {
+    let socket = facts.socket.display();
+    let start = "next: start it with `daemoneye-agent`; as root it sees all processes".to_owned();
+    let mut lines = match &facts.reached {
+        Reached::Answers => return running(facts, screen),
+        Reached::NoSocket => vec![format!("not running: there is no socket {socket}"), start],
+        Reached::Deserted => {
+            vec![format!("not running: nobody listens at {socket}, which a killed agent left behind"), start]
+        }
+        Reached::Denied => {
+            let next = format!("next: ask as its owner, or with `{}`", facts.with_sudo());
+            vec![format!("cannot be asked: permission to open {socket} is denied"), next]
+        }
+        Reached::Silent => vec![
+            format!("does not answer at {socket} within {} s", ANSWER.as_secs()),
+            "next: read its log; if that stands still, restart it".to_owned(),
+        ],
+        Reached::Failed(why) => vec![
+            format!("cannot be asked at {socket}: {why}"),
+            "next: check that this program and the agent are of the same version, then restart the agent".to_owned(),
+        ],
+    };
+    let last = facts.run().map(|run| match run.stopped {
+        Some(stopped) => format!("the last one was stopped {} ago", lasting(facts.age(stopped))),
+        None => format!(
+            "the last one started {} ago as pid {} and did not say that it ended",
+            lasting(facts.age(run.started)),
+            run.pid
+        ),
+    });
+    lines.splice(1..1, last);
+    if facts.may_mean_root() && facts.reached != Reached::Denied {
+        lines.push(format!("or ask root's agent: `{}`", facts.with_sudo()));
+    }
+    (Word::Error, lines)
+}
+
+fn running(facts: &Facts, screen: &Screen) -> (Word, Vec<String>) {
+    let Some(run) = facts.run() else {
+        return (Word::Ok, vec![format!("answers at {}", facts.socket.display())]);
+    };
+    let started = local_time(run.started.0 / 1_000_000 * 1_000_000, &screen.zone);
+    let mut lines = vec![format!("running for {}, since {started}, pid {}", lasting(facts.age(run.started)), run.pid)];
+    let own = env!("CARGO_PKG_VERSION");
+    if run.version == own {
+        lines.push(format!("version {own}, as this program"));
+        lines.push(run.socket.clone());
+        return (Word::Ok, lines);
+    }
+    lines.push(format!("version {}, and this program is {own}", run.version));
+    lines.push("next: install both from the same release, and restart the agent".to_owned());
+    (Word::Warning, lines)
+}
+
+fn collector(facts: &Facts, stored: &Stored) -> (Word, Vec<String>) {
+    let is_running = facts.reached == Reached::Answers;
+    let Some(last) = stored.collectors.first() else {
+        let lines = vec!["no snapshot has come since the agent started".to_owned()];
+        return if is_running && facts.is_overdue() { silent(lines) } else { (Word::Ok, lines) };
+    };
+    let mut lines = vec![heard(facts, last), reported(last)];
+    let others = stored.collectors.len() - 1;
+    if others > 0 {
+        lines.push(format!("{} before it since the agent started", count(others, "collector", "collectors")));
+    }
+    if is_running && facts.is_overdue() { silent(lines) } else { (Word::Ok, lines) }
+}
+
+fn silent(mut lines: Vec<String>) -> (Word, Vec<String>) {
+    lines.push("overdue: nothing is detected while nobody reports".to_owned());
+    lines.push("next: read the agent's log; a collector that is not the agent's own has to be started".to_owned());
+    (Word::Warning, lines)
+}
+
+/// `last snapshot 4 s ago, every 30 s, by pid 4712`.
+fn heard(facts: &Facts, collector: &CollectorStatus) -> String {
+    let age = match facts.age(collector.last_snapshot) {
+        ..MICROS_PER_SEC => "less than 1 s".to_owned(),
+        age => lasting(age),
+    };
+    let period = collector.interval_micros.map(|period| format!(", one every {}", lasting(period)));
+    let pid = collector.pid.map(|pid| format!(", by procmond, pid {pid}"));
+    format!("last snapshot {age} ago{}{}", period.unwrap_or_default(), pid.unwrap_or_default())
+}
+
+/// `312 processes, 120 snapshots, 1 missed`.
+fn reported(collector: &CollectorStatus) -> String {
+    let processes = collector.processes;
+    let parts = [
+        format!("{processes} {}", if processes == 1 { "process" } else { "processes" }),
+        format!("{} stored, {} missed", collector.snapshots, collector.missed),
+        format!("rules took {}", lasting(collector.evaluation_micros)),
+    ];
+    parts.join(" · ")
+}
+
+fn rules(stored: &Stored, globals: &Globals) -> (Word, Vec<String>) {
+    let counts = RuleState::ALL.into_iter().map(|state| (stored.count(state), state));
+    let counts: Vec<_> = counts.filter(|(number, state)| *number > 0 || *state == RuleState::Running).collect();
+    let said = counts.iter().map(|(number, state)| format!("{number} {}", state.name().replace('_', " ")));
+    let mut lines = vec![said.collect::<Vec<_>>().join(", ")];
+    let is_named = |rule: &&RuleStatus| match rule.state {
+        RuleState::Running => false,
+        RuleState::OtherSystem => globals.verbose,
+        RuleState::Limited | RuleState::Refused | RuleState::Quarantined => true,
+    };
+    let mut named: Vec<_> = stored.rules.iter().filter(is_named).collect();
+    named.sort_by_key(|rule| std::cmp::Reverse(rule.state));
+    let shown = if globals.verbose { named.len() } else { named.len().min(NAMED_MAX) };
+    for rule in &named[..shown] {
+        let detail = rule.detail.as_deref().unwrap_or("no reason is on record");
+        let name = &rule.name;
+        match rule.state {
+            RuleState::Limited => lines.push(format!("limited: {name}: nothing collects {detail} yet")),
+            RuleState::OtherSystem => lines.push(format!("not for here: {name}: {detail}")),
+            RuleState::Quarantined => {
+                lines.push(format!("quarantined: {name}: {detail}"));
+                lines.push(format!("next: narrow it (`daemoneye-cli explain {name}`), then restart the agent"));
+            }
+            RuleState::Refused => {
+                lines.push(format!("refused: {name}: {detail}"));
+                // Of a file that cannot be read, the reason is all there is.
+                let mend = if rule.detail.as_ref() == Some(&rule.path) {
+                    "let the agent read it".to_owned()
+                } else {
+                    format!("mend it (`daemoneye-cli lint {}`)", rule.path)
+                };
+                lines.push(format!("next: {mend}, then restart the agent"));
+            }
+            RuleState::Running => {}
+        }
+    }
+    if shown < named.len() {
+        lines.push(format!("and {} more: -v names all", named.len() - shown));
+    }
+    let missing = stored.rules.iter().any(|rule| rule.state.is_missing());
+    (if missing { Word::Warning } else { Word::Ok }, lines)
+}
+
+fn store(facts: &Facts, screen: &Screen) -> (Word, Vec<String>) {
+    let size = facts.store_len.map(|len| format!(" · {}", bytes(len))).unwrap_or_default();
+    let stored = match &facts.stored {
+        Ok(stored) => stored,
+        Err(Error::Denied(path)) => {
+            let next = format!("next: ask as its owner, or with `{}`", facts.with_sudo());
+            return (Word::Error, vec![format!("permission to read {} is denied", path.display()), next]);
+        }
+        Err(error) => return (Word::Error, vec![error.to_string()]),
+    };
+    let mut lines = vec![format!("{}{size}", facts.data.events().display())];
+    let contents = &stored.contents;
+    let rows = format!("{} versions of processes, {} exits", contents.versions, contents.exits);
+    let since = contents.oldest.map(|oldest| local_time(oldest.0 / 1_000_000 * 1_000_000, &screen.zone));
+    lines.push(format!("{rows}{}", since.map(|since| format!(", since {since}")).unwrap_or_default()));
+    lines.push(format!("{}, {} open", count(stored.alerts, "alert", "alerts"), stored.alerts_open));
+    (Word::Ok, lines)
+}
+
+fn input(facts: &Facts) -> (Word, Vec<String>) {
+    let completeness = facts.completeness();
+    if !completeness.is_complete() {
+        let reasons: Vec<_> = completeness.reasons.iter().copied().map(Reason::text).collect();
+        return (Word::Warning, vec![format!("incomplete: {}", reasons.join(", "))]);
+    }
+    if facts.collector().is_none() {
+        return (Word::Ok, vec!["nothing yet".to_owned()]);
+    }
+    let said = match completeness.scope {
+        Scope::All => "complete".to_owned(),
+        Scope::Visible => {
+            format!("complete for what the collector may see{}", live::remedy().replace("shows", "would show"))
+        }
+    };
+    (Word::Ok, vec![said])
+}

@@ -1,0 +1,201 @@
+//! What the system knows of itself: the agent's run, its rules, its collectors.
+//!
+//! The agent records these beside what it stores. The tables `rules` and `collectors` are made of them, and so is what
+//! `daemoneye-cli status` says; all text in them may be somebody else's.
+
+use serde::{Deserialize, Serialize};
+
+use crate::alert::Level;
+use crate::completeness::Completeness;
+use crate::types::{Timestamp, Value};
+
+/// One run of the agent, from its start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentRun {
+    /// The agent's version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended in order; absent while it runs, and for ever where it was killed.
+    pub stopped: Option<Timestamp>,
+    /// Where its broker listens.
+    pub socket: String,
+}
+
+/// What became of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleState {
+    /// It runs.
+    Running,
+    /// It runs, and reads columns that nothing collects here.
+    Limited,
+    /// It is for another system and does not run.
+    OtherSystem,
+    /// It does not compile, or its file cannot be read.
+    Refused,
+    /// It was stopped because it exceeded a bound.
+    Quarantined,
+}
+
+impl RuleState {
+    /// Every state, in the order in which people ask.
+    pub const ALL: [Self; 5] = [Self::Running, Self::Limited, Self::OtherSystem, Self::Refused, Self::Quarantined];
+
+    /// The word in JSON and in `rules.state`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Limited => "limited",
+            Self::OtherSystem => "other_system",
+            Self::Refused => "refused",
+            Self::Quarantined => "quarantined",
+        }
+    }
+
+    /// Whether answers lack what this rule would have found here.
+    pub fn is_missing(self) -> bool {
+        matches!(self, Self::Refused | Self::Quarantined)
+    }
+}
+
+/// One rule file, as the agent took it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleStatus {
+    /// The stem of the file's name.
+    pub name: String,
+    /// What became of it.
+    pub state: RuleState,
+    /// Why it does not run, or the columns that nothing collects.
+    pub detail: Option<String>,
+    /// How grave its findings are.
+    pub level: Option<Level>,
+    /// Its UUID.
+    pub id: Option<String>,
+    /// Its revision.
+    pub revision: Option<String>,
+    /// The file.
+    pub path: String,
+}
+
+/// One collector instance, as of its last snapshot that was stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectorStatus {
+    /// The instance.
+    pub source: String,
+    /// Its process id, if it said so.
+    pub pid: Option<u32>,
+    /// Its first snapshot.
+    pub first_snapshot: Timestamp,
+    /// Its last snapshot.
+    pub last_snapshot: Timestamp,
+    /// Microseconds from one of its snapshots to the next, if it said so.
+    pub interval_micros: Option<i64>,
+    /// The number of its last snapshot.
+    pub sequence: u64,
+    /// Snapshots that were stored.
+    pub snapshots: u64,
+    /// Snapshots that never arrived.
+    pub missed: u64,
+    /// Processes in the last one.
+    pub processes: u64,
+    /// Microseconds that the rules took for the last one.
+    pub evaluation_micros: i64,
+    /// How complete the rules' input was.
+    pub completeness: Completeness,
+}
+
+impl RuleStatus {
+    /// The row of the `rules` table, in its declared order.
+    pub fn cells(&self, matching: i64) -> Vec<Value> {
+        let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::Text);
+        vec![
+            Value::Text(self.name.clone()),
+            Value::Text(self.state.name().to_owned()),
+            text(&self.detail),
+            text(&self.level.map(|level| level.name().to_owned())),
+            text(&self.id),
+            text(&self.revision),
+            Value::Text(self.path.clone()),
+            Value::Integer(matching),
+        ]
+    }
+}
+
+impl CollectorStatus {
+    /// The row of the `collectors` table, in its declared order.
+    pub fn cells(&self) -> Vec<Value> {
+        let integer = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
+        vec![
+            Value::Text(self.source.clone()),
+            self.pid.map_or(Value::Null, |pid| Value::Integer(pid.into())),
+            Value::Timestamp(self.first_snapshot.0),
+            Value::Timestamp(self.last_snapshot.0),
+            self.interval_micros.map_or(Value::Null, Value::Interval),
+            integer(self.sequence),
+            integer(self.snapshots),
+            integer(self.missed),
+            integer(self.processes),
+            Value::Interval(self.evaluation_micros),
+            Value::Boolean(self.completeness.is_complete()),
+            Value::Text(self.completeness.to_json().to_string()),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::Catalog;
+
+    fn fits(table: &str, cells: &[Value]) {
+        let catalog = Catalog::builtin();
+        let columns = &catalog.table(table).unwrap().columns;
+        assert_eq!(cells.len(), columns.len());
+        for (cell, column) in cells.iter().zip(columns) {
+            assert!(cell.ty().map_or(column.nullable, |ty| ty == column.ty), "{table}.{}", column.name);
+        }
+    }
+
+    #[test]
+    fn cells_are_the_tables_columns_and_records_survive_json() {
+        let mut rule = RuleStatus {
+            name: "x".to_owned(),
+            state: RuleState::OtherSystem,
+            detail: None,
+            level: None,
+            id: None,
+            revision: None,
+            path: "rules/x.sql".to_owned(),
+        };
+        fits("rules", &rule.cells(0));
+        rule.level = Some(Level::High);
+        rule.detail = Some("\u{1b}".to_owned());
+        fits("rules", &rule.cells(1));
+        let text = serde_json::to_string(&rule).unwrap();
+        assert!(text.contains(r#""state":"other_system","#), "{text}");
+        assert_eq!(serde_json::from_str::<RuleStatus>(&text).unwrap(), rule);
+        for state in RuleState::ALL {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+        }
+        let collector = CollectorStatus {
+            source: "s".to_owned(),
+            pid: None,
+            first_snapshot: Timestamp(1),
+            last_snapshot: Timestamp(1_000_002),
+            interval_micros: Some(5),
+            sequence: 3,
+            snapshots: 2,
+            missed: 1,
+            processes: 7,
+            evaluation_micros: 9,
+            completeness: Completeness::default(),
+        };
+        fits("collectors", &collector.cells());
+        let text = serde_json::to_string(&collector).unwrap();
+        assert!(text.contains(r#""last_snapshot":"1970-01-01T00:00:01.000002Z""#), "{text}");
+        assert_eq!(serde_json::from_str::<CollectorStatus>(&text).unwrap(), collector);
+    }
+}
