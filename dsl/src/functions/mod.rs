@@ -10,6 +10,7 @@
 mod addresses;
 mod arguments;
 mod call;
+mod characters;
 mod encodings;
 pub mod forms;
 mod json;

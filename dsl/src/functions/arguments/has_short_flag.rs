@@ -1,6 +1,7 @@
 //! `has_short_flag`.
 
 use super::arguments;
+use crate::functions::characters::Characters;
 use crate::functions::{Function, Gives, TEXT};
 use crate::types::Type;
 
@@ -20,8 +21,9 @@ pub(super) static HAS_SHORT_FLAG: Function = Function {
     eval: |call| {
         call.boolean(|row| {
             let (arguments, letters) = (arguments(row.text(0))?, row.text(1));
-            let flags = || arguments.iter().take_while(|it| *it != "--").filter_map(|it| cluster(it));
-            Some(!letters.is_empty() && letters.chars().all(|letter| flags().any(|flags| flags.contains(letter))))
+            let flags = arguments.iter().take_while(|it| *it != "--").filter_map(|it| cluster(it));
+            let flags = Characters::of(&flags.collect::<String>());
+            Some(!letters.is_empty() && letters.chars().all(|letter| flags.has(letter)))
         })
     },
     ..Function::BASE

@@ -1,5 +1,6 @@
 //! `unhex`.
 
+use crate::functions::characters::Characters;
 use crate::functions::{Function, Gives, TEXT};
 use crate::types::Type;
 
@@ -16,13 +17,14 @@ pub(super) static UNHEX: Function = Function {
 };
 
 fn unhex(text: &str, ignored: &str) -> Option<Vec<u8>> {
+    let ignored = Characters::of(ignored);
     let mut out = Vec::with_capacity(text.len() / 2);
     // A NUL ends the text for SQLite.
     let mut chars = text.chars().take_while(|c| *c != '\0');
     while let Some(c) = chars.next() {
         match c.to_digit(16) {
             Some(high) => out.push(u8::try_from(high << 4 | chars.next()?.to_digit(16)?).ok()?),
-            None if ignored.contains(c) => {}
+            None if ignored.has(c) => {}
             None => return None,
         }
     }

@@ -27,10 +27,7 @@ pub(super) static INSTR_BLOB: Function = Function {
     eval: |call| {
         call.count(|row| {
             let (bytes, part) = (row.bytes(0), row.bytes(1));
-            if part.is_empty() {
-                return 1;
-            }
-            bytes.windows(part.len()).position(|window| window == part).map_or(0, |at| at + 1)
+            memchr::memmem::find(bytes, part).map_or(0, |at| at + 1)
         })
     },
     ..Function::BASE

@@ -1,5 +1,6 @@
 //! `split`.
 
+use crate::functions::characters::Characters;
 use crate::functions::{Function, INTEGER, TEXT};
 
 pub(super) static SPLIT: Function = Function {
@@ -15,9 +16,9 @@ pub(super) static SPLIT: Function = Function {
     ],
     eval: |call| {
         call.text(|row| {
-            let (text, delimiters) = (row.text(0), row.text(1));
+            let (text, delimiters) = (row.text(0), Characters::of(row.text(1)));
             let index = usize::try_from(row.integer(2)).ok()?;
-            text.split(|c| delimiters.contains(c)).filter(|piece| !piece.is_empty()).nth(index)
+            text.split(|c| delimiters.has(c)).filter(|piece| !piece.is_empty()).nth(index)
         })
     },
     ..Function::BASE
