@@ -210,3 +210,35 @@ impl Growing {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::overloads;
+
+    /// The answer of one row of texts.
+    fn call(name: &str, args: &[&str]) -> Value {
+        let columns: Vec<_> = args.iter().map(|arg| Type::Text.array([Value::Text((*arg).to_owned())])).collect();
+        let function = overloads(name).next().unwrap();
+        Value::at(&function.evaluate(&columns, 1, Type::Text, &Arc::new(Prepared::default())), 0)
+    }
+
+    #[test]
+    fn what_grows_too_long_is_null() {
+        let (half, long) = ("a".repeat(RESULT_LEN_MAX / 2), "a".repeat(RESULT_LEN_MAX));
+        let len = |value: &Value| value.as_text().map(str::len);
+        assert_eq!(len(&call("hex", &[&half])), Some(RESULT_LEN_MAX));
+        assert!(call("hex", &[&format!("{half}a")]).is_null());
+        assert_eq!(len(&call("concat", &[&half, &half])), Some(RESULT_LEN_MAX));
+        assert!(call("concat", &[&long, "a"]).is_null());
+        assert!(call("concat_ws", &[&half, &half, "a"]).is_null());
+        // These would take gigabytes before anybody looked.
+        assert!(call("replace", &[&half, "a", &half]).is_null());
+        assert!(call("regexp_replace", &[&half, "a", &half]).is_null());
+        for format in ["%999999999d", "%.999999999d", "%999999999s", "%.999999999c", "%999999999f", "%*d"] {
+            assert!(call("printf", &[format, "99999999999"]).is_null(), "{format}");
+        }
+        assert!(call("json_array", &[&long]).is_null());
+        assert!(call("json_array_length", &[&"[".repeat(RESULT_LEN_MAX)]).is_null());
+    }
+}
