@@ -11,7 +11,7 @@ pub enum Known {
     Never(&'static str),
 }
 
-const CLOCK: &str = "rules give the same answer for the same rows: no function is random";
+const CHANCE: &str = "rules give the same answer for the same rows: no function is random";
 const DISK: &str = "rules read no files: what is known of files are columns of the tables";
 const STATE: &str = "there is no database connection behind a rule whose state could be asked";
 const HASH: &str = "there are no hash functions; the hash of a program is the column `executable_hash`";
@@ -31,12 +31,11 @@ static ELSEWHERE: &[(&str, Known)] = &[
     ("current_timestamp", Instead("now(), or datetime('now') for text")),
     ("current_date", Instead("date('now')")),
     ("current_time", Instead("time('now')")),
-    ("random", Never(CLOCK)),
-    ("randomblob", Never(CLOCK)),
+    ("random", Never(CHANCE)),
+    ("randomblob", Never(CHANCE)),
     ("readfile", Never(DISK)),
     ("writefile", Never(DISK)),
     ("edit", Never(DISK)),
-    ("fileio", Never(DISK)),
     ("load_extension", Never("only functions of the dialect can be called: none reads files, writes or waits")),
     ("sqlite_version", Never(STATE)),
     ("sqlite_source_id", Never(STATE)),
@@ -63,9 +62,9 @@ static ELSEWHERE: &[(&str, Known)] = &[
     ("md5", Never(HASH)),
     ("sha1", Never(HASH)),
     ("sha256", Never(HASH)),
+    ("version_compare", Instead("CAST(split_part(x, '.', 1) AS INTEGER), part by part")),
     ("regex_split", Instead("split(x, ';,', 0), or regexp_extract(x, '…', 1)")),
     ("conditional_to_base64", Same("to_base64")),
-    ("concat_strings", Same("concat")),
     ("cidr_match", Same("cidr_contains")),
     // PostgreSQL and DuckDB.
     ("left", Instead("substr(x, 1, n)")),
@@ -136,9 +135,9 @@ static ELSEWHERE: &[(&str, Known)] = &[
     ("clock_timestamp", Same("now")),
     ("truncate", Same("trunc")),
     ("cbrt", Instead("pow(x, 1.0 / 3)")),
-    ("rand", Never(CLOCK)),
-    ("gen_random_uuid", Never(CLOCK)),
-    ("uuid", Never(CLOCK)),
+    ("rand", Never(CHANCE)),
+    ("gen_random_uuid", Never(CHANCE)),
+    ("uuid", Never(CHANCE)),
     ("jaro_winkler_similarity", Same("jaro_winkler")),
     ("jaro_similarity", Same("jaro_winkler")),
     ("damerau_levenshtein", Same("levenshtein")),
@@ -186,11 +185,6 @@ static ELSEWHERE: &[(&str, Known)] = &[
     ("tolower", Same("lower")),
     ("toupper", Same("upper")),
     ("has", Same("icontains")),
-    ("wildcard", Instead("x LIKE 'a%', or x GLOB 'a*'")),
-    ("stringcontains", Same("contains")),
-    ("cidrmatches", Same("cidr_contains")),
-    ("file_name", Same("basename")),
-    ("file_extension", Same("extension")),
     ("shannon_entropy", Same("entropy")),
 ];
 
