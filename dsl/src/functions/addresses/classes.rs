@@ -1,6 +1,6 @@
 //! `is_private_ip` and its relatives: which kind of address.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::address;
 use crate::functions::{Eval, Function, Gives, TEXT};

@@ -1,10 +1,12 @@
 //! Functions of IP addresses.
+//!
+//! The types are those of `core`, which has addresses and no sockets.
 
 mod cidr_contains;
 mod classes;
 mod parse_ip;
 
-use std::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr};
 
 use super::Group;
 
