@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::functions::Function;
+use crate::functions::{Function, Prepared};
 use crate::pattern::Pattern;
 use crate::query::{Subquery, SubqueryKind};
 use crate::types::{Type, Value, display_interval};
@@ -133,6 +133,8 @@ pub enum ExprKind {
         function: &'static Function,
         /// Its arguments, of the declared types.
         args: Vec<Expr>,
+        /// What it made of those that are constant.
+        prepared: Arc<Prepared>,
     },
 }
 
@@ -559,7 +561,7 @@ impl fmt::Display for Expr {
                 }
                 write!(f, " ELSE {otherwise} END")
             }
-            ExprKind::Call { function, args } => {
+            ExprKind::Call { function, args, .. } => {
                 write!(f, "{}(", function.name)?;
                 for (at, arg) in args.iter().enumerate() {
                     write!(f, "{}{arg}", if at > 0 { ", " } else { "" })?;

@@ -25,3 +25,17 @@ pub const REGEX_SIZE_MAX: usize = 1 << 20;
 pub const QUERIES_MAX: usize = 256;
 /// Operands of one chain of UNION, INTERSECT and EXCEPT (DE028).
 pub const OPERANDS_MAX: usize = 128;
+/// Bytes in one result of a function: what is longer is NULL. Above what any column of a collector holds.
+pub const RESULT_LEN_MAX: usize = 2 << 20;
+/// Bytes in all results of one function over one batch: what exceeds them is NULL. An Arrow column of text ends at 2 GiB.
+pub const RESULTS_LEN_MAX: usize = 1 << 30;
+/// Characters that the functions comparing two texts letter by letter look at: longer ones give NULL.
+pub const SIMILARITY_LEN_MAX: usize = 255;
+/// Bytes of a pattern that comes from a row.
+pub const DYNAMIC_PATTERN_LEN_MAX: usize = 1024;
+/// Bytes that it may take when compiled, and how many of them are kept during one evaluation.
+pub const DYNAMIC_REGEX_SIZE_MAX: usize = 64 << 10;
+/// Compiled patterns kept during one evaluation.
+pub const DYNAMIC_REGEXES_MAX: usize = 64;
+/// Words in one command line that `args` tells apart.
+pub const WORDS_MAX: usize = 4096;

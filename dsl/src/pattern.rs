@@ -89,12 +89,16 @@ impl Pattern {
 
     /// `REGEXP source`, or why it is not a regular expression or too large.
     pub fn regexp(source: &str) -> Result<Self, String> {
+        Ok(Self { source: source.to_owned(), form: Form::Regex(Self::compile(source)?) })
+    }
+
+    /// The regular expression alone, within the language's bounds, or why it is none.
+    pub(crate) fn compile(source: &str) -> Result<Regex, String> {
         let regex = RegexBuilder::new(source).size_limit(REGEX_SIZE_MAX).dfa_size_limit(REGEX_SIZE_MAX).build();
-        let regex = regex.map_err(|error| match error {
+        regex.map_err(|error| match error {
             regex::Error::CompiledTooBig(limit) => format!("needs more than {limit} bytes when compiled"),
             other => other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
-        })?;
-        Ok(Self { source: source.to_owned(), form: Form::Regex(regex) })
+        })
     }
 
     /// Whether `text` matches.

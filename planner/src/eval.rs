@@ -163,9 +163,9 @@ impl<'a> Evaluator<'a> {
                 Arc::new(pairs.map(|(left, right)| Some([left?, right?].concat())).collect::<StringArray>())
             }
             ExprKind::Case { branches, otherwise } => self.case(branches, otherwise, expr.ty, selection),
-            ExprKind::Call { function, args } => {
+            ExprKind::Call { function, args, prepared } => {
                 let args: Vec<_> = args.iter().map(|arg| self.value(arg, selection)).collect();
-                (function.eval)(&args)
+                function.evaluate(&args, len, expr.ty, prepared)
             }
         }
     }

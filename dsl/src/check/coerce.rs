@@ -87,7 +87,10 @@ impl Checker<'_> {
             Meeting::Never(left, right) => {
                 let message = format!("{} cannot be compared with {}", left.ty, right.ty);
                 let diagnostic = Diagnostic::error("DE205", span.clone(), message);
-                self.diagnostics.push(diagnostic.help(format!("convert one: CAST({left} AS {})", right.ty)));
+                // A moment's text has more than one form: it is the text that must become a moment.
+                let text_is_right = left.ty == Type::Timestamp && right.ty == Type::Text;
+                let (expr, ty) = if text_is_right { (&right, left.ty) } else { (&left, right.ty) };
+                self.diagnostics.push(diagnostic.help(format!("convert one: CAST({expr} AS {ty})")));
                 None
             }
         }
@@ -127,6 +130,13 @@ pub(super) fn meet(left: Expr, right: Expr) -> Meeting {
     }
     if left.ty.is_numeric() && right.ty.is_numeric() {
         return Meeting::Same(number(left), number(right));
+    }
+    // `start_time > datetime('now', '-1 hour')`: as text the two would be compared letter by letter, and differ in form.
+    if left.ty == Type::Timestamp && is_civil(&right) {
+        return Meeting::Same(left, cast(right, Type::Timestamp));
+    }
+    if right.ty == Type::Timestamp && is_civil(&left) {
+        return Meeting::Same(cast(left, Type::Timestamp), right);
     }
     match (left.as_literal().is_some(), right.as_literal().is_some()) {
         (false, true) => literal_meets(left, right),
@@ -172,6 +182,11 @@ fn literal_meets(other: Expr, literal: Expr) -> Meeting {
         (own, _) if is_classed(own) && is_classed(literal.ty) => Meeting::Apart(other, literal),
         _ => Meeting::Never(other, literal),
     }
+}
+
+/// Whether it is the text of a moment by its making.
+fn is_civil(expr: &Expr) -> bool {
+    matches!(&expr.kind, ExprKind::Call { function, .. } if matches!(function.name, "date" | "datetime"))
 }
 
 /// SQLite applies a type only on behalf of a column or a CAST. An aggregate is a column here and is none there; its

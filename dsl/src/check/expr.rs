@@ -6,14 +6,11 @@ use super::Checker;
 use super::coerce::{Meeting, cast, meet, number};
 use crate::diagnostic::{Diagnostic, Span, nearest};
 use crate::expr::{Arithmetic, Collation, Comparison, Expr, ExprKind};
-use crate::functions;
+use crate::functions::{self, forms};
 use crate::limits::{DEPTH_MAX, IN_LIST_MAX};
 use crate::pattern::Pattern;
 use crate::query::{AggregateKind, Subquery, SubqueryKind};
 use crate::types::{Timestamp, Type, Value, parse_interval};
-
-/// The functions that are translated here instead of being called.
-const FORMS: [&str; 5] = ["coalesce", "ifnull", "iif", "nullif", "now"];
 
 impl Checker<'_> {
     /// The typed expression for a node, or nothing after reporting why there is none.
@@ -110,6 +107,14 @@ impl Checker<'_> {
                 let span = self.head(&span);
                 self.call("trim", &args, &span)
             }
+            ast::Expr::Ceil { expr, field: ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) } => {
+                let span = self.head(&span);
+                self.call("ceil", &[expr], &span)
+            }
+            ast::Expr::Floor { expr, field: ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) } => {
+                let span = self.head(&span);
+                self.call("floor", &[expr], &span)
+            }
             ast::Expr::Substring { .. } | ast::Expr::Trim { .. } => {
                 self.unsupported(self.head(&span), "this form of call")
             }
@@ -166,7 +171,7 @@ impl Checker<'_> {
         if let Some((value, ty)) = self.parameters.get(&name) {
             return Some(Expr::literal(value.clone(), ty));
         }
-        let diagnostic = Diagnostic::error("DE211", span, format!("the parameter `{written}` has no value"));
+        let diagnostic = Diagnostic::error("DE213", span, format!("the parameter `{written}` has no value"));
         let known: Vec<_> = self.parameters.names().collect();
         self.diagnostics.push(match nearest(&name, known.iter().copied()) {
             Some(near) => {
@@ -670,8 +675,8 @@ impl Checker<'_> {
         if let Some(made) = self.counting_form(&lower, &parts, &span) {
             return made;
         }
-        let several = matches!(args, ast::FunctionArguments::List(list) if list.args.len() > 1);
-        let scalar = several && matches!(lower.as_str(), "min" | "max");
+        // `min` and `max` of several arguments are no aggregates.
+        let scalar = functions::overloads(&lower).any(|it| it.takes_count(argument_count(args)));
         if let Some((_, kind)) = AggregateKind::ALL.iter().find(|(name, _)| *name == lower && !scalar) {
             return self.aggregate(*kind, &parts, &span);
         }
@@ -726,7 +731,7 @@ impl Checker<'_> {
     }
 
     fn call(&mut self, name: &str, nodes: &[&ast::Expr], span: &Span) -> Option<Expr> {
-        let known = FORMS.contains(&name) || functions::overloads(name).next().is_some();
+        let known = forms::FORMS.iter().any(|form| form.name == name) || functions::overloads(name).next().is_some();
         if !known {
             return self.unknown_function(name, span);
         }
@@ -743,31 +748,7 @@ impl Checker<'_> {
             ("nullif", 2) => return self.nullif(args, span),
             _ => {}
         }
-        for function in functions::overloads(name) {
-            let enough = function.args.len() - function.optional;
-            if (enough..=function.args.len()).contains(&args.len())
-                && let Some(args) = fitted(&args, function.args)
-            {
-                return Some(Expr { kind: ExprKind::Call { function, args }, ty: function.returns });
-            }
-        }
-        let found: Vec<_> = args.iter().map(|arg| if arg.is_null() { "NULL" } else { arg.ty.name() }).collect();
-        let message = format!("`{name}` does not take ({})", found.join(", "));
-        let forms: Vec<_> = functions::overloads(name).map(functions::Function::signature).collect();
-        let help = if forms.is_empty() { FORM_HELP.to_owned() } else { format!("it is {}", forms.join(" or ")) };
-        self.diagnostics.push(Diagnostic::error("DE205", span.clone(), message).help(help));
-        None
-    }
-
-    fn unknown_function(&mut self, name: &str, span: &Span) -> Option<Expr> {
-        let aggregates = AggregateKind::ALL.iter().map(|(name, _)| *name);
-        let known = functions::ALL.iter().map(|function| function.name).chain(FORMS).chain(aggregates);
-        let diagnostic = Diagnostic::error("DE203", span.clone(), format!("unknown function `{name}`"));
-        self.diagnostics.push(match nearest(name, known) {
-            Some(near) => diagnostic.patch(format!("did you mean `{near}`?"), near),
-            None => diagnostic.help("only functions of the dialect can be called: none reads files, writes or waits"),
-        });
-        None
+        self.registered(name, &args, nodes, span)
     }
 
     fn coalesce(&mut self, args: Vec<Expr>, span: &Span, name: &str) -> Option<Expr> {
@@ -786,8 +767,6 @@ impl Checker<'_> {
         Some(Expr { kind: ExprKind::Case { branches, otherwise: Box::new(left) }, ty })
     }
 }
-
-const FORM_HELP: &str = "they are coalesce(a, b, …), ifnull(a, b), iif(condition, a, b), nullif(a, b), now()";
 
 /// What an aggregate or a window is called with.
 pub(super) struct Call<'n> {
@@ -828,8 +807,8 @@ impl Match {
     }
 }
 
-fn fitted(args: &[Expr], types: &[Type]) -> Option<Vec<Expr>> {
-    args.iter().zip(types).map(|(arg, ty)| super::coerce::coerced(arg.clone(), *ty).ok()).collect()
+fn argument_count(args: &ast::FunctionArguments) -> usize {
+    if let ast::FunctionArguments::List(list) = args { list.args.len() } else { 0 }
 }
 
 fn arithmetic(op: Arithmetic, left: Expr, right: Expr, ty: Type) -> Expr {

@@ -5,6 +5,7 @@
 //! one expression fails, its neighbours are still checked.
 
 mod aggregate;
+mod calls;
 mod coerce;
 mod expr;
 mod from;

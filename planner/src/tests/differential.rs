@@ -110,7 +110,7 @@ pub(super) fn ask_both(world: &World, sqlite: &Sqlite, statement: &Statement) ->
 }
 
 /// BOOLEAN and TIMESTAMP are INTEGER there.
-fn as_sqlite_has_it(value: Value) -> Value {
+pub(super) fn as_sqlite_has_it(value: Value) -> Value {
     match value {
         Value::Boolean(value) => Value::Integer(i64::from(value)),
         Value::Timestamp(value) => Value::Integer(value),
@@ -141,7 +141,7 @@ fn row_alike(ours: &Row, theirs: &Row) -> bool {
 }
 
 /// The same value of the same type; REAL to 12 digits, for sums.
-fn alike(ours: &Value, theirs: &Value) -> bool {
+pub(super) fn alike(ours: &Value, theirs: &Value) -> bool {
     match (ours, theirs) {
         (Value::Real(a), Value::Real(b)) => ours == theirs || (a - b).abs() <= 1e-12 * a.abs().max(b.abs()),
         _ => ours == theirs,

@@ -38,6 +38,11 @@ impl Sqlite {
         Self(connection)
     }
 
+    /// As it comes, without functions of ours.
+    pub(super) fn bare() -> Self {
+        Self(Connection::open_in_memory().expect("a database in memory"))
+    }
+
     pub(super) fn fill(&self, world: &World) {
         for (table, rows) in &world.tables {
             let columns: Vec<_> =
