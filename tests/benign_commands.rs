@@ -130,11 +130,8 @@ fn row(rule: &CheckedRule, tactic: &str, hits: Option<usize>) -> String {
     let techniques: Vec<_> =
         header.tags.iter().filter_map(|tag| tag.strip_prefix("attack.t")).filter(|id| id.starts_with('1')).collect();
     let techniques: Vec<_> = techniques.iter().map(|id| format!("T{id}")).collect();
-    let sentence = header.description.split_inclusive(['.', '\n']).fold(String::new(), |sentence, part| {
-        if sentence.ends_with(".\n") || sentence.ends_with(". ") { sentence } else { sentence + part }
-    });
-    let flat = sentence.replace('\n', " ").replace('|', "\\|");
-    let first = flat.split_once(". ").map_or(flat.trim(), |(first, _)| first).trim_end_matches('.').to_owned();
+    let description = header.description.replace('\n', " ").replace('|', "\\|");
+    let first = description.split(". ").next().unwrap().trim_end_matches('.');
     let hits = hits.map_or("?".to_owned(), |hits| hits.to_string());
     format!(
         "| [{name}]({tactic}/{name}.sql) | {} | {} | {first}. | {hits} |\n",

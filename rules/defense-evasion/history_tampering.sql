@@ -29,6 +29,6 @@ FROM processes
 WHERE name IN ('rm', 'unlink', 'shred', 'srm', 'wipe', 'truncate', 'ln', 'cp', 'tee', 'dd', 'sed')
   AND argv REGEXP '(^|/|"|=)\.((ba|z|k|a)?sh|fish|mysql|psql|python|node_repl|sqlite)_history"'
    OR name IN ('sh', 'bash', 'dash', 'zsh', 'ksh', 'ash', 'busybox')
-  AND command_line REGEXP '\bunset\s+HIST(FILE|SIZE)|\bHISTFILE=(/dev/null|["'']{2}|\s|;|$)|\bHIST(FILE)?SIZE=0|\bset\s+\+o\s+history|\bhistory\s+-\w*c|>\|?\s*["'']?\S*\.(ba|z|k|a)?sh_history'
+  AND command_line REGEXP '\bunset\s+HIST(FILE|SIZE)|\bHISTFILE=(/dev/null|["'']{2}|\s|;|$)|\bHIST(FILE)?SIZE=0|\bset\s+\+o\s+history|(^|[\s;&|(])history\s+-[a-z]?c(\s|;|&|$)|>\|?\s*["'']?\S*\.(ba|z|k|a)?sh_history'
    OR (terminal IS NOT NULL OR name IN ('sh', 'bash', 'dash', 'zsh', 'ksh', 'ash', 'busybox'))
   AND environment_vars REGEXP '"HISTFILE":"(/dev/null)?"|"HIST(FILE)?SIZE":"0"'

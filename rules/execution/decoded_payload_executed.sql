@@ -6,9 +6,9 @@
 -- @tags: attack.execution, attack.t1059.004, attack.t1059.006, attack.defense-evasion, attack.t1140, attack.t1027.010
 -- @platform: linux
 -- @description:
---   A command decodes text and hands the result straight to an interpreter: base64 piped into a shell, or a one-
---   liner that evaluates what it has just decoded. The encoding keeps the real command out of logs. What is seen is
---   the outer command while it runs; an encoded script that was stored in a file first is not.
+--   A command decodes text and hands the result straight to an interpreter: base64 piped into a shell, or a
+--   one-liner that evaluates what it has just decoded. The encoding keeps the real command out of logs. What is seen
+--   is the outer command while it runs; an encoded script that was stored in a file first is not.
 -- @falsepositives:
 --   - Provisioning tools that pass scripts to a machine in base64
 --   - Self-extracting installers

@@ -1,8 +1,8 @@
 //! Lines of shell as the processes that they become.
 //!
-//! A line is run by a shell that is told the whole of it, and by each of its simple commands; a command that starts
-//! another (`sudo`, `xargs`, `find -exec`) stands for both. This is no shell: it knows quotes, the operators between
-//! commands and redirections, expands nothing and leaves substitutions in the words. It shows rules what they would see.
+//! A line falls into simple commands; one that starts another (`sudo`, `xargs`, `find -exec`) stands for both, and so
+//! does one with a substitution. This is no shell: it knows quotes, the operators between commands and redirections,
+//! and expands nothing: a substitution stays in its word. It shows rules what they would see.
 
 /// Programs that start what their first operand names.
 const STARTERS: [&str; 10] = ["sudo", "xargs", "nohup", "env", "time", "nice", "exec", "command", "watch", "doas"];
@@ -20,7 +20,8 @@ enum Piece {
 /// The arguments of every program that `line` starts, in order.
 pub fn simple_commands(line: &str) -> Vec<Vec<String>> {
     let mut commands = vec![vec![]];
-    let mut pieces = pieces(line).into_iter();
+    let (pieces, substituted) = pieces(line);
+    let mut pieces = pieces.into_iter();
     while let Some(piece) = pieces.next() {
         match piece {
             Piece::Word(word) => commands.last_mut().expect("there is always one").push(word),
@@ -28,8 +29,10 @@ pub fn simple_commands(line: &str) -> Vec<Vec<String>> {
             Piece::Redirection => drop(pieces.next()),
         }
     }
-    let mut all = Vec::new();
-    for command in commands.into_iter().filter(|command| !command.is_empty()) {
+    let mut all: Vec<_> = substituted.iter().flat_map(|line| simple_commands(line)).collect();
+    // Nothing but signs is no program: `.` and `...` in notes and scripts.
+    let is_program = |word: &String| word.contains(|c: char| c.is_alphanumeric());
+    for command in commands.into_iter().filter(|command| command.first().is_some_and(is_program)) {
         all.extend(started_by(&command));
         all.push(command);
     }
@@ -56,8 +59,10 @@ fn started_by(command: &[String]) -> Vec<Vec<String>> {
     all
 }
 
-fn pieces(line: &str) -> Vec<Piece> {
+/// The pieces of a line, and the lines within its substitutions.
+fn pieces(line: &str) -> (Vec<Piece>, Vec<String>) {
     let mut pieces = Vec::new();
+    let mut substituted = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = line.chars().peekable();
     while let Some(c) = chars.next() {
@@ -69,6 +74,14 @@ fn pieces(line: &str) -> Vec<Piece> {
                 while let Some(c) = chars.next().filter(|c| *c != '"') {
                     let escaped = (c == '\\').then(|| chars.next_if(|c| matches!(c, '"' | '\\' | '$' | '`'))).flatten();
                     word.push(escaped.unwrap_or(c));
+                }
+            }
+            // `$(…)`, `<(…)`, and `!(…)` of a pattern: to the end of it, in one word.
+            '$' | '<' | '>' | '!' | '@' | '?' | '*' | '+' if chars.next_if_eq(&'(').is_some() => {
+                let inner = to_closing(&mut chars);
+                word.get_or_insert_default().push_str(&format!("{c}({inner})"));
+                if matches!(c, '$' | '<' | '>') {
+                    substituted.push(inner);
                 }
             }
             '|' | ';' | '&' | '\n' | '(' | ')' | '<' | '>' | ' ' | '\t' => {
@@ -88,7 +101,17 @@ fn pieces(line: &str) -> Vec<Piece> {
         }
     }
     pieces.extend(word.map(Piece::Word));
-    pieces
+    (pieces, substituted)
+}
+
+/// What stands before the parenthesis that closes one already read.
+fn to_closing(chars: &mut impl Iterator<Item = char>) -> String {
+    let mut open = 1;
+    let inner = chars.take_while(|c| {
+        open += i32::from(*c == '(') - i32::from(*c == ')');
+        open > 0
+    });
+    inner.collect()
 }
 
 #[cfg(test)]
@@ -108,6 +131,8 @@ mod tests {
             joined("x | xargs -0 sudo chmod 755"),
             ["x", "chmod·755", "sudo·chmod·755", "xargs·-0·sudo·chmod·755"]
         );
+        assert_eq!(joined("ls $(id -u; w).c !(a|b)"), ["id·-u", "w", "ls·$(id -u; w).c·!(a|b)"]);
+        assert_eq!(joined("cat <(ls) | . x"), ["ls", "cat·<(ls)"]);
         assert_eq!(joined("'open"), ["open"]);
         assert_eq!(joined(" ; "), Vec::<String>::new());
     }
