@@ -35,7 +35,7 @@ const MARK: &str =
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Line {
+struct Recorded {
     image: String,
     command_line: String,
     parent_image: String,
@@ -43,7 +43,7 @@ struct Line {
     user: String,
 }
 
-fn lines() -> Option<Vec<Line>> {
+fn lines() -> Option<Vec<Recorded>> {
     let path = project().join("../shared/corpora/commands/benign_linux_commands.jsonl");
     let text = fs::read_to_string(path).ok()?;
     Some(text.lines().map(|line| serde_json::from_str(line).expect("a line of the corpus")).collect())
@@ -51,7 +51,7 @@ fn lines() -> Option<Vec<Line>> {
 
 /// The processes of one line: the parent, the command as it was recorded, a shell that is told the line, and what that
 /// shell starts. The line's number is the first twelve digits of each `proc_id`.
-fn rows_of(number: usize, line: &Line) -> Vec<Process> {
+fn rows_of(number: usize, line: &Recorded) -> Vec<Process> {
     let split = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let told = ["bash", "-c", &line.command_line].map(str::to_owned).to_vec();
     let recorded = [
@@ -93,6 +93,7 @@ fn hits(rule: &CheckedRule, rows: &Rows) -> BTreeSet<usize> {
 }
 
 /// How often each rule fires; nothing where there are no lines.
+#[expect(clippy::print_stdout, reason = "whoever asks for the lines reads them")]
 fn counts(set: &RuleSet) -> Option<BTreeMap<String, usize>> {
     let lines = lines()?;
     assert_eq!(lines.len(), LINES);
@@ -101,7 +102,9 @@ fn counts(set: &RuleSet) -> Option<BTreeMap<String, usize>> {
     let count = |rule: &CheckedRule| {
         let hits = hits(rule, &rows);
         if var_os("SHOW_HITS").is_some() {
-            hits.iter().for_each(|hit| println!("{}: {}", rule.name(), lines[*hit].command_line));
+            for hit in &hits {
+                println!("{}: {}", rule.name(), lines[*hit].command_line);
+            }
         }
         (rule.name().to_owned(), hits.len())
     };
@@ -116,8 +119,11 @@ fn table(set: &RuleSet, counts: &BTreeMap<String, usize>) -> String {
     }
     let mut text = format!("\n{} rules.\n", set.rules().count());
     for (tactic, rules) in by_tactic {
-        text +=
-            &format!("\n## {tactic}\n\n| Rule | Level | Techniques | What it finds | Hits |\n|---|---|---|---|---:|\n");
+        text.extend([
+            "\n## ",
+            tactic,
+            "\n\n| Rule | Level | Techniques | What it finds | Hits |\n|---|---|---|---|---:|\n",
+        ]);
         for rule in rules {
             text += &row(rule, tactic, counts.get(rule.name()).copied());
         }
@@ -150,6 +156,7 @@ fn said(page: &str) -> BTreeMap<String, usize> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a test that skips says so")]
 fn every_rule_is_quiet_on_everyday_commands_and_the_page_says_how_quiet() {
     let sources = rule_sources(&[project().join("rules")]).into_iter().collect::<Result<_, _>>().unwrap();
     let set = RuleSet::check(sources, &Catalog::builtin());

@@ -29,7 +29,7 @@ WHERE name IN ('chisel', 'ngrok', 'frpc', 'gost', 'cloudflared', 'bore', 'rathol
                'rpivot', 'microsocks', '3proxy', 'npc', 'gs-netcat', 'ligolo-agent', 'iodine', 'iodined', 'dnscat', 'dnscat2',
                'dns2tcpc', 'ptunnel', 'ptunnel-ng', 'hans', 'icmptunnel')
    OR argv REGEXP ',"client",.*"R:([^":]*:)?(socks|[0-9]+)'
-   OR argv REGEXP ',"tunnel",.*"(run|--url)".*("--token"|trycloudflare|"--url")'
+   OR argv REGEXP ',"tunnel",(.*,)?"--(url|token)'
    OR name GLOB 'socat*'
   AND argv REGEXP '(?i),"(tcp[46]?|udp[46]?|openssl|ssl|sctp)-l(isten)?:'
   AND argv REGEXP '(?i),"(tcp[46]?|udp[46]?|openssl|ssl|socks[45]?[a-z]?|proxy|sctp)(-connect)?:'

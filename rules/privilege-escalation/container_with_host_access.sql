@@ -29,4 +29,5 @@ WHERE name IN ('docker', 'podman', 'nerdctl', 'ctr', 'lxc', 'incus')
    OR name IN ('curl', 'wget', 'socat', 'nc', 'ncat', 'netcat')
   AND argv REGEXP '/(docker|containerd|crio|podman)(/\w+)?\.sock\b'
    OR name GLOB 'python*'
-  AND argv REGEXP ',"-[a-zA-Z]*c","[^"]*/docker\.sock'
+  AND argv REGEXP ',"-[a-zA-Z]*c'
+  AND command_line REGEXP '/docker\.sock\b'

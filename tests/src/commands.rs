@@ -79,7 +79,7 @@ fn pieces(line: &str) -> (Vec<Piece>, Vec<String>) {
             // `$(…)`, `<(…)`, and `!(…)` of a pattern: to the end of it, in one word.
             '$' | '<' | '>' | '!' | '@' | '?' | '*' | '+' if chars.next_if_eq(&'(').is_some() => {
                 let inner = to_closing(&mut chars);
-                word.get_or_insert_default().push_str(&format!("{c}({inner})"));
+                word.get_or_insert_default().extend([&c.to_string(), "(", &inner, ")"]);
                 if matches!(c, '$' | '<' | '>') {
                     substituted.push(inner);
                 }

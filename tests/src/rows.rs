@@ -6,12 +6,16 @@
 //! pids that follow each other and `{n}` counted up. Every process is in `processes` and has just been seen to start.
 
 use arrow_array::RecordBatch;
+use daemoneye_collectors::redact::Redactor;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::{Kind, Process};
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp, Type, Value};
 use daemoneye_planner::View;
 use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
 use serde_json::{Map, Value as Json};
+
+/// Characters that Linux keeps of a name.
+const NAME_LEN_MAX: usize = 15;
 
 /// The time at which rules look at such rows: 2026-01-01, noon.
 pub const NOW: Timestamp = Timestamp(1_767_268_800 * MICROS_PER_SEC);
@@ -31,14 +35,33 @@ pub fn link(processes: &mut [Process]) {
     }
 }
 
-/// The arguments of a process as its columns hold them.
+/// The arguments of a process as its columns hold them once the collector has replaced what looks like a secret.
 pub fn set_arguments(process: &mut Process, arguments: &[String]) {
-    process.command_line = Some(arguments.join(" ").trim_end().to_owned());
-    process.argv = Some(Json::from(arguments).to_string());
+    let arguments = without_secrets(arguments, |redactor, area| redactor.arguments(area).into_owned());
+    process.command_line = Some(arguments.join(" ").trim_end_matches(' ').to_owned());
     if process.name.is_empty() {
         let first = arguments.first().map_or("", String::as_str);
-        process.name = first.rsplit('/').next().unwrap_or_default().chars().take(15).collect();
+        process.name = first.rsplit('/').next().unwrap_or_default().chars().take(NAME_LEN_MAX).collect();
     }
+    process.argv = Some(Json::from(arguments).to_string());
+}
+
+fn set_environment(process: &mut Process, variables: &Map<String, Json>) -> Option<()> {
+    let entry = |(name, value): (&String, &Json)| Some(format!("{name}={}", value.as_str()?));
+    let entries: Option<Vec<_>> = variables.iter().map(entry).collect();
+    let entries = without_secrets(&entries?, |redactor, area| redactor.environment(area).into_owned());
+    let pairs = entries.iter().filter_map(|entry| entry.split_once('='));
+    let object: Map<String, Json> = pairs.map(|(name, value)| (name.to_owned(), value.into())).collect();
+    process.environment_vars = Some(Json::Object(object).to_string());
+    Some(())
+}
+
+/// Each text as the collector would pass it on.
+fn without_secrets(texts: &[String], replace: impl Fn(&Redactor, &[u8]) -> Vec<u8>) -> Vec<String> {
+    let area: String = texts.iter().flat_map(|text| [text.as_str(), "\0"]).collect();
+    let replaced = replace(&Redactor::with_host_id(b"a host of a test"), area.as_bytes());
+    let replaced = String::from_utf8(replaced).expect("a token is text");
+    replaced.split_terminator('\0').map(str::to_owned).collect()
 }
 
 fn process(spec: &Map<String, Json>, n: i64) -> Result<Process, String> {
@@ -87,7 +110,7 @@ fn set(process: &mut Process, column: &str, value: &Json, n: i64) -> Option<()> 
         "container_id" => process.container_id = optional(value)?,
         "parent_id" => process.parent_id = optional(value)?,
         "user_name" => process.user_name = optional(value)?,
-        "environment_vars" => process.environment_vars = Some(value.as_object().map(|_| value.to_string())?),
+        "environment_vars" => set_environment(process, value.as_object()?)?,
         "start_time" => process.start_time = Some(Timestamp(NOW.0 - value.as_i64()? * MICROS_PER_SEC)),
         "argv" => {
             let arguments: Option<Vec<_>> = value.as_array()?.iter().map(text).collect();
