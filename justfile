@@ -44,9 +44,10 @@ coverage *ARGS:
 bench *ARGS:
     cargo bench --package daemoneye-benches {{ARGS}}
 
-# Write the golden scripts anew; then read the difference like code.
+# Write the golden scripts and the table of the rules anew; then read the difference like code.
 golden *ARGS:
     UPDATE_GOLDENFILES=1 cargo test --package daemoneye-planner --test golden {{ARGS}}
+    UPDATE_GOLDENFILES=1 cargo test --package daemoneye-tests --test benign_commands {{ARGS}}
 
 # Write the reference of settings anew.
 reference *ARGS:

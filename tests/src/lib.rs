@@ -1,13 +1,16 @@
 //! What the end-to-end tests share.
 //!
 //! [`Stage`] is a place of its own for one test (data, rules, programs to be found), [`Program`] one of the real
-//! programs while it runs there, [`Suspect`] a process that a rule is to find. No wait is without an end: each goes
-//! through [`until`] or a method built on it, and fails with what the program said.
+//! programs while it runs there, [`Suspect`] a process that a rule is to find; [`rows`] and [`commands`] make
+//! processes that were only written down. No wait is without an end: each goes through [`until`] or a method built on
+//! it, and fails with what the program said.
 
 #![cfg(target_os = "linux")]
 
 mod build;
+pub mod commands;
 mod program;
+pub mod rows;
 mod stage;
 mod suspect;
 
