@@ -6,6 +6,7 @@
 mod alerts;
 mod completions;
 mod explain;
+mod file_table;
 mod files;
 mod hunt;
 mod lint;
@@ -13,6 +14,7 @@ mod live;
 mod man;
 mod output;
 mod page;
+mod progress;
 mod query;
 mod render;
 mod rules;

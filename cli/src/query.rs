@@ -9,12 +9,13 @@ use daemoneye_dsl::check::check_query;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::query::Query as Select;
-use daemoneye_dsl::tables::Catalog;
-use daemoneye_dsl::types::{Type, Value};
+use daemoneye_dsl::types::{Timestamp, Type, Value};
 use daemoneye_planner::{View, execute, plan};
 use daemoneye_storage::Reader;
 
+use crate::file_table::{FileArguments, FileTables, NowArgument};
 use crate::output::{Format, print, write_json};
+use crate::progress::Progress;
 use crate::render::{Cell, Column, Extent, Table};
 use crate::screen::{Mark, Screen, count};
 use crate::sources::{self, Counted};
@@ -24,7 +25,7 @@ use crate::{Ending, Globals, files, live, store, with_exit_codes};
 ///
 /// `processes` is a live snapshot, taken with the rights of whoever asks. `process_starts`, `process_exits`,
 /// `processes_history` and `alerts` come from the agent's store, which is only read; a statement may join both. Rows go
-/// to standard output; how complete they are, and of how many, to standard error.
+/// to standard output; how complete they are, and of how many, to standard error. With --table, files are tables too.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
 pub(crate) struct Query {
@@ -37,6 +38,10 @@ pub(crate) struct Query {
     /// The agent's data directory [default: /var/lib/daemoneye for root, else ~/.local/state/daemoneye]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    files: FileArguments,
+    #[command(flatten)]
+    moment: NowArgument,
     /// Exit with 1 when there are rows
     #[arg(long)]
     exit_code: bool,
@@ -54,7 +59,11 @@ Examples:
 
   What started in the last hour (from the agent's store)?
     sudo daemoneye-cli query \"SELECT start_time, user_name, command_line FROM process_starts
-                              WHERE start_time >= now() - INTERVAL '1 hour'\"";
+                              WHERE start_time >= now() - INTERVAL '1 hour'\"
+
+  Who ran what, in a log that was collected elsewhere?
+    daemoneye-cli query --table events=sysmon.jsonl
+                        \"SELECT User, Image, count(*) FROM events GROUP BY User, Image\"";
 
 /// What the statement gave.
 struct Result {
@@ -71,10 +80,17 @@ struct Result {
 pub(crate) fn run(query: &Query, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();
     let source = query.source()?;
-    let checked = check_query(&source, &Catalog::builtin());
+    let files = query.files.load(screen)?;
+    let checked = check_query(&source, &files.catalog());
     screen.draw(&checked.diagnostics, &source);
     let Some(rule) = checked.rule else { return Ok(Ending::Refused) };
-    let result = answer(rule.query.clone(), query.data.as_ref())?;
+    let mut result = {
+        let _shown = Progress::begin(screen, "asking");
+        answer(rule.query.clone(), query.data.as_ref(), &files, query.moment.moment()?)?
+    };
+    if !rule.absent.is_empty() {
+        result.completeness.add(Reason::ColumnAbsentInData);
+    }
     let elapsed = started.elapsed();
     let extent = show(&result, &rule.query, globals, screen)?;
     screen.say(Mark::Note, &footer(&result, extent, elapsed.as_millis()));
@@ -89,6 +105,10 @@ pub(crate) fn run(query: &Query, globals: &Globals, screen: &Screen) -> anyhow::
 
 impl Query {
     fn source(&self) -> anyhow::Result<Source> {
+        let from_stdin = self.file.as_deref() == Some(Path::new("-")) || self.sql.as_slice() == ["-"];
+        if from_stdin && self.files.takes_stdin() {
+            bail!("standard input cannot be both the statement and a table; give one of them as a file");
+        }
         match (&self.file, self.sql.as_slice()) {
             (Some(file), _) => files::statement(file),
             (None, [dash]) if dash == "-" => files::statement(Path::new("-")),
@@ -100,8 +120,13 @@ impl Query {
     }
 }
 
-fn answer(mut select: Select, data: Option<&PathBuf>) -> anyhow::Result<Result> {
-    let now = live::now();
+fn answer(
+    mut select: Select,
+    data: Option<&PathBuf>,
+    files: &FileTables,
+    moment: Option<Timestamp>,
+) -> anyhow::Result<Result> {
+    let now = moment.unwrap_or_else(live::now);
     let snapshot = sources::reads_present(&select).then(|| live::snapshot(now)).transpose()?;
     let stored = match sources::stored_tables(&select).as_slice() {
         [] => None,
@@ -110,15 +135,19 @@ fn answer(mut select: Select, data: Option<&PathBuf>) -> anyhow::Result<Result> 
         }
     };
     let view = View::new(
-        snapshot.as_ref().map(|snapshot| &snapshot.rows),
+        files.processes().or(snapshot.as_ref().map(|snapshot| &snapshot.rows)),
         stored.as_ref().map(|stored| &stored.view as &dyn Reader),
     );
+    let view = files.before(&view);
     let counted = Counted::new(&view);
-    // All rows in their order, of which LIMIT then takes the first: so the answer can say of how many.
-    let limit = select.limit.replace(u64::MAX).map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    // All rows in their order, of which LIMIT then takes the first: so the answer can say of how many. Without a LIMIT
+    // there is nothing to say, and no reason to sort.
+    let limit = select.limit.as_mut().map(|limit| std::mem::replace(limit, u64::MAX));
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let answer = execute(&plan(&select), &counted, now)?;
     let found = answer.rows.num_rows();
-    let origins = snapshot.as_ref().map(live::note).into_iter().chain(stored.as_ref().map(store::note)).collect();
+    let others = snapshot.as_ref().map(live::note).into_iter().chain(stored.as_ref().map(store::note));
+    let origins = files.origins().into_iter().chain(others).collect();
     Ok(Result {
         rows: answer.rows.slice(0, found.min(limit)),
         found,

@@ -299,7 +299,15 @@ mod tests {
 
     fn screen(width: usize, ascii: bool) -> Screen {
         let style = Style { colour: false, ascii };
-        Screen { out: style, err: style, width, err_width: None, zone: TimeZone::UTC, quiet: false }
+        Screen {
+            out: style,
+            err: style,
+            width,
+            err_width: None,
+            zone: TimeZone::UTC,
+            shows: crate::progress::Shows::Nothing,
+            quiet: false,
+        }
     }
 
     fn drawn(table: &Table, screen: &Screen, full: bool) -> (String, Extent) {

@@ -4,7 +4,7 @@
 //! before `DAEMONEYE_COLOR`, that before `NO_COLOR`, that before `CLICOLOR_FORCE`, that before what the stream is.
 
 use std::env;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style as Paint};
@@ -13,6 +13,7 @@ use daemoneye_dsl::diagnostic::{Diagnostic, Source, Style};
 use jiff::tz::TimeZone;
 use unicode_width::UnicodeWidthStr;
 
+use crate::progress::Shows;
 use crate::shown::Shown;
 
 /// Columns where nobody says how many there are.
@@ -41,6 +42,8 @@ pub(crate) struct Screen {
     pub(crate) err_width: Option<usize>,
     /// The zone in which times are shown.
     pub(crate) zone: TimeZone,
+    /// How work that takes long is shown.
+    pub(crate) shows: Shows,
     /// Whether only errors are said.
     pub(crate) quiet: bool,
 }
@@ -68,6 +71,7 @@ impl Screen {
             width: width(),
             err_width: columns(terminal_size::terminal_size_of(io::stderr())),
             zone: if utc { TimeZone::UTC } else { TimeZone::system() },
+            shows: Shows::fitting(quiet, io::stderr().is_terminal(), |name| env::var(name).ok()),
             quiet,
         }
     }

@@ -16,6 +16,7 @@ use serde_json::Map;
 
 use crate::output::{Format, Json, print, write_json};
 use crate::page::{Branch, Page};
+use crate::progress::Progress;
 use crate::query::incomplete;
 use crate::render::{Cell, Extent};
 use crate::screen::{Mark, Screen, count, glyphs};
@@ -49,7 +50,10 @@ const COLUMNS: [&str; 8] =
 pub(crate) fn run(tree: &Tree, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();
     let form = Format::of_data(Format::without_tables(globals.output)?);
-    let snapshot = live::snapshot(live::now())?;
+    let snapshot = {
+        let _shown = Progress::begin(screen, "reading the processes");
+        live::snapshot(live::now())?
+    };
     let forest = Forest::of(&snapshot);
     let matched = tree.matched(&forest)?;
     let kept = match &matched {

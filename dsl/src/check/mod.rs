@@ -18,8 +18,8 @@ use crate::diagnostic::{Diagnostic, Severity, Source, Span, nearest};
 use crate::header::{self, Header, Part};
 use crate::limits::OPERATIONS_MAX;
 use crate::parse;
-use crate::query::{CheckedRule, Query};
-use crate::tables::Catalog;
+use crate::query::{Absent, CheckedRule, Query, TableRef};
+use crate::tables::{Catalog, Kind};
 
 /// What compiling gave: the rule, unless an error stands in the way, and every finding.
 #[derive(Debug)]
@@ -59,9 +59,10 @@ fn compile_into(
     let has_header = header_needed || !annotations.is_empty();
     let header = has_header.then(|| header::check(&annotations, diagnostics)).flatten();
     let tokens = scanned.tokens.clone();
+    let mut absent = Vec::new();
     let (query, canonical_sql) = parse::on_large_stack(&tokens, || {
         let rule = parse::parse(source, scanned, diagnostics)?;
-        let query = Checker::new(&rule, catalog, diagnostics).query(&rule.query);
+        let query = Checker::new(&rule, catalog, diagnostics, &mut absent).query(&rule.query);
         Some((query, rule.canonical_sql))
     })?;
     let query = query?;
@@ -70,7 +71,7 @@ fn compile_into(
     }
     check_pid_join(source, &query, diagnostics);
     let revision = revision(&header::canonical(&annotations), &canonical_sql);
-    Some(CheckedRule { source: source.clone(), header, annotations, revision, query })
+    Some(CheckedRule { source: source.clone(), header, annotations, revision, absent, query })
 }
 
 fn revision(header: &str, sql: &str) -> String {
@@ -101,7 +102,11 @@ fn check_header_columns(header: &Header, query: &Query, diagnostics: &mut Vec<Di
             None => diagnostic.help(format!("the query returns {}", names.join(", "))),
         });
     }
-    let keyed = query.group.is_some() || header.dedup.is_some();
+    // Records of a file need not be about processes.
+    let tables = query.from.tables();
+    let names_processes = |(it, _): &(&TableRef, usize)| it.table.columns.iter().any(|column| column.identity);
+    let foreign = tables.iter().all(|it| it.0.table.kind == Kind::Records && !names_processes(it));
+    let keyed = query.group.is_some() || header.dedup.is_some() || (foreign && !tables.is_empty());
     if !keyed && !query.output[..query.visible].iter().any(|output| output.identity) {
         let message = "the query returns no `proc_id`, so alerts are told apart by every column it returns";
         diagnostics.push(Diagnostic::warning("DE117", 0..0, message).help("add `proc_id` to the SELECT list"));
@@ -152,6 +157,7 @@ struct Checker<'a> {
     rule: &'a Rule,
     catalog: &'a Catalog,
     diagnostics: &'a mut Vec<Diagnostic>,
+    absent: &'a mut Vec<Absent>,
     scope: scope::Scope,
     /// Aggregates met so far, where they are allowed; their values follow the input row's columns.
     aggregates: Option<Vec<crate::query::Aggregate>>,
@@ -162,8 +168,14 @@ struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    fn new(rule: &'a Rule, catalog: &'a Catalog, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
-        Self { rule, catalog, diagnostics, scope: scope::Scope::default(), aggregates: None, depth: 0, operations: 0 }
+    fn new(
+        rule: &'a Rule,
+        catalog: &'a Catalog,
+        diagnostics: &'a mut Vec<Diagnostic>,
+        absent: &'a mut Vec<Absent>,
+    ) -> Self {
+        let scope = scope::Scope::default();
+        Self { rule, catalog, diagnostics, absent, scope, aggregates: None, depth: 0, operations: 0 }
     }
 
     /// Counts operations, also those that a translation repeats; nothing once there are too many.

@@ -385,7 +385,7 @@ impl Checker<'_> {
             self.within_columns(items.len(), &span)?;
             match item {
                 ast::SelectItem::UnnamedExpr(node) => match self.expr(node) {
-                    Some(expr) => items.push(Item { alias: None, expr, span }),
+                    Some(expr) => items.push(Item { alias: scope::absent_name(node, &expr), expr, span }),
                     None => sound = false,
                 },
                 ast::SelectItem::ExprWithAlias { expr: node, alias } => match self.expr(node) {
@@ -411,7 +411,7 @@ impl Checker<'_> {
         let columns = self.scope.columns(table.map(|table| table.value.as_str()));
         let exprs: Vec<_> = columns
             .into_iter()
-            .map(|(index, table, column)| (self.scope.expr(index, table, column), column.name.to_owned()))
+            .map(|(index, table, column)| (self.scope.expr(index, table, column), column.name.to_string()))
             .collect();
         if exprs.is_empty() {
             let message = "`*` stands for no column here";
@@ -521,6 +521,7 @@ impl Checker<'_> {
         let mut sound = true;
         for item in items {
             let (identity, volatile) = facts(&self.scope, &item.expr);
+            let own_name = self.scope.name_of(&item.expr);
             let expr = match group {
                 Some(group) => self.regroup(item.expr, &group.keys, &item.span),
                 None => Some(item.expr),
@@ -531,7 +532,7 @@ impl Checker<'_> {
             };
             let group_key = group
                 .is_some_and(|group| matches!(expr.kind, ExprKind::Column { index, .. } if index < group.keys.len()));
-            let name = unique(item.alias.unwrap_or_else(|| column_name(&expr)), &outputs);
+            let name = unique(item.alias.or(own_name).unwrap_or_else(|| column_name(&expr)), &outputs);
             let volatile = volatile || group.is_some() && !group_key;
             outputs.push(Output { name, expr, identity, volatile, group_key });
         }
