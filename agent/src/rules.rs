@@ -48,7 +48,7 @@ pub(crate) struct Loaded {
     /// Rules for other systems.
     pub(crate) elsewhere: Vec<String>,
     /// Rules with columns that are always NULL here.
-    pub(crate) limited: Vec<(String, Vec<&'static str>)>,
+    pub(crate) limited: Vec<(String, Vec<String>)>,
 }
 
 /// Reads, checks and compiles every rule under `paths`. What does not compile is reported, not an error.
@@ -78,7 +78,8 @@ impl Loaded {
         let columns = rule.query.columns_read();
         let absent: Vec<_> = columns.iter().filter(|(_, column)| column.access == Access::Uncollected).collect();
         if !absent.is_empty() {
-            self.limited.push((rule.name().to_owned(), absent.iter().map(|(_, column)| column.name).collect()));
+            self.limited
+                .push((rule.name().to_owned(), absent.iter().map(|(_, column)| column.name.to_string()).collect()));
         }
         let plan = plan(&rule.query);
         let output = rule.query.output[..rule.query.visible].to_vec();

@@ -109,6 +109,7 @@ struct Limits<'a> {
 pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();
     let found = files::rules(&hunt.rules)?;
+    let now = hunt.moment.moment()?.unwrap_or_else(live::now);
     let files = hunt.files.load(screen)?;
     let set = RuleSet::check(found.sources, &files.catalog());
     let chosen = choose(&set, &hunt.only)?;
@@ -120,7 +121,6 @@ pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Re
         return Ok(Ending::Refused);
     }
     let progress = Progress::begin(screen, "reading the processes");
-    let now = hunt.moment.moment()?.unwrap_or_else(live::now);
     let present = files.is_empty() || chosen.rules.iter().any(|(rule, _)| sources::reads_present(&rule.query));
     let snapshot = present.then(|| live::snapshot(now)).transpose()?;
     let history = chosen.rules.iter().any(|(rule, _)| !sources::stored_tables(&rule.query).is_empty());

@@ -80,13 +80,14 @@ struct Result {
 pub(crate) fn run(query: &Query, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();
     let source = query.source()?;
+    let moment = query.moment.moment()?;
     let files = query.files.load(screen)?;
     let checked = check_query(&source, &files.catalog());
     screen.draw(&checked.diagnostics, &source);
     let Some(rule) = checked.rule else { return Ok(Ending::Refused) };
     let mut result = {
         let _shown = Progress::begin(screen, "asking");
-        answer(rule.query.clone(), query.data.as_ref(), &files, query.moment.moment()?)?
+        answer(rule.query.clone(), query.data.as_ref(), &files, moment)?
     };
     if !rule.absent.is_empty() {
         result.completeness.add(Reason::ColumnAbsentInData);

@@ -13,7 +13,7 @@ use daemoneye_dsl::types::{Type, Value};
 
 use super::infer;
 use super::spec::Spec;
-use super::spelled::{Records, Spelled, Spelling};
+use super::spelled::{Records, Spelled};
 
 /// Characters of a value that an error quotes.
 const QUOTED_LEN: usize = 60;
@@ -120,7 +120,7 @@ impl Maker<'_> {
     fn add(&mut self, read: Read) -> anyhow::Result<()> {
         let declared = self.spec.declared.iter().find(|(name, _)| name.eq_ignore_ascii_case(&read.name));
         let (ty, array) = match declared {
-            Some((_, ty)) => (*ty, self.of_type(&read.cells, *ty, &read.name)?),
+            Some((_, ty)) => (*ty, self.of_type(read.cells, *ty, &read.name)?),
             None => match read.cells {
                 Cells::Spelled(cells) => {
                     let ty = infer::infer(&cells);
@@ -163,7 +163,7 @@ impl Maker<'_> {
             match position(read, &column.name) {
                 Some(at) => {
                     let it = read.remove(at);
-                    let array = self.of_type(&it.cells, column.ty, &it.name)?;
+                    let array = self.of_type(it.cells, column.ty, &it.name)?;
                     self.push(Column { nullable: true, access: Access::Open, ..column.clone() }, array);
                 }
                 None => self.push_absent(Column { nullable: true, ..column.clone() }),
@@ -206,11 +206,11 @@ impl Maker<'_> {
         self.push(Column { access: Access::Absent, ..column }, nothing);
     }
 
-    fn of_type(&self, cells: &Cells, ty: Type, name: &str) -> anyhow::Result<ArrayRef> {
+    fn of_type(&self, cells: Cells, ty: Type, name: &str) -> anyhow::Result<ArrayRef> {
         let converted = match cells {
             Cells::Spelled(cells) => infer::declared(cells, ty),
-            Cells::Typed(array) if *array.data_type() == ty.arrow() => Ok(array.clone()),
-            Cells::Typed(array) => retyped(array, ty),
+            Cells::Typed(array) if *array.data_type() == ty.arrow() => Ok(array),
+            Cells::Typed(array) => infer::retyped(&array, ty),
         };
         converted.map_err(|(record, value)| {
             let place = self.places.of(record);
@@ -223,24 +223,6 @@ impl Maker<'_> {
 fn position(read: &[Read], column: &str) -> Option<usize> {
     let named = read.iter().position(|it| it.name.eq_ignore_ascii_case(column));
     named.or_else(|| read.iter().position(|it| synonym(&it.name) == Some(column)))
-}
-
-/// The cells as another type, by way of their JSON spelling.
-fn retyped(array: &ArrayRef, ty: Type) -> Result<ArrayRef, (usize, String)> {
-    let mut values = Vec::with_capacity(array.len());
-    for record in 0..array.len() {
-        let json = Value::at(array, record).to_json();
-        let (kind, text) = match &json {
-            serde_json::Value::Null => (Spelling::Null, String::new()),
-            serde_json::Value::Bool(value) => (Spelling::Boolean, value.to_string()),
-            serde_json::Value::Number(number) if number.is_f64() => (Spelling::Real, number.to_string()),
-            serde_json::Value::Number(number) => (Spelling::Integer, number.to_string()),
-            serde_json::Value::String(text) => (Spelling::Text, text.clone()),
-            other => (Spelling::Json, other.to_string()),
-        };
-        values.push(infer::convert(kind, &text, ty).map_err(|_| (record, text))?);
-    }
-    Ok(ty.array(values))
 }
 
 /// The last component of a path of any system.

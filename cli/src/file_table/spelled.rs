@@ -159,3 +159,38 @@ impl Records {
 fn too_much<T>(line: u64) -> anyhow::Result<T> {
     bail!("line {line}: more than {} GiB of cells; take a part of the file, with grep or jq", BYTES_MAX >> 30)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_ends_at_the_bounds() {
+        let mut records = Records::default();
+        for column in 0..COLUMNS_MAX {
+            records.column(&column.to_string()).unwrap();
+        }
+        assert!(records.column("x").unwrap_err().to_string().contains("4096 columns"));
+        records.bytes = BYTES_MAX;
+        records.begin(7).unwrap();
+        assert!(records.finish().unwrap_err().to_string().contains("line 7: more than 2 GiB"));
+    }
+
+    #[test]
+    fn a_record_has_one_cell_of_a_column() {
+        let mut records = Records::default();
+        for line in 1..=3 {
+            records.begin(line).unwrap();
+            let (a, b) = (records.column("a").unwrap(), records.column("b").unwrap());
+            if line == 2 {
+                assert!(records.put(b, Spelling::Text, "x").unwrap());
+                assert!(!records.put(b, Spelling::Text, "y").unwrap());
+            }
+            assert!(records.put(a, Spelling::Integer, "1").unwrap());
+        }
+        records.finish().unwrap();
+        let b = &records.columns[1];
+        assert_eq!([b.cell(0), b.cell(1), b.cell(2)].map(|cell| cell.1), ["", "x", ""]);
+        assert_eq!(b.met, Spelling::Text as u8);
+    }
+}
