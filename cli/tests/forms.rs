@@ -189,6 +189,10 @@ fn every_type_of_parquet_has_one_of_ours() {
         // `big` has a value and `struct` one whose members are NULL.
         assert_eq!((nulls, &lines(&answer)[1]["big"]), (13, &json!(1.0)), "{}", out(&answer));
     }
+    // NaN would be printed like NULL and is not one.
+    let sql = "SELECT count(f32) AS reals, max(f32) AS most FROM t";
+    let answer = run(&["query", "-o", "ndjson", "--table", &format!("t={file}"), sql]);
+    assert_eq!(out(&answer), "{\"reals\":1,\"most\":0.5}\n", "{}", err(&answer));
     let declared = format!("t(big TEXT, date TEXT)={file}");
     let answer = run(&["query", "-o", "ndjson", "--table", &declared, "SELECT big, date FROM t ORDER BY date DESC"]);
     assert_eq!(lines(&answer)[0]["date"], "2026-11-22T00:00:00Z", "{}", err(&answer));
