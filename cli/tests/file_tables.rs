@@ -116,7 +116,7 @@ fn what_cannot_be_read_is_an_error_with_its_place() {
         ("t.jsonl", b"{\"a\":1}\n{\"a\":\"\xff\"}\n", "t.jsonl: line 2 is not UTF-8"),
         ("t.json", b"[{\"a\":1},\n{\"a\":1},\n[]]", "t.json: line 3: invalid type"),
         ("t.csv", b"a,b\r\n1,2\r\n\r\n1,2,3\r\n", "t.csv: line 4 has 3 fields and the header has 2"),
-        ("t.csv", b"a,b\n1,\"x\ny\"\n1\n", "t.csv: line 4 has 1 fields"),
+        ("t.csv", b"a,b\n1,\"x\ny\"\n1\n", "t.csv: line 4 has 1 field and"),
         ("t.csv", b"a\nx\n\xff\n", "t.csv: line 3 is not UTF-8"),
         ("t.parquet", b"PAR1 is not enough", "t.parquet: "),
         ("t.jsonl.gz", b"\x1f\x8b\x08\0", "zcat FILE | "),

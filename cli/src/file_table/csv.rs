@@ -11,6 +11,7 @@ use csv::{ErrorKind, Position, ReaderBuilder, StringRecord};
 
 use super::infer::number;
 use super::spelled::{Records, Spelling};
+use crate::screen::count;
 
 pub(super) fn read(input: impl Read, delimiter: u8, records: &mut Records) -> anyhow::Result<()> {
     let input = Lines::new(input);
@@ -24,8 +25,8 @@ pub(super) fn read(input: impl Read, delimiter: u8, records: &mut Records) -> an
     while reader.read_record(&mut record).map_err(|error| said(&error, reader.get_ref()))? {
         let line = reader.get_ref().of(record.position());
         if record.len() != columns {
-            let (found, wanted) = (record.len(), columns);
-            bail!("line {line} has {found} fields and the header has {wanted}; quote fields that hold the delimiter");
+            let found = count(record.len(), "field", "fields");
+            bail!("line {line} has {found} and the header has {columns}; quote fields that hold the delimiter");
         }
         records.begin(line)?;
         for (place, field) in record.iter().enumerate() {
@@ -128,7 +129,7 @@ mod tests {
     #[test]
     fn errors_name_the_line() {
         let error = |text: &[u8]| read_text(text).unwrap_err().to_string();
-        assert!(error(b"a,b\n1,2\n\n3\n").starts_with("line 4 has 1 fields"), "{}", error(b"a,b\n1,2\n\n3\n"));
+        assert!(error(b"a,b\n1,2\n\n3\n").starts_with("line 4 has 1 field "), "{}", error(b"a,b\n1,2\n\n3\n"));
         assert!(error(b"a,b\n1,2,3\n").starts_with("line 2 has 3 fields"));
         assert!(error(b"a\n1\n\xff\n").starts_with("line 3 is not UTF-8"));
     }

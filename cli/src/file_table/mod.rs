@@ -201,7 +201,9 @@ impl FileTables {
     /// Where their rows come from.
     pub(crate) fn origins(&self) -> Vec<String> {
         let origin = |path: &str| if path == "standard input" { path.to_owned() } else { format!("file {path}") };
-        self.tables.iter().map(|file| origin(&file.path)).collect()
+        let mut origins: Vec<_> = self.tables.iter().map(|file| origin(&file.path)).collect();
+        origins.dedup();
+        origins
     }
 
     /// These tables, and `rest` for all others.
