@@ -245,7 +245,7 @@ impl Scene<'_> {
         let volatile = columns.iter().enumerate().filter(|(_, column)| column.volatile);
         row.map_or_else(Map::new, |row| {
             volatile
-                .map(|(at, column)| (column.name.to_owned(), Value::at(self.present.column(at), row).to_json()))
+                .map(|(at, column)| (column.name.to_string(), Value::at(self.present.column(at), row).to_json()))
                 .collect()
         })
     }
@@ -264,7 +264,7 @@ fn process_json(row: &RecordBatch) -> Map<String, serde_json::Value> {
         .iter()
         .enumerate()
         .filter(|(_, column)| column.name != "environment_vars")
-        .map(|(at, column)| (column.name.to_owned(), Value::at(row.column(at), 0).to_json()))
+        .map(|(at, column)| (column.name.to_string(), Value::at(row.column(at), 0).to_json()))
         .collect()
 }
 

@@ -53,7 +53,7 @@ pub(crate) struct Loaded {
     /// Rules for other systems.
     pub(crate) elsewhere: Vec<String>,
     /// Rules with columns that are always NULL here.
-    pub(crate) limited: Vec<(String, Vec<&'static str>)>,
+    pub(crate) limited: Vec<(String, Vec<String>)>,
     /// What became of every file.
     pub(crate) statuses: Vec<RuleStatus>,
 }
@@ -97,7 +97,7 @@ impl Loaded {
         }
         let columns = rule.query.columns_read();
         let absent = columns.iter().filter(|(_, column)| column.access == Access::Uncollected);
-        let absent: Vec<_> = absent.map(|(_, column)| column.name).collect();
+        let absent: Vec<_> = absent.map(|(_, column)| column.name.to_string()).collect();
         if absent.is_empty() {
             self.statuses.push(status(RuleState::Running, None));
         } else {

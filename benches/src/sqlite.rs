@@ -32,7 +32,7 @@ fn regexp(call: &Call<'_>) -> rusqlite::Result<Option<bool>> {
 pub fn create(connection: &Connection, name: &str, columns: &[Column], key: Option<&str>) -> rusqlite::Result<()> {
     let affinity = |ty: Type| if ty == Type::Real || ty == Type::Text { ty.name() } else { "INTEGER" };
     let column = |column: &Column| {
-        let key = if Some(column.name) == key { " PRIMARY KEY" } else { "" };
+        let key = if Some(&*column.name) == key { " PRIMARY KEY" } else { "" };
         format!("{} {}{key}", column.name, affinity(column.ty))
     };
     let columns: Vec<_> = columns.iter().map(column).collect();

@@ -16,6 +16,7 @@ use daemoneye_storage::{Reader, Scan, View};
 use jiff::tz::TimeZone;
 
 use crate::output::{Format, print, write_json};
+use crate::progress::Progress;
 use crate::query::incomplete;
 use crate::render::{Align, Cell, Column, Extent, Table};
 use crate::screen::{Mark, Screen, count, paint_of};
@@ -78,11 +79,13 @@ pub(crate) fn run(alerts: &Alerts, globals: &Globals, screen: &Screen) -> anyhow
 
 fn run_list(list: &List, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();
+    let progress = Progress::begin(screen, "reading the store");
     let stored = store::open(list.data.as_ref(), &globals.settings)?;
     let wanted = Wanted { level: list.level, rules: &list.rule, status: list.status, since: None };
     let found = wanted.find(&stored.view, list.limit)?;
     let alerts = found.newest.iter().map(|id| stored.view.alert(*id));
     let alerts: Vec<_> = alerts.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    drop(progress);
     let elapsed_ms = started.elapsed().as_millis();
     let extent = write_list(&alerts, globals, screen)?;
     let mut parts = vec![list.counted(alerts.len(), &found), store::note(&stored)];

@@ -11,11 +11,11 @@ use daemoneye_dsl::header::{DEDUP_WINDOW_DEFAULT_MICROS, Header};
 use daemoneye_dsl::match_key::MatchKey;
 use daemoneye_dsl::query::CheckedRule;
 use daemoneye_dsl::ruleset::RuleSet;
-use daemoneye_dsl::tables::Catalog;
 use daemoneye_dsl::types::{MICROS_PER_SEC, display_interval};
 use daemoneye_planner::{Installed, Plan, explain, plan};
 use serde_json::{Map, Value, json};
 
+use crate::file_table::FileArguments;
 use crate::output::{Format, print, write_json};
 use crate::page::Page;
 use crate::render::Cell;
@@ -38,6 +38,8 @@ pub(crate) struct Explain {
     /// A rule file or a folder of them; may be repeated [default: ./rules, else the installed rules]
     #[arg(long, value_name = "PATH")]
     rules: Vec<PathBuf>,
+    #[command(flatten)]
+    files: FileArguments,
 }
 
 const EXAMPLES: &str = "\
@@ -50,16 +52,17 @@ Examples:
 
 pub(crate) fn run(asked: &Explain, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let form = Format::of_text(globals.output)?;
+    let catalog = asked.files.load(screen)?.catalog();
     if let Some(sql) = asked.statement()? {
         let source = Source::query(sql);
-        let checked = check_query(&source, &Catalog::builtin());
+        let checked = check_query(&source, &catalog);
         screen.draw(&checked.diagnostics, &source);
         let Some(rule) = checked.rule else { return Ok(Ending::Refused) };
         asked.show(&[(&rule, None)], form, globals, screen)?;
         return Ok(Ending::Done { found: false, degraded: false });
     }
     let found = files::rules(&asked.rules, &globals.settings)?;
-    let set = RuleSet::check(found.sources, &Catalog::builtin());
+    let set = RuleSet::check(found.sources, &catalog);
     let chosen = hunt::choose(&set, &asked.what)?;
     let refused = chosen.draw_refused(&asked.what, screen);
     let rules: Vec<_> = chosen.rules.iter().map(|(rule, header)| (*rule, Some(*header))).collect();
@@ -143,8 +146,8 @@ impl<'a> Explained<'a> {
     }
 
     /// Every table, `ancestors` too, which is none of the plan's.
-    fn tables(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> = self.rule.query.tables().iter().map(|table| table.table.name).collect();
+    fn tables(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.rule.query.tables().iter().map(|table| table.table.name.to_string()).collect();
         names.sort_unstable();
         names.dedup();
         names

@@ -4,7 +4,7 @@
 //! history has run where an agent keeps a store that can be read; where not, they are named, as is every rule that
 //! could not see all it asks for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -15,15 +15,17 @@ use daemoneye_dsl::completeness::{Completeness, Reason, Scope};
 use daemoneye_dsl::convert::to_text;
 use daemoneye_dsl::diagnostic::nearest;
 use daemoneye_dsl::header::Header;
-use daemoneye_dsl::query::CheckedRule;
+use daemoneye_dsl::query::{Absent, CheckedRule};
 use daemoneye_dsl::ruleset::{RuleFile, RuleSet};
-use daemoneye_dsl::tables::{Access, Catalog};
+use daemoneye_dsl::tables::{Access, Catalog, Kind};
 use daemoneye_dsl::types::{Timestamp, Value};
 use daemoneye_planner::{View, execute, plan};
 use daemoneye_storage::{Error, Reader};
 use serde_json::{Map, json};
 
+use crate::file_table::{FileArguments, FileTables, NowArgument};
 use crate::output::{Format, print, write_json};
+use crate::progress::{Progress, Unit};
 use crate::query::incomplete;
 use crate::render::{Align, Cell, Column, Extent, Table};
 use crate::screen::{Mark, Screen, count, paint_of};
@@ -36,7 +38,8 @@ const NAMED_MAX: usize = 6;
 /// Run rules once over what runs now.
 ///
 /// Takes a live snapshot by itself: no agent, no root, no configuration. Rules over history run where there is an
-/// agent's store to read. Findings go to standard output, the gravest
+/// agent's store to read, and with --table over files: collected logs, or records that stand in for `processes`.
+/// Findings go to standard output, the gravest
 /// first; what was looked at, and what could not be, to standard error.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
@@ -50,6 +53,10 @@ pub(crate) struct Hunt {
     /// The agent's data directory, for rules over history [default: the agent's own]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    files: FileArguments,
+    #[command(flatten)]
+    moment: NowArgument,
     /// Exit with 1 when something was found
     #[arg(long)]
     exit_code: bool,
@@ -60,7 +67,8 @@ Examples:
   daemoneye-cli hunt                              every rule in ./rules
   sudo daemoneye-cli hunt attack.persistence      one tactic, over all processes
   daemoneye-cli hunt T1059.004 webserver_shell    one technique and one rule
-  daemoneye-cli hunt --rules ~/drafts -o ndjson | jq .row.pid";
+  daemoneye-cli hunt --rules ~/drafts -o ndjson | jq .row.pid
+  daemoneye-cli hunt --table processes=sysmon.jsonl --now 2026-11-22T10:30:00Z";
 
 /// One match of one rule.
 struct Finding<'a> {
@@ -96,6 +104,8 @@ struct Report<'a> {
     hidden: Limits<'a>,
     /// Rules and columns that nobody collects yet.
     uncollected: Limits<'a>,
+    /// Columns of files that no record has, and the rules that ask for them.
+    absent: BTreeMap<Absent, Vec<&'a str>>,
     /// What `-v` adds.
     timings: Vec<String>,
 }
@@ -103,13 +113,15 @@ struct Report<'a> {
 #[derive(Default)]
 struct Limits<'a> {
     rules: Vec<&'a str>,
-    columns: BTreeSet<&'static str>,
+    columns: BTreeSet<String>,
 }
 
 pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();
     let found = files::rules(&hunt.rules, &globals.settings)?;
-    let set = RuleSet::check(found.sources, &Catalog::builtin());
+    let now = hunt.moment.moment()?.unwrap_or_else(live::now);
+    let files = hunt.files.load(screen)?;
+    let set = RuleSet::check(found.sources, &files.catalog());
     let chosen = choose(&set, &hunt.only)?;
     chosen.refused.iter().for_each(|file| screen.draw(&file.diagnostics, &file.source));
     for error in &found.unreadable {
@@ -118,28 +130,28 @@ pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Re
     if chosen.rules.is_empty() {
         return Ok(Ending::Refused);
     }
-    let now = live::now();
-    let snapshot = live::snapshot(now)?;
+    let progress = Progress::begin(screen, "reading the processes");
+    let present = files.is_empty() || chosen.rules.iter().any(|(rule, _)| sources::reads_present(&rule.query));
+    let snapshot = present.then(|| live::snapshot(now)).transpose()?;
     let history = chosen.rules.iter().any(|(rule, _)| !sources::stored_tables(&rule.query).is_empty());
     let stored = history.then(|| store::open(hunt.data.as_ref(), &globals.settings));
     // A store that was named has to be there; the usual one may not.
     if let (Some(Err(error)), Some(_)) = (&stored, &hunt.data) {
         bail!("{error}");
     }
-    let present = Present { now, snapshot: &snapshot, stored: stored.as_ref().and_then(|stored| stored.as_ref().ok()) };
-    let mut report = present.hunt(&chosen.rules);
+    let stored_view = stored.as_ref().and_then(|stored| stored.as_ref().ok());
+    let present = Present { now, snapshot: snapshot.as_ref(), stored: stored_view, files: &files };
+    let mut report = present.hunt(&chosen.rules, &progress);
+    drop(progress);
     if !chosen.refused.is_empty() || !found.unreadable.is_empty() {
         report.completeness.add(Reason::RuleRefused);
     }
     let rules = count(report.ran, "rule", "rules");
-    let mut origins = vec![live::note(&snapshot)];
-    origins.extend(present.stored.map(store::note));
-    let looked =
-        format!("{rules} from {} × {} processes · {}", found.place, snapshot.rows.num_rows(), origins.join(" · "));
+    let looked = format!("{rules} from {} × {}", found.place, present.describe());
     screen.say(Mark::Note, &format!("{looked} · {} ms", started.elapsed().as_millis()));
     let extent = show(&report.findings, globals, screen)?;
     let why = stored.and_then(Result::err);
-    summarize(&report, &chosen.refused, &snapshot, why.as_ref(), globals, screen);
+    summarize(&report, &chosen.refused, snapshot.as_ref(), why.as_ref(), globals, screen);
     if extent == Extent::Cut {
         screen.say(Mark::Note, "values cut to fit (--full shows them)");
     }
@@ -205,16 +217,31 @@ fn means(word: &str, rule: &CheckedRule, header: &Header) -> bool {
 /// What rules look at.
 struct Present<'a> {
     now: Timestamp,
-    snapshot: &'a Snapshot,
+    snapshot: Option<&'a Snapshot>,
     stored: Option<&'a Stored>,
+    files: &'a FileTables,
 }
 
 impl Present<'_> {
-    fn hunt<'r>(&self, rules: &[(&'r CheckedRule, &'r Header)]) -> Report<'r> {
-        let mut report = Report { completeness: self.snapshot.completeness.clone(), ..Report::default() };
+    /// `312 processes and 40 records of events · live snapshot · file events.jsonl`.
+    fn describe(&self) -> String {
+        let processes = self.snapshot.map(|snapshot| format!("{} processes", snapshot.rows.num_rows()));
+        let rows: Vec<_> = processes.into_iter().chain(self.files.describe()).collect();
+        let origins = self.snapshot.map(live::note).into_iter().chain(self.stored.map(store::note));
+        let origins: Vec<_> = origins.chain(self.files.origins()).collect();
+        format!("{} · {}", rows.join(" and "), origins.join(" · "))
+    }
+
+    fn hunt<'r>(&self, rules: &[(&'r CheckedRule, &'r Header)], progress: &Progress) -> Report<'r> {
+        let completeness = self.snapshot.map(|snapshot| snapshot.completeness.clone()).unwrap_or_default();
+        let mut report = Report { completeness, ..Report::default() };
+        progress.step("running rules", Unit::Things, Some(rules.len() as u64));
         for (rule, header) in rules {
+            progress.advance(1);
             let name = rule.name();
-            if !header.platform.iter().any(|platform| platform == std::env::consts::OS) {
+            // The records of a file may be another system's.
+            let is_for_here = header.platform.iter().any(|platform| platform == std::env::consts::OS);
+            if !is_for_here && !sources::reads_files(&rule.query) {
                 report.elsewhere.push(name);
             } else if self.stored.is_none() && !sources::stored_tables(&rule.query).is_empty() {
                 report.need_history.push(name);
@@ -240,10 +267,14 @@ impl Present<'_> {
         header: &'r Header,
         report: &mut Report<'r>,
     ) -> Result<(), daemoneye_planner::Error> {
-        let view = View::new(Some(&self.snapshot.rows), self.stored.map(|stored| &stored.view as &dyn Reader));
-        let answer = execute(&plan(&rule.query), &view, self.now)?;
+        let processes = self.files.processes().or(self.snapshot.map(|snapshot| &snapshot.rows));
+        let view = View::new(processes, self.stored.map(|stored| &stored.view as &dyn Reader));
+        let answer = execute(&plan(&rule.query), &self.files.before(&view), self.now)?;
         report.ran += 1;
-        let completeness = sources::completeness(&rule.query, Some(self.snapshot)).and(&answer.completeness);
+        let mut completeness = sources::completeness(&rule.query, self.snapshot).and(&answer.completeness);
+        if !rule.absent.is_empty() {
+            completeness.add(Reason::ColumnAbsentInData);
+        }
         report.completeness = std::mem::take(&mut report.completeness).and(&completeness);
         let names: Vec<_> = rule.query.output.iter().map(|output| output.name.as_str()).collect();
         let rows = &answer.rows;
@@ -272,14 +303,18 @@ impl Present<'_> {
 
     /// Notes which columns the rule asks for in vain.
     fn note_limits<'r>(&self, rule: &'r CheckedRule, report: &mut Report<'r>) {
+        for absent in &rule.absent {
+            report.absent.entry(absent.clone()).or_default().push(rule.name());
+        }
+        let unreadable = self.snapshot.is_some_and(|snapshot| snapshot.unreadable > 0);
         for (table, column) in rule.query.columns_read() {
-            let of_now = matches!(table.table.name, "processes" | "ancestors");
+            let of_now = matches!(&*table.table.name, "processes" | "ancestors") && table.table.kind != Kind::Records;
             let limits = match column.access {
-                Access::Owner if of_now && self.snapshot.unreadable > 0 => &mut report.hidden,
+                Access::Owner if of_now && unreadable => &mut report.hidden,
                 Access::Uncollected => &mut report.uncollected,
-                Access::Owner | Access::Open => continue,
+                Access::Owner | Access::Open | Access::Absent => continue,
             };
-            limits.columns.insert(column.name);
+            limits.columns.insert(column.name.to_string());
             if limits.rules.last() != Some(&rule.name()) {
                 limits.rules.push(rule.name());
             }
@@ -307,10 +342,11 @@ pub(crate) struct Hit {
 }
 
 /// Runs the rules of `found` over a snapshot alone: what is in the store has happened, and marks no process.
-pub(crate) fn hits(found: files::Found, snapshot: &Snapshot, now: Timestamp) -> Hits {
+pub(crate) fn hits(found: files::Found, snapshot: &Snapshot, now: Timestamp, progress: &Progress) -> Hits {
     let set = RuleSet::check(found.sources, &Catalog::builtin());
+    let files = FileTables::default();
     let rules: Vec<_> = set.rules().filter_map(|rule| Some((rule, rule.header.as_ref()?))).collect();
-    let report = Present { now, snapshot, stored: None }.hunt(&rules);
+    let report = Present { now, snapshot: Some(snapshot), stored: None, files: &files }.hunt(&rules, progress);
     let refused = set.refused().count();
     let mut silent: Vec<_> =
         report.stopped.iter().map(|(rule, why)| format!("rule {rule} was stopped: {why}")).collect();
@@ -385,14 +421,14 @@ pub(crate) fn techniques(tags: &[String]) -> String {
 fn summarize(
     report: &Report<'_>,
     refused: &[&RuleFile],
-    snapshot: &Snapshot,
+    snapshot: Option<&Snapshot>,
     store: Option<&Error>,
     globals: &Globals,
     screen: &Screen,
 ) {
     let named = |rules: &[&str]| names(rules, globals.verbose);
     let note = |text: String| screen.say(Mark::Note, &text);
-    let columns = |limits: &Limits<'_>| limits.columns.iter().copied().collect::<Vec<_>>().join(", ");
+    let columns = |limits: &Limits<'_>| limits.columns.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     if globals.verbose {
         report.timings.iter().cloned().for_each(note);
     }
@@ -410,7 +446,7 @@ fn summarize(
         let rules = count(report.need_history.len(), "rule needs", "rules need");
         note(format!("{rules} history: {why} ({})", named(&report.need_history)));
     }
-    if !report.hidden.rules.is_empty() {
+    if let Some(snapshot) = snapshot.filter(|_| !report.hidden.rules.is_empty()) {
         let rules = count(report.hidden.rules.len(), "rule is", "rules are");
         let processes = format!("{} of {} processes", snapshot.unreadable, snapshot.rows.num_rows());
         let what = format!("{} cannot be read of {processes}{}", columns(&report.hidden), live::remedy());
@@ -424,6 +460,10 @@ fn summarize(
     if !report.elsewhere.is_empty() {
         let rules = count(report.elsewhere.len(), "rule is", "rules are");
         note(format!("{rules} for other systems ({})", named(&report.elsewhere)));
+    }
+    for (Absent { table, column }, rules) in &report.absent {
+        let text = format!("no record of {table} has a column {column}, which is NULL ({})", named(rules));
+        screen.say(Mark::Warning, &text);
     }
     for (rule, error) in &report.stopped {
         screen.say(Mark::Warning, &format!("rule {rule} was stopped: {error}"));

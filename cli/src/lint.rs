@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use daemoneye_dsl::diagnostic::Severity;
 use daemoneye_dsl::ruleset::RuleSet;
-use daemoneye_dsl::tables::Catalog;
 
+use crate::file_table::FileArguments;
 use crate::output::{Format, print, write_json};
 use crate::screen::{Mark, Screen, count};
 use crate::{Ending, Globals, files, with_exit_codes};
@@ -24,6 +24,8 @@ pub(crate) struct Lint {
     /// The mildest finding that makes the check fail
     #[arg(long, value_name = "SEVERITY", value_enum, default_value = "error")]
     fail_on: FailOn,
+    #[command(flatten)]
+    files: FileArguments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -44,7 +46,8 @@ pub(crate) fn run(lint: &Lint, globals: &Globals, screen: &Screen) -> anyhow::Re
     let started = Instant::now();
     let form = Format::of_text(globals.output)?;
     let found = files::rules(&lint.paths, &globals.settings)?;
-    let set = RuleSet::check(found.sources, &Catalog::builtin());
+    let catalog = lint.files.load_unseen(screen)?.catalog();
+    let set = RuleSet::check(found.sources, &catalog);
     let findings = || set.files.iter().flat_map(|file| file.diagnostics.iter().map(move |it| (it, &file.source)));
     let elapsed_ms = started.elapsed().as_millis();
     match form {

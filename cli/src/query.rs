@@ -11,15 +11,16 @@ use daemoneye_dsl::check::check_query_with;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::parameters::Parameters;
-use daemoneye_dsl::query::Query as Select;
-use daemoneye_dsl::tables::Catalog;
+use daemoneye_dsl::query::{CheckedRule, Query as Select};
 use daemoneye_dsl::types::{Timestamp, Type, Value, display_interval};
 use daemoneye_planner::{View, execute, plan};
 use daemoneye_settings::Settings;
 use daemoneye_storage::Reader;
 use serde_json::Map;
 
+use crate::file_table::{FileArguments, FileTables, NowArgument};
 use crate::output::{Format, Json, print, write_json};
+use crate::progress::Progress;
 use crate::render::{Cell, Column, Extent, Table, local_time};
 use crate::screen::{Mark, Screen, count, draws_in_place};
 use crate::sources::{self, Counted};
@@ -31,6 +32,7 @@ use crate::{Ending, Globals, files, live, store, watch, with_exit_codes};
 /// `processes` is a live snapshot, taken with the rights of whoever asks. `process_starts`, `process_exits`,
 /// `processes_history`, `alerts`, `rules` and `collectors` come from the agent's store, which is only read; a
 /// statement may join both. Rows go to standard output; how complete they are, and of how many, to standard error.
+/// With --table, files are tables too.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
 pub(crate) struct Query {
@@ -43,6 +45,10 @@ pub(crate) struct Query {
     /// The agent's data directory [default: /var/lib/daemoneye for root, else ~/.local/state/daemoneye]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    files: FileArguments,
+    #[command(flatten)]
+    moment: NowArgument,
     /// A value for the parameter `:NAME` (or `@NAME`, `$NAME`, `?1`) of the statement; may be repeated
     #[arg(short, long, value_name = "NAME=VALUE")]
     param: Vec<String>,
@@ -73,7 +79,11 @@ Examples:
 
   What started in the last hour (from the agent's store)?
     sudo daemoneye-cli query \"SELECT command_line FROM process_starts
-                              WHERE start_time >= now() - INTERVAL '1 hour'\"";
+                              WHERE start_time >= now() - INTERVAL '1 hour'\"
+
+  Who ran what, in a log that was collected elsewhere?
+    daemoneye-cli query --table events=sysmon.jsonl \\
+      \"SELECT User, Image, count(*) FROM events GROUP BY User, Image\"";
 
 /// What the statement gave.
 struct Result {
@@ -87,18 +97,34 @@ struct Result {
     origins: Vec<String>,
 }
 
+impl Result {
+    /// Columns that no record of a file has make it incomplete.
+    fn note_absent(&mut self, rule: &CheckedRule) {
+        if !rule.absent.is_empty() {
+            self.completeness.add(Reason::ColumnAbsentInData);
+        }
+    }
+}
+
 pub(crate) fn run(query: &Query, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();
     let source = query.source()?;
     let mut parameters = Parameters::default();
     query.param.iter().try_for_each(|text| parameters.bind(text))?;
-    let checked = check_query_with(&source, &Catalog::builtin(), &parameters);
+    let moment = query.moment.moment()?;
+    let files = query.files.load(screen)?;
+    let checked = check_query_with(&source, &files.catalog(), &parameters);
     screen.draw(&checked.diagnostics, &source);
     let Some(rule) = checked.rule else { return Ok(Ending::Refused) };
     if let Some(every) = query.watch {
-        return query.watch(every, &rule.query, &source, globals, screen);
+        return query.watch(every, &rule, &files, globals, screen);
     }
-    let result = answer(rule.query.clone(), (query.data.as_ref(), &globals.settings), &mut live::snapshot)?;
+    let mut result = {
+        let _shown = Progress::begin(screen, "asking");
+        let place = (query.data.as_ref(), &globals.settings);
+        answer(rule.query.clone(), place, &files, moment, &mut live::snapshot)?
+    };
+    result.note_absent(&rule);
     let elapsed = started.elapsed();
     let form = Format::of_data(globals.output);
     let extent =
@@ -115,6 +141,10 @@ pub(crate) fn run(query: &Query, globals: &Globals, screen: &Screen) -> anyhow::
 
 impl Query {
     fn source(&self) -> anyhow::Result<Source> {
+        let from_stdin = self.file.as_deref() == Some(Path::new("-")) || self.sql.as_slice() == ["-"];
+        if from_stdin && self.files.takes_stdin() {
+            bail!("standard input cannot be both the statement and a table; give one of them as a file");
+        }
         match (&self.file, self.sql.as_slice()) {
             (Some(file), _) => files::statement(file),
             (None, [dash]) if dash == "-" => files::statement(Path::new("-")),
@@ -134,17 +164,20 @@ impl Query {
     fn watch(
         &self,
         every: Duration,
-        select: &Select,
-        source: &Source,
+        rule: &CheckedRule,
+        files: &FileTables,
         globals: &Globals,
         screen: &Screen,
     ) -> anyhow::Result<Ending> {
+        let (select, moment) = (&rule.query, self.moment.moment()?);
         let form = Format::of_data(globals.output);
         let mut look = live::snapshots()?;
         let ask = || {
             let started = Instant::now();
             let time = live::now();
-            let result = answer(select.clone(), (self.data.as_ref(), &globals.settings), &mut look)?;
+            let place = (self.data.as_ref(), &globals.settings);
+            let mut result = answer(select.clone(), place, files, moment, &mut look)?;
+            result.note_absent(rule);
             Ok((result, time, started.elapsed().as_millis()))
         };
         let warnings = |result: &Result| {
@@ -153,7 +186,7 @@ impl Query {
         };
         match form {
             Format::Table | Format::Box if draws_in_place() => {
-                let statement = source.text.split_whitespace().collect::<Vec<_>>().join(" ");
+                let statement = rule.source.text.split_whitespace().collect::<Vec<_>>().join(" ");
                 let period = display_interval(i64::try_from(every.as_micros()).unwrap_or(i64::MAX));
                 let title = format!("every {period}, Ctrl-C ends it: {statement}");
                 watch::in_place(&title, every, screen, ask, |(result, _, elapsed_ms), screen| {
@@ -183,9 +216,11 @@ impl Query {
 fn answer(
     mut select: Select,
     (data, settings): (Option<&PathBuf>, &Settings),
+    files: &FileTables,
+    moment: Option<Timestamp>,
     look: &mut dyn FnMut(Timestamp) -> anyhow::Result<Snapshot>,
 ) -> anyhow::Result<Result> {
-    let now = live::now();
+    let now = moment.unwrap_or_else(live::now);
     let snapshot = sources::reads_present(&select).then(|| look(now)).transpose()?;
     let stored = match sources::stored_tables(&select).as_slice() {
         [] => None,
@@ -195,15 +230,19 @@ fn answer(
         }
     };
     let view = View::new(
-        snapshot.as_ref().map(|snapshot| &snapshot.rows),
+        files.processes().or(snapshot.as_ref().map(|snapshot| &snapshot.rows)),
         stored.as_ref().map(|stored| &stored.view as &dyn Reader),
     );
+    let view = files.before(&view);
     let counted = Counted::new(&view);
-    // All rows in their order, of which LIMIT then takes the first: so the answer can say of how many.
-    let limit = select.limit.replace(u64::MAX).map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    // All rows in their order, of which LIMIT then takes the first: so the answer can say of how many. Without a LIMIT
+    // there is nothing to say, and no reason to sort.
+    let limit = select.limit.as_mut().map(|limit| std::mem::replace(limit, u64::MAX));
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let answer = execute(&plan(&select), &counted, now)?;
     let found = answer.rows.num_rows();
-    let origins = snapshot.as_ref().map(live::note).into_iter().chain(stored.as_ref().map(store::note)).collect();
+    let others = snapshot.as_ref().map(live::note).into_iter().chain(stored.as_ref().map(store::note));
+    let origins = files.origins().into_iter().chain(others).collect();
     Ok(Result {
         rows: answer.rows.slice(0, found.min(limit)),
         found,

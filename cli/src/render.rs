@@ -342,8 +342,8 @@ mod tests {
 
     fn screen(width: usize, ascii: bool) -> Screen {
         let style = Style { colour: false, ascii };
-        let zone = TimeZone::UTC;
-        Screen { out: style, err: style, width, err_width: None, zone, quiet: false, pager: None }
+        let (zone, shows) = (TimeZone::UTC, crate::progress::Shows::Nothing);
+        Screen { out: style, err: style, width, err_width: None, zone, shows, quiet: false, pager: None }
     }
 
     fn drawn(table: &Table, screen: &Screen, full: bool) -> (String, Extent) {

@@ -170,7 +170,7 @@ fn state(file: &RuleFile) -> String {
         return "other platform".to_owned();
     }
     let absent: Vec<_> = rule.query.columns_read().into_iter().map(|(_, column)| column).collect();
-    let absent: Vec<_> = absent.iter().filter(|it| it.access == Access::Uncollected).map(|it| it.name).collect();
+    let absent: Vec<_> = absent.iter().filter(|it| it.access == Access::Uncollected).map(|it| &*it.name).collect();
     match (absent.is_empty(), sources::stored_tables(&rule.query).is_empty()) {
         (false, _) => format!("limited: {}", absent.join(", ")),
         (true, false) => "needs history".to_owned(),

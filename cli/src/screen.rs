@@ -26,6 +26,7 @@ use jiff::tz::TimeZone;
 use unicode_width::UnicodeWidthStr;
 
 use crate::pager::Pager;
+use crate::progress::Shows;
 use crate::shown::Shown;
 
 /// Columns of a terminal that does not say how many it has, and of one that can do nothing.
@@ -49,6 +50,8 @@ pub(crate) struct Screen {
     pub(crate) err_width: Option<usize>,
     /// The zone in which times are shown.
     pub(crate) zone: TimeZone,
+    /// How work that takes long is shown.
+    pub(crate) shows: Shows,
     /// Whether only errors are said.
     pub(crate) quiet: bool,
     /// Where output goes that is longer than the terminal.
@@ -80,6 +83,7 @@ impl Screen {
             width: width(&variable, out.then(|| size().0)),
             err_width: err.then(|| width(&variable, Some(columns(terminal_size::terminal_size_of(io::stderr()))))),
             zone: if settings.utc { TimeZone::UTC } else { TimeZone::system() },
+            shows: Shows::fitting(quiet, err, variable),
             quiet,
             pager: (out && is_able(&variable) && !no_pager).then(|| Pager::new(&variable, size().1)).flatten(),
         }

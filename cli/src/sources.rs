@@ -8,18 +8,27 @@ use arrow_array::RecordBatch;
 use daemoneye_collectors::Snapshot;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::query::Query;
-use daemoneye_dsl::tables::ancestors;
+use daemoneye_dsl::tables::{Kind, Table, ancestors};
 use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
 
-/// Whether the query reads `processes`, the present.
+use crate::screen::count;
+
+/// Whether the query reads `processes`, the present, for which no file stands in.
 pub(crate) fn reads_present(query: &Query) -> bool {
-    query.tables().iter().any(|table| table.table.name == "processes")
+    query.tables().iter().any(|it| it.table.name == "processes" && it.table.kind != Kind::Records)
+}
+
+/// Whether the query reads a file.
+pub(crate) fn reads_files(query: &Query) -> bool {
+    query.tables().iter().any(|it| it.table.kind == Kind::Records)
 }
 
 /// The tables of the query that only the store has.
-pub(crate) fn stored_tables(query: &Query) -> Vec<&'static str> {
-    let mut names: Vec<_> = query.tables().iter().map(|table| table.table.name).collect();
-    names.retain(|name| !matches!(*name, "processes" | ancestors::NAME));
+pub(crate) fn stored_tables(query: &Query) -> Vec<String> {
+    let is_stored =
+        |table: &Table| table.kind != Kind::Records && !matches!(&*table.name, "processes" | ancestors::NAME);
+    let tables = query.tables().into_iter().map(|it| &it.table).filter(|table| is_stored(table));
+    let mut names: Vec<_> = tables.map(|table| table.name.to_string()).collect();
     names.dedup();
     names
 }
@@ -33,7 +42,7 @@ pub(crate) fn completeness(query: &Query, snapshot: Option<&Snapshot>) -> Comple
 /// A reader that counts the rows that each table gave.
 pub(crate) struct Counted<'a> {
     inner: &'a dyn Reader,
-    rows: RefCell<BTreeMap<&'static str, usize>>,
+    rows: RefCell<BTreeMap<String, (usize, Kind)>>,
 }
 
 impl<'a> Counted<'a> {
@@ -44,7 +53,7 @@ impl<'a> Counted<'a> {
     /// `312 processes and 40 process_starts`; empty where no table was read. A table that is read twice counts once.
     pub(crate) fn describe(&self) -> String {
         let rows = self.rows.borrow();
-        let tables: Vec<_> = rows.iter().map(|(table, rows)| of_table(*rows, table)).collect();
+        let tables: Vec<_> = rows.iter().map(|(table, (rows, kind))| of_table(*rows, table, *kind)).collect();
         match tables.as_slice() {
             [] => String::new(),
             [one] => one.clone(),
@@ -52,17 +61,23 @@ impl<'a> Counted<'a> {
         }
     }
 
-    fn note(&self, table: &'static str, rows: usize) {
+    fn note(&self, table: &Table, rows: usize) {
         let mut known = self.rows.borrow_mut();
-        let most = known.entry(table).or_default();
+        let (most, _) = known.entry(table.name.to_string()).or_insert((0, table.kind));
         *most = (*most).max(rows);
     }
 }
 
-fn of_table(rows: usize, table: &str) -> String {
+/// `2178 records of process_creation`.
+pub(crate) fn records(rows: usize, table: &str) -> String {
+    format!("{} of {table}", count(rows, "record", "records"))
+}
+
+fn of_table(rows: usize, table: &str, kind: Kind) -> String {
     let singular = rows == 1 && table.ends_with('s');
     let one = table.strip_suffix("es").filter(|it| it.ends_with("process")).or_else(|| table.strip_suffix('s'));
     match table {
+        _ if kind == Kind::Records => records(rows, table),
         "processes_history" => format!("{rows} {} of processes", if rows == 1 { "version" } else { "versions" }),
         _ if singular => format!("{rows} {}", one.unwrap_or(table).replace('_', " ")),
         _ => format!("{rows} {}", table.replace('_', " ")),
@@ -72,7 +87,7 @@ fn of_table(rows: usize, table: &str) -> String {
 impl Reader for Counted<'_> {
     fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
         let scanned = self.inner.scan(scan)?;
-        self.note(scan.table.name, scanned.batches.iter().map(RecordBatch::num_rows).sum());
+        self.note(scan.table, scanned.batches.iter().map(RecordBatch::num_rows).sum());
         Ok(scanned)
     }
 
@@ -86,7 +101,7 @@ impl Reader for Counted<'_> {
             rows += batch.num_rows();
             each(batch)
         })?;
-        self.note(scan.table.name, rows);
+        self.note(scan.table, rows);
         Ok(completeness)
     }
 
@@ -101,9 +116,10 @@ mod tests {
 
     #[test]
     fn tables_are_named_as_people_do() {
-        assert_eq!(of_table(312, "processes"), "312 processes");
-        assert_eq!(of_table(1, "processes"), "1 process");
-        assert_eq!(of_table(1, "process_starts"), "1 process start");
-        assert_eq!(of_table(2, "processes_history"), "2 versions of processes");
+        assert_eq!(of_table(312, "processes", Kind::State), "312 processes");
+        assert_eq!(of_table(1, "processes", Kind::State), "1 process");
+        assert_eq!(of_table(1, "process_starts", Kind::Events), "1 process start");
+        assert_eq!(of_table(1, "processes", Kind::Records), "1 record of processes");
+        assert_eq!(of_table(2, "processes_history", Kind::State), "2 versions of processes");
     }
 }

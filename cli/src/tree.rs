@@ -20,6 +20,7 @@ use serde_json::{Map, json};
 use crate::hunt::{self, Hit, Subject};
 use crate::output::{Format, Json, print, write_json};
 use crate::page::{Branch, Page};
+use crate::progress::Progress;
 use crate::query::incomplete;
 use crate::render::{Cell, Extent};
 use crate::screen::{Mark, Screen, count, glyphs, paint_of};
@@ -65,7 +66,10 @@ pub(crate) fn run(tree: &Tree, globals: &Globals, screen: &Screen) -> anyhow::Re
     let started = Instant::now();
     let form = Format::of_data(Format::without_tables(globals.output)?);
     let now = live::now();
-    let snapshot = live::snapshot(now)?;
+    let snapshot = {
+        let _shown = Progress::begin(screen, "reading the processes");
+        live::snapshot(now)?
+    };
     let mut forest = Forest::of(&snapshot);
     let looked = tree.look(&mut forest, &snapshot, now, (&globals.settings, screen))?;
     let matched = if tree.hits { Some(forest.hit()) } else { tree.matched(&forest)? };
@@ -123,7 +127,7 @@ impl Tree {
                 return Ok(Looked::default());
             }
         };
-        let hits = hunt::hits(found, snapshot, now);
+        let hits = hunt::hits(found, snapshot, now, &Progress::begin(screen, "running rules"));
         hits.silent.iter().for_each(|why| screen.say(Mark::Warning, why));
         let elsewhere = forest.mark(hits.found);
         if elsewhere > 0 {

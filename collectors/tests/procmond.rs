@@ -71,11 +71,11 @@ impl Drop for Publishing {
 fn once_prints_every_column_of_every_process() {
     let output = output(&["--once"]);
     assert!(output.status.success(), "{}", error_text(&output));
-    let expected: Vec<_> = Process::columns().iter().map(|column| column.name).collect();
+    let expected: Vec<_> = Process::columns().into_iter().map(|column| column.name.into_owned()).collect();
     let mut own = None;
     for line in output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(line).unwrap();
-        assert_eq!(object.keys().collect::<Vec<_>>(), expected);
+        assert_eq!(object.keys().cloned().collect::<Vec<_>>(), expected);
         if object["pid"] == std::process::id() {
             own = Some(object);
         }

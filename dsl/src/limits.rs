@@ -20,7 +20,7 @@ pub const JOINS_MAX: usize = 64;
 /// Operations that a statement may come to once BETWEEN, coalesce and the like are spelled out (DE027).
 pub const OPERATIONS_MAX: usize = 262_144;
 /// Bytes that a compiled regular expression may take (DE209).
-pub const REGEX_SIZE_MAX: usize = 1 << 20;
+pub const REGEX_SIZE_MAX: usize = 4 << 20;
 /// Queries in one statement, those within others included (DE028).
 pub const QUERIES_MAX: usize = 256;
 /// Operands of one chain of UNION, INTERSECT and EXCEPT (DE028).

@@ -28,8 +28,19 @@ pub struct CheckedRule {
     pub annotations: Vec<Annotation>,
     /// First 12 hex digits of BLAKE3 over canonical header and SQL.
     pub revision: String,
+    /// Columns that it names and no record has, once each; they are NULL.
+    pub absent: Vec<Absent>,
     /// The SELECT.
     pub query: Query,
+}
+
+/// A column that no record of a file has.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Absent {
+    /// The table.
+    pub table: String,
+    /// The column, as first written.
+    pub column: String,
 }
 
 impl CheckedRule {

@@ -6,7 +6,7 @@ use crate::check::check_rule;
 use crate::diagnostic::{Diagnostic, Source, error_count};
 use crate::header::Annotation;
 use crate::query::CheckedRule;
-use crate::tables::{Catalog, ancestors};
+use crate::tables::{Catalog, Kind, ancestors};
 
 /// Rule files, checked.
 #[derive(Debug)]
@@ -73,15 +73,14 @@ impl RuleSet {
 const RULE_TABLES: [&str; 3] = ["processes", "process_starts", "process_exits"];
 
 impl RuleFile {
-    /// DE311: a rule runs on changes; the other tables are the record of what was.
+    /// DE311: a rule runs on changes; the other tables are the record of what was. The records of a file are run over
+    /// once.
     fn refuse_other_tables(&mut self) {
         let Some(rule) = &self.rule else { return };
         let tables = rule.query.tables();
-        let other = tables
-            .iter()
-            .map(|table| table.table.name)
-            .find(|name| !RULE_TABLES.contains(name) && *name != ancestors::NAME);
-        let Some(other) = other else { return };
+        let runs = |name: &str| RULE_TABLES.contains(&name) || name == ancestors::NAME;
+        let other = tables.iter().find(|it| it.table.kind != Kind::Records && !runs(&it.table.name));
+        let Some(other) = other.map(|it| &*it.table.name) else { return };
         let at = self.source.text.rfind(other).map_or(0..0, |at| at..at + other.len());
         let message = format!("a rule cannot run on `{other}`");
         let help = format!("rules run on the changes of {}; query `{other}` by hand", RULE_TABLES.join(", "));

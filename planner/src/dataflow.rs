@@ -1,5 +1,7 @@
 //! Rules, installed: what changed goes in, what the rules' results change by comes out.
 
+use std::borrow::Cow;
+
 use arrow_array::RecordBatch;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::Kind;
@@ -14,7 +16,7 @@ use crate::plan::Plan;
 /// What one snapshot changed, by table. Rows have the table's declared columns.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    tables: Vec<(&'static str, Change)>,
+    tables: Vec<(Cow<'static, str>, Change)>,
 }
 
 #[derive(Clone, Debug)]
@@ -25,13 +27,13 @@ struct Change {
 
 impl Changes {
     /// What changed in a table, volatile columns aside.
-    pub fn add(&mut self, table: &'static str, versions: Batch) {
-        self.tables.push((table, Change { versions, samples: None }));
+    pub fn add(&mut self, table: impl Into<Cow<'static, str>>, versions: Batch) {
+        self.tables.push((table.into(), Change { versions, samples: None }));
     }
 
     /// The same, with the change that samples of volatile columns make on top: every row whose sample moved.
-    pub fn add_with_samples(&mut self, table: &'static str, versions: Batch, samples: Batch) {
-        self.tables.push((table, Change { versions, samples: Some(samples) }));
+    pub fn add_with_samples(&mut self, table: impl Into<Cow<'static, str>>, versions: Batch, samples: Batch) {
+        self.tables.push((table.into(), Change { versions, samples: Some(samples) }));
     }
 
     pub(crate) fn of(&self, table: &str, samples: bool) -> Option<&Batch> {
@@ -93,9 +95,9 @@ pub fn execute(plan: &Plan, reader: &dyn Reader, now: Timestamp) -> Result<Answe
     Ok(Answer { rows, completeness: context.into_completeness() })
 }
 
-/// Filters and projections over one table of events, without a clock.
+/// Filters and projections over one table of events or records, without a clock.
 fn matches_are_events(plan: &Plan) -> bool {
-    let events = plan.tables().iter().all(|table| table.kind == Kind::Events);
+    let events = plan.tables().iter().all(|table| table.kind != Kind::State);
     let linear = |plan: &Plan| matches!(plan, Plan::Scan { .. } | Plan::Filter { .. } | Plan::Project { .. });
     let mut rest = Some(plan);
     while let Some(plan) = rest {

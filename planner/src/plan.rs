@@ -313,7 +313,7 @@ impl Plan {
         let mut seen = Vec::new();
         tables.retain(|table| {
             let new = !seen.contains(&table.name);
-            seen.push(table.name);
+            seen.push(table.name.clone());
             new
         });
         tables
@@ -380,18 +380,18 @@ impl Plan {
             Self::Unit => f.write_str("Unit"),
             Self::Scan { table, alias, columns, filter, lookback } => {
                 write!(f, "Table: {}", table.name)?;
-                if alias != table.name {
+                if *alias != table.name {
                     write!(f, " as {alias}")?;
                 }
                 if columns.len() < table.columns.len() {
-                    let names: Vec<_> = columns.iter().map(|at| table.columns[*at].name).collect();
+                    let names: Vec<_> = columns.iter().map(|at| &*table.columns[*at].name).collect();
                     write!(f, " [{}]", names.join(", "))?;
                 }
                 if let Some(filter) = filter {
                     write!(f, " ({filter})")?;
                 }
                 if let Some(lookback) = lookback {
-                    let column = table.columns[lookback.column].name;
+                    let column = &table.columns[lookback.column].name;
                     write!(f, " from {column} {} ago", display_interval(lookback.micros))?;
                 }
                 Ok(())

@@ -35,7 +35,7 @@ impl<'a> View<'a> {
 
 impl Reader for View<'_> {
     fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
-        match (scan.table.name, self.snapshot, self.rest) {
+        match (&*scan.table.name, self.snapshot, self.rest) {
             ("processes", Some(snapshot), _) => {
                 let rows = snapshot.project(scan.columns).map_err(|error| Error::Refused(error.to_string()))?;
                 Ok(Scanned { batches: vec![rows], completeness: Completeness::default() })

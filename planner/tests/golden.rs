@@ -29,7 +29,7 @@ struct Runner {
     filling: String,
     installed: Option<Installed>,
     /// What the tables hold: name and row, one batch each.
-    rows: Vec<(&'static str, RecordBatch)>,
+    rows: Vec<(String, RecordBatch)>,
     now: Timestamp,
 }
 
@@ -84,13 +84,13 @@ impl Runner {
         let table = catalog.table(name).ok_or("no such table")?;
         let row = row(table, cells)?;
         if weight > 0 {
-            self.rows.push((table.name, row.clone()));
+            self.rows.push((table.name.to_string(), row.clone()));
         } else {
-            let at = self.rows.iter().position(|(other, it)| *other == table.name && *it == row);
+            let at = self.rows.iter().position(|(other, it)| *other == *table.name && *it == row);
             self.rows.remove(at.ok_or("no such row")?);
         }
         let mut changes = Changes::default();
-        changes.add(table.name, Batch { rows: row, weights: vec![weight] });
+        changes.add(table.name.clone(), Batch { rows: row, weights: vec![weight] });
         self.step(&changes)
     }
 
@@ -169,7 +169,7 @@ fn row(table: &Table, cells: &[(&str, &str)]) -> Result<RecordBatch, Box<dyn Err
             (text, ty) => convert::cast(Value::Text(text.unwrap_or_default().to_owned()), ty),
         }
     };
-    let columns = table.columns.iter().map(|it| it.ty.array([value(it.name, it.ty, it.nullable)])).collect();
+    let columns = table.columns.iter().map(|it| it.ty.array([value(&it.name, it.ty, it.nullable)])).collect();
     Ok(RecordBatch::try_new(schema_of(&table.columns), columns)?)
 }
 

@@ -85,6 +85,6 @@ fn versions(numbers: std::ops::Range<i64>, version: i64) -> RecordBatch {
     };
     let batch = Process::batch(&numbers.map(process).collect::<Vec<_>>());
     let columns: Vec<_> =
-        version_columns().iter().map(|column| batch.schema().index_of(column.name).expect("a column")).collect();
+        version_columns().iter().map(|column| batch.schema().index_of(&column.name).expect("a column")).collect();
     batch.project(&columns).expect("columns of the batch")
 }

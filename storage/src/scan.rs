@@ -48,7 +48,7 @@ pub(crate) fn visit(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Resul
 }
 
 fn dispatch(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
-    match scan.table.name {
+    match &*scan.table.name {
         "process_starts" => Blocks::new(Kind::Versions, true, scan).visit(txn, each),
         "processes_history" => Blocks::new(Kind::Versions, false, scan).visit(txn, each),
         "process_exits" => Blocks::new(Kind::Exits, false, scan).visit(txn, each),
@@ -108,7 +108,7 @@ impl Blocks {
     fn new(kind: Kind, starts_only: bool, scan: &Scan<'_>) -> Self {
         let stored = kind.schema();
         let origin = |at: usize| {
-            let name = scan.table.columns[at].name;
+            let name = &*scan.table.columns[at].name;
             match (stored.index_of(name), name) {
                 (Ok(at), _) => Origin::Stored(at),
                 (Err(_), "seen_to") => Origin::SeenTo,

@@ -26,7 +26,7 @@ fn started(n: u64) -> RecordBatch {
     };
     let batch = Process::batch(&(0..ROWS).map(process).collect::<Vec<_>>());
     let columns: Vec<_> =
-        version_columns().iter().map(|column| batch.schema().index_of(column.name).unwrap()).collect();
+        version_columns().iter().map(|column| batch.schema().index_of(&column.name).unwrap()).collect();
     batch.project(&columns).unwrap()
 }
 

@@ -144,12 +144,12 @@ impl Reader for Rows {
         if scan.table.kind != Kind::Events {
             return Err(Error::Refused(format!("`{}` is not among the rows of a test", scan.table.name)));
         }
-        let column = |at: &usize| match scan.table.columns[*at].name {
+        let column = |at: &usize| match &*scan.table.columns[*at].name {
             "observed_at" | "last_seen_at" => Type::Timestamp.array(vec![Value::Timestamp(NOW.0); len]),
             "observed_by" => Type::Text.array(vec![Value::Text("snapshot".into()); len]),
             name => self.processes.column_by_name(name).expect("a column of processes").clone(),
         };
-        let fields = scan.columns.iter().map(|at| (scan.table.columns[*at].name, column(at), true));
+        let fields = scan.columns.iter().map(|at| (scan.table.columns[*at].name.as_ref(), column(at), true));
         let rows = RecordBatch::try_from_iter_with_nullable(fields).expect("columns of one length");
         Ok(Scanned { batches: vec![rows], completeness: Completeness::default() })
     }

@@ -285,7 +285,7 @@ impl Checker<'_> {
                 (Some(version), None) => self.at_moment(ident, version, &alias)?,
                 (Some(version), Some(_)) => {
                     let message = format!("`{}` is a query: put FOR SYSTEM_TIME at the tables in it", ident.value);
-                    return self.error("DE212", version.span.clone(), message);
+                    return self.error("DE214", version.span.clone(), message);
                 }
                 (None, Some(from)) => from,
                 (None, None) => From::Table(TableRef { table: self.table(ident)?, alias: alias.clone() }),
@@ -317,7 +317,7 @@ impl Checker<'_> {
         let record = self.catalog.table("processes_history").filter(|_| table.name == "processes").cloned();
         let Some(record) = record else {
             let message = format!("`{}` has no versions: only `processes` can be asked for a past moment", name.value);
-            return self.error("DE212", version.span.clone(), message);
+            return self.error("DE214", version.span.clone(), message);
         };
         let (first, last) = match &version.moment {
             Moment::At(moment) => (self.moment(moment, &version.span)?, self.moment(moment, &version.span)?),
@@ -337,9 +337,9 @@ impl Checker<'_> {
         let filter = Expr::all([begun, Expr::boolean(ExprKind::Or(vec![lives, ended_after]))]);
         let (mut columns, mut output) = (Vec::new(), Vec::new());
         for own in &table.columns {
-            let recorded = record.column(own.name).map(|(at, _)| Expr::column(at, own.ty, own.name));
+            let recorded = record.column(&own.name).map(|(at, _)| Expr::column(at, own.ty, &*own.name));
             output.push(Output {
-                name: own.name.to_owned(),
+                name: own.name.to_string(),
                 ty: own.ty,
                 null: false,
                 identity: own.identity,
@@ -348,7 +348,7 @@ impl Checker<'_> {
             });
             columns.push(recorded.unwrap_or_else(|| Expr::literal(Value::Null, own.ty)));
         }
-        let from = From::Table(TableRef { alias: record.name.to_owned(), table: record });
+        let from = From::Table(TableRef { alias: record.name.to_string(), table: record });
         let select = Select { from, filter, group: None, windows: vec![], columns, distinct: false };
         let body = Body::Select(Box::new(select));
         let query = Query { body, output, order: vec![], limit: None, offset: 0 };

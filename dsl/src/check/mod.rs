@@ -24,8 +24,8 @@ use crate::header::{self, Header, Part};
 use crate::limits::OPERATIONS_MAX;
 use crate::parameters::Parameters;
 use crate::parse;
-use crate::query::{self, Aggregate, Body, CheckedRule, Query, Window};
-use crate::tables::Catalog;
+use crate::query::{self, Absent, Aggregate, Body, CheckedRule, Query, Window};
+use crate::tables::{Catalog, Kind};
 
 /// What compiling gave: the rule, unless an error stands in the way, and every finding.
 #[derive(Debug)]
@@ -71,9 +71,10 @@ fn compile_into(
     let has_header = header_needed || !annotations.is_empty();
     let header = has_header.then(|| header::check(&annotations, diagnostics)).flatten();
     let tokens = scanned.tokens.clone();
+    let mut absent = Vec::new();
     let (query, canonical_sql) = parse::on_large_stack(&tokens, || {
         let rule = parse::parse(source, scanned, diagnostics)?;
-        let query = Checker::new(&rule, catalog, parameters, diagnostics).statement();
+        let query = Checker::new(&rule, catalog, parameters, diagnostics, &mut absent).statement();
         Some((query, rule.canonical_sql))
     })?;
     let query = query?;
@@ -82,7 +83,7 @@ fn compile_into(
     }
     check_pid_join(source, &query, diagnostics);
     let revision = revision(&header::canonical(&annotations), &canonical_sql);
-    Some(CheckedRule { source: source.clone(), header, annotations, revision, query })
+    Some(CheckedRule { source: source.clone(), header, annotations, revision, absent, query })
 }
 
 fn revision(header: &str, sql: &str) -> String {
@@ -113,7 +114,12 @@ fn check_header_columns(header: &Header, query: &Query, diagnostics: &mut Vec<Di
             None => diagnostic.help(format!("the query returns {}", names.join(", "))),
         });
     }
-    let keyed = query.is_grouped() || header.dedup.is_some();
+    // Records of a file need not be about processes.
+    let tables = query.tables();
+    let foreign = tables
+        .iter()
+        .all(|it| it.table.kind == Kind::Records && !it.table.columns.iter().any(|column| column.identity));
+    let keyed = query.is_grouped() || header.dedup.is_some() || (foreign && !tables.is_empty());
     if !keyed && !query.output.iter().any(|output| output.identity) {
         let message = "the query returns no `proc_id`, so alerts are told apart by every column it returns";
         diagnostics.push(Diagnostic::warning("DE117", 0..0, message).help("add `proc_id` to the SELECT list"));
@@ -132,7 +138,7 @@ fn check_pid_join(source: &Source, query: &Query, diagnostics: &mut Vec<Diagnost
             let (part, start) = parts.iter().rev().find(|(_, start)| start <= index)?;
             let query::Part::Table(table) = part else { return None };
             let column = table.table.columns.get(index - start)?;
-            table.table.name.starts_with("process").then(|| (column.name, name.to_string()))
+            table.table.name.starts_with("process").then(|| (column.name.to_string(), name.to_string()))
         };
         let mut conditions = select.from.conditions();
         conditions.extend(&select.filter);
@@ -140,7 +146,7 @@ fn check_pid_join(source: &Source, query: &Query, diagnostics: &mut Vec<Diagnost
             condition.walk(&mut |expr| {
                 let ExprKind::Compare { left, right, .. } = &expr.kind else { return };
                 let (Some((one, name)), Some((other, _))) = (of_process(left), of_process(right)) else { return };
-                if parts.len() > 1 && matches!((one, other), ("pid", "ppid") | ("ppid", "pid")) {
+                if parts.len() > 1 && matches!((one.as_str(), other.as_str()), ("pid", "ppid") | ("ppid", "pid")) {
                     let at = source.text.find(&name).map_or(0..0, |at| at..at + name.len());
                     diagnostics.push(
                         Diagnostic::warning("DE220", at, "parent is joined by pid, and pids are reused")
@@ -159,6 +165,7 @@ struct Checker<'a> {
     catalog: &'a Catalog,
     parameters: &'a Parameters,
     diagnostics: &'a mut Vec<Diagnostic>,
+    absent: &'a mut Vec<Absent>,
     scope: scope::Scope,
     /// The rows around the query that is being translated, the outermost first.
     around: Vec<scope::Scope>,
@@ -193,12 +200,14 @@ impl<'a> Checker<'a> {
         catalog: &'a Catalog,
         parameters: &'a Parameters,
         diagnostics: &'a mut Vec<Diagnostic>,
+        absent: &'a mut Vec<Absent>,
     ) -> Self {
         Self {
             rule,
             catalog,
             parameters,
             diagnostics,
+            absent,
             scope: scope::Scope::default(),
             around: vec![],
             ctes: vec![],

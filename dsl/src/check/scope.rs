@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::Ident;
+use sqlparser::ast::{self, Ident};
 
 use super::Checker;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::expr::{Expr, ExprKind};
-use crate::query::{From, Output, Part};
-use crate::tables::Table;
+use crate::query::{Absent, From, Output, Part};
+use crate::tables::{Access, Kind, Table, synonym};
 use crate::types::Type;
 
 /// A table, query or working table of FROM.
@@ -22,6 +22,8 @@ pub(super) struct Relation {
     /// What it is called elsewhere, for people.
     pub(super) source: String,
     pub(super) columns: Vec<Visible>,
+    /// It is a file's records, of which any column may be asked.
+    records: bool,
 }
 
 /// One of its columns.
@@ -33,6 +35,8 @@ pub(super) struct Visible {
     pub(super) null: bool,
     pub(super) identity: bool,
     pub(super) volatile: bool,
+    /// No record of the file has it.
+    absent: bool,
     /// How an unqualified name and `*` see it.
     pub(super) joined: Joined,
 }
@@ -49,6 +53,11 @@ pub(super) enum Joined {
 }
 
 impl Relation {
+    /// Whether the statement calls it so; names compare without case.
+    fn is_called(&self, name: &str) -> bool {
+        self.alias.eq_ignore_ascii_case(name)
+    }
+
     pub(super) fn of(part: Part<'_>) -> Self {
         let of_output = |output: &Output| Visible {
             name: output.name.clone(),
@@ -56,24 +65,32 @@ impl Relation {
             null: output.null,
             identity: output.identity,
             volatile: output.volatile,
+            absent: false,
             joined: Joined::Not,
         };
         let of_outputs = |alias: &str, columns: &[Output]| Self {
             alias: alias.to_owned(),
             source: alias.to_owned(),
             columns: columns.iter().map(of_output).collect(),
+            records: false,
         };
         match part {
             Part::Table(table) => {
                 let columns = table.table.columns.iter().map(|column| Visible {
-                    name: column.name.to_owned(),
+                    name: column.name.to_string(),
                     ty: column.ty,
                     null: false,
                     identity: column.identity,
                     volatile: column.volatile,
+                    absent: column.access == Access::Absent,
                     joined: Joined::Not,
                 });
-                Self { alias: table.alias.clone(), source: table.table.name.to_owned(), columns: columns.collect() }
+                Self {
+                    alias: table.alias.clone(),
+                    source: table.table.name.to_string(),
+                    columns: columns.collect(),
+                    records: table.table.kind == Kind::Records,
+                }
             }
             Part::Query(derived) => of_outputs(&derived.alias, &derived.query.output),
             Part::Recursive(recursive) => of_outputs(&recursive.alias, &recursive.base.output),
@@ -110,7 +127,7 @@ impl Scope {
     }
 
     pub(super) fn has_alias(&self, alias: &str) -> bool {
-        self.relations.iter().any(|relation| relation.alias.eq_ignore_ascii_case(alias))
+        self.relations.iter().any(|relation| relation.is_called(alias))
     }
 
     /// Every column with its position, for all relations or those of that alias.
@@ -118,7 +135,7 @@ impl Scope {
         let mut start = 0;
         let mut columns = Vec::new();
         for relation in &self.relations {
-            if alias.is_none_or(|alias| relation.alias.eq_ignore_ascii_case(alias)) {
+            if alias.is_none_or(|alias| relation.is_called(alias)) {
                 let own = relation.columns.iter().enumerate();
                 columns.extend(own.map(|(at, column)| (start + at, relation, column)));
             }
@@ -144,6 +161,12 @@ impl Scope {
     /// The column at a position of the input row.
     pub(super) fn column_at(&self, index: usize) -> Option<&Visible> {
         self.columns(None).into_iter().find(|(at, ..)| *at == index).map(|(_, _, column)| column)
+    }
+
+    /// What the column is called that the expression is.
+    pub(super) fn name_of(&self, expr: &Expr) -> Option<String> {
+        let ExprKind::Column { index, .. } = expr.kind else { return None };
+        self.column_at(index).map(|column| column.name.clone())
     }
 
     pub(super) fn column_at_mut(&mut self, index: usize) -> Option<&mut Visible> {
@@ -175,32 +198,6 @@ impl Scope {
     }
 }
 
-/// Names that osquery, Sigma and Sysmon use for columns of ours.
-const SYNONYMS: [(&str, &str); 22] = [
-    ("path", "executable_path"),
-    ("cmdline", "command_line"),
-    ("command", "command_line"),
-    ("args", "argv"),
-    ("parent", "ppid"),
-    ("parent_pid", "ppid"),
-    ("uid", "user_id"),
-    ("gid", "group_id"),
-    ("username", "user_name"),
-    ("user", "user_name"),
-    ("exe", "executable_path"),
-    ("image", "executable_path"),
-    ("commandline", "command_line"),
-    ("currentdirectory", "cwd"),
-    ("processid", "pid"),
-    ("parentprocessid", "ppid"),
-    ("on_disk", "file_exists"),
-    ("resident_size", "memory_usage"),
-    ("state", "status"),
-    ("hashes", "executable_hash"),
-    ("sha256", "executable_hash"),
-    ("tty", "terminal"),
-];
-
 impl Checker<'_> {
     /// The column that `name` or `alias.name` means.
     pub(super) fn column(&mut self, alias: Option<&Ident>, name: &Ident) -> Option<Expr> {
@@ -229,7 +226,11 @@ impl Checker<'_> {
                 }
                 [] => {}
                 [one] => {
+                    let missing = one.2.absent.then(|| (one.1.source.clone(), one.2.name.clone()));
                     let expr = if alias.is_some() { scope.expr(*one) } else { scope.merged(*one) };
+                    if let Some((table, column)) = missing {
+                        self.absent(name, table, column, |diagnostic| diagnostic);
+                    }
                     return Some(outwards(expr, level));
                 }
                 [first, second, ..] => {
@@ -272,6 +273,18 @@ impl Checker<'_> {
             scopes.flat_map(|scope| scope.columns(alias.map(|alias| alias.value.as_str()))).collect();
         let names: Vec<_> = candidates.iter().map(|(_, _, column)| column.name.clone()).collect();
         let mut tables: Vec<_> = candidates.iter().map(|(_, relation, _)| relation.source.clone()).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let meant = synonym(&name.value).filter(|own| names.contains(own));
+        let near = meant.or_else(|| nearest(&name.value, names.iter().copied()));
+        let called = |relation: &&Relation| alias.is_none_or(|alias| relation.is_called(&alias.value));
+        let records = self.scope.relations.iter().filter(called).find(|relation| relation.records);
+        if let Some(table) = records.map(|relation| relation.source.clone()) {
+            self.absent(name, table, name.value.clone(), |diagnostic| match near {
+                Some(near) => diagnostic.patch(format!("did you mean `{near}`?"), quoted(near)),
+                None => diagnostic,
+            });
+            return Some(Expr::null());
+        }
         tables.dedup();
         let message = match tables.as_slice() {
             [] => format!("unknown column `{}`: the statement has no FROM", name.value),
@@ -279,10 +292,8 @@ impl Checker<'_> {
             [one] => format!("unknown column `{}` in table `{one}`", name.value),
             many => format!("unknown column `{}` in tables {}", name.value, many.join(", ")),
         };
-        let synonym = SYNONYMS.iter().find(|(foreign, _)| name.value.eq_ignore_ascii_case(foreign));
-        let meant = synonym.map(|(_, own)| *own).filter(|own| names.iter().any(|name| name == own));
         let diagnostic = Diagnostic::error("DE201", span, message);
-        let diagnostic = match meant.or_else(|| nearest(&name.value, names.iter().map(String::as_str))) {
+        let diagnostic = match near {
             Some(near) => diagnostic.patch(format!("did you mean `{near}`?"), near),
             None if name.quote_style == Some('"') => {
                 diagnostic.patch("text stands in single quotes", format!("'{}'", name.value.replace('\'', "''")))
@@ -294,15 +305,27 @@ impl Checker<'_> {
         None
     }
 
+    /// DE212, once for each column.
+    fn absent(&mut self, name: &Ident, table: String, column: String, help: impl FnOnce(Diagnostic) -> Diagnostic) {
+        let is_it = |it: &Absent| it.table == table && it.column.eq_ignore_ascii_case(&column);
+        if self.absent.iter().any(is_it) {
+            return;
+        }
+        let message = format!("no record of `{table}` has a column `{column}`");
+        let diagnostic = Diagnostic::warning("DE212", self.ident_span(name), message).label("NULL in every row");
+        self.diagnostics.push(help(diagnostic));
+        self.absent.push(Absent { table, column });
+    }
+
     /// The table of that name.
     pub(super) fn table(&mut self, name: &Ident) -> Option<Arc<Table>> {
         if let Some(table) = self.catalog.table(&name.value) {
             return Some(table.clone());
         }
-        let names: Vec<_> = self.catalog.tables().iter().map(|table| table.name).collect();
+        let names: Vec<_> = self.catalog.tables().iter().map(|table| table.name.to_string()).collect();
         let message = format!("unknown table `{}`", name.value);
         let diagnostic = Diagnostic::error("DE202", self.ident_span(name), message);
-        self.diagnostics.push(match nearest(&name.value, names.iter().copied()) {
+        self.diagnostics.push(match nearest(&name.value, names.iter().map(String::as_str)) {
             Some(near) => diagnostic.patch(format!("did you mean `{near}`?"), near),
             None => diagnostic.help(format!("tables: {}", names.join(", "))),
         });
@@ -323,4 +346,20 @@ fn outwards(mut expr: Expr, level: usize) -> Expr {
         *operand = outwards(own, level);
     }
     expr
+}
+
+/// What an item of the SELECT list is called that names a column and became a constant: no record has it.
+pub(super) fn absent_name(node: &ast::Expr, expr: &Expr) -> Option<String> {
+    let name = match node {
+        ast::Expr::Identifier(name) => name,
+        ast::Expr::CompoundIdentifier(names) => names.last()?,
+        _ => return None,
+    };
+    expr.is_null().then(|| name.value.clone())
+}
+
+/// A name as SQL writes it.
+fn quoted(name: &str) -> String {
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }

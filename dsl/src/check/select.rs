@@ -5,7 +5,7 @@ use sqlparser::ast;
 use sqlparser::keywords::Keyword;
 
 use super::expr::single_name;
-use super::scope::Scope;
+use super::scope::{Scope, absent_name};
 use super::window::placed;
 use super::{Aliases, Checker};
 use crate::diagnostic::{Diagnostic, Span};
@@ -199,7 +199,7 @@ impl Checker<'_> {
             self.within_columns(items.len(), &span)?;
             match item {
                 ast::SelectItem::UnnamedExpr(node) => match self.expr(node) {
-                    Some(expr) => items.push(Item { alias: None, expr, span }),
+                    Some(expr) => items.push(Item { alias: absent_name(node, &expr), expr, span }),
                     None => sound = false,
                 },
                 ast::SelectItem::ExprWithAlias { expr: node, alias } => match self.expr(node) {
@@ -356,7 +356,11 @@ impl Checker<'_> {
         select: &mut Select,
     ) -> Option<Vec<Output>> {
         let facts: Vec<_> = items.iter().map(|item| facts(&self.scope, &item.expr)).collect();
-        let mut items: Vec<_> = items.into_iter().map(|item| (item.alias, Some(item.expr), item.span)).collect();
+        let named = |item: Item| {
+            let name = item.alias.or_else(|| self.scope.name_of(&item.expr));
+            (name, Some(item.expr), item.span)
+        };
+        let mut items: Vec<_> = items.into_iter().map(named).collect();
         let mut width = self.scope.width();
         let mut sound = true;
         if let Some(group) = &mut select.group {

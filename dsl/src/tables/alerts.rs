@@ -7,8 +7,8 @@ use crate::types::Type;
 pub(super) fn alerts() -> Table {
     let column = Column::new;
     Table {
-        name: "alerts",
-        doc: "One row per alert, as last updated.",
+        name: "alerts".into(),
+        doc: "One row per alert, as last updated.".into(),
         kind: Kind::State,
         columns: vec![
             column("id", Type::Integer, false, "The alert's number, never reused."),

@@ -13,5 +13,10 @@ pub const DEPTH_MAX: usize = 64;
 pub fn table() -> Table {
     let mut columns = vec![Column::new("depth", Type::Integer, false, "How many generations up; 1 is the parent.")];
     columns.extend(version_columns());
-    Table { name: NAME, doc: "The known ancestors of one process, nearest first.", kind: Kind::State, columns }
+    Table {
+        name: NAME.into(),
+        doc: "The known ancestors of one process, nearest first.".into(),
+        kind: Kind::State,
+        columns,
+    }
 }

@@ -7,8 +7,8 @@ use crate::types::Type;
 pub(super) fn collectors() -> Table {
     let column = Column::new;
     Table {
-        name: "collectors",
-        doc: "One row per collector instance; each start of a collector is one.",
+        name: "collectors".into(),
+        doc: "One row per collector instance; each start of a collector is one.".into(),
         kind: Kind::State,
         columns: vec![
             column("source", Type::Text, false, "The instance's id."),

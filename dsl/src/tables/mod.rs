@@ -9,23 +9,26 @@ pub mod ancestors;
 mod collectors;
 mod processes;
 mod rules;
+mod synonyms;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow_schema::{Field as ArrowField, Schema, SchemaRef};
 
 pub use processes::Process;
+pub use synonyms::synonym;
 
 use crate::types::{Timestamp, Type};
 
 /// A relation that queries can name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// The name as SQL writes it, lower case.
-    pub name: &'static str,
+    /// The name as SQL writes it; the catalog's are lower case.
+    pub name: Cow<'static, str>,
     /// What one row is.
-    pub doc: &'static str,
+    pub doc: Cow<'static, str>,
     /// Whether rows come and go or are only added.
     pub kind: Kind,
     /// The columns in the order of `SELECT *`.
@@ -39,6 +42,9 @@ pub enum Kind {
     State,
     /// Rows are things that happened; they are only added (and dropped by retention).
     Events,
+    /// Rows are the records of a file, which need not have the same fields: a column that no record has is NULL, with a
+    /// warning (DE212).
+    Records,
 }
 
 /// One column of a [`Table`].
@@ -46,9 +52,9 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
     /// The name as SQL writes it.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What it holds, in a sentence.
-    pub doc: &'static str,
+    pub doc: Cow<'static, str>,
     /// The type of every value.
     pub ty: Type,
     /// Whether a value may be NULL.
@@ -74,14 +80,21 @@ pub enum Access {
     Owner,
     /// No collector reports it yet; it is always NULL.
     Uncollected,
+    /// None of the records that stand in for the table has it; it is always NULL.
+    Absent,
 }
 
 impl Column {
     /// A plain column; the methods below add what is special about it.
-    pub const fn new(name: &'static str, ty: Type, nullable: bool, doc: &'static str) -> Self {
+    pub fn new(
+        name: impl Into<Cow<'static, str>>,
+        ty: Type,
+        nullable: bool,
+        doc: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self {
-            name,
-            doc,
+            name: name.into(),
+            doc: doc.into(),
             ty,
             nullable,
             volatile: false,
@@ -92,27 +105,27 @@ impl Column {
         }
     }
 
-    const fn volatile(mut self) -> Self {
+    fn volatile(mut self) -> Self {
         self.volatile = true;
         self
     }
 
-    const fn identity(mut self) -> Self {
+    fn identity(mut self) -> Self {
         self.identity = true;
         self
     }
 
-    const fn indexed(mut self) -> Self {
+    fn indexed(mut self) -> Self {
         self.indexed = true;
         self
     }
 
-    const fn unit(mut self, unit: &'static str) -> Self {
+    fn unit(mut self, unit: &'static str) -> Self {
         self.unit = Some(unit);
         self
     }
 
-    const fn access(mut self, access: Access) -> Self {
+    fn access(mut self, access: Access) -> Self {
         self.access = access;
         self
     }
@@ -133,7 +146,7 @@ impl Table {
 /// The layout of a `RecordBatch` with these columns.
 pub fn schema_of(columns: &[Column]) -> SchemaRef {
     let fields: Vec<_> =
-        columns.iter().map(|column| ArrowField::new(column.name, column.ty.arrow(), column.nullable)).collect();
+        columns.iter().map(|column| ArrowField::new(&*column.name, column.ty.arrow(), column.nullable)).collect();
     Arc::new(Schema::new(fields))
 }
 
@@ -267,9 +280,9 @@ mod tests {
     fn names_are_unique_and_lower_case() {
         let catalog = Catalog::builtin();
         for table in catalog.tables() {
-            assert!(std::ptr::eq(catalog.table(table.name).unwrap(), table));
+            assert!(std::ptr::eq(catalog.table(&table.name).unwrap(), table));
             for (at, column) in table.columns.iter().enumerate() {
-                assert_eq!(table.column(column.name).unwrap().0, at, "{}.{}", table.name, column.name);
+                assert_eq!(table.column(&column.name).unwrap().0, at, "{}.{}", table.name, column.name);
                 assert_eq!(column.name, column.name.to_lowercase());
                 assert!(column.doc.ends_with('.'), "{}.{} has no sentence", table.name, column.name);
             }

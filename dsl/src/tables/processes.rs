@@ -48,8 +48,8 @@ row! {
 /// The processes alive in the latest snapshot.
 pub(super) fn processes() -> Table {
     Table {
-        name: "processes",
-        doc: "The processes alive in the latest snapshot, one row each; threads are not rows.",
+        name: "processes".into(),
+        doc: "The processes alive in the latest snapshot, one row each; threads are not rows.".into(),
         kind: Kind::State,
         columns: Process::columns(),
     }
@@ -58,8 +58,8 @@ pub(super) fn processes() -> Table {
 /// The starts seen between snapshots.
 pub(super) fn process_starts() -> Table {
     Table {
-        name: "process_starts",
-        doc: "One row per process seen to have started; those alive at the very first snapshot are not starts.",
+        name: "process_starts".into(),
+        doc: "One row per process seen to have started; those alive at the very first snapshot are not starts.".into(),
         kind: Kind::Events,
         columns: with_observation(&[]),
     }
@@ -69,8 +69,8 @@ pub(super) fn process_starts() -> Table {
 pub(super) fn process_exits() -> Table {
     let last_seen_at = Column::new("last_seen_at", Type::Timestamp, false, "The last snapshot that had the process.");
     Table {
-        name: "process_exits",
-        doc: "One row per process seen to have gone, with its last version.",
+        name: "process_exits".into(),
+        doc: "One row per process seen to have gone, with its last version.".into(),
         kind: Kind::Events,
         columns: with_observation(&[last_seen_at]),
     }
@@ -87,8 +87,8 @@ pub(super) fn processes_history() -> Table {
         "The first snapshot that no longer had it; NULL while it lives.",
     ));
     Table {
-        name: "processes_history",
-        doc: "One row per version of a process: unchanged for a week is one row.",
+        name: "processes_history".into(),
+        doc: "One row per version of a process: unchanged for a week is one row.".into(),
         kind: Kind::State,
         columns,
     }

@@ -7,8 +7,8 @@ use crate::types::Type;
 pub(super) fn rules() -> Table {
     let column = Column::new;
     Table {
-        name: "rules",
-        doc: "One row per rule file of the agent's last start.",
+        name: "rules".into(),
+        doc: "One row per rule file of the agent's last start.".into(),
         kind: Kind::State,
         columns: vec![
             column("name", Type::Text, false, "The rule's handle: the stem of its file's name."),

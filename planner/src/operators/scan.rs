@@ -53,7 +53,7 @@ impl Operator for Scan {
             return Ok(Batch::appearing(self.read(context)?));
         };
         let samples = self.columns.iter().any(|at| self.table.columns[*at].volatile);
-        let Some(change) = changes.of(self.table.name, samples) else {
+        let Some(change) = changes.of(&self.table.name, samples) else {
             return Ok(Batch::empty(&self.types));
         };
         let columns = self.columns.iter().map(|at| change.rows.column(*at).clone()).collect();

@@ -151,9 +151,9 @@ pub(super) fn alike(ours: &Value, theirs: &Value) -> bool {
 /// The tables that the statement names.
 pub(super) fn described(world: &World, sql: &str) -> String {
     let table = |(table, rows): &(std::sync::Arc<daemoneye_dsl::tables::Table>, Vec<Row>)| {
-        let columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
+        let columns: Vec<_> = table.columns.iter().map(|column| &*column.name).collect();
         let rows: Vec<_> = rows.iter().map(|row| format!("  {row:?}")).collect();
         format!("{} {columns:?}\n{}", table.name, rows.join("\n"))
     };
-    world.tables.iter().filter(|(table, _)| sql.contains(table.name)).map(table).collect::<Vec<_>>().join("\n")
+    world.tables.iter().filter(|(table, _)| sql.contains(&*table.name)).map(table).collect::<Vec<_>>().join("\n")
 }

@@ -20,7 +20,7 @@ impl Reader for Record {
         let second = |second: i64| Value::Timestamp(second * MICROS_PER_SEC);
         let columns = scan.columns.iter().map(|at| {
             let column = &scan.table.columns[*at];
-            column.ty.array(self.0.iter().map(|(pid, name, from, to)| match column.name {
+            column.ty.array(self.0.iter().map(|(pid, name, from, to)| match &*column.name {
                 "pid" => Value::Integer(*pid),
                 "name" => Value::Text((*name).to_owned()),
                 "seen_from" => second(*from),

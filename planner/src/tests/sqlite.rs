@@ -47,7 +47,7 @@ impl Sqlite {
         for (table, rows) in &world.tables {
             let columns: Vec<_> =
                 table.columns.iter().map(|column| format!("{} {}", column.name, affinity(column.ty))).collect();
-            let name = table.name;
+            let name = &table.name;
             let create = format!("DROP TABLE IF EXISTS {name}; CREATE TABLE {name} ({})", columns.join(", "));
             self.0.execute_batch(&create).expect("a table");
             let holes = vec!["?"; columns.len()].join(", ");

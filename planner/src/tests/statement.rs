@@ -91,14 +91,14 @@ fn from(world: &World, generator: &mut Generator<'_>) -> Sql {
     let mut met = Vec::new();
     for at in 0..count {
         let (table, _) = generator.random.pick(&world.tables).clone();
-        let alias = if count == 1 { table.name } else { ["x", "y", "z"][at] };
+        let alias = if count == 1 { &*table.name } else { ["x", "y", "z"][at] };
         let name = |column: &str| if count == 1 { column.to_owned() } else { format!("{alias}.{column}") };
-        generator.columns.extend(table.columns.iter().map(|column| (name(column.name), column.ty)));
-        let named: Sql = if count == 1 { table.name.to_owned() } else { format!("{} AS {alias}", table.name) }.into();
+        generator.columns.extend(table.columns.iter().map(|column| (name(&column.name), column.ty)));
+        let named: Sql = if count == 1 { table.name.to_string() } else { format!("{} AS {alias}", table.name) }.into();
         if met.contains(&table.name) {
             generator.forms.push("self join");
         }
-        met.push(table.name);
+        met.push(table.name.clone());
         from = match (at, generator.random.below(10)) {
             (0, _) => sql!("{}{}", from, named),
             (_, 0) => {

@@ -236,9 +236,9 @@ fn batches(changes: &[Change], world: &World) -> Changes {
         let versions = batch(table, own.iter().filter(|change| !change.sample).flat_map(|change| change.rows()));
         let samples = batch(table, own.iter().flat_map(|change| change.rows()));
         if table.columns.iter().any(|column| column.volatile) {
-            all.add_with_samples(table.name, versions, samples);
+            all.add_with_samples(table.name.clone(), versions, samples);
         } else {
-            all.add(table.name, versions);
+            all.add(table.name.clone(), versions);
         }
     }
     all

@@ -40,11 +40,11 @@ impl World {
 /// The tables; one of them may be of events.
 fn tables(events: bool) -> Vec<Table> {
     use Type::{Boolean, Integer, Real, Text, Timestamp};
-    let table = |name, kind, columns: &[(&'static str, Type)]| {
+    let table = |name: &'static str, kind, columns: &[(&'static str, Type)]| {
         let columns = columns
             .iter()
-            .map(|(name, ty)| Column { volatile: *name == "v", ..Column::new(name, *ty, true, "A column.") });
-        Table { name, doc: "A table.", kind, columns: columns.collect() }
+            .map(|(name, ty)| Column { volatile: *name == "v", ..Column::new(*name, *ty, true, "A column.") });
+        Table { name: name.into(), doc: "A table.".into(), kind, columns: columns.collect() }
     };
     let kind = if events { Kind::Events } else { Kind::State };
     vec![

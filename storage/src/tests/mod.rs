@@ -47,7 +47,7 @@ pub(super) fn rows(versions: &[Version]) -> RecordBatch {
     };
     let batch = Process::batch(&versions.iter().map(process).collect::<Vec<_>>());
     let columns: Vec<_> =
-        version_columns().iter().map(|column| batch.schema().index_of(column.name).unwrap()).collect();
+        version_columns().iter().map(|column| batch.schema().index_of(&column.name).unwrap()).collect();
     batch.project(&columns).unwrap()
 }
 
@@ -104,7 +104,8 @@ pub(super) fn texts<'a>(batches: impl IntoIterator<Item = &'a RecordBatch>) -> V
 pub(super) fn everything(reader: &impl Reader) -> Vec<String> {
     let mut all = Vec::new();
     for name in ["process_starts", "process_exits", "processes_history", "alerts"] {
-        let columns: Vec<_> = table(name).columns.iter().map(|column| column.name).collect();
+        let table = table(name);
+        let columns: Vec<_> = table.columns.iter().map(|column| &*column.name).collect();
         let scanned = scan(reader, name, &columns, None);
         assert!(scanned.completeness.is_complete());
         all.extend(texts(&scanned.batches).into_iter().map(|row| format!("{name}: {row}")));

@@ -41,7 +41,7 @@ fn a_window_leaves_out_only_what_is_outside() {
     let mut skipped = 0;
     for name in ["process_starts", "process_exits", "processes_history"] {
         let table = table(name);
-        let all_columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
+        let all_columns: Vec<_> = table.columns.iter().map(|column| &*column.name).collect();
         let all = scan(&view, name, &all_columns, None);
         let times = table.columns.iter().enumerate().filter(|(_, column)| column.ty.name() == "TIMESTAMP");
         for (column, _) in times {

@@ -115,7 +115,7 @@ fn a_lie_for_an_id_is_named_without_its_controls() {
     let batch = daemoneye_dsl::tables::Process::batch(&[rows]);
     let columns: Vec<_> = daemoneye_dsl::tables::version_columns()
         .iter()
-        .map(|column| batch.schema().index_of(column.name).unwrap())
+        .map(|column| batch.schema().index_of(&column.name).unwrap())
         .collect();
     let batch = batch.project(&columns).unwrap();
     let none = batch.slice(0, 0);
