@@ -148,7 +148,7 @@ Examples:
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done; what permissions hide is stated, and is no failure
-  1    lint or `config check` found errors; with --exit-code: something was found
+  1    lint or config check found errors; with --exit-code: something was found
   2    a flag, setting, path, rule or statement is wrong, or cannot be read
   3    the answer is incomplete, as is said; --allow-degraded makes it 0 or 1
   4    the agent cannot be reached

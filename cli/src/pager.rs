@@ -28,9 +28,9 @@ pub(crate) struct Pager {
 }
 
 impl Pager {
-    /// What `DAEMONEYE_PAGER`, else `PAGER` names, else `less`; nothing where that is `cat`.
-    pub(crate) fn new(variable: &dyn Fn(&str) -> Option<String>, lines: usize) -> Option<Self> {
-        let named = ["DAEMONEYE_PAGER", "PAGER"].into_iter().find_map(variable);
+    /// The pager of the settings, else what `PAGER` names, else `less`; nothing where that is `cat`.
+    pub(crate) fn new(setting: Option<&str>, variable: &dyn Fn(&str) -> Option<String>, lines: usize) -> Option<Self> {
+        let named = setting.map(str::to_owned).or_else(|| variable("PAGER"));
         let words = named.as_deref().unwrap_or(USUAL).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let is_pager = words.first().is_some_and(|program| program != "cat");
         is_pager.then_some(Self { words, is_named: named.is_some(), lines })
@@ -149,17 +149,18 @@ impl Drop for Paged<'_> {
 mod tests {
     use super::*;
 
-    fn words(variables: &[(&str, &str)]) -> Option<String> {
-        let variable = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, it)| (*it).to_owned());
-        Pager::new(&variable, 24).map(|pager| pager.words.join(" "))
+    fn words(setting: Option<&str>, pager: Option<&str>) -> Option<String> {
+        let variable = |name: &str| pager.filter(|_| name == "PAGER").map(str::to_owned);
+        Pager::new(setting, &variable, 24).map(|pager| pager.words.join(" "))
     }
 
     #[test]
     fn ours_goes_before_everybodys_and_cat_is_none() {
-        assert_eq!(words(&[]).unwrap(), USUAL);
-        assert_eq!(words(&[("PAGER", "more")]).unwrap(), "more");
-        assert_eq!(words(&[("PAGER", "more"), ("DAEMONEYE_PAGER", "less  -S")]).unwrap(), "less -S");
-        assert_eq!(words(&[("PAGER", "cat")]), None);
-        assert_eq!(words(&[("PAGER", " ")]), None);
+        assert_eq!(words(None, None).unwrap(), USUAL);
+        assert_eq!(words(None, Some("more")).unwrap(), "more");
+        assert_eq!(words(Some("less  -S"), Some("more")).unwrap(), "less -S");
+        assert_eq!(words(Some("cat"), Some("more")), None);
+        assert_eq!(words(None, Some("cat")), None);
+        assert_eq!(words(None, Some(" ")), None);
     }
 }

@@ -85,7 +85,9 @@ impl Screen {
             zone: if settings.utc { TimeZone::UTC } else { TimeZone::system() },
             shows: Shows::fitting(quiet, err, variable),
             quiet,
-            pager: (out && is_able(&variable) && !no_pager).then(|| Pager::new(&variable, size().1)).flatten(),
+            pager: (out && is_able(&variable) && !no_pager)
+                .then(|| Pager::new(settings.pager.as_deref(), &variable, size().1))
+                .flatten(),
         }
     }
 

@@ -45,6 +45,8 @@ pub enum Kind {
     Switch,
     /// Names of flags and variables, up to a bound.
     Names,
+    /// A program and its arguments, with spaces between them.
+    Command,
 }
 
 /// What holds where nobody sets it.
@@ -107,7 +109,7 @@ pub const COMPONENTS: &[Component] = &[
 ];
 
 /// Shorter names for environment variables that are typed by hand.
-pub const SHORT_VARIABLES: &[(&str, &str)] = &[("DAEMONEYE_COLOR", "cli.color")];
+pub const SHORT_VARIABLES: &[(&str, &str)] = &[("DAEMONEYE_COLOR", "cli.color"), ("DAEMONEYE_PAGER", "cli.pager")];
 /// Sets levels as `LEVEL,COMPONENT=LEVEL,…`.
 pub const LOG_VARIABLE: &str = "DAEMONEYE_LOG";
 /// How the names of environment variables begin.
@@ -247,6 +249,14 @@ pub const ALL: &[Setting] = &[
         kind: Kind::Switch,
         default: Unset::Off,
         doc: "Draw with ASCII only, as where the locale is not UTF-8.",
+        effect: Effect::EachRun,
+        users: &[User::Cli],
+    },
+    Setting {
+        name: "cli.pager",
+        kind: Kind::Command,
+        default: Unset::Found("PAGER, else less"),
+        doc: "What shows output that is longer than the terminal; `cat` stands for none.",
         effect: Effect::EachRun,
         users: &[User::Cli],
     },

@@ -85,6 +85,8 @@ pub struct Cli {
     pub color: Color,
     /// ASCII only.
     pub ascii: bool,
+    /// What shows long output.
+    pub pager: Option<String>,
     /// Times in UTC.
     pub utc: bool,
 }

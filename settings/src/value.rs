@@ -42,6 +42,7 @@ impl Kind {
     pub fn allowed(self) -> String {
         match self {
             Self::Path => "a path".to_owned(),
+            Self::Command => "a program and its arguments".to_owned(),
             Self::Paths => format!("a list of up to {PATHS_LEN_MAX} paths"),
             Self::Duration { min, max } => {
                 format!("a number and a unit, from {} to {}", display_interval(min), display_interval(max))
@@ -56,6 +57,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Path => "path",
+            Self::Command => "command",
             Self::Paths => "paths",
             Self::Duration { .. } => "duration",
             Self::Choice(_) => "word",
@@ -69,7 +71,9 @@ impl Kind {
         match (self, &node.value) {
             (Self::Paths | Self::Names, Tree::List(items)) => self.of_items(items),
             (Self::Switch, Tree::Switch(on)) => Ok(Value::from(*on)),
-            (Self::Path | Self::Duration { .. } | Self::Choice(_), Tree::Text(text)) => self.of_word(text),
+            (Self::Path | Self::Command | Self::Duration { .. } | Self::Choice(_), Tree::Text(text)) => {
+                self.of_word(text)
+            }
             (Self::Duration { .. }, Tree::Number(number)) => {
                 let with_unit = ["s", "ms", "m"].map(|unit| format!("{number}{unit}"));
                 let meant = with_unit.into_iter().find(|text| self.of_word(text).is_ok());
@@ -90,7 +94,7 @@ impl Kind {
     /// The value that an environment variable or a flag gives; items of a list are parted by commas.
     pub(crate) fn of_text(self, text: &str) -> Result<Value, Fault> {
         match self {
-            Self::Path | Self::Duration { .. } | Self::Choice(_) => self.of_word(text),
+            Self::Path | Self::Command | Self::Duration { .. } | Self::Choice(_) => self.of_word(text),
             Self::Switch => match text {
                 "true" | "1" => Ok(Value::from(true)),
                 "false" | "0" => Ok(Value::from(false)),
@@ -151,7 +155,7 @@ impl Kind {
                 fault.meant = nearest(text, choices.iter().map(|choice| choice.word)).map(str::to_owned);
                 return Err(fault);
             }
-            Self::Path => self.check_item(text)?,
+            Self::Path | Self::Command => self.check_item(text)?,
             _ => {}
         }
         Ok(Value::from(text))

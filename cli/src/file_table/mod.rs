@@ -42,7 +42,7 @@ use crate::screen::{Mark, Screen};
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct FileArguments {
     /// A JSONL, CSV or Parquet file that is a table for this command; may be repeated. `-` is standard input,
-    /// `NAME(column type, …)=FILE` declares types, and the name of a table such as `processes` lets the records
+    /// `NAME(column type, ...)=FILE` declares types, and the name of a table such as `processes` lets the records
     /// stand in for it
     #[arg(long = "table", value_name = "NAME=FILE")]
     tables: Vec<String>,

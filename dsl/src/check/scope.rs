@@ -27,6 +27,7 @@ pub(super) struct Relation {
 }
 
 /// One of its columns.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a column")]
 #[derive(Clone, Debug)]
 pub(super) struct Visible {
     pub(super) name: String,
