@@ -120,6 +120,8 @@ impl Checker<'_> {
             }
             (Sum | Avg | Total, 1) => {
                 let arg = number(args.pop()?);
+                // Both are REAL whatever the values look like; what `sum` is, depends on every single one.
+                let arg = if kind != Sum && arg.ty == Type::Text { cast(arg, Type::Real) } else { arg };
                 let sums = matches!(arg.ty, Type::Integer | Type::Real) || arg.is_null();
                 if !sums {
                     let message = format!("`{}` takes numbers, found {}", kind.name(), arg.ty);

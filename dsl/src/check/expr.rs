@@ -89,6 +89,9 @@ impl Checker<'_> {
             ast::Expr::BinaryOp { left, op, right } => self.binary(left, op, right, &span),
             ast::Expr::UnaryOp { op, expr } => self.unary(*op, expr, &span),
             ast::Expr::Cast { kind: ast::CastKind::Cast, expr, data_type, format: None } => {
+                if matches!(data_type, ast::DataType::Numeric(_) | ast::DataType::Decimal(_) | ast::DataType::Dec(_)) {
+                    return self.cast_to_number(expr, &span);
+                }
                 let ty = self.data_type(data_type, &self.head(&span));
                 let value = self.expr(expr)?;
                 Some(cast(value, ty?))
@@ -234,6 +237,28 @@ impl Checker<'_> {
         })
     }
 
+    /// CAST AS NUMERIC leaves a number as it is. What it makes of text depends on the text.
+    fn cast_to_number(&mut self, node: &ast::Expr, span: &Span) -> Option<Expr> {
+        let value = number(self.expr(node)?);
+        if value.is_null() {
+            return Some(cast(value, Type::Integer));
+        }
+        if value.ty.is_numeric() {
+            let ty = value.ty;
+            return Some(Expr { kind: ExprKind::Cast(Box::new(value)), ty });
+        }
+        if let Some(found) = value.as_literal().and_then(Value::as_text).and_then(crate::convert::numeric)
+            && let Some(ty) = found.ty()
+        {
+            // It stays a CAST: one that is compared makes text a number.
+            return Some(Expr { kind: ExprKind::Cast(Box::new(Expr::literal(found, ty))), ty });
+        }
+        let message = format!("whether NUMERIC makes {} INTEGER or REAL is not known before it runs", value.ty);
+        let diagnostic = Diagnostic::error("DE205", self.head(span), message);
+        self.diagnostics.push(diagnostic.help("say which: CAST(x AS INTEGER) or CAST(x AS REAL)"));
+        None
+    }
+
     fn is_null(&mut self, node: &ast::Expr) -> Option<Expr> {
         Some(Expr::boolean(ExprKind::IsNull(Box::new(self.expr(node)?))))
     }
@@ -331,6 +356,12 @@ impl Checker<'_> {
                 Meeting::BadLiteral(message, help) => {
                     self.diagnostics.push(Diagnostic::error("DE206", span.clone(), message).help(help));
                     return None;
+                }
+                // No number is spelled like this text.
+                Meeting::Apart(left, right) if left.ty == Type::Text && right.ty.is_numeric() => {
+                    self.warn_apart(&left, &right, span);
+                    types.push(Type::Text);
+                    met.push(left);
                 }
                 Meeting::Apart(left, right) | Meeting::Never(left, right) => {
                     let message = format!("{} cannot be among values of {}", left.ty, right.ty);

@@ -243,8 +243,12 @@ impl Checker<'_> {
     }
 
     fn with(&mut self, with: &ast::With) -> Option<()> {
-        for cte in &with.cte_tables {
+        for (at, cte) in with.cte_tables.iter().enumerate() {
             let span = self.ident_span(&cte.alias.name);
+            let same = |other: &ast::Cte| other.alias.name.value.eq_ignore_ascii_case(&cte.alias.name.value);
+            if with.cte_tables[..at].iter().any(same) {
+                return self.error("DE210", span, format!("two queries are called `{}` here", cte.alias.name.value));
+            }
             if cte.from.is_some() || cte.alias.at.is_some() {
                 return self.unsupported(span, "this form of WITH");
             }
