@@ -8,6 +8,7 @@ mod ancestors;
 mod differential;
 mod functions;
 mod generator;
+mod joins;
 mod precedence;
 mod random;
 mod sqlite;
