@@ -36,7 +36,10 @@ impl Checker<'_> {
             if at == met.len() {
                 met.push(aggregate);
             }
-            Expr::column(self.scope.width() + at, ty, name)
+            // The least of NULLs is NULL, which takes any type around it; there is one group all the same.
+            let null = matches!(met[at].kind, AggregateKind::Min | AggregateKind::Max | AggregateKind::AnyValue)
+                && met[at].args.iter().all(Expr::is_null);
+            if null { Expr::null() } else { Expr::column(self.scope.width() + at, ty, name) }
         });
         self.aggregates = Some(met);
         column

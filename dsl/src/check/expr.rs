@@ -644,6 +644,10 @@ impl Checker<'_> {
 
     /// A CASE whose last result is the ELSE.
     fn choose(&mut self, whens: Vec<Expr>, results: Vec<Expr>, span: &Span, of: &str) -> Option<Expr> {
+        // Always NULL, which takes any type around it.
+        if results.iter().all(Expr::is_null) {
+            return Some(Expr::null());
+        }
         let (mut results, ty) = self.unify(results, span, of)?;
         let otherwise = Box::new(results.pop()?);
         let branches = whens.into_iter().zip(results).collect();
@@ -782,6 +786,9 @@ impl Checker<'_> {
 
     fn nullif(&mut self, mut args: Vec<Expr>, span: &Span) -> Option<Expr> {
         let (right, left) = (args.pop()?, args.pop()?);
+        if left.is_null() {
+            return Some(left);
+        }
         self.spend(left.size(), span)?;
         let equal = self.compare(Comparison::Equal, left.clone(), right, Collation::Binary, span)?;
         let ty = left.ty;
