@@ -1,6 +1,6 @@
 //! Runs sqllogictest and turso test files against the engine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -13,7 +13,7 @@ use daemoneye_tests::logic::{self, Extent, Report};
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// Files (.test, .slt: sqllogictest; .sqltest: turso), or folders with them
+    /// Files (.sqltest: turso's; others: sqllogictest), or folders with .test, .slt and .sqltest files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Show at most so many failures of each file
@@ -24,46 +24,72 @@ struct Args {
     cases: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "the answer of a program")]
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
     let args = Args::parse();
     // A panic is caught, counted as a failure and shown with its statement.
     std::panic::set_hook(Box::new(|_| {}));
+    let mut sound = true;
     let mut total = Report::default();
     let mut files = Vec::new();
     for path in &args.files {
-        files.extend(logic::files(path)?);
+        match logic::files(path) {
+            Ok(found) => files.extend(found),
+            Err(error) => sound = complain(&error),
+        }
     }
     for path in &files {
-        let report = logic::run(path, Extent::Whole)?;
-        println!("{}: {report}", path.display());
-        for failure in report.failed.iter().take(args.failures) {
-            println!("  failed at {}: {}\n    {}", failure.place, failure.sql.replace('\n', " "), failure.why);
+        match logic::run(path, Extent::Whole) {
+            Ok(report) => {
+                print_file(path, &report, &args, files.len() == 1);
+                total.merge(report);
+            }
+            Err(error) => sound = complain(&error),
         }
-        if let (true, Some((time, place))) = (args.cases, &report.slowest) {
-            println!("  slowest: {} ms at {place}", time.as_millis());
-        }
-        if files.len() == 1 || args.cases {
-            print_reasons(&report, args.cases);
-        }
-        total.merge(report);
     }
     if files.len() > 1 {
-        println!("all {} files: {total}", files.len());
+        print_line(&format!("all {} files: {total}", files.len()));
         print_reasons(&total, args.cases);
     }
-    Ok(if total.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    match (sound, total.failed.is_empty()) {
+        (false, _) => ExitCode::from(2),
+        (true, false) => ExitCode::FAILURE,
+        (true, true) => ExitCode::SUCCESS,
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a message of a program")]
+fn complain(error: &anyhow::Error) -> bool {
+    eprintln!("error: {error:#}");
+    false
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of a program")]
+fn print_line(line: &str) {
+    println!("{line}");
+}
+
+fn print_file(path: &Path, report: &Report, args: &Args, alone: bool) {
+    print_line(&format!("{}: {report}", path.display()));
+    for failure in report.failed.iter().take(args.failures) {
+        let sql = failure.sql.replace('\n', " ");
+        print_line(&format!("  failed at {}: {sql}\n    {}", failure.place, failure.why));
+    }
+    if let (true, Some((time, place))) = (args.cases, &report.slowest) {
+        print_line(&format!("  slowest: {} ms at {place}", time.as_millis()));
+    }
+    if alone || args.cases {
+        print_reasons(report, args.cases);
+    }
+}
+
 fn print_reasons(report: &Report, cases: bool) {
     for (what, reasons) in [("refused", &report.refused), ("not applicable", &report.not_applicable)] {
         let mut reasons: Vec<_> = reasons.iter().collect();
         reasons.sort_by_key(|(_, cases)| std::cmp::Reverse(cases.count));
         for (reason, known) in reasons {
-            println!("  {what} {:>5}  {reason}", known.count);
+            print_line(&format!("  {what} {:>5}  {reason}", known.count));
             if cases {
-                println!("                 {}", known.first.replace('\n', " "));
+                print_line(&format!("                 {}", known.first.replace('\n', " ")));
             }
         }
     }

@@ -20,7 +20,7 @@ mod write;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 pub use report::{Failure, Report};
 
@@ -42,7 +42,7 @@ impl Extent {
     }
 }
 
-/// Runs one file, whose kind its name tells.
+/// Runs one file: turso's where its name ends in `.sqltest`, else sqllogictest.
 pub fn run(path: &Path, extent: Extent) -> anyhow::Result<Report> {
     let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let text = String::from_utf8_lossy(&text).into_owned();
@@ -51,8 +51,7 @@ pub fn run(path: &Path, extent: Extent) -> anyhow::Result<Report> {
     let kind = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_owned();
     let work = move || match kind.as_str() {
         "sqltest" => turso::run(&text, extent),
-        "test" | "slt" => script::run(&text, extent),
-        other => bail!("`.{other}` is no kind of test file: .test and .slt are sqllogictest, .sqltest is turso's"),
+        _ => script::run(&text, extent),
     };
     let thread = std::thread::Builder::new().name("file".to_owned()).stack_size(STACK_LEN).spawn(work)?;
     let result = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
