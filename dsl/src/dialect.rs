@@ -1,7 +1,8 @@
 //! SQLite's SELECT for sqlparser, with the operators binding as they do in SQLite.
 //!
 //! sqlparser's own dialect of that name has PostgreSQL's precedence: it would read `a LIKE b = c` as `a LIKE (b = c)`
-//! and `a | b & c` as `a | (b & c)`, silently. It also lacks shifts, `NOT GLOB`, `IS` with any operand and `ISNULL`.
+//! and `a | b & c` as `a | (b & c)`, silently. It also lacks shifts, `NOT GLOB`, `IS` with any operand, `ISNULL` and
+//! `a IN table`.
 //!
 //! ```text
 //! ~ + - (sign)   ||   * / %   + -   & | << >>   < <= > >=   = <> IS IN LIKE GLOB REGEXP BETWEEN ISNULL   NOT   AND   OR
@@ -9,11 +10,11 @@
 
 use std::any::TypeId;
 
-use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value};
+use sqlparser::ast::{BinaryOperator, Expr, Query, UnaryOperator, Value};
 use sqlparser::dialect::{Dialect, Precedence, SQLiteDialect};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::limits::DEPTH_MAX;
 
@@ -121,6 +122,17 @@ impl Dialect for Sqlite {
             }
             return Some(Ok(Expr::IsNull(Box::new(expr.clone()))));
         }
+        if let Some(negated) = before_table(parser) {
+            let table = [parser.peek_token_ref().clone()];
+            parser.advance_token();
+            if chain_len(expr) > DEPTH_MAX {
+                return Some(Err(ParserError::RecursionLimitExceeded));
+            }
+            return Some(rows_of(table).map(|subquery| {
+                let expr = Box::new(expr.clone());
+                Expr::InSubquery { expr, subquery, negated }
+            }));
+        }
         let mut operator = || {
             Some(if parser.parse_keyword(Keyword::GLOB) {
                 Infix::Match(BinaryOperator::Glob, false)
@@ -165,6 +177,7 @@ fn chain_len(expr: &Expr) -> usize {
         | Expr::IsFalse(of)
         | Expr::IsNotFalse(of)
         | Expr::InList { expr: of, .. }
+        | Expr::InSubquery { expr: of, .. }
         | Expr::Between { expr: of, .. }
         | Expr::Like { expr: of, .. } => Some(of),
         _ => None,
@@ -180,6 +193,27 @@ enum Infix {
 
 fn is_isnull(token: &Token) -> bool {
     matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("isnull"))
+}
+
+/// Passes over `IN` or `NOT IN` where a table's name follows, and tells whether there was a NOT.
+fn before_table(parser: &mut Parser) -> Option<bool> {
+    let is = |at, keyword| matches!(&parser.peek_nth_token_ref(at).token, Token::Word(word) if word.keyword == keyword);
+    let negated = is(0, Keyword::NOT);
+    let name = 1 + usize::from(negated);
+    let named = matches!(&parser.peek_nth_token_ref(name).token, Token::Word(word) if word.keyword != Keyword::UNNEST);
+    let called = parser.peek_nth_token_ref(name + 1).token == Token::LParen;
+    if !is(usize::from(negated), Keyword::IN) || !named || called {
+        return None;
+    }
+    (0..name).for_each(|_| parser.advance_token());
+    Some(negated)
+}
+
+/// `SELECT * FROM table`, with the place of the name.
+fn rows_of(table: [TokenWithSpan; 1]) -> Result<Box<Query>, ParserError> {
+    let keyword = |name| TokenWithSpan::wrap(Token::make_keyword(name));
+    let select = [keyword("SELECT"), TokenWithSpan::wrap(Token::Mul), keyword("FROM")];
+    Parser::new(&Sqlite).with_tokens_with_locations(select.into_iter().chain(table).collect()).parse_query()
 }
 
 /// Passes over `IS` or `IS NOT` unless `DISTINCT` follows, and tells whether there was a NOT.

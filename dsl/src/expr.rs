@@ -55,6 +55,9 @@ pub enum ExprKind {
     Now,
     /// The same value in another type; NULL where there is none.
     Cast(Box<Expr>),
+    /// An INTEGER where other results of the same CASE are REAL: the same number as REAL. What is computed from the CASE is
+    /// computed from the INTEGER.
+    Widen(Box<Expr>),
     /// True and false exchanged.
     Not(Box<Expr>),
     /// All of them; at least two. Three-valued.
@@ -315,6 +318,7 @@ impl Expr {
                 SubqueryKind::Scalar | SubqueryKind::Exists => vec![],
             },
             ExprKind::Cast(of)
+            | ExprKind::Widen(of)
             | ExprKind::Not(of)
             | ExprKind::IsNull(of)
             | ExprKind::IsTrue(of)
@@ -346,6 +350,7 @@ impl Expr {
                 SubqueryKind::Scalar | SubqueryKind::Exists => vec![],
             },
             ExprKind::Cast(of)
+            | ExprKind::Widen(of)
             | ExprKind::Not(of)
             | ExprKind::IsNull(of)
             | ExprKind::IsTrue(of)
@@ -518,7 +523,7 @@ impl fmt::Display for Expr {
             },
             ExprKind::Literal(value) => write_literal(value, f),
             ExprKind::Now => f.write_str("now()"),
-            ExprKind::Cast(of) => write!(f, "CAST({of} AS {})", self.ty),
+            ExprKind::Cast(of) | ExprKind::Widen(of) => write!(f, "CAST({of} AS {})", self.ty),
             ExprKind::Not(of) => write!(f, "NOT {}", self.operand(of)),
             ExprKind::And(parts) => join(f, parts, "AND"),
             ExprKind::Or(parts) => join(f, parts, "OR"),

@@ -112,7 +112,8 @@ pub(crate) fn parse(source: &Source, scanned: Scanned, diagnostics: &mut Vec<Dia
     };
     refuse_other_statements(first, span_of(0), diagnostics)?;
     refuse_auto_join(&tokens, &positions, diagnostics)?;
-    let (mut body, versions) = take_versions(&tokens, &positions, diagnostics)?;
+    let (body, versions) = take_versions(&tokens, &positions, diagnostics)?;
+    let mut body = without_hints(&body);
     while body.last().is_some_and(|token| token.token == Token::SemiColon) {
         body.pop();
     }
@@ -230,6 +231,36 @@ fn moment(tokens: &[TokenWithSpan]) -> Result<(Moment, usize), String> {
     };
     let moment = parsed.map_err(|_| "a moment".to_owned())?;
     Ok((moment, parser.index()))
+}
+
+/// SQLite's `INDEXED BY name` and `NOT INDEXED` behind a table and `MATERIALIZED` before a common table expression say how
+/// it is read, not what is read: they are left out.
+fn without_hints(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
+    let word = |at: usize| match tokens.get(at).map(|token| &token.token) {
+        Some(Token::Word(word)) => Some(word),
+        _ => None,
+    };
+    let is = |at, text: &str| {
+        word(at).is_some_and(|word| word.quote_style.is_none() && word.value.eq_ignore_ascii_case(text))
+    };
+    let named = |at: usize| at.checked_sub(1).and_then(word).is_some_and(|word| word.keyword == Keyword::NoKeyword);
+    let after_as = |at: usize| at.checked_sub(1).is_some_and(|before| is(before, "AS"));
+    let opens_query = |at: usize| tokens.get(at).is_some_and(|token| token.token == Token::LParen);
+    let mut kept = Vec::with_capacity(tokens.len());
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        at += match () {
+            () if named(at) && is(at, "NOT") && is(at + 1, "INDEXED") => 2,
+            () if named(at) && is(at, "INDEXED") && is(at + 1, "BY") => 3,
+            () if after_as(at) && is(at, "MATERIALIZED") && opens_query(at + 1) => 1,
+            () if after_as(at) && is(at, "NOT") && is(at + 1, "MATERIALIZED") && opens_query(at + 2) => 2,
+            () => {
+                kept.push(token.clone());
+                1
+            }
+        };
+    }
+    kept
 }
 
 fn keywords(tokens: &[TokenWithSpan], positions: &Positions) -> Vec<(Keyword, Span)> {

@@ -121,7 +121,7 @@ impl<'a> Evaluator<'a> {
             ExprKind::Parameter { index, .. } => expr.ty.array(std::iter::repeat_n(self.params[*index].clone(), len)),
             ExprKind::Outer { .. } | ExprKind::Subquery(_) => unreachable!("lowering leaves none in a plan"),
             ExprKind::Now => Arc::new(TimestampMicrosecondArray::from(vec![self.now.0; len])),
-            ExprKind::Cast(of) => cast(&self.value(of, selection), expr.ty),
+            ExprKind::Cast(of) | ExprKind::Widen(of) => cast(&self.value(of, selection), expr.ty),
             ExprKind::Not(of) => booleans(self.truth(of, selection).iter().map(|truth| truth.map(std::ops::Not::not))),
             ExprKind::And(parts) => self.connect(parts, selection, false),
             ExprKind::Or(parts) => self.connect(parts, selection, true),

@@ -36,7 +36,10 @@ impl Checker<'_> {
             if at == met.len() {
                 met.push(aggregate);
             }
-            Expr::column(self.scope.width() + at, ty, name)
+            // The least of NULLs is NULL, which takes any type around it; there is one group all the same.
+            let null = matches!(met[at].kind, AggregateKind::Min | AggregateKind::Max | AggregateKind::AnyValue)
+                && met[at].args.iter().all(Expr::is_null);
+            if null { Expr::null() } else { Expr::column(self.scope.width() + at, ty, name) }
         });
         self.aggregates = Some(met);
         column
@@ -120,6 +123,8 @@ impl Checker<'_> {
             }
             (Sum | Avg | Total, 1) => {
                 let arg = number(args.pop()?);
+                // Both are REAL whatever the values look like; what `sum` is, depends on every single one.
+                let arg = if kind != Sum && arg.ty == Type::Text { cast(arg, Type::Real) } else { arg };
                 let sums = matches!(arg.ty, Type::Integer | Type::Real) || arg.is_null();
                 if !sums {
                     let message = format!("`{}` takes numbers, found {}", kind.name(), arg.ty);

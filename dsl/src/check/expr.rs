@@ -86,9 +86,15 @@ impl Checker<'_> {
             ast::Expr::BinaryOp { left, op, right } => self.binary(left, op, right, &span),
             ast::Expr::UnaryOp { op, expr } => self.unary(*op, expr, &span),
             ast::Expr::Cast { kind: ast::CastKind::Cast, expr, data_type, format: None } => {
+                if matches!(data_type, ast::DataType::Numeric(_) | ast::DataType::Decimal(_) | ast::DataType::Dec(_)) {
+                    return self.cast_to_number(expr, &span);
+                }
                 let ty = self.data_type(data_type, &self.head(&span));
-                let value = self.expr(expr)?;
-                Some(cast(value, ty?))
+                let (value, ty) = (self.expr(expr)?, ty?);
+                if is_mixed(&value) {
+                    return self.over_results(value, &span, &mut |_, value| Some(cast(value, ty)));
+                }
+                Some(cast(value, ty))
             }
             ast::Expr::Case { operand, conditions, else_result, .. } => {
                 self.case(operand.as_deref(), conditions, else_result.as_deref(), &span)
@@ -267,6 +273,28 @@ impl Checker<'_> {
         })
     }
 
+    /// CAST AS NUMERIC leaves a number as it is. What it makes of text depends on the text.
+    fn cast_to_number(&mut self, node: &ast::Expr, span: &Span) -> Option<Expr> {
+        let value = number(self.expr(node)?);
+        if value.is_null() {
+            return Some(cast(value, Type::Integer));
+        }
+        if value.ty.is_numeric() {
+            let ty = value.ty;
+            return Some(Expr { kind: ExprKind::Cast(Box::new(value)), ty });
+        }
+        if let Some(found) = value.as_literal().and_then(Value::as_text).and_then(crate::convert::numeric)
+            && let Some(ty) = found.ty()
+        {
+            // It stays a CAST: one that is compared makes text a number.
+            return Some(Expr { kind: ExprKind::Cast(Box::new(Expr::literal(found, ty))), ty });
+        }
+        let message = format!("whether NUMERIC makes {} INTEGER or REAL is not known before it runs", value.ty);
+        let diagnostic = Diagnostic::error("DE205", self.head(span), message);
+        self.diagnostics.push(diagnostic.help("say which: CAST(x AS INTEGER) or CAST(x AS REAL)"));
+        None
+    }
+
     fn is_null(&mut self, node: &ast::Expr) -> Option<Expr> {
         Some(Expr::boolean(ExprKind::IsNull(Box::new(self.expr(node)?))))
     }
@@ -364,6 +392,13 @@ impl Checker<'_> {
                 Meeting::BadLiteral(message, help) => {
                     self.diagnostics.push(Diagnostic::error("DE206", span.clone(), message).help(help));
                     return None;
+                }
+                // No number is spelled like this text, or like a literal of bytes.
+                Meeting::Apart(left, right) if left.as_literal().is_some() && right.ty.is_numeric() => {
+                    self.warn_apart(&left, &right, span);
+                    types.push(Type::Text);
+                    let spelled = |bytes: &Expr| Expr::literal(Value::Text(bytes.to_string()), Type::Text);
+                    met.push(if left.ty == Type::Blob { spelled(&left) } else { left });
                 }
                 Meeting::Apart(left, right) | Meeting::Never(left, right) => {
                     let message = format!("{} cannot be among values of {}", left.ty, right.ty);
@@ -469,6 +504,14 @@ impl Checker<'_> {
 
     fn arithmetic(&mut self, op: Arithmetic, left: Expr, right: Expr, span: &Span) -> Option<Expr> {
         use Type::{Integer, Interval, Real, Timestamp};
+        if is_mixed(&left) {
+            return self
+                .over_results(left, span, &mut |checker, left| checker.arithmetic(op, left, right.clone(), span));
+        }
+        if is_mixed(&right) {
+            return self
+                .over_results(right, span, &mut |checker, right| checker.arithmetic(op, left.clone(), right, span));
+        }
         // NULL alone has no type; it takes the other side's.
         let left =
             if left.is_null() { cast(left, if right.ty == Type::Text { Integer } else { right.ty }) } else { left };
@@ -520,15 +563,8 @@ impl Checker<'_> {
                 {
                     return Some(Expr::literal(Value::Integer(value), Type::Integer));
                 }
-                let of = number(self.expr(node)?);
-                let of = if of.is_null() { cast(of, Type::Integer) } else { of };
-                if matches!(of.ty, Type::Integer | Type::Real | Type::Interval) {
-                    let ty = of.ty;
-                    return Some(Expr { kind: ExprKind::Negate(Box::new(of)), ty });
-                }
-                let diagnostic = Diagnostic::error("DE205", span.clone(), format!("`-` does not take {}", of.ty));
-                self.diagnostics.push(diagnostic.help(format!("convert it: CAST({of} AS REAL)")));
-                None
+                let of = self.expr(node)?;
+                self.negated(of, span)
             }
             UnaryOperator::BitwiseNot => {
                 let of = self.expr(node)?;
@@ -537,6 +573,21 @@ impl Checker<'_> {
             }
             _ => self.unsupported(span.clone(), "this operator"),
         }
+    }
+
+    fn negated(&mut self, of: Expr, span: &Span) -> Option<Expr> {
+        if is_mixed(&of) {
+            return self.over_results(of, span, &mut |checker, of| checker.negated(of, span));
+        }
+        let of = number(of);
+        let of = if of.is_null() { cast(of, Type::Integer) } else { of };
+        if matches!(of.ty, Type::Integer | Type::Real | Type::Interval) {
+            let ty = of.ty;
+            return Some(Expr { kind: ExprKind::Negate(Box::new(of)), ty });
+        }
+        let diagnostic = Diagnostic::error("DE205", span.clone(), format!("`-` does not take {}", of.ty));
+        self.diagnostics.push(diagnostic.help(format!("convert it: CAST({of} AS REAL)")));
+        None
     }
 
     fn escape(&mut self, node: Option<&ast::Expr>, span: &Span) -> Option<Option<char>> {
@@ -646,10 +697,36 @@ impl Checker<'_> {
 
     /// A CASE whose last result is the ELSE.
     fn choose(&mut self, whens: Vec<Expr>, results: Vec<Expr>, span: &Span, of: &str) -> Option<Expr> {
-        let (mut results, ty) = self.unify(results, span, of)?;
+        // Always NULL, which takes any type around it.
+        if results.iter().all(Expr::is_null) {
+            return Some(Expr::null());
+        }
+        let (mut results, ty) = self.unify(widened(results), span, of)?;
         let otherwise = Box::new(results.pop()?);
         let branches = whens.into_iter().zip(results).collect();
         Some(Expr { kind: ExprKind::Case { branches, otherwise }, ty })
+    }
+
+    /// `work` on each result of a CASE that gives INTEGER here and REAL there: 5 / 2 is 2 where it gave 5.
+    fn over_results(
+        &mut self,
+        case: Expr,
+        span: &Span,
+        work: &mut dyn FnMut(&mut Self, Expr) -> Option<Expr>,
+    ) -> Option<Expr> {
+        let ExprKind::Case { branches, otherwise } = case.kind else { return work(self, case) };
+        let (whens, mut results): (Vec<_>, Vec<_>) = branches.into_iter().unzip();
+        results.push(*otherwise);
+        let made = results.into_iter().map(|result| {
+            let made = match result.kind {
+                ExprKind::Widen(integer) => work(self, *integer),
+                _ => work(self, result),
+            }?;
+            self.spend(made.size(), span)?;
+            Some(made)
+        });
+        let made = made.collect::<Option<Vec<_>>>()?;
+        self.choose(whens, made, span, "CASE")
     }
 
     fn function(&mut self, call: &ast::Function, span: &Span) -> Option<Expr> {
@@ -760,6 +837,9 @@ impl Checker<'_> {
 
     fn nullif(&mut self, mut args: Vec<Expr>, span: &Span) -> Option<Expr> {
         let (right, left) = (args.pop()?, args.pop()?);
+        if left.is_null() {
+            return Some(left);
+        }
         self.spend(left.size(), span)?;
         let equal = self.compare(Comparison::Equal, left.clone(), right, Collation::Binary, span)?;
         let ty = left.ty;
@@ -813,6 +893,28 @@ fn argument_count(args: &ast::FunctionArguments) -> usize {
 
 fn arithmetic(op: Arithmetic, left: Expr, right: Expr, ty: Type) -> Expr {
     Expr { kind: ExprKind::Arithmetic { op, left: Box::new(left), right: Box::new(right) }, ty }
+}
+
+/// Results of which some are INTEGER and some REAL, made REAL.
+fn widened(results: Vec<Expr>) -> Vec<Expr> {
+    let is_real = |expr: &Expr| expr.ty == Type::Real && !expr.is_null();
+    if !results.iter().any(is_real) {
+        return results;
+    }
+    let widen = |expr: Expr| match expr.ty {
+        Type::Integer | Type::Boolean if !expr.is_null() => {
+            Expr { kind: ExprKind::Widen(Box::new(number(expr))), ty: Type::Real }
+        }
+        _ => expr,
+    };
+    results.into_iter().map(widen).collect()
+}
+
+/// Whether it is a CASE with results of which some were INTEGER.
+fn is_mixed(expr: &Expr) -> bool {
+    let ExprKind::Case { branches, otherwise } = &expr.kind else { return false };
+    let mut results = branches.iter().map(|(_, then)| then).chain([&**otherwise]);
+    results.any(|result| matches!(result.kind, ExprKind::Widen(_)) || is_mixed(result))
 }
 
 fn not(expr: Expr) -> Expr {

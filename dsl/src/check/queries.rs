@@ -243,8 +243,15 @@ impl Checker<'_> {
     }
 
     fn with(&mut self, with: &ast::With) -> Option<()> {
-        for cte in &with.cte_tables {
+        for (at, cte) in with.cte_tables.iter().enumerate() {
             let span = self.ident_span(&cte.alias.name);
+            let same = |other: &ast::Cte| other.alias.name.value.eq_ignore_ascii_case(&cte.alias.name.value);
+            if with.cte_tables[..at].iter().any(same) {
+                let message = format!("two queries are called `{}` here", cte.alias.name.value);
+                let diagnostic = Diagnostic::error("DE210", span, message).help("give one of them another name");
+                self.diagnostics.push(diagnostic);
+                return None;
+            }
             if cte.from.is_some() || cte.alias.at.is_some() {
                 return self.unsupported(span, "this form of WITH");
             }

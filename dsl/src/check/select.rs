@@ -42,17 +42,23 @@ impl Checker<'_> {
         let aliases: Aliases = items.iter().flatten().filter_map(named).collect();
         let order = {
             self.aliases = aliases;
-            items.as_ref().and_then(|items| self.order_by(order_by, items))
+            items.as_ref().and_then(|items| self.of_own_rows(|checker| checker.order_by(order_by, items)))
         };
         let windows = self.windows.take().unwrap_or_default();
         let having = select.having.as_ref().map(|having| (self.condition_of(having), self.span(having)));
         let aggregates = self.aggregates.take().unwrap_or_default();
         let filter = select.selection.as_ref().map(|filter| self.row_condition(filter));
-        let keys = self.group_keys(select);
+        let keys = self.of_own_rows(|checker| checker.group_keys(select));
         self.aliases.clear();
         let (limit, offset) = self.limits(limits)?;
 
         let (keys, mut items, order) = (keys?, items?, order?);
+        if let Some((_, span)) = having.as_ref().filter(|_| keys.is_empty() && aggregates.is_empty()) {
+            let diagnostic =
+                Diagnostic::error("DE230", span.clone(), "HAVING chooses among groups, and there are none");
+            self.diagnostics.push(diagnostic.help("choose rows with WHERE, or make groups with GROUP BY"));
+            return None;
+        }
         let filter = filter.map_or(Some(None), |filter| filter.map(Some))?;
         let visible = items.len();
         let order = sort_keys(order, &mut items);
@@ -64,6 +70,14 @@ impl Checker<'_> {
         }
         let output = self.outputs(items, visible, having, &mut made)?;
         Some(Query { body: Body::Select(Box::new(made)), output, order, limit, offset })
+    }
+
+    /// A translation that cannot name the rows around the query.
+    fn of_own_rows<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let hidden = std::mem::replace(&mut self.hidden, self.around.len());
+        let made = work(self);
+        self.hidden = hidden;
+        made
     }
 
     /// A condition on rows: neither aggregates nor windows have a value yet.
@@ -159,8 +173,9 @@ impl Checker<'_> {
             })
         };
         let meant = match node {
-            ast::Expr::Identifier(name) if !self.is_column(name) => aliased(name),
-            ast::Expr::Value(_) => {
+            ast::Expr::Identifier(name) if self.is_column(name) => None,
+            ast::Expr::Identifier(name) => aliased(name),
+            _ => {
                 let span = self.span(node);
                 let items = select.projection.len();
                 match self.ordinal(node, items, &span)? {
@@ -171,23 +186,19 @@ impl Checker<'_> {
                     None => None,
                 }
             }
-            _ => None,
         };
         self.expr(meant.unwrap_or(node))
     }
 
     /// The position that an integer literal in GROUP BY or ORDER BY means.
     pub(super) fn ordinal(&mut self, node: &ast::Expr, items: usize, span: &Span) -> Option<Option<usize>> {
-        let ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Number(text, _), .. }) = node else {
-            return Some(None);
-        };
-        match text.parse::<usize>() {
+        let Some(number) = whole_number(node) else { return Some(None) };
+        match usize::try_from(number) {
             Ok(number) if (1..=items).contains(&number) => Some(Some(number - 1)),
-            Ok(number) => {
+            _ => {
                 let message = format!("there is no column number {number}: the result has {items}");
                 self.error("DE233", span.clone(), message)
             }
-            Err(_) => Some(None),
         }
     }
 
@@ -411,6 +422,18 @@ fn sort_keys(order: Vec<(Result<usize, Item>, SortKey)>, items: &mut Vec<Item>) 
         })
     };
     order.into_iter().map(|(at, key)| SortKey { column: place(at), ..key }).collect()
+}
+
+/// An integer literal with or without signs. One that needs more than 32 bits is any other constant, as in SQLite.
+fn whole_number(node: &ast::Expr) -> Option<i32> {
+    match node {
+        ast::Expr::Nested(inner) | ast::Expr::UnaryOp { op: ast::UnaryOperator::Plus, expr: inner } => {
+            whole_number(inner)
+        }
+        ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr } => whole_number(expr)?.checked_neg(),
+        ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Number(text, _), .. }) => text.parse().ok(),
+        _ => None,
+    }
 }
 
 fn plain(options: &ast::WildcardAdditionalOptions) -> bool {

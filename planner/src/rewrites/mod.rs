@@ -8,6 +8,7 @@ mod lookback;
 mod lookups;
 mod prune_columns;
 mod push_filters;
+mod reorder_joins;
 
 use crate::plan::Plan;
 
@@ -19,11 +20,12 @@ pub(crate) struct Rewrite {
     pub(crate) apply: fn(Plan) -> Plan,
 }
 
-/// Every rewrite in order: filters move down first, since what they leave behind at a join is where keys are found, and
+/// Every rewrite in order: filters move down first, since what they leave behind at joins is what orders them and where keys are found, and
 /// what reaches a scan is where lookups and a lookback are found. Columns are pruned last: the others make some
 /// unnecessary.
-pub(crate) const ALL: [Rewrite; 5] = [
+pub(crate) const ALL: [Rewrite; 6] = [
     Rewrite { name: "PushFilters", apply: push_filters::apply },
+    Rewrite { name: "ReorderJoins", apply: reorder_joins::apply },
     Rewrite { name: "JoinKeys", apply: join_keys::apply },
     Rewrite { name: "Lookups", apply: lookups::apply },
     Rewrite { name: "Lookback", apply: lookback::apply },

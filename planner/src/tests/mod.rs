@@ -8,6 +8,7 @@ mod ancestors;
 mod differential;
 mod functions;
 mod generator;
+mod joins;
 mod moments;
 mod precedence;
 mod random;

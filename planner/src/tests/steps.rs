@@ -19,7 +19,7 @@ use crate::dataflow::{Changes, Installed};
 use crate::plan::Plan;
 
 /// Rows with how often each is there, by the bytes of its key.
-type Relation = BTreeMap<Vec<u8>, (Row, i64)>;
+pub(super) type Relation = BTreeMap<Vec<u8>, (Row, i64)>;
 
 const PER_WORLD: u64 = 5;
 const STEPS: usize = 6;
@@ -82,11 +82,11 @@ fn rewrites_change_nothing() {
     assert!(rewritten > cases, "{rewritten} plans were compared");
 }
 
-fn checked(world: &World, sql: &str) -> Option<Query> {
+pub(super) fn checked(world: &World, sql: &str) -> Option<Query> {
     check_query(&Source::query(sql), &world.catalog()).rule.map(|rule| rule.query)
 }
 
-fn whole(plan: &Plan, world: &World, now: Timestamp) -> Relation {
+pub(super) fn whole(plan: &Plan, world: &World, now: Timestamp) -> Relation {
     let answer = crate::execute(plan, world, now).expect("small tables");
     let mut relation = Relation::new();
     add(&mut relation, &Batch::appearing(answer.rows));
