@@ -76,6 +76,10 @@ fn select(select: &Select, query: &Query, around: &mut Around) -> Plan {
         plan = self::group(group, plan, around);
     }
     if !select.windows.is_empty() {
+        // Windows and columns count on the row as the query knows it, without the answers to the subqueries of WHERE.
+        if select.group.is_none() {
+            plan = first(plan, select.from.width());
+        }
         let mut windows = select.windows.clone();
         let width = plan.width();
         for operand in windows.iter_mut().flat_map(daemoneye_dsl::query::Window::exprs_mut) {

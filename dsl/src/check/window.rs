@@ -230,9 +230,8 @@ impl Checker<'_> {
             Some(end) => self.bound(end, units, false)?,
             None => Bound::Offset(0.0),
         };
-        if let (Bound::Offset(start), Bound::Offset(end)) = (start, end)
-            && start > end
-        {
+        // Only by its words: 1 PRECEDING AND 2 PRECEDING is a frame without rows.
+        if frame.end_bound.as_ref().is_some_and(|end| side(&frame.start_bound) > side(end)) {
             let span = self.bound_span(&frame.start_bound);
             return self.error("DE236", span, "the frame ends before it begins");
         }
@@ -274,5 +273,14 @@ impl Checker<'_> {
             }
             _ => self.span(&*self.rule.query),
         }
+    }
+}
+
+/// Where a bound lies, seen from the current row.
+fn side(bound: &ast::WindowFrameBound) -> std::cmp::Ordering {
+    match bound {
+        ast::WindowFrameBound::Preceding(_) => std::cmp::Ordering::Less,
+        ast::WindowFrameBound::CurrentRow => std::cmp::Ordering::Equal,
+        ast::WindowFrameBound::Following(_) => std::cmp::Ordering::Greater,
     }
 }
