@@ -103,6 +103,9 @@ impl Dialect for Sqlite {
     }
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        if parser.peek_token_ref().token == Token::LParen && is_values(&parser.peek_nth_token_ref(1).token) {
+            return Some(values(parser));
+        }
         let op = match &parser.peek_token_ref().token {
             Token::Minus => UnaryOperator::Minus,
             Token::Plus => UnaryOperator::Plus,
@@ -176,6 +179,18 @@ fn chain_len(expr: &Expr) -> usize {
 enum Infix {
     Match(BinaryOperator, bool),
     Is(bool),
+}
+
+/// `(VALUES …)`, which the parser would take for a call.
+fn values(parser: &mut Parser) -> Result<Expr, ParserError> {
+    parser.advance_token();
+    let query = parser.parse_query()?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::Subquery(query))
+}
+
+fn is_values(token: &Token) -> bool {
+    matches!(token, Token::Word(word) if word.keyword == Keyword::VALUES)
 }
 
 fn is_isnull(token: &Token) -> bool {

@@ -4,6 +4,7 @@
 //! Nothing is denied by name, so there is nothing to get around. All errors of a statement are found in one run: where
 //! one expression fails, its neighbours are still checked.
 
+mod affinity;
 mod aggregate;
 mod coerce;
 mod expr;

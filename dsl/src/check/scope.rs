@@ -31,6 +31,8 @@ pub(super) struct Visible {
     pub(super) ty: Type,
     /// Every value is the constant NULL.
     pub(super) null: bool,
+    /// Its type is applied to literals that it is compared with.
+    pub(super) affinity: bool,
     pub(super) identity: bool,
     pub(super) volatile: bool,
     /// How an unqualified name and `*` see it.
@@ -50,7 +52,8 @@ pub(super) enum Joined {
 
 impl Relation {
     pub(super) fn of(part: Part<'_>) -> Self {
-        let of_output = |output: &Output| Visible {
+        let of_output = |(at, output): (usize, &Output)| Visible {
+            affinity: super::affinity::of_part(part, at),
             name: output.name.clone(),
             ty: output.ty,
             null: output.null,
@@ -61,7 +64,7 @@ impl Relation {
         let of_outputs = |alias: &str, columns: &[Output]| Self {
             alias: alias.to_owned(),
             source: alias.to_owned(),
-            columns: columns.iter().map(of_output).collect(),
+            columns: columns.iter().enumerate().map(of_output).collect(),
         };
         match part {
             Part::Table(table) => {
@@ -69,6 +72,7 @@ impl Relation {
                     name: column.name.to_owned(),
                     ty: column.ty,
                     null: false,
+                    affinity: true,
                     identity: column.identity,
                     volatile: column.volatile,
                     joined: Joined::Not,

@@ -115,6 +115,7 @@ fn values(
                     if last.as_ref().is_none_or(|(known, _)| *known != frame) {
                         looks = looks.saturating_add(frame.len());
                         within(looks, LOOKS_MAX, "a window")?;
+                        context.spend(frame.len())?;
                         let value = call.value(&partition.rows[frame.clone()]);
                         last = Some((frame, value));
                     }
@@ -126,8 +127,10 @@ fn values(
                 Function::Shift { value, by, otherwise, ahead } => {
                     let by = by[row as usize].as_integer();
                     let by = by.map(|by| if *ahead { by } else { by.saturating_neg() });
-                    let there =
-                        by.and_then(|by| partition.rows.get(usize::try_from(i64::try_from(at).ok()? + by).ok()?));
+                    let there = by.and_then(|by| {
+                        let at = i64::try_from(at).ok()?.checked_add(by)?;
+                        partition.rows.get(usize::try_from(at).ok()?)
+                    });
                     match (by, there) {
                         (None, _) => Value::Null,
                         (_, Some(there)) => value[*there as usize].clone(),

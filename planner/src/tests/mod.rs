@@ -8,6 +8,7 @@ mod ancestors;
 mod differential;
 mod functions;
 mod generator;
+mod hostile;
 mod precedence;
 mod random;
 mod sqlite;
