@@ -161,8 +161,6 @@ struct Checker<'a> {
     /// Windows met so far, where they are allowed.
     windows: Option<Vec<Window>>,
     named_windows: Vec<(String, window::Definition)>,
-    /// The columns of the result by name, where they may be used.
-    aliases: Aliases,
     /// Operations around the one that is being translated.
     depth: usize,
     /// Operations so far, repeats included.
@@ -174,8 +172,8 @@ struct Checker<'a> {
     working_reads: usize,
 }
 
-/// Expressions of the SELECT list by the names given to them.
-type Aliases = Vec<(String, Expr)>;
+/// Expressions of the SELECT list by the names given to them; none for one with an error, which was said.
+type Aliases = Vec<(String, Option<Expr>)>;
 
 impl<'a> Checker<'a> {
     fn new(rule: &'a Rule, catalog: &'a Catalog, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
@@ -189,7 +187,6 @@ impl<'a> Checker<'a> {
             aggregates: None,
             windows: None,
             named_windows: vec![],
-            aliases: vec![],
             depth: 0,
             operations: 0,
             joins: 0,

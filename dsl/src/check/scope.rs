@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::Ident;
 
-use super::Checker;
+use super::{Aliases, Checker};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::expr::{Expr, ExprKind};
 use crate::query::{From, Output, Part};
@@ -90,6 +90,8 @@ impl Relation {
 #[derive(Default)]
 pub(super) struct Scope {
     relations: Vec<Relation>,
+    /// The columns of the result by name, where they may be used.
+    pub(super) aliases: Aliases,
 }
 
 /// A column that a name may mean: its position in the row, its relation, itself.
@@ -223,10 +225,10 @@ impl Checker<'_> {
                 candidates.into_iter().filter(|(_, _, column)| column.name.eq_ignore_ascii_case(&name.value)).collect();
             match found.as_slice() {
                 // SQLite's way: the result's own names, where no column has them.
-                [] if level == 0 && alias.is_none() => {
-                    let named = self.aliases.iter().find(|(own, _)| own.eq_ignore_ascii_case(&name.value));
+                [] if alias.is_none() => {
+                    let named = scope.aliases.iter().find(|(own, _)| own.eq_ignore_ascii_case(&name.value));
                     if let Some((_, expr)) = named {
-                        let expr = expr.clone();
+                        let expr = outwards(expr.clone()?, level);
                         self.spend(expr.size(), &self.ident_span(name))?;
                         return Some(expr);
                     }
@@ -319,8 +321,18 @@ fn outwards(mut expr: Expr, level: usize) -> Expr {
     if level == 0 {
         return expr;
     }
-    if let ExprKind::Column { index, name } = expr.kind {
-        return Expr { kind: ExprKind::Outer { level, index, name }, ty: expr.ty };
+    match &mut expr.kind {
+        ExprKind::Column { index, name } => {
+            expr.kind = ExprKind::Outer { level, index: *index, name: name.clone() };
+            return expr;
+        }
+        ExprKind::Outer { level: own, .. } => *own += level,
+        ExprKind::Subquery(subquery) => subquery.query.outer_mut(&mut |expr, _| {
+            if let ExprKind::Outer { level: own, .. } = &mut expr.kind {
+                *own += level;
+            }
+        }),
+        _ => {}
     }
     for operand in expr.operands_mut() {
         let own = std::mem::replace(operand, Expr::literal(crate::types::Value::Null, Type::Text));

@@ -122,14 +122,11 @@ impl Checker<'_> {
     fn frame_fits(&mut self, frame: &Frame, order: &[OrderTerm], span: &Span) -> Option<()> {
         let measured = |bound: Bound| !matches!(bound, Bound::Unbounded | Bound::Offset(0.0));
         if frame.units == FrameUnits::Range && (measured(frame.start) || measured(frame.end)) {
-            let sound = matches!(order, [one] if one.expr.ty.is_numeric());
+            let sound = matches!(order, [one] if one.expr.ty.is_numeric() || one.expr.is_null());
             if !sound {
                 let message = "RANGE with a distance needs exactly one ORDER BY term, a number";
                 return self.error("DE236", span.clone(), message);
             }
-        }
-        if frame.units == FrameUnits::Groups && order.is_empty() {
-            return self.error("DE236", span.clone(), "GROUPS needs an ORDER BY");
         }
         Some(())
     }

@@ -16,7 +16,7 @@ use super::{generator, setting, statement as statements};
 /// Statements asked over the same rows.
 const PER_WORLD: u64 = 10;
 /// Differences that a failure prints, each made as small as can be.
-const SHOWN: usize = 6;
+const SHOWN: usize = 8;
 
 #[test]
 fn answers_are_sqlite_s() {

@@ -128,6 +128,7 @@ impl Generator<'_> {
         if a.ours.starts_with("CAST(") {
             return self.leaf(Type::Boolean);
         }
+        let op = if matches!(a.ours.as_str(), "TRUE" | "FALSE") { "=".into() } else { op };
         let b = self.constant(right);
         match self.random.below(6) {
             0 => sql!("({} IN ({}))", a, b),

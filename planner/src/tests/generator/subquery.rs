@@ -73,7 +73,7 @@ impl Generator<'_> {
                 self.note("in values");
                 let rows: Vec<_> = (0..=self.random.below(3))
                     .map(|_| {
-                        let value = self.leaf(ty);
+                        let value = self.value(ty);
                         sql!("({})", value)
                     })
                     .collect();

@@ -66,7 +66,7 @@ impl Generator<'_> {
             items.push(self.group_item(ty, place, windows));
         }
         self.give_names(&mut items, place);
-        let group = self.group_by(&keys, &at_key, &mut items, place);
+        let group = self.group_by(&keys, &at_key, &mut items, types);
         let list: Vec<_> = items.iter().map(Item::listed).collect();
         let exact = items.iter().all(|item| item.exact);
         let distinct = exact && self.random.percent(8);
@@ -127,7 +127,7 @@ impl Generator<'_> {
         keys: &[(Sql, Type, bool)],
         places: &[Option<usize>],
         items: &mut [Item],
-        place: Place,
+        types: Option<&[Type]>,
     ) -> Sql {
         let mut texts = Vec::new();
         for ((sql, ..), at) in keys.iter().zip(places) {
@@ -151,18 +151,13 @@ impl Generator<'_> {
         if !texts.is_empty() {
             group = sql!(" GROUP BY {}", group);
         }
-        let grouped = !keys.is_empty() || items.iter().any(|item| !item.of_row && item.sql.ours.contains('('));
-        if grouped && place != Place::Aggregate && self.has_aggregate(keys, items) && self.random.percent(30) {
+        // SQLite refuses HAVING where nothing groups.
+        if (!keys.is_empty() || types.is_none()) && self.random.percent(30) {
             self.note("having");
             let having = self.boolean(2);
             group = sql!("{} HAVING {}", group, having);
         }
         group
-    }
-
-    /// SQLite refuses HAVING where nothing groups.
-    fn has_aggregate(&mut self, keys: &[(Sql, Type, bool)], items: &[Item]) -> bool {
-        !keys.is_empty() || items.iter().any(|item| !item.of_row && item.sql.ours.contains("count("))
     }
 
     /// Columns beside aggregates, where SQLite's answer is determined: the values of the one row with the least or

@@ -44,6 +44,8 @@ pub(super) struct Made {
     pub(super) sql: Sql,
     /// Its columns, and which of them are straight from a table.
     pub(super) columns: Vec<(String, Type, bool)>,
+    /// Those of their names that were given with AS.
+    pub(super) aliases: Vec<String>,
     pub(super) ordered: bool,
 }
 

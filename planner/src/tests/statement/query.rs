@@ -52,7 +52,7 @@ impl Generator<'_> {
         let count = 2 + self.random.below(3);
         self.queries = self.queries.saturating_sub(1);
         let mut sql: Sql = "".into();
-        let mut names = Vec::new();
+        let (mut names, mut aliased) = (Vec::new(), Vec::new());
         for at in 0..count {
             if at > 0 {
                 let op = *self.random.pick(&["union all", "union", "intersect", "except"]);
@@ -60,11 +60,12 @@ impl Generator<'_> {
                 let op = Sql::from(format!(" {} ", op.to_uppercase()));
                 sql = sql!("{}{}", sql, op);
             }
-            // The names of the first are the names of all.
+            // The names of the first are the names of all; it decides the types, unless it is NULL.
             let own_place = if at == 0 && place == Place::Table { Place::Table } else { Place::Members };
-            let operand = self.operand(&types, own_place, at + 1 == count);
+            let may_mix = at > 0 && !sql.ours.contains("NULL");
+            let operand = self.operand(&types, own_place, may_mix, at + 1 == count);
             if at == 0 {
-                names = operand.columns;
+                (names, aliased) = (operand.columns, operand.aliases);
             }
             sql = sql!("{}{}", sql, operand.sql);
         }
@@ -72,26 +73,26 @@ impl Generator<'_> {
             self.note("chain of four");
         }
         let columns: Vec<_> = names.into_iter().zip(&types).map(|((name, ..), ty)| (name, *ty, false)).collect();
-        let shown = columns.iter().map(|(name, ..)| Column { text: None, name: name.clone(), exact: true });
+        let alias = |name: &str| aliased.contains(&name.to_owned()).then(|| name.to_owned());
+        let shown = columns.iter().map(|(name, ..)| Column { text: None, alias: alias(name), exact: true });
         let shown: Vec<_> = shown.collect();
         let (tail, ordered) = self.tail(&shown, place, false);
-        Made { sql: sql!("{}{}", sql, tail), columns, ordered }
+        Made { sql: sql!("{}{}", sql, tail), columns, aliases: aliased, ordered }
     }
 
-    fn operand(&mut self, types: &[Type], place: Place, is_last: bool) -> Made {
+    fn operand(&mut self, types: &[Type], place: Place, may_mix: bool, is_last: bool) -> Made {
         // After VALUES SQLite takes no ORDER BY.
         if !is_last && self.random.percent(8) {
             return self.values_of(types);
         }
-        self.select_for_set(types, place)
+        if may_mix && types.contains(&Type::Real) && self.random.percent(20) {
+            return self.select_mixed(types);
+        }
+        self.select_bare(types, place)
     }
 
-    /// A SELECT without a tail; where a REAL is wanted an INTEGER may come, which SQLite is told to convert.
-    fn select_for_set(&mut self, types: &[Type], place: Place) -> Made {
-        let reals = types.contains(&Type::Real) && self.random.percent(20);
-        if !reals {
-            return self.select_bare(types, place);
-        }
+    /// A SELECT that has INTEGER where REAL is wanted, which SQLite is told to convert.
+    fn select_mixed(&mut self, types: &[Type]) -> Made {
         self.note("mixed numbers");
         let given: Vec<_> = types.iter().map(|ty| if *ty == Type::Real { Type::Integer } else { *ty }).collect();
         let made = self.select_bare(&given, Place::Table);
@@ -106,14 +107,18 @@ impl Generator<'_> {
         let items: Vec<_> = made.columns.iter().enumerate().map(item).collect();
         let (items, alias) = (Sql::joined(&items, ", "), Sql::from(alias.as_str()));
         let columns = made.columns.into_iter().zip(types).map(|((name, ..), ty)| (name, *ty, false)).collect();
-        Made { sql: sql!("SELECT {} FROM ({}) AS {}", items, made.sql, alias), columns, ordered: false }
+        let aliases = vec![];
+        Made { sql: sql!("SELECT {} FROM ({}) AS {}", items, made.sql, alias), columns, aliases, ordered: false }
     }
 
     fn values(&mut self, types: Option<&[Type]>, place: Place) -> Made {
         let types = self.some_types(types);
+        // SQLite loses the names of columns in FROM where VALUES looks at a row around.
+        let own_only = self.own_only;
+        self.own_only |= place != Place::Members;
         let made = self.values_of(&types);
-        let shown: Vec<_> =
-            made.columns.iter().map(|(name, ..)| Column { text: None, name: name.clone(), exact: true }).collect();
+        self.own_only = own_only;
+        let shown: Vec<_> = made.columns.iter().map(|_| Column { text: None, alias: None, exact: true }).collect();
         // SQLite takes no ORDER BY after VALUES.
         if matches!(place, Place::Value) {
             let (alias, list) = (Sql::from(self.name('d')), Sql::from("*"));
@@ -134,11 +139,11 @@ impl Generator<'_> {
             .collect();
         let rows = Sql::joined(&rows, ", ");
         let columns = types.iter().enumerate().map(|(at, ty)| (format!("column{}", at + 1), *ty, false)).collect();
-        Made { sql: sql!("VALUES {}", rows), columns, ordered: false }
+        Made { sql: sql!("VALUES {}", rows), columns, aliases: vec![], ordered: false }
     }
 
     /// A constant, or something of a row around.
-    fn value(&mut self, ty: Type) -> Sql {
+    pub(in crate::tests) fn value(&mut self, ty: Type) -> Sql {
         self.scopes.push(crate::tests::generator::Scope::default());
         let made = self.of(ty, 1);
         self.scopes.pop();

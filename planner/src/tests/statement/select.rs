@@ -68,7 +68,7 @@ impl Generator<'_> {
         let body = if grouped { self.grouped(types, place) } else { self.plain(types, place, &from) };
         let shown = body.items.iter().map(|item| Column {
             text: Some(item.sql.clone()),
-            name: item.name.clone().unwrap_or_default(),
+            alias: item.name.clone().filter(|_| item.alias),
             exact: item.exact,
         });
         let shown: Vec<_> = shown.collect();
@@ -85,8 +85,9 @@ impl Generator<'_> {
             text = sql!("{}{}{})", text, word, spec);
         }
         text = sql!("{}{}", text, tail);
+        let aliases = body.items.iter().filter(|item| item.alias).filter_map(|item| item.name.clone()).collect();
         let columns = body.items.into_iter().map(|item| (item.name.unwrap_or_default(), item.ty, item.raw)).collect();
-        Made { sql: text, columns, ordered }
+        Made { sql: text, columns, aliases, ordered }
     }
 
     fn plain(&mut self, types: Option<&[Type]>, place: Place, from: &Sql) -> Body {
