@@ -172,7 +172,14 @@ impl Checker<'_> {
             }
             _ => None,
         };
-        self.expr(meant.unwrap_or(node))
+        let key = self.expr(meant.unwrap_or(node))?;
+        if key.columns().last().is_none_or(|last| *last < self.scope.width()) {
+            return Some(key);
+        }
+        let diagnostic =
+            Diagnostic::error("DE230", self.span(node), "GROUP BY looks at single rows, before aggregates");
+        self.diagnostics.push(diagnostic.help("put the query into FROM and group its result"));
+        None
     }
 
     /// The position that an integer literal in GROUP BY or ORDER BY means.

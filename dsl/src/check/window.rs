@@ -88,6 +88,7 @@ impl Checker<'_> {
         };
         // Without the list, a window within a window is an error.
         let made = self.window_call(name, call, over, span);
+        let made = made.and_then(|window| self.without_windows(window, name, span));
         let column = made.map(|window| {
             let at = met.iter().position(|other| *other == window).unwrap_or(met.len());
             let (ty, name) = (window.ty, window.to_string());
@@ -98,6 +99,16 @@ impl Checker<'_> {
         });
         self.windows = Some(met);
         column
+    }
+
+    /// Names of the result may bring one window into another.
+    fn without_windows(&mut self, window: Window, name: &str, span: &Span) -> Option<Window> {
+        if window.exprs().into_iter().all(|expr| expr.columns().last().is_none_or(|last| *last < WINDOWS)) {
+            return Some(window);
+        }
+        let diagnostic = Diagnostic::error("DE236", span.clone(), format!("`{name}` cannot hold another window"));
+        self.diagnostics.push(diagnostic.help("put the query into FROM and look at its result"));
+        None
     }
 
     fn window_call(&mut self, name: &str, call: &Call<'_>, over: &ast::WindowType, span: &Span) -> Option<Window> {
