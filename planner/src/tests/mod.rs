@@ -6,6 +6,7 @@
 
 mod ancestors;
 mod differential;
+mod found;
 mod functions;
 mod generator;
 mod hostile;
