@@ -26,6 +26,7 @@ pub(super) struct Relation {
 
 /// One of its columns.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub(super) struct Visible {
     pub(super) name: String,
     pub(super) ty: Type,

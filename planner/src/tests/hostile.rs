@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use daemoneye_dsl::check::check_query;
-use daemoneye_dsl::diagnostic::Source;
+use daemoneye_dsl::diagnostic::{Source, Style};
 use daemoneye_dsl::types::Timestamp;
 
 use super::differential::report;
@@ -65,7 +65,7 @@ fn end(world: &World, text: &str) -> Result<Ended, ()> {
     let work = AssertUnwindSafe(|| {
         let source = Source::query(text);
         let checked = check_query(&source, &world.catalog());
-        checked.diagnostics.iter().for_each(|it| drop(it.render(&source, Default::default())));
+        checked.diagnostics.iter().for_each(|it| drop(it.render(&source, Style::default())));
         let Some(rule) = checked.rule else {
             assert!(!checked.diagnostics.is_empty(), "refused without a reason");
             return Ended::Refused;

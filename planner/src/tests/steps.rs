@@ -92,7 +92,12 @@ fn rewritten(query: &Query, world: &World) -> Result<u64, String> {
         })
     });
     match std::panic::catch_unwind(catch) {
-        Ok(_) => failed.map_or(Ok(compared), Err),
+        Ok(_) if failed.is_some() => Err(failed.unwrap_or_default()),
+        // Installed, it finds the same.
+        Ok(plan) if before.as_ref() != Some(&whole(&plan, world, now)?) => {
+            Err(format!("installed\nexpected: {before:?}\n   found: {:?}\n{plan}", whole(&plan, world, now)))
+        }
+        Ok(_) => Ok(compared),
         Err(_) => Err("panic".to_owned()),
     }
 }

@@ -18,6 +18,8 @@ pub(super) const FORMS: &[&str] = &[
     "foreign types",
     "row comparison",
     "row order",
+    "row between",
+    "row is",
 ];
 
 impl Generator<'_> {
@@ -73,6 +75,16 @@ impl Generator<'_> {
     pub(super) fn row_comparison(&mut self, next: usize) -> Sql {
         let types = self.row_types();
         let (a, b) = (self.row(&types, next), self.row(&types, next));
+        if self.random.percent(10) {
+            self.note("row between");
+            let c = self.row(&types, next);
+            return sql!("({} BETWEEN {} AND {})", a, b, c);
+        }
+        if self.random.percent(10) {
+            self.note("row is");
+            let not: Sql = (*self.random.pick(&["", "NOT "])).into();
+            return sql!("({} IS {}DISTINCT FROM {})", a, not, b);
+        }
         let op = *self.random.pick(&["=", "<>", "<", "<=", ">", ">="]);
         self.note(if op.contains(['<', '>']) && op != "<>" { "row order" } else { "row comparison" });
         let op: Sql = op.into();

@@ -41,7 +41,7 @@ impl Generator<'_> {
             Place::Value
         };
         self.note("scalar subquery");
-        let query = self.within(&[ty], place);
+        let query = self.within(Some(&[ty]), place);
         Some(sql!("({})", query))
     }
 
@@ -49,8 +49,7 @@ impl Generator<'_> {
     pub(super) fn question(&mut self, next: usize) -> Sql {
         match self.random.below(8) {
             0..=2 => {
-                let types: Vec<_> = (0..=self.random.below(2)).map(|_| self.any_type()).collect();
-                let query = self.within(&types, Place::Members);
+                let query = self.within(None, Place::Members);
                 if self.random.percent(40) {
                     self.note("not exists");
                     return sql!("(NOT EXISTS ({}))", query);
@@ -62,7 +61,7 @@ impl Generator<'_> {
             6 => {
                 let types = self.row_types();
                 let row = self.row(&types, next);
-                let query = self.within(&types, Place::Members);
+                let query = self.within(Some(&types), Place::Members);
                 let not = self.in_or_not();
                 self.note("row in subquery");
                 sql!("({} {}IN ({}))", row, not, query)
@@ -97,7 +96,7 @@ impl Generator<'_> {
             self.note("in subquery collate");
             of = self.collated(&of);
         }
-        let query = self.within(&[other], Place::Members);
+        let query = self.within(Some(&[other]), Place::Members);
         let not = self.in_or_not();
         sql!("({} {}IN ({}))", of, not, query)
     }
@@ -108,9 +107,9 @@ impl Generator<'_> {
         if not { "NOT " } else { "" }.into()
     }
 
-    fn within(&mut self, types: &[Type], place: Place) -> Sql {
+    fn within(&mut self, types: Option<&[Type]>, place: Place) -> Sql {
         let own_only = std::mem::replace(&mut self.own_only, false);
-        let made = self.query(Some(types), place);
+        let made = self.query(types, place);
         self.own_only = own_only;
         made.sql
     }

@@ -10,6 +10,7 @@ pub(super) const FORMS: &[&str] =
     &["no from", "where", "star", "table star", "plain", "alias", "distinct", "windows", "alias in where"];
 
 /// A column of the result.
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub(super) struct Item {
     pub(super) sql: Sql,
     pub(super) ty: Type,

@@ -49,11 +49,11 @@ impl Generator<'_> {
         let sql = match self.random.below(4) {
             0 => {
                 self.note("recursive counter");
-                let (start, end) = (self.random.below(4), self.random.below(7));
+                let (start, end) = (self.value(Type::Integer), self.random.below(7));
                 let union: Sql = (*self.random.pick(&["UNION ALL", "UNION"])).into();
-                let (head, next) = (Sql::from(format!("{name}({a}, {b}) AS (SELECT {start}, 0")), plus(&a));
-                let tail = Sql::from(format!("{a} % 2 FROM {name} WHERE {a} < {end})"));
-                sql!("{} {} SELECT {}, {}", head, union, next, tail)
+                let (head, next) = (Sql::from(format!("{name}({a}, {b}) AS (SELECT (")), plus(&a));
+                let tail = Sql::from(format!("{a} & 1 FROM {name} WHERE {a} < {end})"));
+                sql!("{}{}) & 7, 0 {} SELECT {}, {}", head, start, union, next, tail)
             }
             1 => {
                 self.note("recursive reach");
