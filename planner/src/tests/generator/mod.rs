@@ -45,6 +45,11 @@ impl Sql {
         self.ours.contains(|c: char| c.is_ascii_lowercase()) && !self.ours.starts_with(|c| "'0123456789.-".contains(c))
     }
 
+    /// Whether a column stands in it with its table.
+    pub(super) fn has_column(&self) -> bool {
+        self.ours.as_bytes().array_windows().any(|[one, other]| *one == b'.' && other.is_ascii_lowercase())
+    }
+
     /// Several with `between` between them.
     pub(super) fn joined(parts: &[Self], between: &str) -> Self {
         let ours: Vec<_> = parts.iter().map(|part| part.ours.as_str()).collect();

@@ -115,7 +115,7 @@ impl Generator<'_> {
                 continue;
             }
             let key = self.of(ty, 2);
-            if key.is_named() && !key.ours.starts_with('(') || key.ours.contains('.') {
+            if key.is_named() && !key.ours.starts_with('(') || key.has_column() {
                 keys.push((key, ty, false));
             }
         }

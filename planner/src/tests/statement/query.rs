@@ -83,7 +83,7 @@ impl Generator<'_> {
     fn operand(&mut self, types: &[Type], place: Place, may_mix: bool, is_last: bool) -> Made {
         // After VALUES SQLite takes no ORDER BY.
         if !is_last && self.random.percent(8) {
-            return self.values_of(types);
+            return self.constants(types);
         }
         if may_mix && types.contains(&Type::Real) && self.random.percent(20) {
             return self.select_mixed(types);
@@ -113,11 +113,7 @@ impl Generator<'_> {
 
     fn values(&mut self, types: Option<&[Type]>, place: Place) -> Made {
         let types = self.some_types(types);
-        // SQLite loses the names of columns in FROM where VALUES looks at a row around.
-        let own_only = self.own_only;
-        self.own_only |= place != Place::Members;
-        let made = self.values_of(&types);
-        self.own_only = own_only;
+        let made = if place == Place::Members { self.values_of(&types) } else { self.constants(&types) };
         let shown: Vec<_> = made.columns.iter().map(|_| Column { text: None, alias: None, exact: true }).collect();
         // SQLite takes no ORDER BY after VALUES.
         if matches!(place, Place::Value) {
@@ -125,6 +121,14 @@ impl Generator<'_> {
             let (tail, ordered) = self.tail(&shown, place, false);
             return Made { sql: sql!("SELECT {} FROM ({}) AS {}{}", list, made.sql, alias, tail), ordered, ..made };
         }
+        made
+    }
+
+    /// VALUES with names that SQLite knows in FROM: it loses them where a value looks at a row around.
+    fn constants(&mut self, types: &[Type]) -> Made {
+        let own_only = std::mem::replace(&mut self.own_only, true);
+        let made = self.values_of(types);
+        self.own_only = own_only;
         made
     }
 
