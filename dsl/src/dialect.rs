@@ -104,6 +104,9 @@ impl Dialect for Sqlite {
     }
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        if parser.peek_token_ref().token == Token::LParen && is_values(&parser.peek_nth_token_ref(1).token) {
+            return Some(values(parser));
+        }
         let op = match &parser.peek_token_ref().token {
             Token::Minus => UnaryOperator::Minus,
             Token::Plus => UnaryOperator::Plus,
@@ -132,6 +135,12 @@ impl Dialect for Sqlite {
                 let expr = Box::new(expr.clone());
                 Expr::InSubquery { expr, subquery, negated }
             }));
+        }
+        if parser.parse_keyword(Keyword::IN) {
+            return Some(among(parser, expr, false));
+        }
+        if parser.parse_keywords(&[Keyword::NOT, Keyword::IN]) {
+            return Some(among(parser, expr, true));
         }
         let mut operator = || {
             Some(if parser.parse_keyword(Keyword::GLOB) {
@@ -189,6 +198,67 @@ fn chain_len(expr: &Expr) -> usize {
 enum Infix {
     Match(BinaryOperator, bool),
     Is(bool),
+}
+
+/// What follows IN: a query whose rows are looked through, or a list of values. A query among others in a list is a value;
+/// sqlparser would take whatever begins with one for the whole.
+fn among(parser: &mut Parser, expr: &Expr, negated: bool) -> Result<Expr, ParserError> {
+    if chain_len(expr) > DEPTH_MAX {
+        return Err(ParserError::RecursionLimitExceeded);
+    }
+    parser.expect_token(&Token::LParen)?;
+    let expr = Box::new(expr.clone());
+    let made = if begins_query(&parser.peek_token_ref().token) {
+        Expr::InSubquery { expr, subquery: parser.parse_query()?, negated }
+    } else {
+        let mut list = parser.parse_comma_separated0(Parser::parse_expr, Token::RParen)?;
+        match only_query(&mut list) {
+            Some(subquery) => Expr::InSubquery { expr, subquery, negated },
+            None => Expr::InList { expr, list, negated },
+        }
+    };
+    parser.expect_token(&Token::RParen)?;
+    Ok(made)
+}
+
+/// `((SELECT …))`, as SQLite reads it.
+fn only_query(list: &mut Vec<Expr>) -> Option<Box<Query>> {
+    let [only] = list.as_slice() else { return None };
+    let mut inner = only;
+    while let Expr::Nested(of) = inner {
+        inner = of;
+    }
+    if !matches!(inner, Expr::Subquery(_)) {
+        return None;
+    }
+    let mut only = list.pop();
+    loop {
+        match only? {
+            Expr::Nested(of) => only = Some(*of),
+            Expr::Subquery(query) => return Some(query),
+            _ => return None,
+        }
+    }
+}
+
+fn begins_query(token: &Token) -> bool {
+    let keyword = match token {
+        Token::Word(word) => word.keyword,
+        _ => Keyword::NoKeyword,
+    };
+    matches!(keyword, Keyword::SELECT | Keyword::WITH | Keyword::VALUES)
+}
+
+/// `(VALUES …)`, which the parser would take for a call.
+fn values(parser: &mut Parser) -> Result<Expr, ParserError> {
+    parser.advance_token();
+    let query = parser.parse_query()?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::Subquery(query))
+}
+
+fn is_values(token: &Token) -> bool {
+    matches!(token, Token::Word(word) if word.keyword == Keyword::VALUES)
 }
 
 fn is_isnull(token: &Token) -> bool {

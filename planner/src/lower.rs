@@ -76,6 +76,10 @@ fn select(select: &Select, query: &Query, around: &mut Around) -> Plan {
         plan = self::group(group, plan, around);
     }
     if !select.windows.is_empty() {
+        // Windows and columns count on the row as the query knows it, without the answers to the subqueries of WHERE.
+        if select.group.is_none() {
+            plan = first(plan, select.from.width());
+        }
         let mut windows = select.windows.clone();
         let width = plan.width();
         for operand in windows.iter_mut().flat_map(daemoneye_dsl::query::Window::exprs_mut) {
@@ -285,7 +289,12 @@ fn expr(mut expr: Expr, plan: &mut Plan, around: &mut Around) -> Expr {
 
 fn apply(subquery: Subquery, ty: Type, plan: &mut Plan, around: &mut Around) -> Expr {
     let mut within = Around::default();
-    let subplan = Box::new(query(&subquery.query, &mut within));
+    let mut asked = subquery.query;
+    // The first row; where no order says which that is, an installed rule takes the least.
+    if subquery.kind == SubqueryKind::Scalar && !is_one_row(&asked) {
+        asked.limit = Some(asked.limit.map_or(1, |limit| limit.min(1)));
+    }
+    let subplan = Box::new(query(&asked, &mut within));
     let params = within.reads.into_iter().map(|Read { level, index, ty, name }| match level {
         1 => Expr::column(index, ty, name),
         _ => around.parameter(level - 1, index, ty, name),
@@ -300,6 +309,17 @@ fn apply(subquery: Subquery, ty: Type, plan: &mut Plan, around: &mut Around) -> 
     let input = Box::new(std::mem::replace(plan, Plan::Unit));
     *plan = Plan::Apply { input, subplan, params, question };
     Expr::column(at, ty, name)
+}
+
+/// Whether there is never more than one row.
+fn is_one_row(query: &Query) -> bool {
+    match &query.body {
+        Body::Select(select) => {
+            select.from == From::Nothing || select.group.as_ref().is_some_and(|group| group.keys.is_empty())
+        }
+        Body::Values(rows) => rows.len() == 1,
+        Body::Set(_) => false,
+    }
 }
 
 /// The plan's first columns.

@@ -30,6 +30,7 @@ impl Checker<'_> {
         let made = self.aggregate_call(kind, call, span);
         self.windows = windows;
         let made = made.and_then(|aggregate| self.own_rows(aggregate, span));
+        let made = made.and_then(|aggregate| self.of_rows(aggregate, span));
         let column = made.map(|aggregate| {
             let at = met.iter().position(|other| *other == aggregate).unwrap_or(met.len());
             let (ty, name) = (aggregate.ty, aggregate.to_string());
@@ -60,6 +61,19 @@ impl Checker<'_> {
             return None;
         }
         Some(aggregate)
+    }
+
+    /// Names of the result may bring another aggregate, or a window, into the arguments.
+    fn of_rows(&mut self, aggregate: Aggregate, span: &Span) -> Option<Aggregate> {
+        let width = self.scope.width();
+        if aggregate.exprs().into_iter().all(|expr| expr.columns().last().is_none_or(|last| *last < width)) {
+            return Some(aggregate);
+        }
+        let message =
+            format!("`{}` looks at single rows: it cannot hold an aggregate or a window", aggregate.kind.name());
+        let diagnostic = Diagnostic::error("DE230", span.clone(), message);
+        self.diagnostics.push(diagnostic.help("put the query into FROM and aggregate its result"));
+        None
     }
 
     pub(super) fn aggregate_call(&mut self, kind: AggregateKind, call: &Call<'_>, span: &Span) -> Option<Aggregate> {

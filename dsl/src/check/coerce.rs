@@ -74,7 +74,8 @@ impl Checker<'_> {
             let (left, right) = (Box::new(left), Box::new(right));
             Some(Expr::boolean(ExprKind::Compare { op, left, right, collation }))
         };
-        match meet(left, right) {
+        let affinity = (self.has_affinity(&left), self.has_affinity(&right));
+        match meet(left, right, affinity) {
             Meeting::Same(left, right) => compare(left, right),
             Meeting::Apart(left, right) => {
                 self.warn_apart(&left, &right, span);
@@ -115,8 +116,8 @@ pub(super) enum Meeting {
     Never(Expr, Expr),
 }
 
-/// Brings the operands of a comparison to one type, as SQLite's affinities do.
-pub(super) fn meet(left: Expr, right: Expr) -> Meeting {
+/// Brings the operands of a comparison to one type, as SQLite's affinities do; `affinity` says which of them has one.
+pub(super) fn meet(left: Expr, right: Expr, affinity: (bool, bool)) -> Meeting {
     if left.is_null() {
         let ty = right.ty;
         return Meeting::Same(cast(left, ty), right);
@@ -139,8 +140,8 @@ pub(super) fn meet(left: Expr, right: Expr) -> Meeting {
         return Meeting::Same(cast(left, Type::Timestamp), right);
     }
     match (left.as_literal().is_some(), right.as_literal().is_some()) {
-        (false, true) => literal_meets(left, right),
-        (true, false) => match literal_meets(right, left) {
+        (false, true) => literal_meets(left, right, affinity.0),
+        (true, false) => match literal_meets(right, left, affinity.1) {
             Meeting::Same(right, left) => Meeting::Same(left, right),
             Meeting::Apart(right, left) => Meeting::Apart(left, right),
             Meeting::Never(right, left) => Meeting::Never(left, right),
@@ -152,7 +153,7 @@ pub(super) fn meet(left: Expr, right: Expr) -> Meeting {
 }
 
 /// A literal takes the type of the column it is compared with.
-fn literal_meets(other: Expr, literal: Expr) -> Meeting {
+fn literal_meets(other: Expr, literal: Expr, has_affinity: bool) -> Meeting {
     let value = literal.as_literal().expect("the caller saw a literal").clone();
     match (other.ty, &value) {
         (Type::Timestamp, Value::Text(text)) => match Timestamp::parse(text) {
@@ -166,11 +167,11 @@ fn literal_meets(other: Expr, literal: Expr) -> Meeting {
             Some(micros) => Meeting::Same(other, Expr::literal(Value::Interval(micros), Type::Interval)),
             None => Meeting::BadLiteral(format!("`{text}` is not a duration"), "write it as '5 minutes' or '1h30m'"),
         },
-        (Type::Text, Value::Integer(_) | Value::Real(_) | Value::Boolean(_)) if has_affinity(&other) => {
+        (Type::Text, Value::Integer(_) | Value::Real(_) | Value::Boolean(_)) if has_affinity => {
             let text = Value::Text(convert::to_text(&value));
             Meeting::Same(other, Expr::literal(text, Type::Text))
         }
-        (Type::Integer | Type::Real | Type::Boolean, Value::Text(text)) if has_affinity(&other) => {
+        (Type::Integer | Type::Real | Type::Boolean, Value::Text(text)) if has_affinity => {
             match convert::numeric(text) {
                 Some(value) => {
                     let ty = value.ty().expect("a number");
@@ -187,16 +188,6 @@ fn literal_meets(other: Expr, literal: Expr) -> Meeting {
 /// Whether it is the text of a moment by its making.
 fn is_civil(expr: &Expr) -> bool {
     matches!(&expr.kind, ExprKind::Call { function, .. } if matches!(function.name, "date" | "datetime"))
-}
-
-/// SQLite applies a type only on behalf of a column or a CAST. An aggregate is a column here and is none there; its
-/// name is a call.
-fn has_affinity(expr: &Expr) -> bool {
-    match &expr.kind {
-        ExprKind::Column { name, .. } => !name.contains('('),
-        ExprKind::Cast(_) => true,
-        _ => false,
-    }
 }
 
 /// The types that SQLite knows and orders among each other.

@@ -382,7 +382,8 @@ impl Checker<'_> {
         let mut met = Vec::new();
         for ((value, _), column) in values.into_iter().zip(&query.output) {
             let other = if column.null { Expr::null() } else { Expr::column(0, column.ty, column.name.as_str()) };
-            match meet(value, other) {
+            let affinity = (self.has_affinity(&value), super::affinity::of_result(&query, types.len()));
+            match meet(value, other, affinity) {
                 Meeting::Same(left, right) => {
                     let real = left.ty == Type::Real || right.ty == Type::Real;
                     let ty = if left.ty.is_numeric() && real { Type::Real } else { left.ty };
@@ -656,10 +657,10 @@ impl Checker<'_> {
         let mut constants = Vec::new();
         let mut others = Vec::new();
         let mut has_null = false;
-        let size = value.size();
+        let (size, has_affinity) = (value.size(), self.has_affinity(&value));
         for item in items {
             self.spend(size, span)?;
-            match meet(value.clone(), item.clone()) {
+            match meet(value.clone(), item.clone(), (has_affinity, self.has_affinity(&item))) {
                 _ if item.is_null() => has_null = true,
                 Meeting::Same(left, right) if left == value && right.ty == value.ty && right.as_literal().is_some() => {
                     constants.extend(right.as_literal().cloned());

@@ -362,7 +362,7 @@ impl Checker<'_> {
         let moment = self.expr(node);
         (self.scope, self.around) = (own, around);
         let as_moment = Expr::literal(Value::Null, Type::Timestamp);
-        let met = match super::coerce::meet(Expr { kind: ExprKind::Now, ..as_moment }, moment?) {
+        let met = match super::coerce::meet(Expr { kind: ExprKind::Now, ..as_moment }, moment?, (true, false)) {
             super::coerce::Meeting::Same(_, moment) if !moment.is_null() => Some(moment),
             _ => None,
         };

@@ -4,6 +4,7 @@
 //! Nothing is denied by name, so there is nothing to get around. All errors of a statement are found in one run: where
 //! one expression fails, its neighbours are still checked.
 
+mod affinity;
 mod aggregate;
 mod calls;
 mod coerce;
@@ -178,8 +179,6 @@ struct Checker<'a> {
     /// Windows met so far, where they are allowed.
     windows: Option<Vec<Window>>,
     named_windows: Vec<(String, window::Definition)>,
-    /// The columns of the result by name, where they may be used.
-    aliases: Aliases,
     /// Operations around the one that is being translated.
     depth: usize,
     /// Operations so far, repeats included.
@@ -193,8 +192,8 @@ struct Checker<'a> {
     versions_used: usize,
 }
 
-/// Expressions of the SELECT list by the names given to them.
-type Aliases = Vec<(String, Expr)>;
+/// Expressions of the SELECT list by the names given to them; none for one with an error, which was said.
+type Aliases = Vec<(String, Option<Expr>)>;
 
 impl<'a> Checker<'a> {
     fn new(
@@ -217,7 +216,6 @@ impl<'a> Checker<'a> {
             aggregates: None,
             windows: None,
             named_windows: vec![],
-            aliases: vec![],
             depth: 0,
             operations: 0,
             joins: 0,

@@ -282,10 +282,10 @@ impl Checker<'_> {
     /// A translation that sees nothing of the SELECT around it.
     fn apart<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         let own = std::mem::take(&mut self.scope);
-        let state = (self.aggregates.take(), self.windows.take(), std::mem::take(&mut self.aliases));
+        let state = (self.aggregates.take(), self.windows.take());
         let named = std::mem::take(&mut self.named_windows);
         let made = work(self);
-        (self.aggregates, self.windows, self.aliases) = state;
+        (self.aggregates, self.windows) = state;
         self.named_windows = named;
         self.scope = own;
         made

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{self, Ident};
 
-use super::Checker;
+use super::{Aliases, Checker};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::expr::{Expr, ExprKind};
 use crate::query::{Absent, From, Output, Part};
@@ -27,13 +27,15 @@ pub(super) struct Relation {
 }
 
 /// One of its columns.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts of a column")]
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub(super) struct Visible {
     pub(super) name: String,
     pub(super) ty: Type,
     /// Every value is the constant NULL.
     pub(super) null: bool,
+    /// Its type is applied to literals that it is compared with.
+    pub(super) affinity: bool,
     pub(super) identity: bool,
     pub(super) volatile: bool,
     /// No record of the file has it.
@@ -60,7 +62,8 @@ impl Relation {
     }
 
     pub(super) fn of(part: Part<'_>) -> Self {
-        let of_output = |output: &Output| Visible {
+        let of_output = |(at, output): (usize, &Output)| Visible {
+            affinity: super::affinity::of_part(part, at),
             name: output.name.clone(),
             ty: output.ty,
             null: output.null,
@@ -72,7 +75,7 @@ impl Relation {
         let of_outputs = |alias: &str, columns: &[Output]| Self {
             alias: alias.to_owned(),
             source: alias.to_owned(),
-            columns: columns.iter().map(of_output).collect(),
+            columns: columns.iter().enumerate().map(of_output).collect(),
             records: false,
         };
         match part {
@@ -81,6 +84,7 @@ impl Relation {
                     name: column.name.to_string(),
                     ty: column.ty,
                     null: false,
+                    affinity: true,
                     identity: column.identity,
                     volatile: column.volatile,
                     absent: column.access == Access::Absent,
@@ -104,6 +108,8 @@ impl Relation {
 #[derive(Default)]
 pub(super) struct Scope {
     relations: Vec<Relation>,
+    /// The columns of the result by name, where they may be used.
+    pub(super) aliases: Aliases,
 }
 
 /// A column that a name may mean: its position in the row, its relation, itself.
@@ -217,10 +223,10 @@ impl Checker<'_> {
                 candidates.into_iter().filter(|(_, _, column)| column.name.eq_ignore_ascii_case(&name.value)).collect();
             match found.as_slice() {
                 // SQLite's way: the result's own names, where no column has them.
-                [] if level == 0 && alias.is_none() => {
-                    let named = self.aliases.iter().find(|(own, _)| own.eq_ignore_ascii_case(&name.value));
+                [] if alias.is_none() => {
+                    let named = scope.aliases.iter().find(|(own, _)| own.eq_ignore_ascii_case(&name.value));
                     if let Some((_, expr)) = named {
-                        let expr = expr.clone();
+                        let expr = outwards(expr.clone()?, level);
                         self.spend(expr.size(), &self.ident_span(name))?;
                         return Some(expr);
                     }
@@ -339,8 +345,18 @@ fn outwards(mut expr: Expr, level: usize) -> Expr {
     if level == 0 {
         return expr;
     }
-    if let ExprKind::Column { index, name } = expr.kind {
-        return Expr { kind: ExprKind::Outer { level, index, name }, ty: expr.ty };
+    match &mut expr.kind {
+        ExprKind::Column { index, name } => {
+            expr.kind = ExprKind::Outer { level, index: *index, name: name.clone() };
+            return expr;
+        }
+        ExprKind::Outer { level: own, .. } => *own += level,
+        ExprKind::Subquery(subquery) => subquery.query.outer_mut(&mut |expr, _| {
+            if let ExprKind::Outer { level: own, .. } = &mut expr.kind {
+                *own += level;
+            }
+        }),
+        _ => {}
     }
     for operand in expr.operands_mut() {
         let own = std::mem::replace(operand, Expr::literal(crate::types::Value::Null, Type::Text));

@@ -36,12 +36,11 @@ impl Checker<'_> {
         self.named_windows(&select.named_window)?;
         self.aggregates = Some(Vec::new());
         self.windows = Some(Vec::new());
-        let items = self.items(&select.projection);
         // Their names can be used from here on, as in SQLite.
-        let named = |item: &Item| Some((item.alias.clone()?, item.expr.clone()));
-        let aliases: Aliases = items.iter().flatten().filter_map(named).collect();
+        let mut aliases = Aliases::new();
+        let items = self.items(&select.projection, &mut aliases);
         let order = {
-            self.aliases = aliases;
+            self.scope.aliases = aliases;
             items.as_ref().and_then(|items| self.of_own_rows(|checker| checker.order_by(order_by, items)))
         };
         let windows = self.windows.take().unwrap_or_default();
@@ -49,7 +48,7 @@ impl Checker<'_> {
         let aggregates = self.aggregates.take().unwrap_or_default();
         let filter = select.selection.as_ref().map(|filter| self.row_condition(filter));
         let keys = self.of_own_rows(|checker| checker.group_keys(select));
-        self.aliases.clear();
+        self.scope.aliases.clear();
         let (limit, offset) = self.limits(limits)?;
 
         let (keys, mut items, order) = (keys?, items?, order?);
@@ -187,7 +186,14 @@ impl Checker<'_> {
                 }
             }
         };
-        self.expr(meant.unwrap_or(node))
+        let key = self.expr(meant.unwrap_or(node))?;
+        if key.columns().last().is_none_or(|last| *last < self.scope.width()) {
+            return Some(key);
+        }
+        let diagnostic =
+            Diagnostic::error("DE230", self.span(node), "GROUP BY looks at single rows, before aggregates");
+        self.diagnostics.push(diagnostic.help("put the query into FROM and group its result"));
+        None
     }
 
     /// The position that an integer literal in GROUP BY or ORDER BY means.
@@ -202,7 +208,7 @@ impl Checker<'_> {
         }
     }
 
-    fn items(&mut self, projection: &[ast::SelectItem]) -> Option<Vec<Item>> {
+    fn items(&mut self, projection: &[ast::SelectItem], aliases: &mut Aliases) -> Option<Vec<Item>> {
         let mut items = Vec::new();
         let mut sound = true;
         for item in projection {
@@ -210,13 +216,21 @@ impl Checker<'_> {
             self.within_columns(items.len(), &span)?;
             match item {
                 ast::SelectItem::UnnamedExpr(node) => match self.expr(node) {
-                    Some(expr) => items.push(Item { alias: absent_name(node, &expr), expr, span }),
+                    Some(expr) => items.push(Item {
+                        alias: absent_name(node, &expr).or_else(|| merged_name(node, &expr)),
+                        expr,
+                        span,
+                    }),
                     None => sound = false,
                 },
-                ast::SelectItem::ExprWithAlias { expr: node, alias } => match self.expr(node) {
-                    Some(expr) => items.push(Item { alias: Some(alias.value.clone()), expr, span }),
-                    None => sound = false,
-                },
+                ast::SelectItem::ExprWithAlias { expr: node, alias } => {
+                    let expr = self.expr(node);
+                    aliases.push((alias.value.clone(), expr.clone()));
+                    match expr {
+                        Some(expr) => items.push(Item { alias: Some(alias.value.clone()), expr, span }),
+                        None => sound = false,
+                    }
+                }
                 ast::SelectItem::Wildcard(options) if plain(options) => sound &= self.wildcard(None, &span, &mut items),
                 ast::SelectItem::QualifiedWildcard(ast::SelectItemQualifiedWildcardKind::ObjectName(name), options)
                     if plain(options) =>
@@ -410,6 +424,14 @@ impl Checker<'_> {
             select.columns.push(expr);
         }
         Some(outputs)
+    }
+}
+
+/// The name of a column that a join merged out of two.
+fn merged_name(node: &ast::Expr, expr: &Expr) -> Option<String> {
+    match node {
+        ast::Expr::Identifier(name) if !matches!(expr.kind, ExprKind::Column { .. }) => Some(name.value.clone()),
+        _ => None,
     }
 }
 

@@ -88,6 +88,7 @@ impl Checker<'_> {
         };
         // Without the list, a window within a window is an error.
         let made = self.window_call(name, call, over, span);
+        let made = made.and_then(|window| self.without_windows(window, name, span));
         let column = made.map(|window| {
             let at = met.iter().position(|other| *other == window).unwrap_or(met.len());
             let (ty, name) = (window.ty, window.to_string());
@@ -98,6 +99,16 @@ impl Checker<'_> {
         });
         self.windows = Some(met);
         column
+    }
+
+    /// Names of the result may bring one window into another.
+    fn without_windows(&mut self, window: Window, name: &str, span: &Span) -> Option<Window> {
+        if window.exprs().into_iter().all(|expr| expr.columns().last().is_none_or(|last| *last < WINDOWS)) {
+            return Some(window);
+        }
+        let diagnostic = Diagnostic::error("DE236", span.clone(), format!("`{name}` cannot hold another window"));
+        self.diagnostics.push(diagnostic.help("put the query into FROM and look at its result"));
+        None
     }
 
     fn window_call(&mut self, name: &str, call: &Call<'_>, over: &ast::WindowType, span: &Span) -> Option<Window> {
@@ -122,14 +133,11 @@ impl Checker<'_> {
     fn frame_fits(&mut self, frame: &Frame, order: &[OrderTerm], span: &Span) -> Option<()> {
         let measured = |bound: Bound| !matches!(bound, Bound::Unbounded | Bound::Offset(0.0));
         if frame.units == FrameUnits::Range && (measured(frame.start) || measured(frame.end)) {
-            let sound = matches!(order, [one] if one.expr.ty.is_numeric());
+            let sound = matches!(order, [one] if one.expr.ty.is_numeric() || one.expr.is_null());
             if !sound {
                 let message = "RANGE with a distance needs exactly one ORDER BY term, a number";
                 return self.error("DE236", span.clone(), message);
             }
-        }
-        if frame.units == FrameUnits::Groups && order.is_empty() {
-            return self.error("DE236", span.clone(), "GROUPS needs an ORDER BY");
         }
         Some(())
     }
@@ -230,9 +238,8 @@ impl Checker<'_> {
             Some(end) => self.bound(end, units, false)?,
             None => Bound::Offset(0.0),
         };
-        if let (Bound::Offset(start), Bound::Offset(end)) = (start, end)
-            && start > end
-        {
+        // Only by its words: 1 PRECEDING AND 2 PRECEDING is a frame without rows.
+        if frame.end_bound.as_ref().is_some_and(|end| side(&frame.start_bound) > side(end)) {
             let span = self.bound_span(&frame.start_bound);
             return self.error("DE236", span, "the frame ends before it begins");
         }
@@ -274,5 +281,14 @@ impl Checker<'_> {
             }
             _ => self.span(&*self.rule.query),
         }
+    }
+}
+
+/// Where a bound lies, seen from the current row.
+fn side(bound: &ast::WindowFrameBound) -> std::cmp::Ordering {
+    match bound {
+        ast::WindowFrameBound::Preceding(_) => std::cmp::Ordering::Less,
+        ast::WindowFrameBound::CurrentRow => std::cmp::Ordering::Equal,
+        ast::WindowFrameBound::Following(_) => std::cmp::Ordering::Greater,
     }
 }

@@ -175,7 +175,12 @@ impl<'a> Call<'a> {
             let terms = self.aggregate.order.iter().zip(&self.order).map(|(term, values)| {
                 compare(&term.key, &Value::at(values, *a as usize), &Value::at(values, *b as usize))
             });
-            let tie = || if self.canonical { text(*a).cmp(text(*b)) } else { Ordering::Equal };
+            let separator = |row: u32| Value::at(&self.args[1], row as usize);
+            let whole = |row: u32| (text(row), separator(row));
+            let tie = || {
+                let ((a, before_a), (b, before_b)) = (whole(*a), whole(*b));
+                if self.canonical { a.cmp(b).then(compare_nulls_first(&before_a, &before_b)) } else { Ordering::Equal }
+            };
             terms.fold(Ordering::Equal, Ordering::then).then_with(tie)
         });
         let mut joined: Option<String> = None;

@@ -27,6 +27,7 @@ impl Meaning for Join {
         if self.keys.is_empty() {
             let looks = left.num_rows().saturating_mul(right.num_rows());
             within(looks, ROWS_MAX * 10, "a join without an equality between its sides")?;
+            context.spend(looks)?;
             for row in 0..row_number(left.num_rows()) {
                 pairs.of_left(row, 0..row_number(right.num_rows()))?;
             }

@@ -22,7 +22,7 @@ mod sort;
 mod values;
 mod window;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -43,6 +43,12 @@ pub(crate) const ROWS_MAX: usize = 4_000_000;
 /// Distinct rows that one operation of an installed rule may hold.
 pub(crate) const STATE_ROWS_MAX: usize = 500_000;
 
+/// Rows that one evaluation of a statement may look at, those of its subqueries and rounds counted each time. In tests,
+/// which run without optimisation, it is reached sooner.
+const WORK_MAX: usize = if cfg!(test) { 20_000_000 } else { 1_000_000_000 };
+/// What carrying out an operation once costs beside its rows, in rows.
+const ONCE: usize = 100;
+
 /// What an evaluation may look at.
 #[derive(Clone)]
 pub(crate) struct Context<'a> {
@@ -62,6 +68,8 @@ pub(crate) struct Context<'a> {
     cache: Option<Rc<Cache>>,
     /// What is missing from what was read so far.
     completeness: Rc<RefCell<Completeness>>,
+    /// Rows looked at so far.
+    work: Rc<Cell<usize>>,
 }
 
 /// Results of operations that neither parameters nor rounds change, by the operation's address.
@@ -82,6 +90,7 @@ impl<'a> Context<'a> {
             working: Rc::default(),
             cache: None,
             completeness: Rc::default(),
+            work: Rc::default(),
         }
     }
 
@@ -107,6 +116,12 @@ impl<'a> Context<'a> {
         let mut working = (*self.working).clone();
         working.insert(id, rows);
         Self { working: working.into(), ..self.clone() }
+    }
+
+    /// Counts rows that are looked at: subqueries within subqueries may be small each and endless together.
+    fn spend(&self, rows: usize) -> Result<(), Error> {
+        self.work.set(self.work.get().saturating_add(rows));
+        within(self.work.get(), WORK_MAX, "the statement with all its subqueries")
     }
 
     fn note(&self, reason: Reason) {
@@ -161,6 +176,7 @@ impl Node {
         let inputs = self.inputs.iter().map(|input| input.meaning(context)).collect::<Result<Vec<_>, _>>()?;
         let output = self.operator.meaning(context, &inputs)?;
         within(output.num_rows(), ROWS_MAX, "the result of an operation")?;
+        context.spend(output.num_rows() + ONCE)?;
         if let Some(cache) = cache {
             cache.relations.borrow_mut().insert(address, output.clone());
         }

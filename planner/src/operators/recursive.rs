@@ -10,6 +10,9 @@ use crate::batch::{RowCodec, stack, take};
 use crate::error::Error;
 use crate::plan::Plan;
 
+/// Rounds of one recursion.
+const ROUNDS_MAX: usize = 100_000;
+
 pub(super) struct Recursive {
     base: Node,
     step: Node,
@@ -46,6 +49,7 @@ impl Meaning for Recursive {
             round = new(self.step.meaning(&repeated.with_round(self.id, round))?);
             rows += round.num_rows();
             within(rows, ROWS_MAX, "a recursion")?;
+            within(rounds.len(), ROUNDS_MAX, "the rounds of a recursion")?;
             rounds.push(round.clone());
         }
         let all = stack(&rounds, &rounds[0]);

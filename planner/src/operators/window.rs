@@ -115,6 +115,7 @@ fn values(
                     if last.as_ref().is_none_or(|(known, _)| *known != frame) {
                         looks = looks.saturating_add(frame.len());
                         within(looks, LOOKS_MAX, "a window")?;
+                        context.spend(frame.len())?;
                         let value = call.value(&partition.rows[frame.clone()]);
                         last = Some((frame, value));
                     }
@@ -126,8 +127,10 @@ fn values(
                 Function::Shift { value, by, otherwise, ahead } => {
                     let by = by[row as usize].as_integer();
                     let by = by.map(|by| if *ahead { by } else { by.saturating_neg() });
-                    let there =
-                        by.and_then(|by| partition.rows.get(usize::try_from(i64::try_from(at).ok()? + by).ok()?));
+                    let there = by.and_then(|by| {
+                        let at = i64::try_from(at).ok()?.checked_add(by)?;
+                        partition.rows.get(usize::try_from(at).ok()?)
+                    });
                     match (by, there) {
                         (None, _) => Value::Null,
                         (_, Some(there)) => value[*there as usize].clone(),
@@ -261,28 +264,48 @@ impl Partition {
 
     /// Where the value at `at`, changed by a distance along the order, would stand.
     fn by_distance(&self, by: f64, at: usize, key: SortKey, values: &[Value]) -> Range<usize> {
-        let value = |at: usize| number(&values[self.rows[at] as usize]);
+        let value = |at: usize| &values[self.rows[at] as usize];
+        let by = if key.descending { -by } else { by };
         // A row without a value has only its peers around it.
-        let Some(own) = value(at) else { return self.peers[at].clone() };
-        let target = if key.descending { own - by } else { own + by };
-        let before = |at: usize| match value(at) {
-            None => key.nulls_first,
-            Some(other) if key.descending => other > target,
-            Some(other) => other < target,
+        let Some(target) = Target::new(value(at), by) else { return self.peers[at].clone() };
+        let along = |at: usize| {
+            let ordering = target.compare(value(at))?;
+            Some(if key.descending { ordering.reverse() } else { ordering })
         };
-        let not_after = |at: usize| match value(at) {
-            None => key.nulls_first,
-            Some(other) if key.descending => other >= target,
-            Some(other) => other <= target,
-        };
+        let before = |at: usize| along(at).map_or(key.nulls_first, Ordering::is_lt);
+        let not_after = |at: usize| along(at).map_or(key.nulls_first, Ordering::is_le);
         let positions: Vec<usize> = (0..self.rows.len()).collect();
         positions.partition_point(|at| before(*at))..positions.partition_point(|at| not_after(*at))
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "distances are measured in doubles")]
-fn number(value: &Value) -> Option<f64> {
-    value.as_real().or_else(|| value.as_integer().map(|integer| integer as f64))
+/// Where a distance from a value leads. INTEGERs are measured exactly: doubles of their size lie far apart.
+enum Target {
+    Whole(i128),
+    Double(f64),
+}
+
+impl Target {
+    #[expect(clippy::cast_precision_loss, reason = "a distance that is not whole is measured in doubles")]
+    #[expect(clippy::cast_possible_truncation, reason = "a distance beyond 128 bits leads beyond every value")]
+    fn new(from: &Value, by: f64) -> Option<Self> {
+        match from.as_integer() {
+            Some(from) if by.fract() == 0.0 => Some(Self::Whole(i128::from(from).saturating_add(by as i128))),
+            Some(from) => Some(Self::Double(from as f64 + by)),
+            None => from.as_real().map(|from| Self::Double(from + by)),
+        }
+    }
+
+    /// How a value compares with it; not at all where there is none.
+    #[expect(clippy::cast_precision_loss, reason = "as in `new`")]
+    fn compare(&self, value: &Value) -> Option<Ordering> {
+        match (self, value.as_integer(), value.as_real()) {
+            (Self::Whole(target), Some(value), _) => Some(i128::from(value).cmp(target)),
+            (Self::Double(target), Some(value), _) => (value as f64).partial_cmp(target),
+            (Self::Double(target), None, Some(value)) => value.partial_cmp(target),
+            _ => None,
+        }
+    }
 }
 
 /// The part, of so many parts of which the first are one row larger, that the row at `at` falls in.

@@ -26,6 +26,13 @@ pub(super) fn apply(plan: Plan) -> Plan {
 }
 
 fn lookup(input: Plan, conjuncts: Vec<Expr>) -> Plan {
+    // An index serves every evaluation, so nothing below it may change between them.
+    if !input.is_constant() {
+        return match Expr::all(conjuncts) {
+            Some(predicate) => Plan::Filter { input: input.into(), predicate },
+            None => input,
+        };
+    }
     let (mut keys, mut rest) = (Vec::new(), Vec::new());
     for conjunct in conjuncts {
         match key(conjunct) {

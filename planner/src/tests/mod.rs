@@ -1,13 +1,15 @@
 //! The laws of the engine, on random tables, statements and changes: steps = whole = SQLite, rewritten = as written.
 //!
-//! Everything comes from a seed, and a failure prints it. `CASES` asks for more cases than the default, `SEED` for
-//! others. What the generator covered is counted, and a form that never came up fails the test: the count of cases
-//! alone says little.
+//! Everything comes from a seed, and a failure prints it together with the smallest statement, rows and changes that
+//! were found to fail. `CASES` asks for more cases than the default, `SEED` for others. What the generator covered is
+//! counted, and a form that never came up fails the test: the count of cases alone says little.
 
 mod ancestors;
 mod differential;
+mod found;
 mod functions;
 mod generator;
+mod hostile;
 mod joins;
 mod moments;
 mod precedence;

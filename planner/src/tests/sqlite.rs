@@ -1,12 +1,14 @@
 //! SQLite as the oracle: the same rows, the same statement.
 
-use daemoneye_dsl::types::{Type, Value};
+use std::cmp::Ordering;
+
+use daemoneye_dsl::types::Value;
 use regex::Regex;
-use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 
-use super::world::{Row, World};
+use super::world::{Row, World, affinity};
 
 pub(super) struct Sqlite(Connection);
 
@@ -35,6 +37,9 @@ impl Sqlite {
             Some((dir, _)) => dir.to_owned(),
             None => String::new(),
         });
+        aggregate(&connection, "wide_sum", 1, WideSum);
+        aggregate(&connection, "min_by", 2, Picked(Ordering::Less));
+        aggregate(&connection, "max_by", 2, Picked(Ordering::Greater));
         Self(connection)
     }
 
@@ -64,10 +69,6 @@ impl Sqlite {
         let rows = statement.query_map([], |row| (0..width).map(|at| row.get_ref(at).map(loaded)).collect())?;
         rows.collect()
     }
-}
-
-fn affinity(ty: Type) -> &'static str {
-    if ty == Type::Timestamp { "INTEGER" } else { ty.name() }
 }
 
 fn stored(value: &Value) -> rusqlite::types::Value {
@@ -124,4 +125,59 @@ fn path(connection: &Connection, name: &str, work: fn(&str) -> String) {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     let work = move |context: &Context<'_>| Ok(text(context, 0).map(|path| work(&path)));
     connection.create_scalar_function(name, 1, flags, work).expect("a function");
+}
+
+fn aggregate<A, T>(connection: &Connection, name: &str, args: i32, work: A)
+where
+    A: Aggregate<T, Option<rusqlite::types::Value>> + Send + 'static,
+    T: std::panic::RefUnwindSafe + std::panic::UnwindSafe + Send,
+{
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_aggregate_function(name, args, flags, work).expect("an aggregate");
+}
+
+/// The sum of INTEGERs; NULL of nothing, and where it does not fit.
+struct WideSum;
+
+impl Aggregate<Option<i128>, Option<rusqlite::types::Value>> for WideSum {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Option<i128>> {
+        Ok(None)
+    }
+
+    fn step(&self, context: &mut Context<'_>, sum: &mut Option<i128>) -> rusqlite::Result<()> {
+        if let Some(value) = context.get::<Option<i64>>(0)? {
+            *sum = Some(sum.unwrap_or(0) + i128::from(value));
+        }
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, sum: Option<Option<i128>>) -> Answer {
+        let sum = sum.flatten().and_then(|sum| i64::try_from(sum).ok());
+        Ok(sum.map(rusqlite::types::Value::Integer))
+    }
+}
+
+/// The first argument where the second is least or greatest; the least of several.
+struct Picked(Ordering);
+
+impl Aggregate<Vec<(Value, Value)>, Option<rusqlite::types::Value>> for Picked {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Vec<(Value, Value)>> {
+        Ok(vec![])
+    }
+
+    fn step(&self, context: &mut Context<'_>, rows: &mut Vec<(Value, Value)>) -> rusqlite::Result<()> {
+        rows.push((loaded(context.get_raw(1)), loaded(context.get_raw(0))));
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, rows: Option<Vec<(Value, Value)>>) -> Answer {
+        let rows = rows.unwrap_or_default();
+        let whole = rows.into_iter().filter(|(by, value)| !by.is_null() && !value.is_null());
+        let best = whole.reduce(|best, row| match (row.0.compare(&best.0), row.1.compare(&best.1)) {
+            (Ordering::Equal, Ordering::Less) => row,
+            (ordering, _) if ordering == self.0 => row,
+            _ => best,
+        });
+        Ok(best.map(|(_, value)| stored(&value)))
+    }
 }

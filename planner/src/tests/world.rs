@@ -32,6 +32,55 @@ impl World {
         Self { tables: tables.collect() }
     }
 
+    /// The statements that make it in SQLite.
+    pub(super) fn script(&self, sql: &str) -> String {
+        let named = self.tables.iter().filter(|(table, _)| sql.contains(&*table.name));
+        let table = |(table, rows): &(Arc<Table>, Vec<Row>)| {
+            let columns: Vec<_> = table.columns.iter().map(|it| format!("{} {}", it.name, affinity(it.ty))).collect();
+            let row = |row: &Row| format!("({})", row.iter().map(literal).collect::<Vec<_>>().join(", "));
+            let values: Vec<_> = rows.iter().map(row).collect();
+            let create = format!("CREATE TABLE {} ({});", table.name, columns.join(", "));
+            match values.as_slice() {
+                [] => create,
+                _ => format!("{create}\nINSERT INTO {} VALUES\n  {};", table.name, values.join(",\n  ")),
+            }
+        };
+        named.map(table).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The same with rows left out and values that are simpler, as long as it fails.
+    pub(super) fn shrunk(mut self, fails: &mut dyn FnMut(&Self) -> bool) -> Self {
+        let mut try_one = |world: &mut Self, change: &dyn Fn(&mut Self)| {
+            let mut simpler = world.clone();
+            change(&mut simpler);
+            let taken = fails(&simpler);
+            if taken {
+                *world = simpler;
+            }
+            taken
+        };
+        for at in 0..self.tables.len() {
+            let mut row = 0;
+            while row < self.tables[at].1.len() {
+                if !try_one(&mut self, &|world| drop(world.tables[at].1.remove(row))) {
+                    row += 1;
+                }
+            }
+            for row in 0..self.tables[at].1.len() {
+                for column in 0..self.tables[at].0.columns.len() {
+                    let ty = self.tables[at].0.columns[column].ty;
+                    let old = self.tables[at].1[row][column].clone();
+                    for value in simple(ty).into_iter().take_while(|value| *value != old) {
+                        if try_one(&mut self, &|world| world.tables[at].1[row][column] = value.clone()) {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        self
+    }
+
     pub(super) fn catalog(&self) -> Catalog {
         self.tables.iter().fold(Catalog::builtin(), |catalog, (table, _)| catalog.with((**table).clone()))
     }
@@ -113,6 +162,32 @@ pub(super) fn value(ty: Type, random: &mut Random) -> Value {
         Type::Text => Value::Text((*random.pick(TEXTS)).to_owned()),
         Type::Boolean => Value::Boolean(random.percent(50)),
         _ => Value::Timestamp(EPOCH + i64::try_from(random.below(120)).expect("small") * MICROS_PER_SEC),
+    }
+}
+
+/// Values that say little, the plainest first.
+fn simple(ty: Type) -> Vec<Value> {
+    let plain = match ty {
+        Type::Integer => Value::Integer(0),
+        Type::Real => Value::Real(0.0),
+        Type::Text => Value::Text(String::new()),
+        Type::Boolean => Value::Boolean(false),
+        _ => Value::Timestamp(EPOCH),
+    };
+    vec![Value::Null, plain]
+}
+
+pub(super) fn affinity(ty: Type) -> &'static str {
+    if ty == Type::Timestamp { "INTEGER" } else { ty.name() }
+}
+
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Integer(value) | Value::Timestamp(value) => value.to_string(),
+        Value::Real(value) => format!("{value:?}"),
+        Value::Text(value) => super::generator::quoted(value),
+        Value::Boolean(value) => i64::from(*value).to_string(),
+        _ => "NULL".to_owned(),
     }
 }
 
