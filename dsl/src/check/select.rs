@@ -205,7 +205,7 @@ impl Checker<'_> {
             self.within_columns(items.len(), &span)?;
             match item {
                 ast::SelectItem::UnnamedExpr(node) => match self.expr(node) {
-                    Some(expr) => items.push(Item { alias: merged_name(node, &expr), expr, span }),
+                    Some(expr) => items.push(Item { alias: own_name(node, &expr), expr, span }),
                     None => sound = false,
                 },
                 ast::SelectItem::ExprWithAlias { expr: node, alias } => {
@@ -408,10 +408,13 @@ impl Checker<'_> {
     }
 }
 
-/// The name of a column that a join merged out of two.
-fn merged_name(node: &ast::Expr, expr: &Expr) -> Option<String> {
+/// The name of a column whose expression does not tell it: a join merged it out of two, it is always NULL, or it belongs
+/// to a row around.
+fn own_name(node: &ast::Expr, expr: &Expr) -> Option<String> {
     match node {
-        ast::Expr::Identifier(name) if !matches!(expr.kind, ExprKind::Column { .. }) => Some(name.value.clone()),
+        _ if matches!(expr.kind, ExprKind::Column { .. }) => None,
+        ast::Expr::Identifier(name) => Some(name.value.clone()),
+        ast::Expr::CompoundIdentifier(parts) => parts.last().map(|name| name.value.clone()),
         _ => None,
     }
 }
