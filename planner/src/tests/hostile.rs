@@ -56,7 +56,7 @@ fn random_words_end() {
         let world = World::random(&mut random);
         let mut words = tokens(&statement(&world, &mut random, Mode::Free).ours);
         words.extend(WORDS.iter().map(|word| (*word).to_owned()));
-        let drawn: Vec<_> = (0..1 + random.below(12)).map(|_| random.pick(&words).clone()).collect();
+        let drawn: Vec<_> = (0..=random.below(12)).map(|_| random.pick(&words).clone()).collect();
         for text in [
             drawn.join(" "),
             format!("SELECT {}", drawn.join(" ")),
