@@ -12,7 +12,29 @@ const SAMPLE: usize = 25;
 /// A file is large from here on.
 const LARGE_LEN: u64 = 100_000;
 
+/// What differs on purpose, by a part of its SQL, and why. One that no longer differs does not belong here.
+const DEPARTURES: [(&str, &str); 4] = [
+    (
+        "|| char(0) ||",
+        "NUL ends a text in SQLite's LIKE, GLOB and substr; here it is a character, or it would hide the rest",
+    ),
+    ("min(1,5.0)", "INTEGER beside REAL has the one type REAL"),
+    ("min(5.0,1)", "INTEGER beside REAL has the one type REAL"),
+    ("quote(CAST('2.042747795102219097e+05'", "a REAL has the fewest digits that read back"),
+];
+
 fn run(folder: &Path) -> Report {
+    let report = ran(folder);
+    assert_passes(&report);
+    report
+}
+
+fn assert_passes(report: &Report) {
+    let failed: Vec<_> = report.failed.iter().map(|it| format!("{}: {}\n  {}", it.place, it.sql, it.why)).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+fn ran(folder: &Path) -> Report {
     let mut total = Report::default();
     for path in logic::files(folder).unwrap() {
         let large = path.metadata().unwrap().len() >= LARGE_LEN;
@@ -20,8 +42,6 @@ fn run(folder: &Path) -> Report {
         let extent = if large && !whole { Extent::OneIn(SAMPLE) } else { Extent::Whole };
         total.merge(logic::run(&path, extent).unwrap());
     }
-    let failed: Vec<_> = total.failed.iter().map(|it| format!("{}: {}\n  {}", it.place, it.sql, it.why)).collect();
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
     total
 }
 
@@ -53,6 +73,12 @@ fn sqlite_s_files_pass() {
 #[test]
 fn turso_s_files_pass() {
     let Some(folder) = corpus("turso") else { return };
-    let report = run(&folder);
+    let mut report = ran(&folder);
+    for (sql, why) in DEPARTURES {
+        let before = report.failed.len();
+        report.failed.retain(|failed| !failed.sql.contains(sql));
+        assert!(report.failed.len() < before, "no difference any more where {why}");
+    }
+    assert_passes(&report);
     assert!(report.passed > 900, "{report}");
 }

@@ -632,7 +632,7 @@ pub enum SubqueryKind {
     Exists,
     /// Whether the values equal those of a row. Three-valued.
     In {
-        /// The values over the enclosing row, of the types of the subquery's columns.
+        /// The values over the enclosing row, each of the type of the subquery's column, or both numbers.
         values: Vec<Expr>,
         /// How text compares.
         collation: Collation,

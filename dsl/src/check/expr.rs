@@ -384,11 +384,10 @@ impl Checker<'_> {
             let other = if column.null { Expr::null() } else { Expr::column(0, column.ty, column.name.as_str()) };
             let affinity = (self.has_affinity(&value), super::affinity::of_result(&query, types.len()));
             match meet(value, other, affinity) {
+                // INTEGER and REAL stay what they are: they are compared by exact value.
                 Meeting::Same(left, right) => {
-                    let real = left.ty == Type::Real || right.ty == Type::Real;
-                    let ty = if left.ty.is_numeric() && real { Type::Real } else { left.ty };
-                    types.push(ty);
-                    met.push(cast(left, ty));
+                    types.push(right.ty);
+                    met.push(left);
                 }
                 Meeting::BadLiteral(message, help) => {
                     self.diagnostics.push(Diagnostic::error("DE206", span.clone(), message).help(help));

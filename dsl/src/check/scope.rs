@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{self, Ident};
+use sqlparser::ast::Ident;
 
 use super::{Aliases, Checker};
 use crate::diagnostic::{Diagnostic, nearest};
@@ -208,7 +208,7 @@ impl Scope {
 impl Checker<'_> {
     /// The column that `name` or `alias.name` means.
     pub(super) fn column(&mut self, alias: Option<&Ident>, name: &Ident) -> Option<Expr> {
-        let scopes = std::iter::once(&self.scope).chain(self.around[self.hidden..].iter().rev());
+        let scopes = std::iter::once(&self.scope).chain(self.around.iter().rev());
         if let Some(alias) = alias
             && !scopes.clone().any(|scope| scope.has_alias(&alias.value))
         {
@@ -260,7 +260,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn unknown_alias<T>(&mut self, alias: &Ident) -> Option<T> {
-        let scopes = std::iter::once(&self.scope).chain(self.around[self.hidden..].iter().rev());
+        let scopes = std::iter::once(&self.scope).chain(self.around.iter().rev());
         let known: Vec<_> =
             scopes.flat_map(|scope| scope.relations.iter().map(|relation| relation.alias.clone())).collect();
         let message = format!("unknown table `{}`", alias.value);
@@ -275,7 +275,7 @@ impl Checker<'_> {
 
     fn unknown_column(&mut self, alias: Option<&Ident>, name: &Ident) -> Option<Expr> {
         let span = self.ident_span(name);
-        let scopes = std::iter::once(&self.scope).chain(self.around[self.hidden..].iter().rev());
+        let scopes = std::iter::once(&self.scope).chain(self.around.iter().rev());
         let candidates: Vec<_> =
             scopes.flat_map(|scope| scope.columns(alias.map(|alias| alias.value.as_str()))).collect();
         let names: Vec<_> = candidates.iter().map(|(_, _, column)| column.name.clone()).collect();
@@ -363,16 +363,6 @@ fn outwards(mut expr: Expr, level: usize) -> Expr {
         *operand = outwards(own, level);
     }
     expr
-}
-
-/// What an item of the SELECT list is called that names a column and became a constant: no record has it.
-pub(super) fn absent_name(node: &ast::Expr, expr: &Expr) -> Option<String> {
-    let name = match node {
-        ast::Expr::Identifier(name) => name,
-        ast::Expr::CompoundIdentifier(names) => names.last()?,
-        _ => return None,
-    };
-    expr.is_null().then(|| name.value.clone())
 }
 
 /// A name as SQL writes it.

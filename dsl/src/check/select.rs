@@ -5,7 +5,7 @@ use sqlparser::ast;
 use sqlparser::keywords::Keyword;
 
 use super::expr::single_name;
-use super::scope::{Scope, absent_name};
+use super::scope::Scope;
 use super::window::placed;
 use super::{Aliases, Checker};
 use crate::diagnostic::{Diagnostic, Span};
@@ -41,13 +41,13 @@ impl Checker<'_> {
         let items = self.items(&select.projection, &mut aliases);
         let order = {
             self.scope.aliases = aliases;
-            items.as_ref().and_then(|items| self.of_own_rows(|checker| checker.order_by(order_by, items)))
+            items.as_ref().and_then(|items| self.order_by(order_by, items))
         };
         let windows = self.windows.take().unwrap_or_default();
         let having = select.having.as_ref().map(|having| (self.condition_of(having), self.span(having)));
         let aggregates = self.aggregates.take().unwrap_or_default();
         let filter = select.selection.as_ref().map(|filter| self.row_condition(filter));
-        let keys = self.of_own_rows(|checker| checker.group_keys(select));
+        let keys = self.group_keys(select);
         self.scope.aliases.clear();
         let (limit, offset) = self.limits(limits)?;
 
@@ -69,14 +69,6 @@ impl Checker<'_> {
         }
         let output = self.outputs(items, visible, having, &mut made)?;
         Some(Query { body: Body::Select(Box::new(made)), output, order, limit, offset })
-    }
-
-    /// A translation that cannot name the rows around the query.
-    fn of_own_rows<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        let hidden = std::mem::replace(&mut self.hidden, self.around.len());
-        let made = work(self);
-        self.hidden = hidden;
-        made
     }
 
     /// A condition on rows: neither aggregates nor windows have a value yet.
@@ -216,11 +208,7 @@ impl Checker<'_> {
             self.within_columns(items.len(), &span)?;
             match item {
                 ast::SelectItem::UnnamedExpr(node) => match self.expr(node) {
-                    Some(expr) => items.push(Item {
-                        alias: absent_name(node, &expr).or_else(|| merged_name(node, &expr)),
-                        expr,
-                        span,
-                    }),
+                    Some(expr) => items.push(Item { alias: own_name(node, &expr), expr, span }),
                     None => sound = false,
                 },
                 ast::SelectItem::ExprWithAlias { expr: node, alias } => {
@@ -427,10 +415,13 @@ impl Checker<'_> {
     }
 }
 
-/// The name of a column that a join merged out of two.
-fn merged_name(node: &ast::Expr, expr: &Expr) -> Option<String> {
+/// The name of a column whose expression does not tell it: a join merged it out of two, it is always NULL, or it belongs
+/// to a row around.
+fn own_name(node: &ast::Expr, expr: &Expr) -> Option<String> {
     match node {
-        ast::Expr::Identifier(name) if !matches!(expr.kind, ExprKind::Column { .. }) => Some(name.value.clone()),
+        _ if matches!(expr.kind, ExprKind::Column { .. }) => None,
+        ast::Expr::Identifier(name) => Some(name.value.clone()),
+        ast::Expr::CompoundIdentifier(parts) => parts.last().map(|name| name.value.clone()),
         _ => None,
     }
 }

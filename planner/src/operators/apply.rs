@@ -8,6 +8,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use arrow_array::{ArrayRef, RecordBatch};
+use daemoneye_dsl::convert;
 use daemoneye_dsl::expr::{Collation, Expr};
 use daemoneye_dsl::types::{Type, Value};
 
@@ -148,13 +149,23 @@ impl Members {
     }
 }
 
+/// A whole number as the INTEGER that it equals.
+fn exact(real: f64) -> Value {
+    let whole = convert::saturate(real);
+    if compare_values(&Value::Integer(whole), &Value::Real(real), Collation::Binary).is_eq() {
+        Value::Integer(whole)
+    } else {
+        Value::Real(real)
+    }
+}
+
 /// Equal bytes exactly for rows that are equal by the collation.
 fn key(values: &[Value], collation: Collation) -> Vec<u8> {
     let mut key = Vec::new();
     for value in values {
         match (value, collation) {
             (Value::Text(text), Collation::NoCase) => Value::Text(text.to_ascii_lowercase()).encode_key(&mut key),
-            (Value::Real(real), _) => Value::Real(real + 0.0).encode_key(&mut key),
+            (Value::Real(real), _) => exact(*real).encode_key(&mut key),
             _ => value.encode_key(&mut key),
         }
     }

@@ -43,9 +43,9 @@ pub(crate) const ROWS_MAX: usize = 4_000_000;
 /// Distinct rows that one operation of an installed rule may hold.
 pub(crate) const STATE_ROWS_MAX: usize = 500_000;
 
-/// Rows that one evaluation of a statement may look at, those of its subqueries and rounds counted each time. In tests,
-/// which run without optimisation, it is reached sooner.
-const WORK_MAX: usize = if cfg!(test) { 20_000_000 } else { 1_000_000_000 };
+/// Rows that one evaluation of a statement may look at, those of its subqueries and rounds counted each time: some seconds
+/// of work. In tests, which run without optimisation, it is reached sooner.
+const WORK_MAX: usize = if cfg!(test) { 20_000_000 } else { 200_000_000 };
 /// What carrying out an operation once costs beside its rows, in rows.
 const ONCE: usize = 100;
 

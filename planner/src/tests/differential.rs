@@ -98,10 +98,12 @@ pub(super) fn ask_both(world: &World, sqlite: &Sqlite, statement: &Statement) ->
     let checked = check_query(&Source::query(&statement.ours), &world.catalog());
     let Some(rule) = checked.rule else {
         let codes: Vec<_> = checked.diagnostics.iter().map(|it| it.code).collect();
-        // Types that do not meet, patterns made at run time, and a condition of an outer join that asks with both rows are
-        // what this dialect refuses; anything else is a form that it should know.
+        // Types that do not meet, patterns made at run time, a condition of an outer join that asks with both rows, and too
+        // many joins or queries are what this dialect refuses; anything else is a form that it should know.
         let known = checked.diagnostics.iter().all(|it| {
-            matches!(it.code, "DE205" | "DE209" | "DE231") || it.message.contains("in the ON of an outer join")
+            let asks = it.message.contains("in the ON of an outer join");
+            let measures = it.message.contains("exactly one ORDER BY term, a number");
+            matches!(it.code, "DE026" | "DE028" | "DE205" | "DE209" | "DE231") || asks || measures
         });
         return if known {
             Outcome::Refused

@@ -43,6 +43,10 @@ const ALIKE: &[&str] = &[
     "SELECT count(*) AS n, s FROM t0 GROUP BY s HAVING 3 IN (SELECT n FROM t1)",
     // Joined columns keep their name.
     "SELECT x.k FROM (SELECT k FROM t1 NATURAL FULL JOIN t2) AS x",
+    "SELECT x.column2 FROM (SELECT d.column2 FROM (VALUES (1, NULL)) AS d) AS x",
+    "SELECT (SELECT x.j FROM (SELECT t0.j) AS x) FROM t0",
+    // INTEGER is among REALs by its exact value.
+    "SELECT i, i IN (SELECT 9.223372036854775807e18), 2.0 IN (SELECT i FROM t0) FROM t0",
     // An index over what changes with the parameters served all of them.
     "SELECT EXISTS (SELECT 1 FROM t0 AS x WHERE x.j + 0 = t1.k GROUP BY x.i HAVING max(x.i) = t1.i) FROM t1",
 ];

@@ -47,6 +47,30 @@ fn mutated_statements_end() {
     assert!(compiled * 100 > cases * 5, "only {compiled} of {cases} texts ran");
 }
 
+#[test]
+fn random_words_end() {
+    let (cases, seed) = (setting("CASES", 1_500), setting("SEED", 1));
+    let mut ran = 0;
+    for number in 0..cases {
+        let mut random = Random::new(seed.wrapping_mul(1 << 39).wrapping_add(number));
+        let world = World::random(&mut random);
+        let mut words = tokens(&statement(&world, &mut random, Mode::Free).ours);
+        words.extend(WORDS.iter().map(|word| (*word).to_owned()));
+        let drawn: Vec<_> = (0..=random.below(12)).map(|_| random.pick(&words).clone()).collect();
+        for text in [
+            drawn.join(" "),
+            format!("SELECT {}", drawn.join(" ")),
+            format!("SELECT * FROM t0 WHERE {}", drawn.join(" ")),
+        ] {
+            let (ended, took) = timed(|| end(&world, &text));
+            assert!(took < LONGEST && ended.is_ok(), "seed {seed}, case {number}, {took:?}: {text}");
+            ran += u64::from(!matches!(ended, Ok(Ended::Refused)));
+        }
+    }
+    report(&format!("{cases} times three texts, of which {ran} ran"));
+    assert!(ran > 0, "none of {cases} texts ran");
+}
+
 enum Ended {
     Refused,
     Rows,

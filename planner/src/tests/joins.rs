@@ -3,9 +3,10 @@
 use daemoneye_dsl::query::JoinKind;
 use daemoneye_dsl::types::Timestamp;
 
+use super::case::checked;
 use super::random::Random;
 use super::setting;
-use super::steps::{checked, whole};
+use super::steps::whole;
 use super::world::World;
 use crate::plan::Plan;
 

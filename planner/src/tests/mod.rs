@@ -5,6 +5,7 @@
 //! counted, and a form that never came up fails the test: the count of cases alone says little.
 
 mod ancestors;
+mod case;
 mod differential;
 mod found;
 mod functions;
@@ -14,6 +15,7 @@ mod joins;
 mod moments;
 mod precedence;
 mod random;
+mod rewrites;
 mod sqlite;
 mod statement;
 mod steps;

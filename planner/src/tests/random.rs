@@ -95,12 +95,14 @@ pub(super) fn shrunk(mut tape: Vec<usize>, fails: &mut dyn FnMut(&[usize]) -> bo
             }
         }
         for at in 0..tape.len() {
-            for smaller in [tape[at] / 2, tape[at].saturating_sub(1)] {
+            let mut less = tape[at];
+            while less > 0 {
                 let mut simpler = tape.clone();
-                simpler[at] = smaller;
-                if smaller < tape[at] {
-                    try_one(&mut tape, simpler);
+                simpler[at] -= less;
+                if !try_one(&mut tape, simpler) {
+                    less /= 2;
                 }
+                less = less.min(tape[at]);
             }
         }
         if tape == before {

@@ -1,18 +1,17 @@
-//! The law: the sum of the steps is the meaning of the tables as they are; so is what the rewrites make of a plan.
+//! The law: the sum of the steps is the meaning of the tables as they are.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use daemoneye_dsl::check::check_query;
-use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::query::Query;
 use daemoneye_dsl::tables::Table;
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp, Type};
 
+use super::case::{Case, checked};
 use super::differential::report;
 use super::generator::Mode;
-use super::random::{Coverage, Random, shrunk};
+use super::random::{Coverage, Random};
 use super::statement::statement;
 use super::world::{EPOCH, Row, World, columns, row, rows_of, value};
 use super::{generator, setting, statement as statements};
@@ -42,8 +41,9 @@ fn steps_sum_to_the_whole() {
             coverage.add(&statement.forms);
             let mut changes = Random::new(!own);
             if holds(&query, &world, &mut changes).is_err() {
-                let case = Case { world, statement: random.into_tape(), changes: changes.into_tape() };
-                panic!("seed {seed}, world {number}\n{}", case.shrunk().described());
+                let tapes = (random.into_tape(), changes.into_tape());
+                let case = Case { world, mode: Mode::Free, statement: tapes.0, changes: tapes.1 };
+                panic!("seed {seed}, world {number}\n{}", case.reproducer(&holds));
             }
         }
     }
@@ -51,111 +51,6 @@ fn steps_sum_to_the_whole() {
     if cases >= COVERING {
         coverage.assert_all(&[generator::forms(), statements::forms()].concat());
     }
-}
-
-#[test]
-fn rewrites_change_nothing() {
-    let (cases, seed) = (setting("CASES", 1_200), setting("SEED", 1));
-    let mut compared = 0;
-    for number in 0..cases {
-        let mut random = Random::new(seed.wrapping_mul(1 << 35).wrapping_add(number));
-        let world = World::random(&mut random);
-        let mut random = Random::new(seed.wrapping_mul(1 << 36).wrapping_add(number));
-        let sql = statement(&world, &mut random, Mode::Timed).ours;
-        let Some(query) = checked(&world, &sql) else { continue };
-        match rewritten(&query, &world) {
-            Ok(plans) => compared += plans,
-            Err(_) => {
-                let case = Case { world, statement: random.into_tape(), changes: vec![] };
-                panic!("seed {seed}, case {number}\n{}", case.shrunk_by(&Case::rewrite_law).rewrite_described());
-            }
-        }
-    }
-    assert!(compared > cases, "{compared} plans were compared");
-}
-
-/// How many plans on the way to the last meant the same.
-fn rewritten(query: &Query, world: &World) -> Result<u64, String> {
-    let now = Timestamp(EPOCH + 60 * MICROS_PER_SEC);
-    let (mut before, mut compared, mut failed) = (None, 0, None);
-    let catch = AssertUnwindSafe(|| {
-        crate::rewrites::apply(crate::lower::lower(query), &mut |name, plan| {
-            let answer = crate::execute(plan, world, now).expect("small tables");
-            let now = relation(&Batch::appearing(answer.rows));
-            if let Some(before) = &before {
-                compared += 1;
-                if *before != now && failed.is_none() {
-                    failed = Some(format!("{name}\nbefore: {before:?}\n after: {now:?}\n{plan}"));
-                }
-            }
-            before = Some(now);
-        })
-    });
-    match std::panic::catch_unwind(catch) {
-        Ok(_) if failed.is_some() => Err(failed.unwrap_or_default()),
-        // Installed, it finds the same.
-        Ok(plan) if before.as_ref() != Some(&whole(&plan, world, now)?) => {
-            Err(format!("installed\nexpected: {before:?}\n   found: {:?}\n{plan}", whole(&plan, world, now)))
-        }
-        Ok(_) => Ok(compared),
-        Err(_) => Err("panic".to_owned()),
-    }
-}
-
-/// What a law can fail for.
-struct Case {
-    world: World,
-    statement: Vec<usize>,
-    changes: Vec<usize>,
-}
-
-impl Case {
-    fn sql(&self, mode: Mode) -> String {
-        statement(&self.world, &mut Random::replay(&self.statement), mode).ours
-    }
-
-    fn step_law(&self) -> Result<(), String> {
-        let Some(query) = checked(&self.world, &self.sql(Mode::Free)) else { return Ok(()) };
-        holds(&query, &self.world, &mut Random::replay(&self.changes))
-    }
-
-    fn rewrite_law(&self) -> Result<(), String> {
-        let Some(query) = checked(&self.world, &self.sql(Mode::Timed)) else { return Ok(()) };
-        rewritten(&query, &self.world).map(drop)
-    }
-
-    fn shrunk(self) -> Self {
-        self.shrunk_by(&Self::step_law)
-    }
-
-    fn shrunk_by(mut self, law: &dyn Fn(&Self) -> Result<(), String>) -> Self {
-        let with = |world: &World, statement: &[usize], changes: &[usize]| {
-            law(&Self { world: world.clone(), statement: statement.to_vec(), changes: changes.to_vec() }).is_err()
-        };
-        for _ in 0..2 {
-            let (world, changes) = (self.world.clone(), self.changes.clone());
-            self.statement = shrunk(self.statement, &mut |tape| with(&world, tape, &changes));
-            let statement = self.statement.clone();
-            self.changes = shrunk(changes, &mut |tape| with(&world, &statement, tape));
-            let changes = self.changes.clone();
-            self.world = world.shrunk(&mut |world| with(world, &statement, &changes));
-        }
-        self
-    }
-
-    fn described(&self) -> String {
-        let (sql, why) = (self.sql(Mode::Free), self.step_law().err().unwrap_or_default());
-        format!("{}\n{sql}\n{why}", self.world.script(&sql))
-    }
-
-    fn rewrite_described(&self) -> String {
-        let (sql, why) = (self.sql(Mode::Timed), self.rewrite_law().err().unwrap_or_default());
-        format!("{}\n{sql}\n{why}", self.world.script(&sql))
-    }
-}
-
-pub(super) fn checked(world: &World, sql: &str) -> Option<Query> {
-    check_query(&Source::query(sql), &world.catalog()).rule.map(|rule| rule.query)
 }
 
 /// What the plan finds when it is installed anew, its tables' rows in another order. A rule of events finds nothing that
@@ -172,7 +67,7 @@ pub(super) fn whole(plan: &Plan, world: &World, now: Timestamp) -> Result<Relati
     Ok(relation(&loaded.rows))
 }
 
-fn relation(rows: &Batch) -> Relation {
+pub(super) fn relation(rows: &Batch) -> Relation {
     let mut relation = Relation::new();
     add(&mut relation, rows);
     relation

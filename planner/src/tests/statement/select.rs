@@ -94,7 +94,7 @@ impl Generator<'_> {
     fn plain(&mut self, types: Option<&[Type]>, place: Place, from: &Sql) -> Body {
         let bare = from.ours.is_empty();
         // SQLite loses the names of columns behind `x.*` over a join in parentheses.
-        let nested = from.ours.contains(" (t");
+        let nested = [" (t", " (q"].iter().any(|it| from.ours.contains(it));
         if types.is_none() && !bare && !nested && self.random.percent(12) {
             let (list, items) = self.stars();
             let mut names: Vec<_> = items.iter().filter_map(|item| item.name.clone()).collect();
