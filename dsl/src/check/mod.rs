@@ -170,6 +170,8 @@ struct Checker<'a> {
     scope: scope::Scope,
     /// The rows around the query that is being translated, the outermost first.
     around: Vec<scope::Scope>,
+    /// How many of them cannot be named here: GROUP BY and ORDER BY speak of their own query's rows, as in SQLite.
+    hidden: usize,
     /// The common table expressions that can be named, the last first.
     ctes: Vec<queries::Cte>,
     /// Aggregates met so far, where they are allowed; their values follow the input row's columns.
@@ -209,6 +211,7 @@ impl<'a> Checker<'a> {
             absent,
             scope: scope::Scope::default(),
             around: vec![],
+            hidden: 0,
             ctes: vec![],
             aggregates: None,
             windows: None,

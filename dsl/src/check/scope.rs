@@ -208,7 +208,7 @@ impl Scope {
 impl Checker<'_> {
     /// The column that `name` or `alias.name` means.
     pub(super) fn column(&mut self, alias: Option<&Ident>, name: &Ident) -> Option<Expr> {
-        let scopes = std::iter::once(&self.scope).chain(self.around.iter().rev());
+        let scopes = std::iter::once(&self.scope).chain(self.around[self.hidden..].iter().rev());
         if let Some(alias) = alias
             && !scopes.clone().any(|scope| scope.has_alias(&alias.value))
         {
@@ -260,7 +260,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn unknown_alias<T>(&mut self, alias: &Ident) -> Option<T> {
-        let scopes = std::iter::once(&self.scope).chain(self.around.iter().rev());
+        let scopes = std::iter::once(&self.scope).chain(self.around[self.hidden..].iter().rev());
         let known: Vec<_> =
             scopes.flat_map(|scope| scope.relations.iter().map(|relation| relation.alias.clone())).collect();
         let message = format!("unknown table `{}`", alias.value);
@@ -275,7 +275,7 @@ impl Checker<'_> {
 
     fn unknown_column(&mut self, alias: Option<&Ident>, name: &Ident) -> Option<Expr> {
         let span = self.ident_span(name);
-        let scopes = std::iter::once(&self.scope).chain(self.around.iter().rev());
+        let scopes = std::iter::once(&self.scope).chain(self.around[self.hidden..].iter().rev());
         let candidates: Vec<_> =
             scopes.flat_map(|scope| scope.columns(alias.map(|alias| alias.value.as_str()))).collect();
         let names: Vec<_> = candidates.iter().map(|(_, _, column)| column.name.clone()).collect();

@@ -41,7 +41,7 @@ impl Checker<'_> {
         let items = self.items(&select.projection, &mut aliases);
         let order = {
             self.scope.aliases = aliases;
-            items.as_ref().and_then(|items| self.order_by(order_by, items))
+            items.as_ref().and_then(|items| self.of_own_rows(|checker| checker.order_by(order_by, items)))
         };
         let windows = self.windows.take().unwrap_or_default();
         let having = select.having.as_ref().map(|having| (self.condition_of(having), self.span(having)));
@@ -69,6 +69,14 @@ impl Checker<'_> {
         }
         let output = self.outputs(items, visible, having, &mut made)?;
         Some(Query { body: Body::Select(Box::new(made)), output, order, limit, offset })
+    }
+
+    /// A translation that cannot name the rows around the query.
+    fn of_own_rows<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let hidden = std::mem::replace(&mut self.hidden, self.around.len());
+        let made = work(self);
+        self.hidden = hidden;
+        made
     }
 
     /// A condition on rows: neither aggregates nor windows have a value yet.
@@ -178,7 +186,10 @@ impl Checker<'_> {
                 }
             }
         };
-        let key = self.expr(meant.unwrap_or(node))?;
+        let key = match meant {
+            Some(item) => self.expr(item)?,
+            None => self.of_own_rows(|checker| checker.expr(node))?,
+        };
         if key.columns().last().is_none_or(|last| *last < self.scope.width()) {
             return Some(key);
         }
