@@ -1,16 +1,4 @@
-//! Any text is a rule, or has diagnostics that can be drawn: no panic, no overflow of the stack, no hang.
+//! See `daemoneye_tests::fuzz::query`.
 #![no_main]
 
-use daemoneye_dsl::check::{check_query, check_rule};
-use daemoneye_dsl::diagnostic::{Source, Style};
-use daemoneye_dsl::tables::Catalog;
-
-libfuzzer_sys::fuzz_target!(|text: &str| {
-    let source = Source::query(text);
-    let catalog = Catalog::builtin();
-    for checked in [check_query(&source, &catalog), check_rule(&source, &catalog)] {
-        for diagnostic in &checked.diagnostics {
-            diagnostic.render(&source, Style::default());
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| daemoneye_tests::fuzz::query(bytes));

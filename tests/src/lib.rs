@@ -8,6 +8,7 @@
 mod build;
 #[cfg(target_os = "linux")]
 pub mod commands;
+pub mod fuzz;
 pub mod logic;
 #[cfg(target_os = "linux")]
 mod program;

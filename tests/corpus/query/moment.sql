@@ -1,0 +1,1 @@
+SELECT a.pid FROM processes FOR SYSTEM_TIME AS OF now() - INTERVAL '1 hour' AS a LEFT JOIN ancestors(a.proc_id) AS b ON b.depth < 3

@@ -1,0 +1,1 @@
+WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 9) SELECT n, (SELECT count(*) FROM processes AS p WHERE p.pid = t.n) FROM t WHERE n IN (SELECT pid FROM processes) OR EXISTS (SELECT 1)

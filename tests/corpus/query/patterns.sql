@@ -1,0 +1,1 @@
+SELECT * FROM processes WHERE name LIKE 'a\%%' ESCAPE '\' AND command_line REGEXP '(?i)\bcurl\b.*\|' OR cwd GLOB '[!a-z]*?' AND argv IS NOT DISTINCT FROM NULL

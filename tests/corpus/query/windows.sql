@@ -1,0 +1,1 @@
+SELECT name, row_number() OVER (PARTITION BY user_id ORDER BY start_time ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM processes

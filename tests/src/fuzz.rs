@@ -1,0 +1,80 @@
+//! What is fuzzed: whatever comes in, an answer or an error comes out; no panic, no overflow of the stack, no hang.
+//!
+//! The programs of `fuzz/` call these functions with what libFuzzer makes up; a test calls them with `tests/corpus/`,
+//! where what was once found is kept, and with the golden scripts.
+
+use bytes::BytesMut;
+use daemoneye_broker::core::Core;
+use daemoneye_broker::frame::{self, FRAME_LEN_MAX};
+use daemoneye_broker::message::Message;
+use daemoneye_dsl::check::{Checked, check_query, check_rule};
+use daemoneye_dsl::diagnostic::{Source, Style};
+use daemoneye_dsl::ipc::decode;
+use daemoneye_dsl::tables::{Catalog, Process, schema_of};
+use daemoneye_planner::plan;
+use daemoneye_settings::{Form, check_text};
+
+/// One thing that is fuzzed, by the name of its folder and program.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 5] =
+    [("query", query), ("header", header), ("settings", settings), ("frame", frames), ("rows", rows)];
+
+fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+fn drawn(source: &Source, checked: &Checked) {
+    for diagnostic in &checked.diagnostics {
+        let _drawn = diagnostic.render(source, Style::default());
+    }
+}
+
+/// Any text is a statement with a plan, or has diagnostics that can be drawn.
+pub fn query(bytes: &[u8]) {
+    let source = Source::query(&text(bytes));
+    let checked = check_query(&source, &Catalog::builtin());
+    drawn(&source, &checked);
+    if let Some(rule) = &checked.rule {
+        let _shown = plan(&rule.query).to_string();
+    }
+}
+
+/// Any text is a rule file, or has diagnostics; what follows the header is a statement that compiles.
+pub fn header(bytes: &[u8]) {
+    let source = Source { path: "rule.sql".to_owned(), text: text(bytes).into_owned() };
+    drawn(&source, &check_rule(&source, &Catalog::builtin()));
+    let text = format!("{}\nSELECT proc_id, pid, name FROM processes", source.text);
+    let source = Source { path: source.path, text };
+    drawn(&source, &check_rule(&source, &Catalog::builtin()));
+}
+
+/// Any text is a file of settings in each form, or has findings that can be drawn.
+pub fn settings(bytes: &[u8]) {
+    let source = Source { path: "daemoneye".to_owned(), text: text(bytes).into_owned() };
+    for form in [Form::Toml, Form::Yaml, Form::Json] {
+        for diagnostic in check_text(form, &source.text) {
+            let _drawn = diagnostic.render(&source, Style::default());
+        }
+    }
+}
+
+/// Whatever a peer sends: frames are cut, messages decoded and given to the broker's core.
+pub fn frames(bytes: &[u8]) {
+    let mut core = Core::default();
+    let peer = core.connect();
+    let mut buffer = BytesMut::from(bytes);
+    while let Ok(Some(frame)) = frame::decode(&mut buffer, FRAME_LEN_MAX) {
+        let Ok(message) = Message::decode(frame) else { break };
+        if core.receive(peer, message).is_err() {
+            break;
+        }
+        while core.take(peer).is_some() {}
+    }
+}
+
+/// Bytes from a peer or the disk are rows of the layout asked for, or an error.
+pub fn rows(bytes: &[u8]) {
+    let _rows_or_error = decode(bytes, &schema_of(&Process::columns()));
+}
