@@ -172,7 +172,9 @@ fn rules(stored: &Stored, globals: &Globals) -> (Word, Vec<String>) {
             RuleState::OtherSystem => lines.push(format!("not for here: {name}: {detail}")),
             RuleState::Quarantined => {
                 lines.push(format!("quarantined: {name}: {detail}"));
-                lines.push(format!("next: narrow it (`daemoneye-cli explain {name}`), then restart the agent"));
+                lines.push(format!(
+                    "next: narrow it (`daemoneye-cli explain {name}`), then restart the agent, or send it SIGHUP"
+                ));
             }
             RuleState::Refused => {
                 lines.push(format!("refused: {name}: {detail}"));
@@ -182,7 +184,7 @@ fn rules(stored: &Stored, globals: &Globals) -> (Word, Vec<String>) {
                 } else {
                     format!("mend it (`daemoneye-cli lint {}`)", rule.path)
                 };
-                lines.push(format!("next: {mend}, then restart the agent"));
+                lines.push(format!("next: {mend}, then restart the agent, or send it SIGHUP"));
             }
             RuleState::Running => {}
         }

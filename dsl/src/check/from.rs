@@ -64,12 +64,11 @@ impl Checker<'_> {
     fn first(&mut self, node: &ast::TableFactor) -> Option<From> {
         match self.relation(node)? {
             Relation::Rows(from) => Some(from),
-            Relation::Ancestors { .. } => {
-                let message = "`ancestors` needs a process from a table to its left";
-                let diagnostic = Diagnostic::error("DE232", self.span(node), message);
-                let help = "write FROM processes AS p JOIN ancestors(p.proc_id) AS a ON a.depth <= 4";
-                self.diagnostics.push(diagnostic.help(help));
-                None
+            // The process is a constant, or of a row around this query.
+            Relation::Ancestors { process, table } => {
+                self.scope.push_part(Part::Table(&table));
+                let right = Right::Ancestors { process, table };
+                Some(From::Join(Box::new(Join { left: From::Nothing, right, kind: JoinKind::Inner, on: None })))
             }
         }
     }
