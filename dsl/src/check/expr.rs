@@ -90,8 +90,13 @@ impl Checker<'_> {
             ast::Expr::UnaryOp { op, expr } => self.unary(*op, expr, &span),
             ast::Expr::Cast { kind: ast::CastKind::Cast, expr, data_type, format: None } => {
                 let ty = self.data_type(data_type, &self.head(&span));
-                let value = self.expr(expr)?;
-                Some(cast(value, ty?))
+                let (value, ty) = (self.expr(expr)?, ty?);
+                // Also to the type that it has: what is written as a CAST brings its type into comparisons.
+                Some(if value.as_literal().is_some() {
+                    cast(value, ty)
+                } else {
+                    Expr { kind: ExprKind::Cast(Box::new(value)), ty }
+                })
             }
             ast::Expr::Case { operand, conditions, else_result, .. } => {
                 self.case(operand.as_deref(), conditions, else_result.as_deref(), &span)
