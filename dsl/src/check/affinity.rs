@@ -32,7 +32,8 @@ fn merged(expr: &Expr) -> Option<&Expr> {
 pub(super) fn of_result(query: &Query, column: usize) -> bool {
     match &query.body {
         Body::Select(select) => select.columns.get(column).is_some_and(|expr| of_selected(expr, select)),
-        Body::Values(_) => false,
+        Body::Values(rows) => rows.first().and_then(|row| row.get(column)).is_some_and(of_value),
+        // SQLite leaves open which of the queries decides.
         Body::Set(set) => of_result(&set.left, column),
     }
 }

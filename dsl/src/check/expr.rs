@@ -86,15 +86,7 @@ impl Checker<'_> {
             ast::Expr::BinaryOp { left, op, right } => self.binary(left, op, right, &span),
             ast::Expr::UnaryOp { op, expr } => self.unary(*op, expr, &span),
             ast::Expr::Cast { kind: ast::CastKind::Cast, expr, data_type, format: None } => {
-                if matches!(data_type, ast::DataType::Numeric(_) | ast::DataType::Decimal(_) | ast::DataType::Dec(_)) {
-                    return self.cast_to_number(expr, &span);
-                }
-                let ty = self.data_type(data_type, &self.head(&span));
-                let (value, ty) = (self.expr(expr)?, ty?);
-                if is_mixed(&value) {
-                    return self.over_results(value, &span, &mut |_, value| Some(cast(value, ty)));
-                }
-                Some(cast(value, ty))
+                self.cast_to(expr, data_type, &span)
             }
             ast::Expr::Case { operand, conditions, else_result, .. } => {
                 self.case(operand.as_deref(), conditions, else_result.as_deref(), &span)
@@ -138,6 +130,23 @@ impl Checker<'_> {
             ast::Expr::Tuple(_) => self.error("DE239", span, "a row value stands only in comparisons and before IN"),
             _ => self.unsupported(span, "this expression"),
         }
+    }
+
+    fn cast_to(&mut self, node: &ast::Expr, data_type: &ast::DataType, span: &Span) -> Option<Expr> {
+        if matches!(data_type, ast::DataType::Numeric(_) | ast::DataType::Decimal(_) | ast::DataType::Dec(_)) {
+            return self.cast_to_number(node, span);
+        }
+        let ty = self.data_type(data_type, &self.head(span));
+        let (value, ty) = (self.expr(node)?, ty?);
+        if is_mixed(&value) {
+            return self.over_results(value, span, &mut |_, value| Some(cast(value, ty)));
+        }
+        // Also to the type that it has: what is written as a CAST brings its type into comparisons.
+        Some(if value.as_literal().is_some() {
+            cast(value, ty)
+        } else {
+            Expr { kind: ExprKind::Cast(Box::new(value)), ty }
+        })
     }
 
     /// A node that must be a condition.

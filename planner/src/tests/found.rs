@@ -31,8 +31,11 @@ const ALIKE: &[&str] = &[
     "SELECT v FROM (SELECT i + 0 AS v FROM t0) WHERE v = '1'",
     "SELECT (SELECT i FROM t0 ORDER BY i LIMIT 1) = '1', (SELECT max(i) FROM t0) = '1'",
     "SELECT '1' IN (SELECT i FROM t0), column1 = '1' FROM (VALUES (1), (2))",
+    "SELECT x.column1 = '1' FROM t0, t1 JOIN (VALUES (1)) AS x",
+    "SELECT (SELECT x.column1 = 1 FROM (SELECT * FROM (VALUES (CAST(t0.i AS TEXT)))) AS x) FROM t0",
     "SELECT count(*) FROM t1 FULL JOIN t2 USING (k) WHERE k = '1'",
     "SELECT v FROM (SELECT k AS v FROM t1 NATURAL RIGHT JOIN t2) WHERE v = '1'",
+    "SELECT CAST(hex(s) AS TEXT) < 9, hex(s) < 9, CAST(i + 0 AS INTEGER) = '1', i + 0 = '1' FROM t0",
     // VALUES as a value, and joined with other queries.
     "SELECT (VALUES (1)), (VALUES (2) UNION SELECT i FROM t0 ORDER BY 1 LIMIT 1)",
     // A query among others in a list is a value, alone it is looked through.

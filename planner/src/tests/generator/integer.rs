@@ -12,7 +12,6 @@ pub(super) const FORMS: &[&str] = &[
     "<< >>",
     "negate",
     "~",
-    "cast",
     "abs",
     "length",
     "instr",
@@ -30,10 +29,9 @@ impl Generator<'_> {
         match self.random.below(15) {
             0..=7 => self.integer_operator(next),
             8 => {
-                self.note("cast");
                 let ty = self.any_type();
                 let of = self.of(ty, next);
-                sql!("CAST({} AS INTEGER)", of)
+                self.cast(&of, Type::Integer)
             }
             9 => {
                 self.note("abs");

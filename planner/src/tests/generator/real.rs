@@ -32,10 +32,9 @@ impl Generator<'_> {
                 sql!("(- {})", of)
             }
             5 => {
-                self.note("cast");
                 let ty = self.any_type();
                 let of = self.of(ty, next);
-                sql!("CAST({} AS REAL)", of)
+                self.cast(&of, Type::Real)
             }
             6 => {
                 self.note("abs");

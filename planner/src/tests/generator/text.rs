@@ -73,12 +73,11 @@ impl Generator<'_> {
                 sql!("{}({})", name, of)
             }
             9 => {
-                self.note("cast");
                 let of = match self.any_type() {
                     Type::Real => self.short_real(),
                     ty => self.of(ty, next),
                 };
-                sql!("CAST({} AS TEXT)", of)
+                self.cast(&of, Type::Text)
             }
             _ => self.choice(Type::Text, next),
         }
