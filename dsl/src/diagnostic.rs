@@ -47,10 +47,23 @@ impl Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
+    /// It works; there is something to know about it.
+    Note,
     /// It works, and probably not as meant.
     Warning,
-    /// It does not compile.
+    /// It does not compile, or must not run.
     Error,
+}
+
+impl Severity {
+    /// Every one, the gravest first, by name.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("error", Self::Error), ("warning", Self::Warning), ("note", Self::Note)];
+
+    /// As people and programs read it.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, own)| *own == self).expect("every severity is listed").0
+    }
 }
 
 /// One finding.
@@ -64,6 +77,8 @@ pub struct Diagnostic {
     pub message: String,
     /// Where; the first label carries the caret, the others give context.
     pub labels: Vec<Label>,
+    /// Why it matters.
+    pub note: Option<String>,
     /// What to do.
     pub help: Option<Help>,
 }
@@ -77,13 +92,31 @@ pub struct Label {
     pub text: String,
 }
 
-/// Advice, with the new text for a place where there is one.
+/// Advice, with the new text where there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Help {
     /// The advice.
     pub text: String,
-    /// The place and its replacement.
-    pub patch: Option<(Span, String)>,
+    /// What to write instead.
+    pub fix: Option<Fix>,
+}
+
+/// New text for one or several places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fix {
+    /// The places, none overlapping another, and what stands there afterwards.
+    pub edits: Vec<(Span, String)>,
+    /// Whether a program may apply it unasked.
+    pub safety: Safety,
+}
+
+/// What a fix does to a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Safety {
+    /// It finds what it found before; or it meant nothing before, as it did not compile.
+    Safe,
+    /// It may find other rows than before: what was written is probably not what was meant.
+    ChangesMeaning,
 }
 
 impl Diagnostic {
@@ -97,9 +130,10 @@ impl Diagnostic {
         Self::new(code, Severity::Warning, span, message)
     }
 
-    fn new(code: &'static str, severity: Severity, span: Span, message: impl Into<String>) -> Self {
+    /// A finding at `span`.
+    pub fn new(code: &'static str, severity: Severity, span: Span, message: impl Into<String>) -> Self {
         let labels = vec![Label { span, text: String::new() }];
-        Self { code, severity, message: message.into(), labels, help: None }
+        Self { code, severity, message: message.into(), labels, note: None, help: None }
     }
 
     /// Says what is the matter at the caret.
@@ -116,19 +150,38 @@ impl Diagnostic {
         self
     }
 
-    /// Says what to do.
+    /// Says why it matters.
     #[must_use]
-    pub fn help(mut self, text: impl Into<String>) -> Self {
-        self.help = Some(Help { text: text.into(), patch: None });
+    pub fn note(mut self, text: impl Into<String>) -> Self {
+        self.note = Some(text.into());
         self
     }
 
-    /// Says what to do and offers the new text for the caret's place.
+    /// Says what to do.
     #[must_use]
-    pub fn patch(mut self, text: impl Into<String>, replacement: impl Into<String>) -> Self {
-        let span = self.labels[0].span.clone();
-        self.help = Some(Help { text: text.into(), patch: Some((span, replacement.into())) });
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help = Some(Help { text: text.into(), fix: None });
         self
+    }
+
+    /// Says what to do and offers the new text for the caret's place. It is safe: for what does not compile, or where
+    /// both texts mean the same.
+    #[must_use]
+    pub fn patch(self, text: impl Into<String>, replacement: impl Into<String>) -> Self {
+        let edits = vec![(self.labels[0].span.clone(), replacement.into())];
+        self.fix(text, edits, Safety::Safe)
+    }
+
+    /// Says what to do and offers the new text.
+    #[must_use]
+    pub fn fix(mut self, text: impl Into<String>, edits: Vec<(Span, String)>, safety: Safety) -> Self {
+        self.help = Some(Help { text: text.into(), fix: Some(Fix { edits, safety }) });
+        self
+    }
+
+    /// The new text that is offered.
+    pub fn offered_fix(&self) -> Option<&Fix> {
+        self.help.as_ref().and_then(|help| help.fix.as_ref())
     }
 
     /// The place of the caret.
@@ -141,6 +194,7 @@ impl Diagnostic {
         let title = match self.severity {
             Severity::Error => Title::ERROR,
             Severity::Warning => Title::WARNING,
+            Severity::Note => Title::NOTE,
         };
         // The source is somebody's file: what could act on a terminal is blanked, byte for byte, so spans stay true.
         let text = blank_controls(&source.text);
@@ -154,13 +208,20 @@ impl Diagnostic {
             let annotation = kind.span(clamp(&label.span, &text));
             snippet = snippet.annotation(if label_text.is_empty() { annotation } else { annotation.label(label_text) });
         }
-        let mut groups = vec![title.primary_title(&message).id(self.code).element(snippet)];
+        let note = self.note.as_ref().map(|note| Untrusted(note).terminal().to_string());
+        let mut first = title.primary_title(&message).id(self.code).element(snippet);
+        if let Some(note) = &note {
+            first = first.element(Title::NOTE.message(note));
+        }
+        let mut groups = vec![first];
         let help_text = self.help.as_ref().map(|help| Untrusted(&help.text).terminal().to_string());
         if let (Some(help), Some(help_text)) = (&self.help, &help_text) {
             let group = Group::with_title(Title::HELP.secondary_title(help_text));
-            groups.push(match &help.patch {
-                Some((span, new)) => group
-                    .element(Snippet::source(&text).path(&path).patch(Patch::new(clamp(span, &text), new.as_str()))),
+            groups.push(match &help.fix {
+                Some(fix) => {
+                    let edits = fix.edits.iter().map(|(span, new)| Patch::new(clamp(span, &text), new.as_str()));
+                    group.element(Snippet::source(&text).path(&path).patches(edits))
+                }
                 None => group,
             });
         }
@@ -175,10 +236,49 @@ impl Diagnostic {
         let (end_line, end_column) = source.position(self.span().end);
         serde_json::json!({
             "file": source.path, "line": line, "column": column, "end_line": end_line, "end_column": end_column,
-            "code": self.code, "severity": self.severity, "message": self.message,
-            "help": self.help.as_ref().map(|help| &help.text),
+            "code": self.code, "severity": self.severity, "message": self.message, "note": self.note,
+            "help": self.help.as_ref().map(|help| &help.text), "fix": self.offered_fix().map(|fix| fix.to_json(source)),
         })
     }
+}
+
+impl Fix {
+    /// The edits by line and column, and whether it is safe.
+    fn to_json(&self, source: &Source) -> serde_json::Value {
+        let edits = self.edits.iter().map(|(span, new)| {
+            let ((line, column), (end_line, end_column)) = (source.position(span.start), source.position(span.end));
+            let place = (line, column, end_line, end_column);
+            serde_json::json!({
+                "line": place.0, "column": place.1, "end_line": place.2, "end_column": place.3, "text": new,
+            })
+        });
+        serde_json::json!({"safe": self.safety == Safety::Safe, "edits": edits.collect::<Vec<_>>()})
+    }
+}
+
+/// `text` with `fixes` applied, and how many of them: one that overlaps another before it is left out.
+pub fn apply<'a>(text: &str, fixes: impl IntoIterator<Item = &'a Fix>) -> (String, usize) {
+    let mut edits: Vec<&(Span, String)> = Vec::new();
+    let mut applied = 0;
+    for fix in fixes {
+        let touches = |one: &Span, other: &Span| one.start <= other.end && other.start <= one.end;
+        let free = |(span, _): &(Span, String)| !edits.iter().any(|(taken, _)| touches(span, taken));
+        let fits = |(span, _): &(Span, String)| text.get(span.clone()).is_some();
+        if fix.edits.iter().all(|edit| free(edit) && fits(edit)) {
+            edits.extend(&fix.edits);
+            applied += 1;
+        }
+    }
+    edits.sort_by_key(|(span, _)| span.start);
+    let mut new = String::with_capacity(text.len());
+    let mut at = 0;
+    for (span, replacement) in edits {
+        new.push_str(&text[at..span.start]);
+        new.push_str(replacement);
+        at = span.end;
+    }
+    new.push_str(&text[at..]);
+    (new, applied)
 }
 
 /// How [`Diagnostic::render`] draws.
@@ -252,6 +352,17 @@ mod tests {
         assert!(drawn.contains("--> rules/x.sql:1:8"), "{drawn}");
         assert!(drawn.contains("^^^^"), "{drawn}");
         assert!(!drawn.contains('\u{1b}'), "{drawn}");
+    }
+
+    #[test]
+    fn fixes_that_overlap_are_not_both_applied() {
+        let fix = |edits: &[(Span, &str)]| Fix {
+            edits: edits.iter().map(|(span, new)| (span.clone(), (*new).to_owned())).collect(),
+            safety: Safety::Safe,
+        };
+        let fixes =
+            [fix(&[(4..5, "X"), (0..1, "Y")]), fix(&[(4..6, "no")]), fix(&[(8..99, "no")]), fix(&[(7..7, "Z")])];
+        assert_eq!(apply("abcdefgh", &fixes), ("YbcdXfgZh".to_owned(), 2));
     }
 
     #[test]

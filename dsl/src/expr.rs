@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::diagnostic::Span;
 use crate::functions::{Function, Prepared};
 use crate::pattern::Pattern;
 use crate::query::{Subquery, SubqueryKind};
@@ -18,6 +19,41 @@ pub struct Expr {
     pub kind: ExprKind,
     /// The type of its values.
     pub ty: Type,
+    /// Where it was written.
+    pub place: Place,
+}
+
+/// Where something was written, for findings. Equal to every other place: the same expression written twice is one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    start: u32,
+    end: u32,
+}
+
+impl Place {
+    /// The bytes of the source; empty for what the compiler added.
+    pub fn span(self) -> Span {
+        self.start as usize..self.end as usize
+    }
+
+    /// Whether it was written, not added by the compiler.
+    pub fn is_known(self) -> bool {
+        self.end > self.start
+    }
+}
+
+/// Text is shorter than [`crate::limits::TEXT_LEN_MAX`], so its places fit.
+impl From<&Span> for Place {
+    fn from(span: &Span) -> Self {
+        let offset = |at| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { start: offset(span.start), end: offset(span.end) }
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// The operations. Columns are positions in the input row.
@@ -252,9 +288,23 @@ impl Arithmetic {
 }
 
 impl Expr {
+    /// An expression that the compiler adds; [`Expr::at`] says where one was written.
+    pub fn new(kind: ExprKind, ty: Type) -> Self {
+        Self { kind, ty, place: Place::default() }
+    }
+
+    /// The same, written there; one that has a place keeps it.
+    #[must_use]
+    pub fn at(mut self, span: &Span) -> Self {
+        if !self.place.is_known() {
+            self.place = Place::from(span);
+        }
+        self
+    }
+
     /// A constant. A NULL takes any type.
     pub fn literal(value: Value, ty: Type) -> Self {
-        Self { kind: ExprKind::Literal(value), ty }
+        Self::new(ExprKind::Literal(value), ty)
     }
 
     /// The constant NULL, of the type that anything takes.
@@ -264,12 +314,12 @@ impl Expr {
 
     /// A BOOLEAN operation.
     pub fn boolean(kind: ExprKind) -> Self {
-        Self { kind, ty: Type::Boolean }
+        Self::new(kind, Type::Boolean)
     }
 
     /// The input's column at `index`.
     pub fn column(index: usize, ty: Type, name: impl Into<Arc<str>>) -> Self {
-        Self { kind: ExprKind::Column { index, name: name.into() }, ty }
+        Self::new(ExprKind::Column { index, name: name.into() }, ty)
     }
 
     /// The constant, if it is one.

@@ -20,6 +20,7 @@ pub mod functions;
 pub mod header;
 pub mod ipc;
 pub mod limits;
+pub mod lints;
 pub mod match_key;
 pub mod parameters;
 mod parse;

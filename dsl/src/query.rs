@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use crate::diagnostic::Source;
-use crate::expr::{Collation, Expr, ExprKind};
+use crate::expr::{Collation, Expr, ExprKind, Place};
 use crate::header::{Annotation, Header};
 use crate::tables::{Column, Table};
 use crate::types::Type;
@@ -153,6 +153,8 @@ pub struct TableRef {
     pub table: Arc<Table>,
     /// The alias, or its own name.
     pub alias: String,
+    /// Where its name was written.
+    pub place: Place,
 }
 
 /// A query as a table.

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::check::check_rule;
+use crate::check::{Checked, check_rule};
 use crate::diagnostic::{Diagnostic, Source, error_count};
 use crate::header::Annotation;
+use crate::lints::lint;
 use crate::query::CheckedRule;
 use crate::tables::{Catalog, Kind, ancestors};
 
@@ -30,8 +31,17 @@ impl RuleSet {
     /// Checks every file by itself, then that no two rules have the same id or name (DE103): alerts and their
     /// deduplication are kept by id, and people speak of rules by name. The first keeps it.
     pub fn check(sources: Vec<Source>, catalog: &Catalog) -> Self {
+        Self::of(sources, |source| check_rule(source, catalog))
+    }
+
+    /// The same, with everything that can be said of rules that compile.
+    pub fn lint(sources: Vec<Source>, catalog: &Catalog) -> Self {
+        Self::of(sources, |source| lint(source, catalog))
+    }
+
+    fn of(sources: Vec<Source>, check: impl Fn(&Source) -> Checked) -> Self {
         let files = sources.into_iter().map(|source| {
-            let checked = check_rule(&source, catalog);
+            let checked = check(&source);
             RuleFile { source, rule: checked.rule, diagnostics: checked.diagnostics }
         });
         let mut set = Self { files: files.collect() };

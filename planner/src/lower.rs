@@ -41,7 +41,7 @@ impl Around {
             self.reads.push(Read { level, index, ty, name: name.clone() });
             self.reads.len() - 1
         });
-        Expr { kind: ExprKind::Parameter { index: number, name }, ty }
+        Expr::new(ExprKind::Parameter { index: number, name }, ty)
     }
 }
 

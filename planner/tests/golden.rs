@@ -14,10 +14,11 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use arrow_array::RecordBatch;
-use daemoneye_dsl::check::{Checked, check_query, check_rule};
+use daemoneye_dsl::check::{Checked, check_query};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::convert;
 use daemoneye_dsl::diagnostic::{Source, Style};
+use daemoneye_dsl::lints::lint;
 use daemoneye_dsl::query::Query;
 use daemoneye_dsl::tables::{Catalog, Table, schema_of};
 use daemoneye_dsl::types::{Timestamp, Type, Value, parse_interval};
@@ -47,7 +48,7 @@ impl goldenscript::Runner for Runner {
             }
             "rule" => {
                 let source = Source { path: "rules/it.sql".to_owned(), text: next()?.to_owned() };
-                drawn(&source, &check_rule(&source, &catalog))
+                drawn(&source, &lint(&source, &catalog))
             }
             "repeat" => {
                 let times = next()?.parse()?;

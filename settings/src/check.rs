@@ -1,6 +1,6 @@
 //! A text of settings against the list: what it sets, and everything that is wrong with it.
 
-use daemoneye_dsl::diagnostic::{Diagnostic, Span, nearest};
+use daemoneye_dsl::diagnostic::{Diagnostic, Fix, Safety, Span, nearest};
 use figment::value::Value;
 
 use crate::list::{ALL, Setting, find};
@@ -117,7 +117,7 @@ impl Reading<'_> {
                 let quoted = self.text.get(node.span.clone()).is_some_and(|it| it.starts_with(['"', '\'']));
                 if let (Some(meant), Some(help)) = (meant, &mut finding.help) {
                     let meant = if quoted { format!("\"{meant}\"") } else { meant };
-                    help.patch = Some((node.span.clone(), meant));
+                    help.fix = Some(replacement(&node.span, meant));
                 }
                 self.findings.push(finding);
             }
@@ -142,8 +142,13 @@ impl Reading<'_> {
         if let (Some(key), Some(help), true) =
             (meant_here.filter(|key| !key.contains('.')), &mut finding.help, is_plain)
         {
-            help.patch = Some((entry.span.clone(), key.to_owned()));
+            help.fix = Some(replacement(&entry.span, key.to_owned()));
         }
         finding
     }
+}
+
+/// A setting that is refused sets nothing: mending it changes nothing that holds.
+fn replacement(span: &Span, text: String) -> Fix {
+    Fix { edits: vec![(span.clone(), text)], safety: Safety::Safe }
 }

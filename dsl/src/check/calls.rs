@@ -32,7 +32,7 @@ impl Checker<'_> {
         };
         let constants: Vec<_> = args.iter().map(Expr::as_literal).collect();
         match (function.load)(&constants) {
-            Ok(prepared) => Some(Expr { kind: ExprKind::Call { function, args, prepared: Arc::new(prepared) }, ty }),
+            Ok(prepared) => Some(Expr::new(ExprKind::Call { function, args, prepared: Arc::new(prepared) }, ty)),
             Err(refusal) => {
                 let span = nodes.get(refusal.argument).map_or_else(|| span.clone(), |node| self.span(*node));
                 self.diagnostics.push(Diagnostic::error(refusal.code, span, refusal.message).help(refusal.help));
@@ -84,7 +84,7 @@ fn fitted(function: &Function, args: &[Expr]) -> Option<Vec<Expr>> {
     let mut fitted: Vec<_> = given.collect::<Option<_>>()?;
     // A missing moment is the time of evaluation.
     if function.takes(fitted.len()) == Some(Takes::Moment) {
-        fitted.push(Expr { kind: ExprKind::Now, ty: Type::Timestamp });
+        fitted.push(Expr::new(ExprKind::Now, Type::Timestamp));
     }
     Some(fitted)
 }
@@ -92,7 +92,7 @@ fn fitted(function: &Function, args: &[Expr]) -> Option<Vec<Expr>> {
 fn moment(expr: Expr) -> Option<Expr> {
     match (&expr.kind, expr.ty) {
         (ExprKind::Literal(Value::Text(text)), _) if text.eq_ignore_ascii_case("now") => {
-            Some(Expr { kind: ExprKind::Now, ty: Type::Timestamp })
+            Some(Expr::new(ExprKind::Now, Type::Timestamp))
         }
         (_, Type::Text | Type::Real | Type::Timestamp) => Some(expr),
         (_, Type::Integer | Type::Boolean) => Some(cast(number(expr), Type::Integer)),

@@ -235,8 +235,9 @@ pub(super) fn cast(expr: Expr, ty: Type) -> Expr {
     if expr.ty == ty {
         return expr;
     }
+    let place = expr.place;
     match expr.kind {
-        ExprKind::Literal(value) => Expr::literal(convert::cast(value, ty), ty),
-        _ => Expr { kind: ExprKind::Cast(Box::new(expr)), ty },
+        ExprKind::Literal(value) => Expr { place, ..Expr::literal(convert::cast(value, ty), ty) },
+        _ => Expr::new(ExprKind::Cast(Box::new(expr)), ty),
     }
 }

@@ -25,7 +25,7 @@ impl Checker<'_> {
             return self.too_deep(span);
         }
         self.depth += 1;
-        let made = self.operation(node, span);
+        let made = self.operation(node, span.clone()).map(|made| made.at(&span));
         self.depth -= 1;
         made
     }
@@ -145,7 +145,7 @@ impl Checker<'_> {
         Some(if value.as_literal().is_some() {
             cast(value, ty)
         } else {
-            Expr { kind: ExprKind::Cast(Box::new(value)), ty }
+            Expr::new(ExprKind::Cast(Box::new(value)), ty)
         })
     }
 
@@ -290,13 +290,13 @@ impl Checker<'_> {
         }
         if value.ty.is_numeric() {
             let ty = value.ty;
-            return Some(Expr { kind: ExprKind::Cast(Box::new(value)), ty });
+            return Some(Expr::new(ExprKind::Cast(Box::new(value)), ty));
         }
         if let Some(found) = value.as_literal().and_then(Value::as_text).and_then(crate::convert::numeric)
             && let Some(ty) = found.ty()
         {
             // It stays a CAST: one that is compared makes text a number.
-            return Some(Expr { kind: ExprKind::Cast(Box::new(Expr::literal(found, ty))), ty });
+            return Some(Expr::new(ExprKind::Cast(Box::new(Expr::literal(found, ty))), ty));
         }
         let message = format!("whether NUMERIC makes {} INTEGER or REAL is not known before it runs", value.ty);
         let diagnostic = Diagnostic::error("DE205", self.head(span), message);
@@ -374,7 +374,7 @@ impl Checker<'_> {
             return Some(Expr::null());
         }
         let ty = column.ty;
-        Some(Expr { kind: ExprKind::Subquery(Box::new(Subquery { kind: SubqueryKind::Scalar, query })), ty })
+        Some(Expr::new(ExprKind::Subquery(Box::new(Subquery { kind: SubqueryKind::Scalar, query })), ty))
     }
 
     fn in_subquery(&mut self, value: &ast::Expr, node: &ast::Query, span: &Span) -> Option<Expr> {
@@ -480,7 +480,7 @@ impl Checker<'_> {
                 let (left, right) = (self.expr(left), self.expr(right));
                 let left = self.argument(left?, Type::Text, span, "`||`");
                 let right = self.argument(right?, Type::Text, span, "`||`");
-                Some(Expr { kind: ExprKind::Concat(Box::new(left?), Box::new(right?)), ty: Type::Text })
+                Some(Expr::new(ExprKind::Concat(Box::new(left?), Box::new(right?)), Type::Text))
             }
             None => self.unsupported(span.clone(), "this operator"),
         }
@@ -578,7 +578,7 @@ impl Checker<'_> {
             UnaryOperator::BitwiseNot => {
                 let of = self.expr(node)?;
                 let of = self.argument(of, Type::Integer, span, "`~`")?;
-                Some(Expr { kind: ExprKind::BitNot(Box::new(of)), ty: Type::Integer })
+                Some(Expr::new(ExprKind::BitNot(Box::new(of)), Type::Integer))
             }
             _ => self.unsupported(span.clone(), "this operator"),
         }
@@ -592,7 +592,7 @@ impl Checker<'_> {
         let of = if of.is_null() { cast(of, Type::Integer) } else { of };
         if matches!(of.ty, Type::Integer | Type::Real | Type::Interval) {
             let ty = of.ty;
-            return Some(Expr { kind: ExprKind::Negate(Box::new(of)), ty });
+            return Some(Expr::new(ExprKind::Negate(Box::new(of)), ty));
         }
         let diagnostic = Diagnostic::error("DE205", span.clone(), format!("`-` does not take {}", of.ty));
         self.diagnostics.push(diagnostic.help(format!("convert it: CAST({of} AS REAL)")));
@@ -713,7 +713,7 @@ impl Checker<'_> {
         let (mut results, ty) = self.unify(widened(results), span, of)?;
         let otherwise = Box::new(results.pop()?);
         let branches = whens.into_iter().zip(results).collect();
-        Some(Expr { kind: ExprKind::Case { branches, otherwise }, ty })
+        Some(Expr::new(ExprKind::Case { branches, otherwise }, ty))
     }
 
     /// `work` on each result of a CASE that gives INTEGER here and REAL there: 5 / 2 is 2 where it gave 5.
@@ -824,7 +824,7 @@ impl Checker<'_> {
         let args: Vec<_> = nodes.iter().map(|node| self.expr(node)).collect();
         let args = args.into_iter().collect::<Option<Vec<_>>>()?;
         match (name, args.len()) {
-            ("now", 0) => return Some(Expr { kind: ExprKind::Now, ty: Type::Timestamp }),
+            ("now", 0) => return Some(Expr::new(ExprKind::Now, Type::Timestamp)),
             ("coalesce", 2..) | ("ifnull", 2) => return self.coalesce(args, span, name),
             ("iif", 3) => {
                 let mut args = args;
@@ -853,7 +853,7 @@ impl Checker<'_> {
         let equal = self.compare(Comparison::Equal, left.clone(), right, Collation::Binary, span)?;
         let ty = left.ty;
         let branches = vec![(equal, Expr::literal(Value::Null, ty))];
-        Some(Expr { kind: ExprKind::Case { branches, otherwise: Box::new(left) }, ty })
+        Some(Expr::new(ExprKind::Case { branches, otherwise: Box::new(left) }, ty))
     }
 }
 
@@ -901,7 +901,7 @@ fn argument_count(args: &ast::FunctionArguments) -> usize {
 }
 
 fn arithmetic(op: Arithmetic, left: Expr, right: Expr, ty: Type) -> Expr {
-    Expr { kind: ExprKind::Arithmetic { op, left: Box::new(left), right: Box::new(right) }, ty }
+    Expr::new(ExprKind::Arithmetic { op, left: Box::new(left), right: Box::new(right) }, ty)
 }
 
 /// Results of which some are INTEGER and some REAL, made REAL.
@@ -912,7 +912,7 @@ fn widened(results: Vec<Expr>) -> Vec<Expr> {
     }
     let widen = |expr: Expr| match expr.ty {
         Type::Integer | Type::Boolean if !expr.is_null() => {
-            Expr { kind: ExprKind::Widen(Box::new(number(expr))), ty: Type::Real }
+            Expr::new(ExprKind::Widen(Box::new(number(expr))), Type::Real)
         }
         _ => expr,
     };

@@ -12,7 +12,7 @@ use super::queries::make_unique;
 use super::scope::Joined;
 use crate::ast::{Moment, Version};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::expr::{Collation, Comparison, Expr, ExprKind};
+use crate::expr::{Collation, Comparison, Expr, ExprKind, Place};
 use crate::limits::JOINS_MAX;
 use crate::query::{Body, Derived, From, Join, JoinKind, Output, Part, Query, Right, Select, TableRef};
 use crate::tables::ancestors;
@@ -273,6 +273,7 @@ impl Checker<'_> {
         let Some(ident) = single_name(name) else {
             return self.unsupported(span.clone(), "a table name of several parts");
         };
+        let place = Place::from(&self.ident_span(ident));
         let node_alias = alias;
         let alias = self.alias(alias.as_ref(), &ident.value)?;
         let ends = [Some(ident), node_alias.as_ref().map(|alias| &alias.name)];
@@ -287,7 +288,7 @@ impl Checker<'_> {
                     return self.error("DE214", version.span.clone(), message);
                 }
                 (None, Some(from)) => from,
-                (None, None) => From::Table(TableRef { table: self.table(ident)?, alias: alias.clone() }),
+                (None, None) => From::Table(TableRef { table: self.table(ident)?, alias: alias.clone(), place }),
             };
             self.versions_used += usize::from(version.is_some());
             self.named_once(&alias, span)?;
@@ -306,7 +307,7 @@ impl Checker<'_> {
         let process_expr = self.expr(process)?;
         let process_span = self.span(process);
         let process = self.argument(process_expr, Type::Text, &process_span, "`ancestors`")?;
-        Some(Relation::Ancestors { process, table: TableRef { table: Arc::new(ancestors::table()), alias } })
+        Some(Relation::Ancestors { process, table: TableRef { table: Arc::new(ancestors::table()), alias, place } })
     }
 
     /// `processes FOR SYSTEM_TIME …`: the versions that the record has of that moment, as rows of the table. Samples are
@@ -347,7 +348,11 @@ impl Checker<'_> {
             });
             columns.push(recorded.unwrap_or_else(|| Expr::literal(Value::Null, own.ty)));
         }
-        let from = From::Table(TableRef { alias: record.name.to_string(), table: record });
+        let from = From::Table(TableRef {
+            alias: record.name.to_string(),
+            table: record,
+            place: Place::from(&self.ident_span(name)),
+        });
         let select = Select { from, filter, group: None, windows: vec![], columns, distinct: false };
         let body = Body::Select(Box::new(select));
         let query = Query { body, output, order: vec![], limit: None, offset: 0 };
@@ -402,5 +407,5 @@ fn coalesce(both: Vec<Expr>, ty: Type) -> Expr {
     let mut both = both.into_iter().map(|expr| cast(expr, ty));
     let (first, second) = (both.next().unwrap_or_else(Expr::null), both.next().unwrap_or_else(Expr::null));
     let is_null = Expr::boolean(ExprKind::IsNull(Box::new(first.clone())));
-    Expr { kind: ExprKind::Case { branches: vec![(is_null, second)], otherwise: Box::new(first) }, ty }
+    Expr::new(ExprKind::Case { branches: vec![(is_null, second)], otherwise: Box::new(first) }, ty)
 }

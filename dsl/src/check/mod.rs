@@ -20,12 +20,13 @@ use sqlparser::keywords::Keyword;
 
 use crate::ast::Rule;
 use crate::diagnostic::{Diagnostic, Severity, Source, Span, nearest};
-use crate::expr::{Expr, ExprKind};
+use crate::expr::Expr;
 use crate::header::{self, Header, Part};
 use crate::limits::OPERATIONS_MAX;
+use crate::lints::suppress;
 use crate::parameters::Parameters;
 use crate::parse;
-use crate::query::{self, Absent, Aggregate, Body, CheckedRule, Query, Window};
+use crate::query::{Absent, Aggregate, CheckedRule, Query, Window};
 use crate::tables::{Catalog, Kind};
 
 /// What compiling gave: the rule, unless an error stands in the way, and every finding.
@@ -39,6 +40,13 @@ pub struct Checked {
 
 /// Compiles a rule file, which needs a header and takes no parameters.
 pub fn check_rule(source: &Source, catalog: &Catalog) -> Checked {
+    let mut checked = check_rule_unsuppressed(source, catalog);
+    suppress::in_compile(source, &mut checked.diagnostics);
+    checked
+}
+
+/// The same, with the findings that the file allows.
+pub(crate) fn check_rule_unsuppressed(source: &Source, catalog: &Catalog) -> Checked {
     compile(source, catalog, &Parameters::default(), true)
 }
 
@@ -82,7 +90,6 @@ fn compile_into(
     if let Some(header) = &header {
         check_header_columns(header, &query, diagnostics);
     }
-    check_pid_join(source, &query, diagnostics);
     let revision = revision(&header::canonical(&annotations), &canonical_sql);
     Some(CheckedRule { source: source.clone(), header, annotations, revision, absent, query })
 }
@@ -124,39 +131,6 @@ fn check_header_columns(header: &Header, query: &Query, diagnostics: &mut Vec<Di
     if !keyed && !query.output.iter().any(|output| output.identity) {
         let message = "the query returns no `proc_id`, so alerts are told apart by every column it returns";
         diagnostics.push(Diagnostic::warning("DE117", 0..0, message).help("add `proc_id` to the SELECT list"));
-    }
-}
-
-/// DE220: pids are reused, so a parent is named by its `proc_id`.
-fn check_pid_join(source: &Source, query: &Query, diagnostics: &mut Vec<Diagnostic>) {
-    for select in query.all().into_iter().filter_map(|query| match &query.body {
-        Body::Select(select) => Some(select),
-        Body::Values(_) | Body::Set(_) => None,
-    }) {
-        let parts = select.from.parts();
-        let of_process = |expr: &Expr| {
-            let ExprKind::Column { index, name } = &expr.kind else { return None };
-            let (part, start) = parts.iter().rev().find(|(_, start)| start <= index)?;
-            let query::Part::Table(table) = part else { return None };
-            let column = table.table.columns.get(index - start)?;
-            table.table.name.starts_with("process").then(|| (column.name.to_string(), name.to_string()))
-        };
-        let mut conditions = select.from.conditions();
-        conditions.extend(&select.filter);
-        for condition in conditions {
-            condition.walk(&mut |expr| {
-                let ExprKind::Compare { left, right, .. } = &expr.kind else { return };
-                let (Some((one, name)), Some((other, _))) = (of_process(left), of_process(right)) else { return };
-                if parts.len() > 1 && matches!((one.as_str(), other.as_str()), ("pid", "ppid") | ("ppid", "pid")) {
-                    let at = source.text.find(&name).map_or(0..0, |at| at..at + name.len());
-                    diagnostics.push(
-                        Diagnostic::warning("DE220", at, "parent is joined by pid, and pids are reused")
-                            .label("a new process may have taken this pid")
-                            .help("join `proc_id` with `parent_id`: they name one process for its whole life"),
-                    );
-                }
-            });
-        }
     }
 }
 
