@@ -6,13 +6,12 @@ use anstyle::Style as Paint;
 use anyhow::bail;
 use daemoneye_dsl::check::check_query;
 use daemoneye_dsl::diagnostic::Source;
-use daemoneye_dsl::expr::Expr;
 use daemoneye_dsl::header::{DEDUP_WINDOW_DEFAULT_MICROS, Header};
 use daemoneye_dsl::match_key::MatchKey;
 use daemoneye_dsl::query::CheckedRule;
 use daemoneye_dsl::ruleset::RuleSet;
 use daemoneye_dsl::types::{MICROS_PER_SEC, display_interval};
-use daemoneye_planner::{Installed, Plan, explain, plan};
+use daemoneye_planner::{Installed, Plan, explain, plan, recomputed};
 use serde_json::{Map, Value, json};
 
 use crate::file_table::FileArguments;
@@ -129,12 +128,8 @@ struct Explained<'a> {
 impl<'a> Explained<'a> {
     fn of(rule: &'a CheckedRule, header: Option<&'a Header>) -> Self {
         let plan = plan(&rule.query);
-        let mut anew = Vec::new();
-        clauses_taken_anew(&plan, &mut anew);
-        anew.sort_unstable();
-        anew.dedup();
         Self {
-            anew,
+            anew: recomputed(&plan),
             events: Installed::new(&plan).matches_are_events(),
             samples: rule.query.reads_samples(),
             key: rule.match_key(),
@@ -214,30 +209,4 @@ impl<'a> Explained<'a> {
         });
         object.as_object().cloned().unwrap_or_default()
     }
-}
-
-/// What of the plan has no step of its own and is computed from all it reads.
-fn clauses_taken_anew(plan: &Plan, clauses: &mut Vec<&'static str>) {
-    match plan {
-        Plan::Join { .. } => clauses.push("JOIN"),
-        Plan::Ancestors { .. } => clauses.push("ancestors()"),
-        Plan::Aggregate { .. } => clauses.push("GROUP BY"),
-        Plan::Distinct { .. } => clauses.push("DISTINCT"),
-        Plan::Sort { .. } => clauses.push("ORDER BY/LIMIT"),
-        Plan::Apply { .. } => clauses.push("subquery"),
-        Plan::Set { op, .. } => clauses.push(op.name()),
-        Plan::Recursive { .. } => clauses.push("WITH RECURSIVE"),
-        Plan::Window { .. } => clauses.push("OVER"),
-        Plan::Unit
-        | Plan::Values { .. }
-        | Plan::Lookup { .. }
-        | Plan::Working { .. }
-        | Plan::Scan { .. }
-        | Plan::Filter { .. }
-        | Plan::Project { .. } => {}
-    }
-    if plan.exprs().into_iter().any(Expr::uses_now) {
-        clauses.push("now()");
-    }
-    plan.inputs().into_iter().for_each(|input| clauses_taken_anew(input, clauses));
 }

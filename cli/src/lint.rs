@@ -47,7 +47,7 @@ pub(crate) fn run(lint: &Lint, globals: &Globals, screen: &Screen) -> anyhow::Re
     let form = Format::of_text(globals.output)?;
     let found = files::rules(&lint.paths, &globals.settings)?;
     let catalog = lint.files.load_unseen(screen)?.catalog();
-    let set = RuleSet::lint(found.sources, &catalog);
+    let set = RuleSet::lint(found.sources, &catalog, &daemoneye_planner::lint);
     let findings = || set.files.iter().flat_map(|file| file.diagnostics.iter().map(move |it| (it, &file.source)));
     let elapsed_ms = started.elapsed().as_millis();
     match form {

@@ -23,6 +23,17 @@ enum Form {
     Regex(Regex),
 }
 
+/// The operator of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatternKind {
+    /// LIKE.
+    Like,
+    /// GLOB.
+    Glob,
+    /// REGEXP.
+    Regexp,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 enum LikeToken {
     Char(char),
@@ -90,6 +101,20 @@ impl Pattern {
     /// `REGEXP source`, or why it is not a regular expression or too large.
     pub fn regexp(source: &str) -> Result<Self, String> {
         Ok(Self { source: source.to_owned(), form: Form::Regex(Self::compile(source)?) })
+    }
+
+    /// As written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Which operator it belongs to.
+    pub fn kind(&self) -> PatternKind {
+        match self.form {
+            Form::Like { .. } => PatternKind::Like,
+            Form::Glob { .. } => PatternKind::Glob,
+            Form::Regex(_) => PatternKind::Regexp,
+        }
     }
 
     /// The regular expression alone, within the language's bounds, or why it is none.

@@ -444,7 +444,8 @@ impl WindowFunction {
         }
     }
 
-    fn name(&self) -> &'static str {
+    /// As SQL writes it.
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Aggregate(aggregate) => aggregate.kind.name(),
             Self::RowNumber => "row_number",

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::check::{Checked, check_rule};
 use crate::diagnostic::{Diagnostic, Source, error_count};
 use crate::header::Annotation;
-use crate::lints::lint;
+use crate::lints::{Further, lint};
 use crate::query::CheckedRule;
 use crate::tables::{Catalog, Kind, ancestors};
 
@@ -35,8 +35,8 @@ impl RuleSet {
     }
 
     /// The same, with everything that can be said of rules that compile.
-    pub fn lint(sources: Vec<Source>, catalog: &Catalog) -> Self {
-        Self::of(sources, |source| lint(source, catalog))
+    pub fn lint(sources: Vec<Source>, catalog: &Catalog, further: &Further) -> Self {
+        Self::of(sources, |source| lint(source, catalog, further))
     }
 
     fn of(sources: Vec<Source>, check: impl Fn(&Source) -> Checked) -> Self {

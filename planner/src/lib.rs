@@ -15,6 +15,7 @@ mod eval;
 mod lower;
 mod operators;
 mod plan;
+mod recomputed;
 mod rewrites;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub use batch::Batch;
 pub use dataflow::{Answer, Changes, Installed, execute};
 pub use error::Error;
 pub use plan::{Field, Lookback, Plan};
+pub use recomputed::{lint, recomputed};
 pub use view::View;
 
 use daemoneye_dsl::query::Query;

@@ -48,7 +48,7 @@ impl goldenscript::Runner for Runner {
             }
             "rule" => {
                 let source = Source { path: "rules/it.sql".to_owned(), text: next()?.to_owned() };
-                drawn(&source, &lint(&source, &catalog))
+                drawn(&source, &lint(&source, &catalog, &|_, _| ()))
             }
             "repeat" => {
                 let times = next()?.parse()?;

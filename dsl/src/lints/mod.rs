@@ -4,16 +4,38 @@
 //! function over the checked rule. Both kinds are described here, one file each, and everything that speaks of codes
 //! reads [`ALL`]: `lint`, `lint --explain`, the reports, the reference, the tests that run the examples.
 
+mod argument_order;
+mod argv_only;
+mod clock_as_text;
+mod compared;
+mod exact_path;
+mod letter_case;
+mod moments;
+mod name_and_path;
+mod nullable_not_in;
+mod order_or_limit;
 mod pid_join;
+mod recomputed;
 mod subject;
 pub mod suppress;
+mod unbounded_state;
+mod uncollected_column;
 mod unknown_column;
+mod unordered_values;
+mod wildcard_equality;
+mod window_over_state;
+mod windows_case;
 
+pub use recomputed::RECOMPUTED;
 pub use subject::{Rows, Subject};
 
 use crate::check::{Checked, check_rule_unsuppressed};
 use crate::diagnostic::{Diagnostic, Severity, Source, Span};
+use crate::query::CheckedRule;
 use crate::tables::Catalog;
+
+/// Judgements of other parts over a rule that compiles.
+pub type Further = dyn Fn(&CheckedRule, &mut Vec<Diagnostic>);
 
 /// A code and what can be said of it.
 #[derive(Debug)]
@@ -59,10 +81,30 @@ pub enum Check {
     Compiler,
     /// A function over a rule that compiles.
     Rule(fn(Subject<'_>, &mut Vec<Diagnostic>)),
+    /// The planner, over a rule that compiles.
+    Planner,
 }
 
 /// Every code, in order.
-pub static ALL: &[&Lint] = &[&unknown_column::UNKNOWN_COLUMN, &pid_join::PID_JOIN];
+pub static ALL: &[&Lint] = &[
+    &unknown_column::UNKNOWN_COLUMN,
+    &uncollected_column::UNCOLLECTED_COLUMN,
+    &letter_case::LETTER_CASE,
+    &wildcard_equality::WILDCARD_EQUALITY,
+    &nullable_not_in::NULLABLE_NOT_IN,
+    &pid_join::PID_JOIN,
+    &name_and_path::NAME_AND_PATH,
+    &unordered_values::UNORDERED_VALUES,
+    &unbounded_state::UNBOUNDED_STATE,
+    &window_over_state::WINDOW_OVER_STATE,
+    &clock_as_text::CLOCK_AS_TEXT,
+    &order_or_limit::ORDER_OR_LIMIT,
+    &RECOMPUTED,
+    &argv_only::ARGV_ONLY,
+    &exact_path::EXACT_PATH,
+    &argument_order::ARGUMENT_ORDER,
+    &windows_case::WINDOWS_CASE,
+];
 
 /// The one with this code or name.
 pub fn find(code: &str) -> Option<&'static Lint> {
@@ -72,7 +114,7 @@ pub fn find(code: &str) -> Option<&'static Lint> {
 impl Lint {
     /// Whether it is a judgement over a rule that compiles.
     pub fn judges(&self) -> bool {
-        matches!(self.check, Check::Rule(_))
+        !matches!(self.check, Check::Compiler)
     }
 
     /// A finding of this kind.
@@ -112,8 +154,9 @@ impl Example {
     }
 }
 
-/// Compiles a rule file and runs every lint over it. What the file allows with a reason is left out.
-pub fn lint(source: &Source, catalog: &Catalog) -> Checked {
+/// Compiles a rule file and runs every lint over it, and `further` ones that know more than the language. What the file
+/// allows with a reason is left out.
+pub fn lint(source: &Source, catalog: &Catalog, further: &Further) -> Checked {
     let mut checked = check_rule_unsuppressed(source, catalog);
     if let Some(rule) = &checked.rule {
         let subject = Subject::new(rule);
@@ -122,6 +165,7 @@ pub fn lint(source: &Source, catalog: &Catalog) -> Checked {
                 check(subject, &mut checked.diagnostics);
             }
         }
+        further(rule, &mut checked.diagnostics);
     }
     suppress::in_lint(source, &mut checked.diagnostics);
     checked.diagnostics.sort_by_key(|diagnostic| diagnostic.span().start);
@@ -134,7 +178,7 @@ mod tests {
 
     fn codes(example: &Example) -> Vec<&'static str> {
         let source = example.source();
-        let found = lint(&source, &Catalog::builtin()).diagnostics;
+        let found = lint(&source, &Catalog::builtin(), &|_, _| ()).diagnostics;
         for it in &found {
             assert!(it.span().end <= source.text.len(), "{it:?}");
             assert!(!it.render(&source, crate::diagnostic::Style::default()).is_empty());
@@ -145,6 +189,9 @@ mod tests {
     #[test]
     fn every_example_has_its_code_or_not() {
         for lint in ALL {
+            if matches!(lint.check, Check::Planner) {
+                continue;
+            }
             assert!(codes(&lint.fires).contains(&lint.code), "{} does not fire: {:?}", lint.code, codes(&lint.fires));
             assert_eq!(codes(&lint.silent), <[&str; 0]>::default(), "the good example of {} has findings", lint.code);
         }

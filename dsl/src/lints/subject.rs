@@ -1,9 +1,13 @@
 //! What a lint looks at: a rule that compiles, its queries, and what their columns are.
 
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+
+use crate::ast::Positions;
 use crate::diagnostic::{Source, Span};
+use crate::dialect::Sqlite;
 use crate::expr::{Expr, ExprKind};
-use crate::header::Header;
-use crate::query::{Body, CheckedRule, From, Part, Query, Select, TableRef};
+use crate::header::{self, Header};
+use crate::query::{Body, CheckedRule, Part, Query, Select, TableRef};
 use crate::tables::Column;
 
 /// A rule to be judged.
@@ -24,7 +28,8 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Subject<'a> {
-    pub(super) fn new(rule: &'a CheckedRule) -> Self {
+    /// For a rule.
+    pub fn new(rule: &'a CheckedRule) -> Self {
         Self { rule }
     }
 
@@ -41,10 +46,57 @@ impl<'a> Subject<'a> {
     /// Every SELECT, those within others included.
     pub fn selects(self) -> Vec<Rows<'a>> {
         let select = |query: &'a Query| match &query.body {
-            Body::Select(select) => Some(Rows { query, select, parts: select.from.parts() }),
+            Body::Select(select) => Some(Rows::new(query, select)),
             Body::Values(_) | Body::Set(_) => None,
         };
         self.rule.query.all().into_iter().filter_map(select).collect()
+    }
+
+    /// Whether its header names the platform.
+    pub fn runs_on(self, platform: &str) -> bool {
+        self.header().is_some_and(|header| header.platform.iter().any(|it| it == platform))
+    }
+
+    /// The last place where a word is written as such, not within text or a comment; the beginning where there is none.
+    pub fn last_word(self, word: &str) -> Span {
+        self.words(word).pop().unwrap_or(0..0)
+    }
+
+    /// The first place.
+    pub fn word(self, word: &str) -> Span {
+        self.words(word).into_iter().next().unwrap_or(0..0)
+    }
+
+    /// Whether there is one.
+    pub fn has_word(self, word: &str) -> bool {
+        !self.words(word).is_empty()
+    }
+
+    fn words(self, word: &str) -> Vec<Span> {
+        let (_, sql_start) = header::read(self.source(), &mut Vec::new());
+        let sql = &self.source().text[sql_start..];
+        let positions = Positions::new(sql, sql_start);
+        let tokens = Tokenizer::new(&Sqlite, sql).tokenize_with_location().unwrap_or_default();
+        let is_word = |token: &TokenWithSpan| matches!(&token.token, Token::Word(it) if it.quote_style.is_none() && it.value.eq_ignore_ascii_case(word));
+        tokens.iter().filter(|token| is_word(token)).filter_map(|token| positions.span(token.span)).collect()
+    }
+
+    /// What to write for a LIKE with this pattern so that it is a GLOB; nothing where the patterns differ in more than
+    /// `%` and `*`.
+    pub(super) fn like_as_glob(self, whole: &Span, pattern: &str) -> Option<Vec<(Span, String)>> {
+        let text = self.text(whole.clone());
+        let operator = text.to_ascii_uppercase().find("LIKE")?;
+        let literal = text.rfind(&format!("'{}'", pattern.replace('\'', "''")))?;
+        if pattern.contains(['_', '*', '?', '[', '\''])
+            || literal < operator
+            || text.to_ascii_uppercase().contains("ESCAPE")
+        {
+            return None;
+        }
+        let (operator, literal) = (whole.start + operator, whole.start + literal);
+        let glob = format!("'{}'", pattern.replace('%', "*"));
+        let (like, old) = (operator..operator + "LIKE".len(), literal..literal + glob.len());
+        Some(vec![(like, "GLOB".to_owned()), (old, glob)])
     }
 
     /// The text at a place.
@@ -54,9 +106,19 @@ impl<'a> Subject<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// The tables of the catalog in its FROM.
-    pub fn tables(&self) -> impl Iterator<Item = &'a TableRef> {
-        self.parts.iter().filter_map(|(part, _)| if let Part::Table(table) = part { Some(*table) } else { None })
+    pub(super) fn new(query: &'a Query, select: &'a Select) -> Self {
+        Self { query, select, parts: select.from.parts() }
+    }
+
+    /// The tables of the catalog in its FROM, each with its number among the inputs.
+    pub fn numbered_tables(&self) -> impl Iterator<Item = (usize, &'a TableRef)> {
+        let inputs = self.parts.iter().enumerate();
+        inputs.filter_map(|(at, (part, _))| if let Part::Table(table) = part { Some((at, *table)) } else { None })
+    }
+
+    /// The number of the input that has the column at `index`.
+    pub fn input_of(&self, index: usize) -> usize {
+        self.parts.iter().rposition(|(_, start)| *start <= index).unwrap_or_default()
     }
 
     /// The number of inputs side by side.
@@ -67,7 +129,7 @@ impl<'a> Rows<'a> {
     /// The table and column that an expression over the row of FROM is, if it is one of the catalog.
     pub fn column(&self, expr: &Expr) -> Option<(&'a TableRef, &'a Column)> {
         let ExprKind::Column { index, .. } = expr.kind else { return None };
-        let (part, start) = self.parts.iter().rev().find(|(_, start)| *start <= index)?;
+        let (part, start) = self.parts.get(self.input_of(index))?;
         let Part::Table(table) = part else { return None };
         Some((table, table.table.columns.get(index - start)?))
     }
@@ -92,10 +154,5 @@ impl<'a> Rows<'a> {
             None => exprs.extend(&self.select.columns),
         }
         exprs
-    }
-
-    /// FROM.
-    pub fn from(&self) -> &'a From {
-        &self.select.from
     }
 }
