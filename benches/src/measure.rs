@@ -9,12 +9,22 @@ fn thread_time() -> Duration {
     time.expect("every Unix has this clock").into()
 }
 
-/// Elsewhere the time on the wall stands in for it.
+/// The processor time that this process has used, in all its threads.
+#[cfg(unix)]
+fn process_time() -> Duration {
+    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID);
+    time.expect("every Unix has this clock").into()
+}
+
+/// Elsewhere the time on the wall stands in for them.
 #[cfg(not(unix))]
 fn thread_time() -> Duration {
     static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
     START.elapsed()
 }
+
+#[cfg(not(unix))]
+use thread_time as process_time;
 
 /// The durations of one thing, done again and again.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +36,14 @@ impl Samples {
         let start = thread_time();
         let done = work();
         self.0.push(thread_time().saturating_sub(start));
+        done
+    }
+
+    /// Does it once more and counts the processor time of every thread: for work that starts some.
+    pub fn process_cpu<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let start = process_time();
+        let done = work();
+        self.0.push(process_time().saturating_sub(start));
         done
     }
 

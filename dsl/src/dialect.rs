@@ -107,6 +107,9 @@ impl Dialect for Sqlite {
         if parser.peek_token_ref().token == Token::LParen && is_values(&parser.peek_nth_token_ref(1).token) {
             return Some(values(parser));
         }
+        if let Some(operand) = plain_operand(parser) {
+            return Some(Ok(operand));
+        }
         let op = match &parser.peek_token_ref().token {
             Token::Minus => UnaryOperator::Minus,
             Token::Plus => UnaryOperator::Plus,
@@ -303,6 +306,83 @@ fn is_without_distinct(parser: &mut Parser) -> Option<bool> {
         parser.advance_token();
     }
     Some(negated)
+}
+
+/// A column or a constant between operators. The parser would first try to read each as a type and fail, which takes
+/// longer than everything else it does; where what follows could make it something else, that is still its task.
+fn plain_operand(parser: &mut Parser) -> Option<Expr> {
+    let plain = |token: &TokenWithSpan| match &token.token {
+        Token::Word(word) if word.keyword == Keyword::NoKeyword => Some(word.clone().into_ident(token.span)),
+        _ => None,
+    };
+    let first = parser.peek_token_ref();
+    let (operand, len) = match &first.token {
+        Token::SingleQuotedString(text) => {
+            (Expr::Value(Value::SingleQuotedString(text.clone()).with_span(first.span)), 1)
+        }
+        Token::Number(digits, false) => (Expr::Value(Value::Number(digits.clone(), false).with_span(first.span)), 1),
+        Token::Word(_) => {
+            let name = plain(first)?;
+            if parser.peek_nth_token_ref(1).token == Token::Period {
+                (Expr::CompoundIdentifier(vec![name, plain(parser.peek_nth_token_ref(2))?]), 3)
+            } else {
+                (Expr::Identifier(name), 1)
+            }
+        }
+        _ => return None,
+    };
+    if !ends_operand(&parser.peek_nth_token_ref(len).token) {
+        return None;
+    }
+    (0..len).for_each(|_| parser.advance_token());
+    Some(operand)
+}
+
+/// Whether an operand before this token is whole.
+fn ends_operand(token: &Token) -> bool {
+    use Keyword::{
+        AND, AS, ASC, BETWEEN, DESC, ELSE, END, FROM, GLOB, GROUP, IN, IS, LIKE, NOT, OR, ORDER, THEN, WHEN, WHERE,
+    };
+    match token {
+        Token::Eq
+        | Token::Neq
+        | Token::Lt
+        | Token::LtEq
+        | Token::Gt
+        | Token::GtEq
+        | Token::Plus
+        | Token::Minus
+        | Token::Mul
+        | Token::Div
+        | Token::Mod
+        | Token::StringConcat
+        | Token::Comma
+        | Token::RParen
+        | Token::EOF => true,
+        Token::Word(word) => matches!(
+            word.keyword,
+            AND | AS
+                | ASC
+                | BETWEEN
+                | DESC
+                | ELSE
+                | END
+                | FROM
+                | GLOB
+                | GROUP
+                | IN
+                | IS
+                | LIKE
+                | NOT
+                | OR
+                | ORDER
+                | THEN
+                | WHEN
+                | WHERE
+                | Keyword::REGEXP
+        ),
+        _ => false,
+    }
 }
 
 /// `left IS right` takes any operand; NULL, TRUE and FALSE have nodes of their own.

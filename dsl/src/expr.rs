@@ -293,13 +293,18 @@ impl Expr {
         Self { kind, ty, place: Place::default() }
     }
 
-    /// The same, written there; one that has a place keeps it.
+    /// The same, written there, with what it was spelled out to; what has a place keeps it.
     #[must_use]
     pub fn at(mut self, span: &Span) -> Self {
-        if !self.place.is_known() {
-            self.place = Place::from(span);
-        }
+        self.set_place(Place::from(span));
         self
+    }
+
+    fn set_place(&mut self, place: Place) {
+        if !self.place.is_known() {
+            self.place = place;
+            self.operands_mut().into_iter().for_each(|operand| operand.set_place(place));
+        }
     }
 
     /// A constant. A NULL takes any type.

@@ -1,7 +1,9 @@
 //! Text to [`ast::Rule`]: header and SQL are split, bounds are checked on tokens, and sqlparser reads the one SELECT.
 //!
 //! sqlparser recurses, and its trees drop recursively: long chains overflow a small stack. So the bounds are checked on
-//! the tokens first, and everything that touches its tree runs on a thread with a large stack ([`on_large_stack`]).
+//! the tokens first, and everything that touches its tree runs on a thread with a large stack ([`on_stack_for`]).
+
+use std::cell::Cell;
 
 use sqlparser::ast::Statement;
 use sqlparser::keywords::Keyword;
@@ -21,13 +23,29 @@ const SMALL_TOKENS: usize = 200;
 /// One with no more tokens that open something does not nest too deep for it.
 const SMALL_OPENERS: usize = 24;
 
+thread_local! {
+    static STACK_IS_LARGE: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Runs `work` where the parser's recursion on these tokens is safe.
-pub(crate) fn on_large_stack<T: Send>(tokens: &[TokenWithSpan], work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn on_stack_for<T: Send>(tokens: &[TokenWithSpan], work: impl FnOnce() -> T + Send) -> T {
     if tokens.len() <= SMALL_TOKENS && tokens.iter().filter(|token| opens(&token.token)).count() <= SMALL_OPENERS {
+        return work();
+    }
+    on_large_stack(work)
+}
+
+/// Runs `work` on a thread with a large stack; here, if this is one.
+pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    if STACK_IS_LARGE.get() {
         return work();
     }
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("compile".to_owned()).stack_size(STACK_LEN);
+        let work = || {
+            STACK_IS_LARGE.set(true);
+            work()
+        };
         let handle = thread.spawn_scoped(scope, work).expect("the system can start a thread");
         handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
@@ -69,8 +87,12 @@ pub(crate) fn scan(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option
     };
     tokens.retain(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
     check_bounds(&tokens, &positions, diagnostics)?;
-    let words: Vec<_> = tokens.iter().map(|token| token.token.to_string()).collect();
-    Some(Scanned { annotations, tokens, positions, canonical_sql: words.join(" ") })
+    let mut canonical_sql = String::with_capacity(sql.len());
+    for span in tokens.iter().filter_map(|token| positions.span(token.span)) {
+        canonical_sql.push_str(&source.text[span]);
+        canonical_sql.push(' ');
+    }
+    Some(Scanned { annotations, tokens, positions, canonical_sql })
 }
 
 fn check_bounds(tokens: &[TokenWithSpan], positions: &Positions, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {

@@ -4,8 +4,11 @@
 //! and runs in linear time. All are as in SQLite (REGEXP as its extension of that name).
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use regex::{Regex, RegexBuilder};
+use regex_syntax::Parser;
+use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::limits::REGEX_SIZE_MAX;
 
@@ -18,9 +21,15 @@ pub struct Pattern {
 
 #[derive(Clone, Debug)]
 enum Form {
-    Like { tokens: Vec<LikeToken>, escape: Option<char> },
-    Glob { tokens: Vec<GlobToken> },
-    Regex(Regex),
+    Like {
+        tokens: Vec<LikeToken>,
+        escape: Option<char>,
+    },
+    Glob {
+        tokens: Vec<GlobToken>,
+    },
+    /// Compiled when it is first asked: that takes longer than everything else about a rule, and a linter never asks.
+    Regex(OnceLock<Regex>),
 }
 
 /// The operator of a pattern.
@@ -100,7 +109,12 @@ impl Pattern {
 
     /// `REGEXP source`, or why it is not a regular expression or too large.
     pub fn regexp(source: &str) -> Result<Self, String> {
-        Ok(Self { source: source.to_owned(), form: Form::Regex(Self::compile(source)?) })
+        let regex = match Parser::new().parse(source) {
+            Ok(parsed) if program_len(&parsed) <= REGEX_SIZE_MAX => OnceLock::new(),
+            // Too large by a guess, or wrong: the library has the word.
+            _ => OnceLock::from(Self::compile(source)?),
+        };
+        Ok(Self { source: source.to_owned(), form: Form::Regex(regex) })
     }
 
     /// As written.
@@ -131,7 +145,33 @@ impl Pattern {
         match &self.form {
             Form::Like { tokens, .. } => wildcard(tokens, text, |token| *token == LikeToken::Any, like_matches),
             Form::Glob { tokens } => wildcard(tokens, text, |token| *token == GlobToken::Any, glob_matches),
-            Form::Regex(regex) => regex.is_match(text),
+            Form::Regex(regex) => regex.get_or_init(|| small(&self.source)).is_match(text),
+        }
+    }
+}
+
+/// A regular expression that [`Pattern::regexp`] found to be one, and small.
+fn small(source: &str) -> Regex {
+    let regex = RegexBuilder::new(source).size_limit(usize::MAX).dfa_size_limit(REGEX_SIZE_MAX).build();
+    regex.expect("it was read before")
+}
+
+/// At most how many bytes the program of an expression takes: each step with its transitions, each range of characters
+/// as up to four bytes of UTF-8, what is repeated as often as it may be counted.
+fn program_len(expression: &Hir) -> usize {
+    const STEP: usize = 32;
+    match expression.kind() {
+        HirKind::Empty | HirKind::Look(_) => STEP,
+        HirKind::Literal(literal) => STEP * literal.0.len(),
+        HirKind::Class(Class::Unicode(class)) => 8 * STEP * (1 + class.ranges().len()),
+        HirKind::Class(Class::Bytes(class)) => STEP * (1 + class.ranges().len()),
+        HirKind::Repetition(repeated) => {
+            let times = repeated.max.unwrap_or(repeated.min).max(1) as usize;
+            program_len(&repeated.sub).saturating_add(2 * STEP).saturating_mul(times)
+        }
+        HirKind::Capture(group) => program_len(&group.sub).saturating_add(2 * STEP),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().map(program_len).fold(STEP, usize::saturating_add)
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::check::{Checked, check_rule};
 use crate::diagnostic::{Diagnostic, Source, error_count};
 use crate::header::Annotation;
 use crate::lints::{Further, lint};
+use crate::parse::on_large_stack;
 use crate::query::CheckedRule;
 use crate::tables::{Catalog, Kind, ancestors};
 
@@ -39,12 +40,16 @@ impl RuleSet {
         Self::of(sources, |source| lint(source, catalog, further))
     }
 
-    fn of(sources: Vec<Source>, check: impl Fn(&Source) -> Checked) -> Self {
-        let files = sources.into_iter().map(|source| {
-            let checked = check(&source);
-            RuleFile { source, rule: checked.rule, diagnostics: checked.diagnostics }
+    fn of(sources: Vec<Source>, check: impl Fn(&Source) -> Checked + Sync) -> Self {
+        // One thread for all: starting one takes as long as compiling a rule.
+        let files = on_large_stack(|| {
+            let file = |source: Source| {
+                let checked = check(&source);
+                RuleFile { source, rule: checked.rule, diagnostics: checked.diagnostics }
+            };
+            sources.into_iter().map(file).collect()
         });
-        let mut set = Self { files: files.collect() };
+        let mut set = Self { files };
         set.refuse_repeats("id", |rule| rule.header.as_ref().map(|header| header.id.clone()));
         set.refuse_repeats("name", |rule| Some(rule.name().to_owned()));
         set.files.iter_mut().for_each(RuleFile::refuse_other_tables);

@@ -17,8 +17,8 @@ use arrow_array::RecordBatch;
 use daemoneye_dsl::check::{Checked, check_query};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::convert;
-use daemoneye_dsl::diagnostic::{Source, Style};
-use daemoneye_dsl::lints::lint;
+use daemoneye_dsl::diagnostic::{Diagnostic, Source, Style, apply};
+use daemoneye_dsl::lints::{EXAMPLE_HEADER, lint};
 use daemoneye_dsl::query::Query;
 use daemoneye_dsl::tables::{Catalog, Table, schema_of};
 use daemoneye_dsl::types::{Timestamp, Type, Value, parse_interval};
@@ -49,6 +49,11 @@ impl goldenscript::Runner for Runner {
             "rule" => {
                 let source = Source { path: "rules/it.sql".to_owned(), text: next()?.to_owned() };
                 drawn(&source, &lint(&source, &catalog, &|_, _| ()))
+            }
+            "lint" => linted(&format!("{}{}", EXAMPLE_HEADER, next()?), &catalog),
+            "lint-windows" => {
+                let header = EXAMPLE_HEADER.replace("@platform: linux", "@platform: windows");
+                linted(&format!("{header}{}", next()?), &catalog)
             }
             "repeat" => {
                 let times = next()?.parse()?;
@@ -120,6 +125,26 @@ fn compiled(sql: &str, catalog: &Catalog) -> Result<Query, Box<dyn Error>> {
     let checked = check_query(&source, catalog);
     let drawn = drawn(&source, &checked);
     Ok(checked.rule.ok_or(drawn)?.query)
+}
+
+/// Each finding with the text that it points at, and the statement with every fix.
+fn linted(text: &str, catalog: &Catalog) -> String {
+    let source = Source { path: "rules/it.sql".to_owned(), text: text.to_owned() };
+    let found = lint(&source, catalog, &|_, _| ()).diagnostics;
+    let mut out = String::new();
+    for it in &found {
+        let at = &text[it.span().clone()];
+        let _ = writeln!(out, "{} {}: {}\n   at: {at}", it.severity.name(), it.code, it.message);
+    }
+    let (fixed, applied) = apply(text, found.iter().filter_map(Diagnostic::offered_fix));
+    if applied > 0 {
+        let _ = writeln!(
+            out,
+            "fixed: {}",
+            fixed.lines().skip(EXAMPLE_HEADER.lines().count()).collect::<Vec<_>>().join("\n")
+        );
+    }
+    if found.is_empty() { "clean".to_owned() } else { out }
 }
 
 fn explained(query: &Query) -> String {

@@ -21,4 +21,4 @@ SELECT
     parent_id
 FROM processes
 WHERE executable_path GLOB '/memfd:*'
-  AND executable_path NOT LIKE '/memfd:runc%'
+  AND executable_path NOT GLOB '/memfd:runc*'

@@ -25,7 +25,8 @@ impl Checker<'_> {
             return self.too_deep(span);
         }
         self.depth += 1;
-        let made = self.operation(node, span.clone()).map(|made| made.at(&span));
+        let made = self.operation(node, span.clone());
+        let made = made.map(|made| if made.place.is_known() { made } else { made.at(&self.closed(node, span)) });
         self.depth -= 1;
         made
     }

@@ -15,7 +15,7 @@ mod scope;
 mod select;
 mod window;
 
-use sqlparser::ast::Spanned;
+use sqlparser::ast::{self, Spanned};
 use sqlparser::keywords::Keyword;
 
 use crate::ast::Rule;
@@ -81,7 +81,7 @@ fn compile_into(
     let header = has_header.then(|| header::check(&annotations, diagnostics)).flatten();
     let tokens = scanned.tokens.clone();
     let mut absent = Vec::new();
-    let (query, canonical_sql) = parse::on_large_stack(&tokens, || {
+    let (query, canonical_sql) = parse::on_stack_for(&tokens, || {
         let rule = parse::parse(source, scanned, diagnostics)?;
         let query = Checker::new(&rule, catalog, parameters, diagnostics, &mut absent).statement();
         Some((query, rule.canonical_sql))
@@ -243,6 +243,20 @@ impl<'a> Checker<'a> {
     fn span(&self, node: &impl Spanned) -> Span {
         let found = self.rule.positions.span(node.span());
         found.or_else(|| self.rule.positions.span(self.rule.query.span())).unwrap_or(0..0)
+    }
+
+    /// The place of a node with the parenthesis that closes it: the parser leaves that out where it ends a list or a query.
+    fn closed(&self, node: &ast::Expr, span: Span) -> Span {
+        use ast::Expr::{Cast, Exists, Function, InList, InSubquery, Subquery, Tuple};
+        if !matches!(
+            node,
+            Cast { .. } | Exists { .. } | Function(_) | InList { .. } | InSubquery { .. } | Subquery(_) | Tuple(_)
+        ) {
+            return span;
+        }
+        let rest = &self.rule.source.text[span.end..];
+        let blank = rest.len() - rest.trim_start().len();
+        if rest[blank..].starts_with(')') { span.start..span.end + blank + 1 } else { span }
     }
 
     /// The first place of a keyword at or after `from`.

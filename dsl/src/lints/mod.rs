@@ -35,7 +35,7 @@ use crate::query::CheckedRule;
 use crate::tables::Catalog;
 
 /// Judgements of other parts over a rule that compiles.
-pub type Further = dyn Fn(&CheckedRule, &mut Vec<Diagnostic>);
+pub type Further = dyn Fn(&CheckedRule, &mut Vec<Diagnostic>) + Sync;
 
 /// A code and what can be said of it.
 #[derive(Debug)]

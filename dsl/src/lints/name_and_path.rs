@@ -29,7 +29,7 @@ fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
         let never = if it.wanted { "never true" } else { "always true" };
         let written = subject.text(it.at.clone());
         let qualifier = written.rsplit_once('.').map(|(table, _)| format!("{table}.")).unwrap_or_default();
-        let all = it.texts.iter().all(|text| is_path(&it, text) || is_name(&it, text));
+        let all = it.texts.iter().all(|text| if instead == "name" { is_name(&it, text) } else { is_path(&it, text) });
         let finding = NAME_AND_PATH.at(it.whole.clone(), message).label(never);
         found.push(if all {
             let edits = vec![(it.at.clone(), format!("{qualifier}{instead}"))];
