@@ -78,7 +78,7 @@ fn compile_into(
     let scanned = parse::scan(source, diagnostics)?;
     let annotations = scanned.annotations.clone();
     let has_header = header_needed || !annotations.is_empty();
-    let header = has_header.then(|| header::check(&annotations, diagnostics)).flatten();
+    let header = has_header.then(|| header::check(source, &annotations, diagnostics)).flatten();
     let tokens = scanned.tokens.clone();
     let mut absent = Vec::new();
     let (query, canonical_sql) = parse::on_large_stack(&tokens, || {

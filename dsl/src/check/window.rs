@@ -194,7 +194,7 @@ impl Checker<'_> {
                 let value = both.pop()?;
                 (WindowFunction::Shift { value, by, otherwise, ahead: name == "lead" }, ty)
             }
-            _ => return self.error("DE205", span.clone(), format!("`{name}` does not take {count} arguments")),
+            _ => return self.error("DE242", span.clone(), format!("`{name}` does not take {count} arguments")),
         };
         Some(function)
     }
