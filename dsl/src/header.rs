@@ -71,7 +71,7 @@ impl Annotation {
     }
 
     /// The items of a list: `- item` lines, or comma separated.
-    fn items(&self) -> Vec<(String, Span)> {
+    pub(crate) fn items(&self) -> Vec<(String, Span)> {
         let mut items = Vec::new();
         for (text, span) in &self.lines {
             if let Some(item) = text.strip_prefix("- ") {

@@ -8,6 +8,7 @@ mod absent_column;
 mod allowance_without_reason;
 mod ambiguous_name;
 mod annotation_below_sql;
+mod attack;
 mod bad_dedup_window;
 mod bad_escape;
 mod bad_id;
@@ -44,6 +45,7 @@ mod subject;
 pub mod suppress;
 mod syntax_error;
 mod tab_in_header;
+mod tactic_mismatch;
 mod text_too_long;
 mod title_column_missing;
 mod too_many_columns;
@@ -53,6 +55,7 @@ mod too_many_queries;
 mod too_many_terms;
 mod too_many_tokens;
 mod type_mismatch;
+mod unknown_attack_id;
 mod unknown_collation;
 mod unknown_column;
 mod unknown_function;
@@ -141,7 +144,9 @@ pub static ALL: &[&Lint] = &[
     &bad_id::BAD_ID,
     &bad_value::BAD_VALUE,
     &bad_dedup_window::BAD_DEDUP_WINDOW,
+    &unknown_attack_id::UNKNOWN_ATTACK_ID,
     &repeated_key::REPEATED_KEY,
+    &tactic_mismatch::TACTIC_MISMATCH,
     &malformed_tag::MALFORMED_TAG,
     &title_column_missing::TITLE_COLUMN_MISSING,
     &no_identity::NO_IDENTITY,
