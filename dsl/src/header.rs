@@ -262,21 +262,26 @@ fn annotation(body: &str, at: usize) -> Option<Annotation> {
 }
 
 fn late_annotations(source: &Source, header: &[Annotation], sql_start: usize, diagnostics: &mut Vec<Diagnostic>) {
-    for (start, line) in lines(&source.text).filter(|(start, _)| *start >= sql_start) {
+    for (start, late) in below(&source.text, sql_start) {
+        let message = format!("annotation `@{}` below the SQL", late.key);
+        let diagnostic = Diagnostic::error("DE105", late.key_span, message);
+        let taken = header.iter().any(|annotation| annotation.key == late.key);
+        diagnostics.push(if taken {
+            diagnostic.help("the header has one already: remove this one")
+        } else {
+            let edits = fixes::moved(&source.text, start, sql_start);
+            diagnostic.fix("annotations stand above the first SQL token", edits, Safety::Safe)
+        });
+    }
+}
+
+/// The annotations from `sql_start` on, each with the start of its line.
+fn below(text: &str, sql_start: usize) -> impl Iterator<Item = (usize, Annotation)> {
+    lines(text).filter(move |(start, _)| *start >= sql_start).filter_map(|(start, line)| {
         let trimmed = line.trim_start();
         let lead = line.len() - trimmed.len();
-        if let Some(late) = trimmed.strip_prefix("--").and_then(|body| annotation(body, start + lead + 2)) {
-            let message = format!("annotation `@{}` below the SQL", late.key);
-            let diagnostic = Diagnostic::error("DE105", late.key_span, message);
-            let taken = header.iter().any(|annotation| annotation.key == late.key);
-            diagnostics.push(if taken {
-                diagnostic.help("the header has one already: remove this one")
-            } else {
-                let edits = fixes::moved(&source.text, start, sql_start);
-                diagnostic.fix("annotations stand above the first SQL token", edits, Safety::Safe)
-            });
-        }
-    }
+        Some((start, annotation(trimmed.strip_prefix("--")?, start + lead + 2)?))
+    })
 }
 
 /// Checks the annotations; nothing is returned where an error stands in the way.
@@ -293,7 +298,9 @@ pub fn check(source: &Source, annotations: &[Annotation], diagnostics: &mut Vec<
             );
         }
     }
-    let reader = Reader { source, annotations };
+    let (_, sql_start) = read(source, &mut Vec::new());
+    let late = below(&source.text, sql_start).map(|(_, annotation)| annotation.key).collect();
+    let reader = Reader { source, annotations, late };
     let id = reader.required("id", diagnostics);
     let title = reader.required("title", diagnostics);
     let level = reader.required("level", diagnostics);
@@ -323,6 +330,8 @@ pub fn check(source: &Source, annotations: &[Annotation], diagnostics: &mut Vec<
 struct Reader<'a> {
     source: &'a Source,
     annotations: &'a [Annotation],
+    /// The keys that stand below the SQL.
+    late: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
@@ -337,8 +346,9 @@ impl<'a> Reader<'a> {
 
     fn required(&self, key: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<&'a Annotation> {
         let found = self.find(key);
-        // A misspelt key was reported as such; that it is missing under its right name is no second mistake.
-        if found.is_none() && self.annotations.iter().any(|it| is_unknown(&it.key) && meant(&it.key) == Some(key)) {
+        // A misspelt or misplaced key was reported as such; that it is missing in its right place is no second mistake.
+        let misspelt = || self.annotations.iter().any(|it| is_unknown(&it.key) && meant(&it.key) == Some(key));
+        if found.is_none() && (self.late.iter().any(|late| late == key) || misspelt()) {
             return None;
         }
         let empty = found.is_none_or(|annotation| annotation.text().is_empty());

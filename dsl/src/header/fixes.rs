@@ -87,11 +87,14 @@ mod tests {
             "-- @id: 00000000-0000-4000-8000-000000000000\n{REST}\nSELECT proc_id\n  -- @description:\n  --   Two\n  --   \
              lines.\n  -- and a comment\nFROM processes\n-- @platform: linux"
         );
-        let id = "-- @id: 00000000-0000-4000-8000-000000000000\n";
+        // An id keeps its rule's alerts: one that was only misplaced is not replaced.
+        let id = "-- @id: 00000000-0000-4000-8000-00000000000a";
+        let misplaced = format!("{REST}-- @description: d\n-- @platform: linux\nSELECT proc_id FROM processes\n{id}\n");
+        assert!(fixed(&misplaced).contains(id) && fixed(&misplaced).matches("@id").count() == 1);
         assert_eq!(
             fixed(&text),
             format!(
-                "{id}{REST}-- @description:\n--   Two\n--   lines.\n-- @platform: linux\n\nSELECT proc_id\n  -- and a \
+                "-- @id: 00000000-0000-4000-8000-000000000000\n{REST}-- @description:\n--   Two\n--   lines.\n-- @platform: linux\n\nSELECT proc_id\n  -- and a \
                  comment\nFROM processes\n"
             )
         );
