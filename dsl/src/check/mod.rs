@@ -15,6 +15,8 @@ mod scope;
 mod select;
 mod window;
 
+pub(crate) use window::NAMES as WINDOW_FUNCTIONS;
+
 use sqlparser::ast::Spanned;
 use sqlparser::keywords::Keyword;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sqlparser::ast::Ident;
 
 use super::{Aliases, Checker};
-use crate::diagnostic::{Diagnostic, nearest};
+use crate::diagnostic::{Diagnostic, Safety, nearest};
 use crate::expr::{Expr, ExprKind};
 use crate::query::{Absent, From, Output, Part};
 use crate::tables::{Access, Kind, Table, synonym};
@@ -243,9 +243,10 @@ impl Checker<'_> {
                 [first, second, ..] => {
                     let (one, other) = (first.1.alias.clone(), second.1.alias.clone());
                     let message = format!("`{}` is ambiguous", name.value);
+                    let edit = (self.ident_span(name), format!("{one}.{}", name.value));
                     let diagnostic = Diagnostic::error("DE210", self.ident_span(name), message)
                         .label(format!("a column of `{one}` and of `{other}`"))
-                        .patch("say which one", format!("{one}.{}", name.value));
+                        .fix("say which one", vec![edit], Safety::ChangesMeaning);
                     self.diagnostics.push(diagnostic);
                     return None;
                 }

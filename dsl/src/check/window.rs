@@ -17,7 +17,7 @@ use crate::types::{Type, Value};
 pub(super) const WINDOWS: usize = 1 << 40;
 
 /// The functions that only make sense with OVER.
-pub(super) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 11] = [
     "row_number",
     "rank",
     "dense_rank",

@@ -22,6 +22,7 @@ mod compound_order;
 mod dedup_column_missing;
 mod distinct_order;
 mod duplicate_rule;
+mod findings;
 mod forbidden_function;
 mod hopeless_argument;
 mod list_too_long;
@@ -247,27 +248,15 @@ pub fn lint(source: &Source, catalog: &Catalog) -> Checked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ruleset::RuleSet;
-    use crate::tables::{Column, Kind, Table};
-    use crate::types::Type;
-
-    /// Another rule, for what shows only where there are two.
-    const NEIGHBOUR: &str = "00000000-0000-4000-8000-000000000001";
 
     fn found(example: Example) -> Vec<Diagnostic> {
-        let header = EXAMPLE_HEADER.replace("00000000-0000-4000-8000-000000000000", NEIGHBOUR);
-        let neighbour =
-            Source { path: "rules/neighbour.sql".to_owned(), text: format!("{header}SELECT proc_id FROM processes") };
-        let column = |name: &'static str| Column::new(name, Type::Text, true, "");
-        let columns = vec![column("user"), column("proc_id")];
-        let logins = Table { name: "logins".into(), doc: "".into(), kind: Kind::Records, columns };
-        let catalog = Catalog::builtin().with(logins);
-        let file = RuleSet::lint(vec![neighbour, example.source()], &catalog).files.pop().unwrap();
-        for it in &file.diagnostics {
-            assert!(it.span().end <= file.source.text.len(), "{it:?}");
-            assert!(!it.render(&file.source, crate::diagnostic::Style::default()).is_empty());
+        let source = example.source();
+        let found = example.findings();
+        for it in &found {
+            assert!(it.span().end <= source.text.len(), "{it:?}");
+            assert!(!it.render(&source, crate::diagnostic::Style::default()).is_empty());
         }
-        file.diagnostics
+        found
     }
 
     #[test]

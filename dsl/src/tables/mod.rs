@@ -105,6 +105,24 @@ impl Column {
         }
     }
 
+    /// What is special about it, in words.
+    pub fn notes(&self) -> Vec<&'static str> {
+        let access = match self.access {
+            Access::Open => None,
+            Access::Owner => Some("owner"),
+            Access::Uncollected => Some("not collected"),
+            Access::Absent => Some("absent"),
+        };
+        let notes = [
+            self.identity.then_some("identity"),
+            self.volatile.then_some("sample"),
+            self.nullable.then_some("may be NULL"),
+            self.indexed.then_some("indexed"),
+            access,
+        ];
+        notes.into_iter().flatten().collect()
+    }
+
     fn volatile(mut self) -> Self {
         self.volatile = true;
         self
