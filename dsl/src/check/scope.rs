@@ -11,7 +11,7 @@ use super::{Aliases, Checker};
 use crate::diagnostic::{Diagnostic, Safety, nearest};
 use crate::expr::{Expr, ExprKind};
 use crate::query::{Absent, From, Output, Part};
-use crate::tables::{Access, Kind, Table, synonym};
+use crate::tables::{Access, Kind, Table, synonym, table_synonym};
 use crate::types::Type;
 
 /// A table, query or working table of FROM.
@@ -333,7 +333,8 @@ impl Checker<'_> {
         let names: Vec<_> = self.catalog.tables().iter().map(|table| table.name.to_string()).collect();
         let message = format!("unknown table `{}`", name.value);
         let diagnostic = Diagnostic::error("DE202", self.ident_span(name), message);
-        self.diagnostics.push(match nearest(&name.value, names.iter().map(String::as_str)) {
+        let meant = table_synonym(&name.value).or_else(|| nearest(&name.value, names.iter().map(String::as_str)));
+        self.diagnostics.push(match meant {
             Some(near) => diagnostic.patch(format!("did you mean `{near}`?"), near),
             None => diagnostic.help(format!("tables: {}", names.join(", "))),
         });

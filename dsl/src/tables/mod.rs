@@ -18,7 +18,7 @@ use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray,
 use arrow_schema::{Field as ArrowField, Schema, SchemaRef};
 
 pub use processes::Process;
-pub use synonyms::synonym;
+pub use synonyms::{synonym, table_synonym};
 
 use crate::types::{Timestamp, Type};
 
