@@ -9,7 +9,7 @@ pub(super) static BAD_REGEX: Lint = Lint {
     why: "Expressions are compiled when the rule is loaded, so REGEXP takes a constant, and matching takes time in \
           proportion to the text: there is no look-around and there are no back-references, with which an attacker \
           could make a rule run for hours. The compiled size has a bound as well.",
-    fires: Example::Statement("SELECT proc_id FROM processes WHERE command_line REGEXP '(?<!x)curl'"),
-    silent: Example::Statement("SELECT proc_id FROM processes WHERE command_line REGEXP '\\bcurl\\b'"),
+    fires: Example::Statement("SELECT proc_id FROM processes WHERE executable_path REGEXP '(?<!/var)/tmp/'"),
+    silent: Example::Statement("SELECT proc_id FROM processes WHERE executable_path REGEXP '^/tmp/'"),
     check: Check::Compiler,
 };

@@ -7,7 +7,7 @@ pub(super) static NO_SUCH_COLUMN_NUMBER: Lint = Lint {
     severity: Severity::Error,
     summary: "A number in GROUP BY or ORDER BY is not the number of a column.",
     why: "`ORDER BY 2` means the second column of the result, counted from 1. A constant there would sort nothing.",
-    fires: Example::Statement("SELECT proc_id, name FROM processes ORDER BY 3"),
-    silent: Example::Statement("SELECT proc_id, name FROM processes ORDER BY 2"),
+    fires: Example::Statement("SELECT name, count(*) AS processes FROM processes GROUP BY 3"),
+    silent: Example::Statement("SELECT name, count(*) AS processes FROM processes GROUP BY 1"),
     check: Check::Compiler,
 };
