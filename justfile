@@ -49,9 +49,10 @@ golden *ARGS:
     UPDATE_GOLDENFILES=1 cargo test --package daemoneye-planner --test golden {{ARGS}}
     UPDATE_GOLDENFILES=1 cargo test --package daemoneye-tests --test benign_commands {{ARGS}}
 
-# Write the reference of settings anew.
+# Write the references in docs/ anew.
 reference *ARGS:
     UPDATE_GOLDENFILES=1 cargo test --package daemoneye-settings --test settings {{ARGS}}
+    UPDATE_GOLDENFILES=1 cargo test --package daemoneye-dsl --test reference {{ARGS}}
 
 run-procmond *ARGS:
     cargo run --release --package daemoneye-collectors --bin procmond -- {{ARGS}}

@@ -21,6 +21,7 @@ mod progress;
 mod query;
 mod render;
 mod rules;
+mod schema;
 mod screen;
 mod shown;
 mod signals;
@@ -69,6 +70,7 @@ enum Command {
     Lint(lint::Lint),
     Explain(explain::Explain),
     Rules(rules::Rules),
+    Schema(schema::Schema),
     Alerts(alerts::Alerts),
     Status(status::Status),
     Config(config::Config),
@@ -141,6 +143,7 @@ const EXAMPLES: &str = "\
 Examples:
   daemoneye-cli hunt                        what looks wrong here, now?
   daemoneye-cli query \"SELECT pid, name FROM processes WHERE NOT file_exists\"
+  daemoneye-cli schema processes            what can be asked?
   daemoneye-cli lint rules/                 are these rules sound?
   daemoneye-cli alerts watch                what does the agent find?
   daemoneye-cli status                      does the agent run, is all well?";
@@ -239,6 +242,7 @@ fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Lint(lint) => lint::run(lint, globals, screen),
         Command::Explain(explain) => explain::run(explain, globals, screen),
         Command::Rules(rules) => rules::run(rules, globals, screen),
+        Command::Schema(schema) => schema::run(schema, globals, screen),
         Command::Alerts(alerts) => alerts::run(alerts, globals, screen),
         Command::Status(status) => status::run(status, globals, screen),
         Command::Config(config) => config::run(config, globals, screen),

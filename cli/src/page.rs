@@ -102,6 +102,14 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// A text that breaks between words, after `indent` spaces. Nothing in it begins a line of its own.
+    pub(crate) fn text(&mut self, indent: usize, text: &str) {
+        let shown = Shown::new(text, self.style().ascii).to_string();
+        for line in wrapped(&shown, self.room(indent), "").lines() {
+            self.end_line(&format!("{}{line}", " ".repeat(indent)));
+        }
+    }
+
     /// A text whose lines stay lines, each after `indent` spaces.
     pub(crate) fn lines(&mut self, indent: usize, text: &str) {
         for line in text.lines() {

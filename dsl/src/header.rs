@@ -12,10 +12,13 @@
 //! A value has no escapes: it is the rest of the line, so spans are exact and nothing needs quoting. The grammar is a
 //! property of lines, which a reader of lines says more plainly than tokens and parser combinators would.
 
+mod fixes;
+mod tags;
+
 use serde_json::json;
 
 use crate::alert::Level;
-use crate::diagnostic::{Diagnostic, Source, Span, nearest};
+use crate::diagnostic::{Diagnostic, Safety, Source, Span, nearest};
 use crate::types::{MICROS_PER_SEC, parse_interval};
 
 /// Every key, in the order in which the canonical header lists them.
@@ -68,7 +71,7 @@ impl Annotation {
     }
 
     /// The items of a list: `- item` lines, or comma separated.
-    fn items(&self) -> Vec<(String, Span)> {
+    pub(crate) fn items(&self) -> Vec<(String, Span)> {
         let mut items = Vec::new();
         for (text, span) in &self.lines {
             if let Some(item) = text.strip_prefix("- ") {
@@ -227,7 +230,7 @@ pub fn read(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> (Vec<Annotati
             continues = false;
         }
     }
-    late_annotations(source, sql_start, diagnostics);
+    late_annotations(source, &annotations, sql_start, diagnostics);
     (annotations, sql_start)
 }
 
@@ -258,33 +261,46 @@ fn annotation(body: &str, at: usize) -> Option<Annotation> {
     })
 }
 
-fn late_annotations(source: &Source, sql_start: usize, diagnostics: &mut Vec<Diagnostic>) {
-    for (start, line) in lines(&source.text).filter(|(start, _)| *start >= sql_start) {
-        let trimmed = line.trim_start();
-        let lead = line.len() - trimmed.len();
-        if let Some(late) = trimmed.strip_prefix("--").and_then(|body| annotation(body, start + lead + 2)) {
-            let message = format!("annotation `@{}` below the SQL", late.key);
-            diagnostics.push(
-                Diagnostic::error("DE105", late.key_span, message).help("annotations stand above the first SQL token"),
-            );
-        }
+fn late_annotations(source: &Source, header: &[Annotation], sql_start: usize, diagnostics: &mut Vec<Diagnostic>) {
+    for (start, late) in below(&source.text, sql_start) {
+        let message = format!("annotation `@{}` below the SQL", late.key);
+        let diagnostic = Diagnostic::error("DE105", late.key_span, message);
+        let taken = header.iter().any(|annotation| annotation.key == late.key);
+        diagnostics.push(if taken {
+            diagnostic.help("the header has one already: remove this one")
+        } else {
+            let edits = fixes::moved(&source.text, start, sql_start);
+            diagnostic.fix("annotations stand above the first SQL token", edits, Safety::Safe)
+        });
     }
 }
 
+/// The annotations from `sql_start` on, each with the start of its line.
+fn below(text: &str, sql_start: usize) -> impl Iterator<Item = (usize, Annotation)> {
+    lines(text).filter(move |(start, _)| *start >= sql_start).filter_map(|(start, line)| {
+        let trimmed = line.trim_start();
+        let lead = line.len() - trimmed.len();
+        Some((start, annotation(trimmed.strip_prefix("--")?, start + lead + 2)?))
+    })
+}
+
 /// Checks the annotations; nothing is returned where an error stands in the way.
-pub fn check(annotations: &[Annotation], diagnostics: &mut Vec<Diagnostic>) -> Option<Header> {
+pub fn check(source: &Source, annotations: &[Annotation], diagnostics: &mut Vec<Diagnostic>) -> Option<Header> {
     let errors_before = diagnostics.len();
     for (at, annotation) in annotations.iter().enumerate() {
         unknown_key(annotation, diagnostics);
         if let Some(first) = annotations[..at].iter().find(|other| other.key == annotation.key) {
             let message = format!("`@{}` is given twice", annotation.key);
             diagnostics.push(
-                Diagnostic::error("DE103", annotation.key_span.clone(), message)
-                    .context(first.key_span.clone(), "first here"),
+                Diagnostic::error("DE111", annotation.key_span.clone(), message)
+                    .context(first.key_span.clone(), "first here")
+                    .help("one of them has to go; lists continue on lines of their own: `--   - item`"),
             );
         }
     }
-    let reader = Reader { annotations };
+    let (_, sql_start) = read(source, &mut Vec::new());
+    let late = below(&source.text, sql_start).map(|(_, annotation)| annotation.key).collect();
+    let reader = Reader { source, annotations, late };
     let id = reader.required("id", diagnostics);
     let title = reader.required("title", diagnostics);
     let level = reader.required("level", diagnostics);
@@ -300,9 +316,9 @@ pub fn check(annotations: &[Annotation], diagnostics: &mut Vec<Diagnostic>) -> O
         level: level.and_then(|level| choice(level, &levels, diagnostics)).unwrap_or(Level::Low),
         status: status.and_then(|status| choice(status, &Status::ALL, diagnostics)).unwrap_or(Status::Test),
         description: description.map(Annotation::text).unwrap_or_default(),
-        tags: tags.map(|tags| words(tags, "DE110", is_tag, "tag", diagnostics)).unwrap_or_default(),
+        tags: tags.map(|tags| tags::read(tags, diagnostics)).unwrap_or_default(),
         author: reader.find("author").map(Annotation::text),
-        platform: platform.map(|it| words(it, "DE108", is_platform, "platform", diagnostics)).unwrap_or_default(),
+        platform: platform.map(|it| platforms(it, diagnostics)).unwrap_or_default(),
         falsepositives: reader.list("falsepositives"),
         references: reader.list("references"),
         dedup: reader.find("dedup").and_then(|dedup| dedup_key(dedup, diagnostics)),
@@ -312,7 +328,10 @@ pub fn check(annotations: &[Annotation], diagnostics: &mut Vec<Diagnostic>) -> O
 }
 
 struct Reader<'a> {
+    source: &'a Source,
     annotations: &'a [Annotation],
+    /// The keys that stand below the SQL.
+    late: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
@@ -327,8 +346,9 @@ impl<'a> Reader<'a> {
 
     fn required(&self, key: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<&'a Annotation> {
         let found = self.find(key);
-        // A misspelt key was reported as such; that it is missing under its right name is no second mistake.
-        if found.is_none() && self.annotations.iter().any(|it| is_unknown(&it.key) && meant(&it.key) == Some(key)) {
+        // A misspelt or misplaced key was reported as such; that it is missing in its right place is no second mistake.
+        let misspelt = || self.annotations.iter().any(|it| is_unknown(&it.key) && meant(&it.key) == Some(key));
+        if found.is_none() && (self.late.iter().any(|late| late == key) || misspelt()) {
             return None;
         }
         let empty = found.is_none_or(|annotation| annotation.text().is_empty());
@@ -336,8 +356,12 @@ impl<'a> Reader<'a> {
             let span = found.map_or(0..0, |annotation| annotation.key_span.clone());
             let message =
                 if found.is_some() { format!("`@{key}` is empty") } else { format!("the rule header has no `@{key}`") };
-            let code = if key == "id" { "DE101" } else { "DE106" };
-            diagnostics.push(Diagnostic::error(code, span, message).help(example(key)));
+            diagnostics.push(if key == "id" {
+                let edit = fixes::new_id(self.source, self.annotations);
+                Diagnostic::error("DE101", span, message).fix("give it one of its own", vec![edit], Safety::Safe)
+            } else {
+                Diagnostic::error("DE106", span, message).help(example(key))
+            });
             return None;
         }
         found
@@ -404,55 +428,23 @@ fn choice<T: Copy>(annotation: &Annotation, of: &[(&str, T)], diagnostics: &mut 
     None
 }
 
-fn words(
-    annotation: &Annotation,
-    code: &'static str,
-    is_word: fn(&str) -> bool,
-    what: &str,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<String> {
+/// linux, macos, windows; DE108 for others.
+fn platforms(annotation: &Annotation, diagnostics: &mut Vec<Diagnostic>) -> Vec<String> {
+    const NAMES: [&str; 3] = ["linux", "macos", "windows"];
     let items = annotation.items();
-    for (item, span) in items.iter().filter(|(item, _)| !is_word(item)) {
-        let help = if what == "tag" { example("tags") } else { "one of linux, macos, windows".to_owned() };
-        diagnostics.push(Diagnostic::error(code, span.clone(), format!("`{item}` is not a {what}")).help(help));
+    for (item, span) in items.iter().filter(|(item, _)| !NAMES.contains(&item.as_str())) {
+        let meant = match item.to_ascii_lowercase().as_str() {
+            "mac" | "osx" | "darwin" => Some("macos"),
+            "win" | "win32" | "win64" => Some("windows"),
+            other => nearest(other, NAMES),
+        };
+        let diagnostic = Diagnostic::error("DE108", span.clone(), format!("`{item}` is not a platform"));
+        diagnostics.push(match meant {
+            Some(known) => diagnostic.patch(format!("did you mean `{known}`?"), known),
+            None => diagnostic.help(format!("one of {}", NAMES.join(", "))),
+        });
     }
     items.into_iter().map(|(item, _)| item).collect()
-}
-
-fn is_platform(name: &str) -> bool {
-    matches!(name, "linux" | "macos" | "windows")
-}
-
-/// `attack.t1059[.004]`, `attack.<tactic>`, `cve.2021.44228`, or another lower-case dotted name.
-fn is_tag(tag: &str) -> bool {
-    const TACTICS: [&str; 15] = [
-        "reconnaissance",
-        "resource-development",
-        "initial-access",
-        "execution",
-        "persistence",
-        "privilege-escalation",
-        "defense-evasion",
-        "stealth",
-        "defense-impairment",
-        "credential-access",
-        "discovery",
-        "lateral-movement",
-        "collection",
-        "command-and-control",
-        "exfiltration",
-    ];
-    let Some(attack) = tag.strip_prefix("attack.") else {
-        let is_part = |part: &str| {
-            !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c))
-        };
-        return tag.contains('.') && tag.split('.').all(is_part);
-    };
-    let digits = |text: &str, len: usize| text.len() == len && text.chars().all(|c| c.is_ascii_digit());
-    match attack.strip_prefix('t').and_then(|id| id.split_once('.').or(Some((id, "000")))) {
-        Some((technique, sub)) if digits(technique, 4) => digits(sub, 3),
-        _ => TACTICS.contains(&attack) || attack == "impact",
-    }
 }
 
 fn dedup_key(annotation: &Annotation, diagnostics: &mut Vec<Diagnostic>) -> Option<DedupKey> {
@@ -515,23 +507,13 @@ mod tests {
         assert_eq!(template.render(str::to_uppercase), "A ran BC }{");
     }
 
-    #[test]
-    fn tags_follow_attack() {
-        for tag in ["attack.t1059", "attack.t1059.004", "attack.execution", "attack.impact", "cve.2021.44228"] {
-            assert!(is_tag(tag), "{tag}");
-        }
-        for tag in ["attack.T1059", "attack.t105", "attack.t1059.4", "attack.executing", "execution", "cve."] {
-            assert!(!is_tag(tag), "{tag}");
-        }
-    }
-
     proptest! {
         #[test]
         fn any_text_is_read_without_panic(text in "(-- ?@?[a-z]{0,6}:?[ \\t,{}-]{0,4}[a-zé]{0,3}\n){0,6}[a-zS;]{0,5}") {
             let source = Source::query(&text);
             let mut diagnostics = Vec::new();
             let (annotations, start) = read(&source, &mut diagnostics);
-            check(&annotations, &mut diagnostics);
+            check(&source, &annotations, &mut diagnostics);
             prop_assert!(text.is_char_boundary(start));
             for diagnostic in &diagnostics {
                 diagnostic.render(&source, crate::diagnostic::Style::default());

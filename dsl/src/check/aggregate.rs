@@ -133,7 +133,7 @@ impl Checker<'_> {
             }
             (GroupConcat, 2) => {
                 let message = "with DISTINCT, the separator is a comma";
-                self.error("DE205", span.clone(), message)
+                self.error("DE242", span.clone(), message)
             }
             (Sum | Avg | Total, 1) => {
                 let arg = number(args.pop()?);
@@ -151,9 +151,9 @@ impl Checker<'_> {
                 Some((vec![arg], ty))
             }
             (MinBy | MaxBy, _) => {
-                self.error("DE205", span.clone(), format!("`{}` takes a value and what picks it", kind.name()))
+                self.error("DE242", span.clone(), format!("`{}` takes a value and what picks it", kind.name()))
             }
-            _ => self.error("DE205", span.clone(), format!("`{}` takes one argument", kind.name())),
+            _ => self.error("DE242", span.clone(), format!("`{}` takes one argument", kind.name())),
         }
     }
 

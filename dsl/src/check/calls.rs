@@ -44,22 +44,28 @@ impl Checker<'_> {
     fn no_overload(&mut self, name: &str, args: &[Expr], span: &Span) -> Option<Expr> {
         let found: Vec<_> = args.iter().map(|arg| if arg.is_null() { "NULL" } else { arg.ty.name() }).collect();
         let message = format!("`{name}` does not take ({})", found.join(", "));
+        let counts = functions::overloads(name).any(|function| function.takes_count(args.len()));
+        let code = if counts { "DE205" } else { "DE242" };
         let mut calls: Vec<_> = functions::overloads(name).map(Function::signature).collect();
         calls.extend(forms::FORMS.iter().filter(|form| form.name == name).map(|form| form.signature.to_owned()));
         let help = format!("it is {}", calls.join(" or "));
-        self.diagnostics.push(Diagnostic::error("DE205", span.clone(), message).help(help));
+        self.diagnostics.push(Diagnostic::error(code, span.clone(), message).help(help));
         None
     }
 
-    /// DE203, with what is meant or why there is no such function.
+    /// DE203, with what is meant or why there is no such function; DE005 where there must be none.
     pub(super) fn unknown_function<T>(&mut self, name: &str, span: &Span) -> Option<T> {
+        let known = functions::known_elsewhere(name);
+        if let Some(Known::Forbidden(why)) = known {
+            return self.forbidden_function(name, why, span);
+        }
         let aggregates = AggregateKind::ALL.iter().map(|(name, _)| *name);
         let ours = functions::all().map(|function| function.name).chain(forms::FORMS.iter().map(|form| form.name));
         let diagnostic = Diagnostic::error("DE203", span.clone(), format!("unknown function `{name}`"));
-        self.diagnostics.push(match functions::known_elsewhere(name) {
+        self.diagnostics.push(match known {
             Some(Known::Same(ours)) => diagnostic.patch(format!("it is called `{ours}` here"), ours),
             Some(Known::Instead(ours)) => diagnostic.help(format!("write {ours}")),
-            Some(Known::Never(why)) => diagnostic.help(why),
+            Some(Known::Never(why) | Known::Forbidden(why)) => diagnostic.help(why),
             None => match nearest(name, ours.chain(aggregates).chain(super::window::NAMES)) {
                 Some(near) => diagnostic.patch(format!("did you mean `{near}`?"), near),
                 None => {
@@ -67,6 +73,13 @@ impl Checker<'_> {
                 }
             },
         });
+        None
+    }
+
+    /// DE005: somebody may know the function from elsewhere; it must not run here.
+    pub(super) fn forbidden_function<T>(&mut self, name: &str, why: &str, span: &Span) -> Option<T> {
+        let message = format!("`{name}` must not be called from a rule");
+        self.diagnostics.push(Diagnostic::error("DE005", span.clone(), message).help(why));
         None
     }
 }

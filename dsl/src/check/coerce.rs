@@ -100,7 +100,7 @@ impl Checker<'_> {
     pub(super) fn warn_apart(&mut self, left: &Expr, right: &Expr, span: &Span) {
         let message = format!("{left} is {} and {right} is {}: they are never equal", left.ty, right.ty);
         let help = "write the literal in the column's type, or convert one with CAST";
-        self.diagnostics.push(Diagnostic::warning("DE205", span.clone(), message).help(help));
+        self.diagnostics.push(Diagnostic::warning("DE241", span.clone(), message).help(help));
     }
 }
 

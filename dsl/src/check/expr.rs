@@ -429,7 +429,7 @@ impl Checker<'_> {
             Some("NOCASE") => Some(Collation::NoCase),
             Some("BINARY") => Some(Collation::Binary),
             _ => {
-                let diagnostic = Diagnostic::error("DE204", self.span(name), "unknown collation");
+                let diagnostic = Diagnostic::error("DE232", self.span(name), "unknown collation");
                 self.diagnostics.push(diagnostic.help("NOCASE ignores the case of ASCII letters; BINARY is exact"));
                 None
             }
@@ -781,7 +781,7 @@ impl Checker<'_> {
             _ => return None,
         };
         let Some([of]) = of.as_deref() else {
-            return Some(self.error("DE205", span.clone(), format!("`{name}` takes one argument")));
+            return Some(self.error("DE242", span.clone(), format!("`{name}` takes one argument")));
         };
         let mut list = ast::FunctionArgumentList { duplicate_treatment: None, args: vec![], clauses: vec![] };
         if name == "count_if" {

@@ -13,6 +13,7 @@ use super::scope::Joined;
 use crate::ast::{Moment, Version};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::{Collation, Comparison, Expr, ExprKind, Place};
+use crate::functions::{Known, known_elsewhere};
 use crate::limits::JOINS_MAX;
 use crate::query::{Body, Derived, From, Join, JoinKind, Output, Part, Query, Right, Select, TableRef};
 use crate::tables::ancestors;
@@ -296,13 +297,16 @@ impl Checker<'_> {
             return Some(Relation::Rows(from));
         };
         if !ident.value.eq_ignore_ascii_case(ancestors::NAME) {
+            if let Some(Known::Forbidden(why)) = known_elsewhere(&ident.value) {
+                return self.forbidden_function(&ident.value, why, &self.ident_span(ident));
+            }
             let diagnostic =
                 Diagnostic::error("DE202", self.ident_span(ident), format!("unknown table function `{}`", ident.value));
             self.diagnostics.push(diagnostic.help("the table functions are: ancestors(proc_id)"));
             return None;
         }
         let [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(process))] = args.args.as_slice() else {
-            return self.error("DE205", span.clone(), "`ancestors` takes one `proc_id`");
+            return self.error("DE242", span.clone(), "`ancestors` takes one `proc_id`");
         };
         let process_expr = self.expr(process)?;
         let process_span = self.span(process);

@@ -15,6 +15,8 @@ mod scope;
 mod select;
 mod window;
 
+pub(crate) use window::NAMES as WINDOW_FUNCTIONS;
+
 use sqlparser::ast::{self, Spanned};
 use sqlparser::keywords::Keyword;
 
@@ -78,7 +80,7 @@ fn compile_into(
     let scanned = parse::scan(source, diagnostics)?;
     let annotations = scanned.annotations.clone();
     let has_header = header_needed || !annotations.is_empty();
-    let header = has_header.then(|| header::check(&annotations, diagnostics)).flatten();
+    let header = has_header.then(|| header::check(source, &annotations, diagnostics)).flatten();
     let tokens = scanned.tokens.clone();
     let mut absent = Vec::new();
     let (query, canonical_sql) = parse::on_stack_for(&tokens, || {

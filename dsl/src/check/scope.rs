@@ -8,10 +8,10 @@ use std::sync::Arc;
 use sqlparser::ast::Ident;
 
 use super::{Aliases, Checker};
-use crate::diagnostic::{Diagnostic, nearest};
+use crate::diagnostic::{Diagnostic, Safety, nearest};
 use crate::expr::{Expr, ExprKind};
 use crate::query::{Absent, From, Output, Part};
-use crate::tables::{Access, Kind, Table, synonym};
+use crate::tables::{Access, Kind, Table, synonym, table_synonym};
 use crate::types::Type;
 
 /// A table, query or working table of FROM.
@@ -243,9 +243,10 @@ impl Checker<'_> {
                 [first, second, ..] => {
                     let (one, other) = (first.1.alias.clone(), second.1.alias.clone());
                     let message = format!("`{}` is ambiguous", name.value);
+                    let edit = (self.ident_span(name), format!("{one}.{}", name.value));
                     let diagnostic = Diagnostic::error("DE210", self.ident_span(name), message)
                         .label(format!("a column of `{one}` and of `{other}`"))
-                        .patch("say which one", format!("{one}.{}", name.value));
+                        .fix("say which one", vec![edit], Safety::ChangesMeaning);
                     self.diagnostics.push(diagnostic);
                     return None;
                 }
@@ -332,7 +333,8 @@ impl Checker<'_> {
         let names: Vec<_> = self.catalog.tables().iter().map(|table| table.name.to_string()).collect();
         let message = format!("unknown table `{}`", name.value);
         let diagnostic = Diagnostic::error("DE202", self.ident_span(name), message);
-        self.diagnostics.push(match nearest(&name.value, names.iter().map(String::as_str)) {
+        let meant = table_synonym(&name.value).or_else(|| nearest(&name.value, names.iter().map(String::as_str)));
+        self.diagnostics.push(match meant {
             Some(near) => diagnostic.patch(format!("did you mean `{near}`?"), near),
             None => diagnostic.help(format!("tables: {}", names.join(", "))),
         });

@@ -17,7 +17,7 @@ use crate::types::{Type, Value};
 pub(super) const WINDOWS: usize = 1 << 40;
 
 /// The functions that only make sense with OVER.
-pub(super) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 11] = [
     "row_number",
     "rank",
     "dense_rank",
@@ -194,7 +194,7 @@ impl Checker<'_> {
                 let value = both.pop()?;
                 (WindowFunction::Shift { value, by, otherwise, ahead: name == "lead" }, ty)
             }
-            _ => return self.error("DE205", span.clone(), format!("`{name}` does not take {count} arguments")),
+            _ => return self.error("DE242", span.clone(), format!("`{name}` does not take {count} arguments")),
         };
         Some(function)
     }

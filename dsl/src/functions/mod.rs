@@ -8,6 +8,7 @@
 //! None reads a clock, a file or a time zone, and no result is longer than [`RESULT_LEN_MAX`](crate::limits::RESULT_LEN_MAX).
 
 mod addresses;
+pub mod aggregates;
 mod arguments;
 mod call;
 mod characters;

@@ -9,15 +9,20 @@ pub enum Known {
     Instead(&'static str),
     /// This is why there is none.
     Never(&'static str),
+    /// It writes, reads, waits, runs something or throws dice: this is why it is refused (DE005).
+    Forbidden(&'static str),
 }
 
 const CHANCE: &str = "rules give the same answer for the same rows: no function is random";
 const DISK: &str = "rules read no files: what is known of files are columns of the tables";
 const STATE: &str = "there is no database connection behind a rule whose state could be asked";
 const HASH: &str = "there are no hash functions; the hash of a program is the column `executable_hash`";
-const WINDOW: &str = "window functions are not part of the dialect";
+const COMMAND: &str = "rules start no programs: they look at those that run";
+const NETWORK: &str = "rules send nothing: alerts go to the sinks of the agent";
+const WAIT: &str = "rules do not wait: each snapshot is looked at once, and `now()` is its time";
+const CODE: &str = "rules load no code: only functions of the dialect can be called";
 
-use Known::{Instead, Never, Same};
+use Known::{Forbidden, Instead, Never, Same};
 
 /// What is known of that name, without regard to case.
 pub fn known_elsewhere(name: &str) -> Option<Known> {
@@ -31,21 +36,22 @@ static ELSEWHERE: &[(&str, Known)] = &[
     ("current_timestamp", Instead("now(), or datetime('now') for text")),
     ("current_date", Instead("date('now')")),
     ("current_time", Instead("time('now')")),
-    ("random", Never(CHANCE)),
-    ("randomblob", Never(CHANCE)),
-    ("readfile", Never(DISK)),
-    ("writefile", Never(DISK)),
-    ("edit", Never(DISK)),
-    ("load_extension", Never("only functions of the dialect can be called: none reads files, writes or waits")),
-    ("sqlite_version", Never(STATE)),
-    ("sqlite_source_id", Never(STATE)),
-    ("sqlite_compileoption_get", Never(STATE)),
-    ("sqlite_compileoption_used", Never(STATE)),
-    ("sqlite_log", Never(STATE)),
-    ("sqlite_offset", Never(STATE)),
-    ("changes", Never(STATE)),
-    ("total_changes", Never(STATE)),
-    ("last_insert_rowid", Never(STATE)),
+    ("random", Forbidden(CHANCE)),
+    ("randomblob", Forbidden(CHANCE)),
+    ("readfile", Forbidden(DISK)),
+    ("writefile", Forbidden(DISK)),
+    ("edit", Forbidden(DISK)),
+    ("load_extension", Forbidden(CODE)),
+    ("fts3_tokenizer", Forbidden("it takes addresses of code: it let SQL run anything")),
+    ("sqlite_version", Forbidden(STATE)),
+    ("sqlite_source_id", Forbidden(STATE)),
+    ("sqlite_compileoption_get", Forbidden(STATE)),
+    ("sqlite_compileoption_used", Forbidden(STATE)),
+    ("sqlite_log", Forbidden(STATE)),
+    ("sqlite_offset", Forbidden(STATE)),
+    ("changes", Forbidden(STATE)),
+    ("total_changes", Forbidden(STATE)),
+    ("last_insert_rowid", Forbidden(STATE)),
     ("subtype", Never("types are known when a rule is compiled; typeof(x) names them")),
     ("zeroblob", Instead("x'0000', bytes as a literal")),
     ("likely", Instead("the condition alone: the planner orders conditions by itself")),
@@ -135,9 +141,9 @@ static ELSEWHERE: &[(&str, Known)] = &[
     ("clock_timestamp", Same("now")),
     ("truncate", Same("trunc")),
     ("cbrt", Instead("pow(x, 1.0 / 3)")),
-    ("rand", Never(CHANCE)),
-    ("gen_random_uuid", Never(CHANCE)),
-    ("uuid", Never(CHANCE)),
+    ("rand", Forbidden(CHANCE)),
+    ("gen_random_uuid", Forbidden(CHANCE)),
+    ("uuid", Forbidden(CHANCE)),
     ("jaro_winkler_similarity", Same("jaro_winkler")),
     ("jaro_similarity", Same("jaro_winkler")),
     ("damerau_levenshtein", Same("levenshtein")),
@@ -160,13 +166,6 @@ static ELSEWHERE: &[(&str, Known)] = &[
     ("parse_dirname", Same("dirname")),
     ("parse_dirpath", Same("dirname")),
     ("parse_path", Instead("split(path, '/', 0)")),
-    ("row_number", Never(WINDOW)),
-    ("rank", Never(WINDOW)),
-    ("dense_rank", Never(WINDOW)),
-    ("lag", Never(WINDOW)),
-    ("lead", Never(WINDOW)),
-    ("first_value", Never(WINDOW)),
-    ("last_value", Never(WINDOW)),
     // Splunk, Kusto and the like.
     ("cidrmatch", Same("cidr_contains")),
     ("ipv4_is_in_range", Instead("cidr_contains('10.0.0.0/8', ip)")),
@@ -186,6 +185,49 @@ static ELSEWHERE: &[(&str, Known)] = &[
     ("toupper", Same("upper")),
     ("has", Same("icontains")),
     ("shannon_entropy", Same("entropy")),
+    // What must not run from a rule.
+    ("sleep", Forbidden(WAIT)),
+    ("usleep", Forbidden(WAIT)),
+    ("pg_sleep", Forbidden(WAIT)),
+    ("benchmark", Forbidden(WAIT)),
+    ("waitfor", Forbidden(WAIT)),
+    ("system", Forbidden(COMMAND)),
+    ("exec", Forbidden(COMMAND)),
+    ("execute", Forbidden(COMMAND)),
+    ("shell", Forbidden(COMMAND)),
+    ("popen", Forbidden(COMMAND)),
+    ("spawn", Forbidden(COMMAND)),
+    ("xp_cmdshell", Forbidden(COMMAND)),
+    ("sys_exec", Forbidden(COMMAND)),
+    ("sys_eval", Forbidden(COMMAND)),
+    ("eval", Forbidden(CODE)),
+    ("http_get", Forbidden(NETWORK)),
+    ("http_post", Forbidden(NETWORK)),
+    ("http", Forbidden(NETWORK)),
+    ("curl", Forbidden(NETWORK)),
+    ("fetch", Forbidden(NETWORK)),
+    ("dblink", Forbidden(NETWORK)),
+    ("load_file", Forbidden(DISK)),
+    ("pg_read_file", Forbidden(DISK)),
+    ("pg_ls_dir", Forbidden(DISK)),
+    ("lo_import", Forbidden(DISK)),
+    ("lo_export", Forbidden(DISK)),
+    ("lsdir", Forbidden(DISK)),
+    ("fsdir", Forbidden(DISK)),
+    ("read_csv", Forbidden(DISK)),
+    ("read_csv_auto", Forbidden(DISK)),
+    ("read_json", Forbidden(DISK)),
+    ("read_json_auto", Forbidden(DISK)),
+    ("read_parquet", Forbidden(DISK)),
+    ("read_text", Forbidden(DISK)),
+    ("read_blob", Forbidden(DISK)),
+    ("csv_scan", Forbidden(DISK)),
+    ("parquet_scan", Forbidden(DISK)),
+    ("getenv", Forbidden(STATE)),
+    ("current_setting", Forbidden(STATE)),
+    ("set_config", Forbidden(STATE)),
+    ("nextval", Forbidden(STATE)),
+    ("setseed", Forbidden(CHANCE)),
 ];
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 
-use super::forms::FORMS;
+use super::aggregates::{AGGREGATES, WINDOWS};
+use super::forms::{FORMS, Form};
 use super::{Function, GROUPS, all};
 
 const HEAD: &str = "\
 # Functions
 
-Made from the declarations in `dsl/src/functions/`; `UPDATE_GOLDENFILES=1 cargo test -p daemoneye-dsl` writes it anew. \
+Made from the declarations in `dsl/src/functions/`; `just reference` writes it anew. \
 Every example runs as a test.
 
 Every function gives a value or NULL for every row, never an error. Unless its text says otherwise, a NULL argument \
@@ -22,14 +23,24 @@ error (DE205) instead of a conversion, and SQLite's run-time errors are NULLs. B
 pub fn reference() -> String {
     let mut out = String::from(HEAD);
     let names: std::collections::BTreeSet<_> = all().map(|function| function.name).collect();
-    writeln!(out, "\n{} functions and {} forms:\n", names.len(), FORMS.len()).expect(WRITTEN);
+    writeln!(
+        out,
+        "\n{} functions, {} forms, {} aggregates and {} window functions:\n",
+        names.len(),
+        FORMS.len(),
+        AGGREGATES.len(),
+        WINDOWS.len()
+    )
+    .expect(WRITTEN);
     for group in GROUPS {
         let mut names: Vec<_> = group.functions.iter().map(|function| format!("`{}`", function.name)).collect();
         names.dedup();
         writeln!(out, "- **{}**: {}", group.title, names.join(", ")).expect(WRITTEN);
     }
-    let forms: Vec<_> = FORMS.iter().map(|form| format!("`{}`", form.name)).collect();
-    writeln!(out, "- **Forms**: {}", forms.join(", ")).expect(WRITTEN);
+    for (title, forms, _) in CHAPTERS {
+        let names: Vec<_> = forms.iter().map(|form| format!("`{}`", form.name)).collect();
+        writeln!(out, "- **{title}**: {}", names.join(", ")).expect(WRITTEN);
+    }
     for group in GROUPS {
         writeln!(out, "\n## {}\n\n{}", group.title, group.doc).expect(WRITTEN);
         for overloads in group.functions.chunk_by(|one, other| one.name == other.name) {
@@ -39,13 +50,32 @@ pub fn reference() -> String {
             }
         }
     }
-    out.push_str("\n## Forms\n\nCalled like functions, and translated into expressions.\n");
-    for form in FORMS {
-        write!(out, "\n### {}\n\n`{}`\n\n{}\n", form.name, form.signature, form.doc).expect(WRITTEN);
-        examples(form.examples, &mut out);
+    for (title, forms, doc) in CHAPTERS {
+        write!(out, "\n## {title}\n\n{doc}\n").expect(WRITTEN);
+        for form in forms {
+            write!(out, "\n### {}\n\n`{}`\n\n{}\n", form.name, form.signature, form.doc).expect(WRITTEN);
+            examples(form.examples, &mut out);
+        }
     }
     out
 }
+
+/// What is called like a function: the chapter's title, what is in it, and what holds for all of it.
+static CHAPTERS: [(&str, &[Form], &str); 3] = [
+    ("Forms", FORMS, "Called like functions, and translated into expressions."),
+    (
+        "Aggregates",
+        AGGREGATES,
+        "Over the rows of a group, or of all where there is no GROUP BY. NULLs are ignored; `DISTINCT` before the argument \
+         counts equal values once, `FILTER (WHERE …)` behind the call chooses rows. The examples are over one row.",
+    ),
+    (
+        "Window functions",
+        WINDOWS,
+        "Over the rows around each row: `OVER (PARTITION BY … ORDER BY … ROWS …)`, or the name of a WINDOW. Aggregates may \
+         have OVER too. The examples are over one row.",
+    ),
+];
 
 const WRITTEN: &str = "a String takes every write";
 

@@ -18,7 +18,7 @@ use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray,
 use arrow_schema::{Field as ArrowField, Schema, SchemaRef};
 
 pub use processes::Process;
-pub use synonyms::synonym;
+pub use synonyms::{synonym, table_synonym};
 
 use crate::types::{Timestamp, Type};
 
@@ -103,6 +103,24 @@ impl Column {
             unit: None,
             access: Access::Open,
         }
+    }
+
+    /// What is special about it, in words.
+    pub fn notes(&self) -> Vec<&'static str> {
+        let access = match self.access {
+            Access::Open => None,
+            Access::Owner => Some("owner"),
+            Access::Uncollected => Some("not collected"),
+            Access::Absent => Some("absent"),
+        };
+        let notes = [
+            self.identity.then_some("identity"),
+            self.volatile.then_some("sample"),
+            self.nullable.then_some("may be NULL"),
+            self.indexed.then_some("indexed"),
+            access,
+        ];
+        notes.into_iter().flatten().collect()
     }
 
     fn volatile(mut self) -> Self {

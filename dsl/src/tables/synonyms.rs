@@ -1,4 +1,4 @@
-//! What osquery, Sigma and Sysmon call the columns of `processes`.
+//! What osquery, Sigma, Sysmon and Defender call our tables and the columns of `processes`.
 
 /// Their name and ours.
 const SYNONYMS: [(&str, &str); 25] = [
@@ -35,6 +35,26 @@ pub fn synonym(foreign: &str) -> Option<&'static str> {
     found.map(|(_, own)| *own)
 }
 
+/// Their tables and ours.
+const TABLES: [(&str, &str); 10] = [
+    ("ps", "processes"),
+    ("pslist", "processes"),
+    ("tasklist", "processes"),
+    ("win32_process", "processes"),
+    ("process_events", "process_starts"),
+    ("bpf_process_events", "process_starts"),
+    ("es_process_events", "process_starts"),
+    ("process_creation", "process_starts"),
+    ("deviceprocessevents", "process_starts"),
+    ("process_termination", "process_exits"),
+];
+
+/// The table of ours that a name from elsewhere means.
+pub fn table_synonym(foreign: &str) -> Option<&'static str> {
+    let found = TABLES.iter().find(|(name, _)| foreign.eq_ignore_ascii_case(name));
+    found.map(|(_, own)| *own)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +67,9 @@ mod tests {
         for (foreign, own) in SYNONYMS {
             assert!(processes.column(own).is_some(), "{own}");
             assert!(processes.column(foreign).is_none(), "{foreign}");
+        }
+        for (foreign, own) in TABLES {
+            assert!(catalog.table(own).is_some() && catalog.table(foreign).is_none(), "{foreign}");
         }
         assert_eq!(synonym("CommandLine"), Some("command_line"));
         assert_eq!(synonym("command_line"), None);

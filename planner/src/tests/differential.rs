@@ -106,7 +106,10 @@ pub(super) fn ask_both(world: &World, sqlite: &Sqlite, statement: &Statement) ->
             let asks = it.message.contains("in the ON of an outer join");
             let measures = it.message.contains("exactly one ORDER BY term, a number");
             let in_order = matches!(it.code, "DE201" | "DE202") && sorts(&statement.ours[..it.span().start]);
-            matches!(it.code, "DE026" | "DE028" | "DE205" | "DE209" | "DE231") || asks || measures || in_order
+            matches!(it.code, "DE026" | "DE028" | "DE205" | "DE209" | "DE231" | "DE241" | "DE242")
+                || asks
+                || measures
+                || in_order
         });
         return if known {
             Outcome::Refused

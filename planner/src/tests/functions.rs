@@ -3,6 +3,7 @@
 use daemoneye_dsl::check::check_query;
 use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::functions;
+use daemoneye_dsl::functions::aggregates::{AGGREGATES, WINDOWS};
 use daemoneye_dsl::tables::Catalog;
 use daemoneye_dsl::types::{Timestamp, Value};
 
@@ -14,7 +15,7 @@ use super::world::{EPOCH, Row, TEXTS, World, rows_of};
 
 #[test]
 fn examples_hold() {
-    let forms = functions::forms::FORMS.iter().flat_map(|form| form.examples);
+    let forms = functions::forms::FORMS.iter().chain(AGGREGATES).chain(WINDOWS).flat_map(|form| form.examples);
     let mut failures = Vec::new();
     for (call, result) in functions::all().flat_map(|function| function.examples).chain(forms) {
         match ours(&format!("{call}, {result}")) {

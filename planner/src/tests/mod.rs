@@ -6,6 +6,7 @@
 
 mod ancestors;
 mod case;
+mod departures;
 mod differential;
 mod found;
 mod functions;

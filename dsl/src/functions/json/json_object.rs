@@ -17,7 +17,7 @@ pub(super) static JSON_OBJECT: Function = Function {
             return Ok(Prepared::default());
         }
         Err(Refusal {
-            code: "DE205",
+            code: "DE242",
             argument: constants.len() - 1,
             message: "`json_object` takes keys and values in turn, and the last key has no value".to_owned(),
             help: "add the value, or NULL",

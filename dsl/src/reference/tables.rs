@@ -1,0 +1,62 @@
+//! `docs/tables.md`: every table with its columns.
+
+use std::fmt::Write;
+
+use super::cell;
+use crate::tables::{Catalog, Kind, Table, ancestors};
+
+const HEAD: &str = "\
+# Tables
+
+Made from the declarations in `dsl/src/tables/`; `just reference` writes it anew. `daemoneye-cli schema processes` shows the \
+same, and `--table NAME=FILE` the tables that files are.
+
+Rules run on the changes of `processes`, `process_starts` and `process_exits`; the other tables are the record of what was, \
+to be asked by hand. Every TEXT that comes from a process (its name, path, arguments, directory, environment) may be \
+chosen by an attacker: it is shown with its controls made visible, and bytes that are no UTF-8 as `\\xHH`. Passwords and tokens in \
+it are replaced before it is stored.
+
+What stands under *notes*:
+
+- **identity**: names one process for its whole life; it tells alerts apart.
+- **sample**: changes without the process changing; it is no part of a version, and NULL for past moments.
+- **may be NULL**: there is not always a value.
+- **indexed**: the store finds its values without looking at every row.
+- **owner**: only the process's own user and root can read it; it is NULL where neither looks.
+- **not collected**: no collector reports it yet; it is always NULL.
+";
+
+const WRITTEN: &str = "a String takes every write";
+
+pub(super) fn page() -> String {
+    let mut out = String::from(HEAD);
+    for table in Catalog::builtin().tables() {
+        let rows = match table.kind {
+            Kind::State => "Rows hold now: they appear, change and leave.",
+            Kind::Events => "Rows are things that happened: they are only added.",
+            Kind::Records => "Rows are records of a file.",
+        };
+        write!(out, "\n## {}\n\n{} {rows}\n\n", table.name, table.doc).expect(WRITTEN);
+        columns(table, &mut out);
+    }
+    let table = ancestors::table();
+    let (name, depth) = (ancestors::NAME, ancestors::DEPTH_MAX);
+    write!(
+        out,
+        "\n## {name}\n\n`{name}(proc_id)`: {} It stands in FROM, also behind a table whose process it is asked about: `FROM \
+         processes AS p JOIN {name}(p.proc_id) AS a`. A chain of more than {depth} is cut, and said to be.\n\n",
+        table.doc
+    )
+    .expect(WRITTEN);
+    columns(&table, &mut out);
+    out
+}
+
+fn columns(table: &Table, out: &mut String) {
+    out.push_str("| column | type | unit | notes | what it holds |\n|---|---|---|---|---|\n");
+    for column in &table.columns {
+        let notes = column.notes().join(", ");
+        let (name, ty, unit) = (&column.name, column.ty, column.unit.unwrap_or_default());
+        writeln!(out, "| `{name}` | {ty} | {unit} | {notes} | {} |", cell(&column.doc)).expect(WRITTEN);
+    }
+}
