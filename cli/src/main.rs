@@ -20,6 +20,7 @@ mod pager;
 mod progress;
 mod query;
 mod render;
+mod replace;
 mod rules;
 mod screen;
 mod shown;

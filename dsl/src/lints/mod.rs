@@ -4,11 +4,13 @@
 //! function over the checked rule. Both kinds are described here, one file each, and everything that speaks of codes
 //! reads [`ALL`]: `lint`, `lint --explain`, the reports, the reference, the tests that run the examples.
 
+mod fix;
 mod pid_join;
 mod subject;
 pub mod suppress;
 mod unknown_column;
 
+pub use fix::{Fixed, fix};
 pub use subject::{Rows, Subject};
 
 use crate::check::{Checked, check_rule_unsuppressed};
