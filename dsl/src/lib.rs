@@ -16,6 +16,7 @@ pub mod convert;
 pub mod diagnostic;
 mod dialect;
 pub mod expr;
+pub mod format;
 pub mod functions;
 pub mod header;
 pub mod ipc;
