@@ -3,8 +3,11 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use common::{code, err, lines, out, path, program, rule, run};
 use serde_json::Value;
@@ -291,4 +294,32 @@ fn codes_are_explained() {
     assert_eq!((code(&unknown), out(&unknown)), (2, ""));
     assert!(err(&unknown).contains("no code or name `DE2O1`; did you mean DE201?"), "{}", err(&unknown));
     assert_eq!(code(&run(&["lint", "--explain", "DE201", path(&rules())])), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_change_is_checked_at_once_until_ctrl_c() {
+    use nix::sys::signal::{Signal, kill};
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("x.sql");
+    fs::write(&file, rule(1, "x", "low", "SELECT proc_id FROM processes")).unwrap();
+    let mut command = lint_in(dir.path(), &["--watch", "."]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let said = BufReader::new(child.stderr.take().unwrap());
+    let (sender, lines) = channel();
+    let reader = std::thread::spawn(move || said.lines().map_while(Result::ok).for_each(|it| drop(sender.send(it))));
+    let next = || lines.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(next().ends_with(": 0 errors, 0 warnings"));
+    // A rule that is new counts as a change, too, and one that is gone.
+    let other = dir.path().join("y.sql");
+    fs::write(&other, rule(2, "x", "low", "SELECT pidd FROM processes")).unwrap();
+    // It may have been seen while it was still empty.
+    while !next().contains("2 rules in ") {}
+    fs::remove_file(&other).unwrap();
+    while !next().contains("1 rule in ") {}
+    fs::remove_file(&file).unwrap();
+    while !next().contains("no rule in .") {}
+    kill(nix::unistd::Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    reader.join().unwrap();
 }
