@@ -120,3 +120,48 @@ fn what_does_not_parse_has_its_error() {
     assert_eq!(refused("DELETE FROM processes"), "DE003");
     assert_eq!(refused("-- nothing"), "DE003");
 }
+
+#[test]
+fn what_is_joined_is_seen_and_what_is_long_is_broken() {
+    let sql = "with t as materialized (select proc_id, name from processes where pid between 1 and 2 and name like 'a very long name %'), \
+               u as (select 1 as x) select t.proc_id, count(*) filter (where t.name > 'x') as n, \
+               case when t.name is null then 'a long text that takes room' when t.name = 'x' then 'another long text' else 'b' end as what \
+               from t left join u on u.x = 1 and t.name like '%a%' and t.name not like '%something that is long%' and t.name <> 'y' \
+               where t.name = 'a' and t.name in ('a long name of a program', 'another long name of it', 'and one more') \
+               or exists (select 1 from ancestors(t.proc_id) as a where a.name = 'cron' and a.pid between 1 and 3 or a.pid = 7) \
+               and (t.name = 'some name of a program that is long' or t.name = 'some other name of a program')";
+    let expected = "\
+with t as materialized (
+    select proc_id, name
+    from processes
+    where pid between 1 and 2
+      and name like 'a very long name %'
+),
+u as (select 1 as x)
+select
+    t.proc_id,
+    count(*) filter (where t.name > 'x') as n,
+    case
+        when t.name is null then 'a long text that takes room'
+        when t.name = 'x' then 'another long text'
+        else 'b'
+    end as what
+from t
+left join u
+  on u.x = 1
+ and t.name like '%a%'
+ and t.name not like '%something that is long%'
+ and t.name <> 'y'
+where t.name = 'a'
+        and t.name in ('a long name of a program', 'another long name of it', 'and one more')
+   or exists (
+       select 1
+       from ancestors(t.proc_id) as a
+       where a.name = 'cron' and a.pid between 1 and 3
+          or a.pid = 7
+   )
+        and (   t.name = 'some name of a program that is long'
+             or t.name = 'some other name of a program')
+";
+    assert_eq!(formatted(sql), expected);
+}
