@@ -12,6 +12,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use daemoneye_dsl::lints::NOTHING_FURTHER;
 use daemoneye_dsl::ruleset::RuleSet;
 use daemoneye_dsl::tables::Catalog;
 use daemoneye_settings::paths::rule_sources;
@@ -218,7 +219,7 @@ fn is_about(alert: &Value, suspect: &Suspect) -> bool {
 
 fn checked() -> RuleSet {
     let sources = rule_sources(&[project().join("rules")]).into_iter().collect::<Result<_, _>>().unwrap();
-    RuleSet::lint(sources, &Catalog::builtin(), &|_, _| ())
+    RuleSet::lint(sources, &Catalog::builtin(), NOTHING_FURTHER)
 }
 
 #[test]

@@ -82,13 +82,23 @@ fn report(
     let parsed = statements.iter().filter(|sql| Parser::parse_sql(&SQLiteDialect {}, sql).is_ok()).count();
     let (mut ours, mut parser, mut peer) = (Samples::default(), Samples::default(), Samples::default());
     for _ in 0..ROUNDS {
-        ours.process_cpu(|| rules.iter().for_each(|source| drop(black_box(check_rule(source, catalog)))));
-        parser.process_cpu(|| {
-            statements.iter().for_each(|sql| drop(black_box(Parser::parse_sql(&SQLiteDialect {}, sql))));
+        ours.process_cpu(|| {
+            for source in rules {
+                drop(black_box(check_rule(source, catalog)));
+            }
         });
-        peer.process_cpu(|| understood.iter().for_each(|sql| drop(black_box(sqlite.prepare(sql)))));
+        parser.process_cpu(|| {
+            for sql in &statements {
+                drop(black_box(Parser::parse_sql(&SQLiteDialect {}, sql)));
+            }
+        });
+        peer.process_cpu(|| {
+            for sql in &understood {
+                drop(black_box(sqlite.prepare(sql)));
+            }
+        });
     }
-    let bytes: usize = statements.iter().map(|sql| sql.len()).sum();
+    let bytes: usize = statements.iter().map(String::len).sum();
     let each = ours.median_micros() / number(rules.len());
     let (parse, prepare) =
         (parser.median_micros() / number(rules.len()), peer.median_micros() / number(understood.len()));

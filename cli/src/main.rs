@@ -10,6 +10,7 @@ mod config;
 mod explain;
 mod file_table;
 mod files;
+mod fmt;
 mod hunt;
 mod lint;
 mod live;
@@ -20,6 +21,7 @@ mod pager;
 mod progress;
 mod query;
 mod render;
+mod replace;
 mod rules;
 mod schema;
 mod screen;
@@ -68,6 +70,7 @@ enum Command {
     Query(query::Query),
     Tree(tree::Tree),
     Lint(lint::Lint),
+    Fmt(fmt::Fmt),
     Explain(explain::Explain),
     Rules(rules::Rules),
     Schema(schema::Schema),
@@ -151,7 +154,7 @@ Examples:
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done; what permissions hide is stated, and is no failure
-  1    lint or config check found errors; with --exit-code: something was found
+  1    lint, fmt --check or config check found something; so with --exit-code
   2    a flag, setting, path, rule or statement is wrong, or cannot be read
   3    the answer is incomplete, as is said; --allow-degraded makes it 0 or 1
   4    the agent cannot be reached
@@ -240,6 +243,7 @@ fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Query(query) => query::run(query, globals, screen),
         Command::Tree(tree) => tree::run(tree, globals, screen),
         Command::Lint(lint) => lint::run(lint, globals, screen),
+        Command::Fmt(fmt) => fmt::run(fmt, globals, screen),
         Command::Explain(explain) => explain::run(explain, globals, screen),
         Command::Rules(rules) => rules::run(rules, globals, screen),
         Command::Schema(schema) => schema::run(schema, globals, screen),

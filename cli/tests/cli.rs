@@ -268,6 +268,7 @@ fn help_has_the_exit_codes_and_short_help_is_short() {
         &["query"],
         &["tree"],
         &["lint"],
+        &["fmt"],
         &["explain"],
         &["rules", "list"],
         &["rules", "show"],

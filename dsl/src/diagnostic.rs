@@ -41,6 +41,28 @@ impl Source {
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
+
+    /// A place for programs: it lies in lines that there are, so the end of a file is the end of its last line.
+    pub fn region(&self, span: &Span) -> Region {
+        let text =
+            self.text.strip_suffix('\n').map_or(self.text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+        let span = clamp(span, text);
+        let ((line, column), (end_line, end_column)) = (self.position(span.start), self.position(span.end));
+        Region { line, column, end_line, end_column }
+    }
+}
+
+/// Lines and columns from 1, columns in characters; the end is that of the first character behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Region {
+    /// Where it begins.
+    pub line: usize,
+    /// Where it begins in its line.
+    pub column: usize,
+    /// Where it ends.
+    pub end_line: usize,
+    /// Where it ends in that line.
+    pub end_column: usize,
 }
 
 /// How bad a finding is.
@@ -111,7 +133,7 @@ pub struct Fix {
 }
 
 /// What a fix does to a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Safety {
     /// It finds what it found before; or it meant nothing before, as it did not compile.
     Safe,
@@ -232,8 +254,7 @@ impl Diagnostic {
 
     /// One object: file, line, column, code, severity, message, help.
     pub fn to_json(&self, source: &Source) -> serde_json::Value {
-        let (line, column) = source.position(self.span().start);
-        let (end_line, end_column) = source.position(self.span().end);
+        let Region { line, column, end_line, end_column } = source.region(self.span());
         serde_json::json!({
             "file": source.path, "line": line, "column": column, "end_line": end_line, "end_column": end_column,
             "code": self.code, "severity": self.severity, "message": self.message, "note": self.note,
@@ -246,10 +267,9 @@ impl Fix {
     /// The edits by line and column, and whether it is safe.
     fn to_json(&self, source: &Source) -> serde_json::Value {
         let edits = self.edits.iter().map(|(span, new)| {
-            let ((line, column), (end_line, end_column)) = (source.position(span.start), source.position(span.end));
-            let place = (line, column, end_line, end_column);
+            let Region { line, column, end_line, end_column } = source.region(span);
             serde_json::json!({
-                "line": place.0, "column": place.1, "end_line": place.2, "end_column": place.3, "text": new,
+                "line": line, "column": column, "end_line": end_line, "end_column": end_column, "text": new,
             })
         });
         serde_json::json!({"safe": self.safety == Safety::Safe, "edits": edits.collect::<Vec<_>>()})
@@ -341,6 +361,19 @@ mod tests {
         assert_eq!(source.position(0), (1, 1));
         assert_eq!(source.position(source.text.find(',').unwrap()), (1, 11));
         assert_eq!(source.position(source.text.find('x').unwrap()), (2, 3));
+    }
+
+    #[test]
+    fn regions_lie_in_lines_that_there_are() {
+        let region = |text: &str, span: Span| {
+            let Region { line, column, end_line, end_column } = Source::query(text).region(&span);
+            (line, column, end_line, end_column)
+        };
+        assert_eq!(region("ab\ncd\n", 1..5), (1, 2, 2, 3));
+        assert_eq!(region("ab\r\ncd\r\n", 8..8), (2, 3, 2, 3));
+        assert_eq!(region("ab\r\ncd\r\n", 4..8), (2, 1, 2, 3));
+        assert_eq!(region("é", 0..99), (1, 1, 1, 2));
+        assert_eq!(region("", 0..0), (1, 1, 1, 1));
     }
 
     #[test]

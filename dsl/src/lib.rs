@@ -17,6 +17,7 @@ pub mod departures;
 pub mod diagnostic;
 mod dialect;
 pub mod expr;
+pub mod format;
 pub mod functions;
 pub mod header;
 pub mod ipc;

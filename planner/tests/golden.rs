@@ -18,7 +18,7 @@ use daemoneye_dsl::check::{Checked, check_query};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::convert;
 use daemoneye_dsl::diagnostic::{Diagnostic, Source, Style, apply};
-use daemoneye_dsl::lints::{EXAMPLE_HEADER, lint};
+use daemoneye_dsl::lints::{EXAMPLE_HEADER, NOTHING_FURTHER, lint};
 use daemoneye_dsl::query::Query;
 use daemoneye_dsl::tables::{Catalog, Table, schema_of};
 use daemoneye_dsl::types::{Timestamp, Type, Value, parse_interval};
@@ -48,7 +48,7 @@ impl goldenscript::Runner for Runner {
             }
             "rule" => {
                 let source = Source { path: "rules/it.sql".to_owned(), text: next()?.to_owned() };
-                drawn(&source, &lint(&source, &catalog, &|_, _| ()))
+                drawn(&source, &lint(&source, &catalog, NOTHING_FURTHER))
             }
             "lint" => linted(&format!("{}{}", EXAMPLE_HEADER, next()?), &catalog),
             "lint-windows" => {
@@ -130,7 +130,7 @@ fn compiled(sql: &str, catalog: &Catalog) -> Result<Query, Box<dyn Error>> {
 /// Each finding with the text that it points at, and the statement with every fix.
 fn linted(text: &str, catalog: &Catalog) -> String {
     let source = Source { path: "rules/it.sql".to_owned(), text: text.to_owned() };
-    let found = lint(&source, catalog, &|_, _| ()).diagnostics;
+    let found = lint(&source, catalog, NOTHING_FURTHER).diagnostics;
     let mut out = String::new();
     for it in &found {
         let at = &text[it.span().clone()];

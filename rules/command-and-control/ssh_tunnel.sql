@@ -2,13 +2,13 @@
 -- @title: {name} (pid {pid}) opens a way back in: {command_line}
 -- @level: medium
 -- @status: test
--- @author: DaemonEye
--- @tags: attack.command-and-control, attack.t1572, attack.t1090.001
--- @platform: linux
 -- @description:
 --   SSH forwards a port of the other side to this network, serves as a proxy, or carries a network device. From a
 --   server this lets the other side in past the firewall for as long as it runs, which is why snapshots see it.
 --   Forwarding of a port of this side (-L) is left out.
+-- @tags: attack.command-and-control, attack.t1572, attack.t1090.001
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Administrators and developers who reach an inner network this way
 --   - Tunnels that autossh keeps for a purpose

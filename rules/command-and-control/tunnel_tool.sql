@@ -2,14 +2,14 @@
 -- @title: {name} (pid {pid}) tunnels traffic: {command_line}
 -- @level: medium
 -- @status: test
--- @author: DaemonEye
--- @tags: attack.command-and-control, attack.t1572, attack.t1090, attack.t1071.004
--- @platform: linux
 -- @description:
 --   A program whose purpose is to carry other traffic through a firewall or to publish an inner port runs, or socat
 --   relays between two network addresses, or DNS names are looked up that are long enough to carry data. Tunnels
 --   stay up and are seen; single look-ups are short and mostly missed. A renamed tool is found only where its
 --   arguments give it away.
+-- @tags: attack.command-and-control, attack.t1572, attack.t1090, attack.t1071.004
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Developers who publish a local port
 --   - Tunnels that are the official way in
@@ -25,13 +25,14 @@ SELECT
     user_name,
     parent_id
 FROM processes
-WHERE name IN ('chisel', 'ngrok', 'frpc', 'gost', 'cloudflared', 'bore', 'rathole', 'pinggy', 'loclx', 'playit', 'zrok', 'inlets', 'revsocks',
-               'rpivot', 'microsocks', '3proxy', 'npc', 'gs-netcat', 'ligolo-agent', 'iodine', 'iodined', 'dnscat', 'dnscat2',
+WHERE name IN ('chisel', 'ngrok', 'frpc', 'gost', 'cloudflared', 'bore', 'rathole', 'pinggy',
+               'loclx', 'playit', 'zrok', 'inlets', 'revsocks', 'rpivot', 'microsocks', '3proxy',
+               'npc', 'gs-netcat', 'ligolo-agent', 'iodine', 'iodined', 'dnscat', 'dnscat2',
                'dns2tcpc', 'ptunnel', 'ptunnel-ng', 'hans', 'icmptunnel')
    OR argv REGEXP ',"client",.*"R:([^":]*:)?(socks|[0-9]+)'
    OR argv REGEXP ',"tunnel",(.*,)?"--(url|token)'
    OR name GLOB 'socat*'
-  AND argv REGEXP '(?i),"(tcp[46]?|udp[46]?|openssl|ssl|sctp)-l(isten)?:'
-  AND argv REGEXP '(?i),"(tcp[46]?|udp[46]?|openssl|ssl|socks[45]?[a-z]?|proxy|sctp)(-connect)?:'
+        AND argv REGEXP '(?i),"(tcp[46]?|udp[46]?|openssl|ssl|sctp)-l(isten)?:'
+        AND argv REGEXP '(?i),"(tcp[46]?|udp[46]?|openssl|ssl|socks[45]?[a-z]?|proxy|sctp)(-connect)?:'
    OR name IN ('dig', 'nslookup', 'host', 'drill', 'kdig', 'resolvectl')
-  AND argv REGEXP ',"@?[A-Za-z0-9+/=_-]{45,63}\.'
+        AND argv REGEXP ',"@?[A-Za-z0-9+/=_-]{45,63}\.'

@@ -2,13 +2,13 @@
 -- @title: {attempts} starts of {name} by one parent within 5 minutes
 -- @level: medium
 -- @status: experimental
--- @author: DaemonEye
--- @tags: attack.credential-access, attack.t1110.001, attack.t1110
--- @platform: linux
 -- @description:
 --   One parent started many logins in five minutes: su or a tool that types passwords, or the SSH server, which
 --   starts one process per connection. So many in so short a time is guessing. Failed logins last a second or two
 --   because the system delays them, so short intervals see most; the counts are of what was seen.
+-- @tags: attack.credential-access, attack.t1110.001, attack.t1110
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Monitoring and configuration management that log in anew for every step
 -- @references:

@@ -2,12 +2,12 @@
 -- @title: {name} (pid {pid}) runs from a file that was deleted: {executable_path}
 -- @level: medium
 -- @status: test
--- @author: DaemonEye
--- @tags: attack.defense-evasion, attack.t1070.004
--- @platform: linux
 -- @description:
 --   The program's file is gone while it runs, and it did not lie where packages install. Malware deletes itself so
 --   that nothing is left to examine; an upgraded package leaves the same trace only below the system's directories.
+-- @tags: attack.defense-evasion, attack.t1070.004
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Programs that were rebuilt or upgraded in a home directory while running
 -- @references:

@@ -2,11 +2,11 @@
 -- @title: {name} (pid {pid}) runs from memory: {executable_path}
 -- @level: high
 -- @status: test
--- @author: DaemonEye
--- @tags: attack.defense-evasion, attack.t1620
--- @platform: linux
 -- @description:
 --   The program was started from an anonymous file in memory (memfd_create) and never touched the disk.
+-- @tags: attack.defense-evasion, attack.t1620
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Container runtimes, which start their own helper this way: runc
 -- @references:

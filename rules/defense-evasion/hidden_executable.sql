@@ -2,12 +2,12 @@
 -- @title: {name} (pid {pid}) runs from the hidden path {executable_path}
 -- @level: medium
 -- @status: test
--- @author: DaemonEye
--- @tags: attack.defense-evasion, attack.t1564.001
--- @platform: linux
 -- @description:
 --   The program's file name begins with a dot, or lies in a hidden directory of a place that anybody may write to:
 --   out of sight of a plain listing.
+-- @tags: attack.defense-evasion, attack.t1564.001
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Tools that keep helpers under dotted names in temporary directories
 -- @references:

@@ -2,13 +2,13 @@
 -- @title: {name} (pid {pid}) changes the immutable flag: {command_line}
 -- @level: medium
 -- @status: test
--- @author: DaemonEye
--- @tags: attack.defense-evasion, attack.t1222.002
--- @platform: linux
 -- @description:
 --   chattr makes files unchangeable, or changeable again, where intruders keep their ways back: jobs, keys,
 --   accounts, preloaded libraries, programs, temporary directories. Even root then fails to remove them and wonders
 --   why. chattr lives for a millisecond, so mostly the shell that was told to call it is seen.
+-- @tags: attack.defense-evasion, attack.t1222.002
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Hardening guides that protect account files this way
 -- @references:

@@ -2,12 +2,12 @@
 -- @title: pid {pid} of {user_name} calls itself {name} as a kernel thread would
 -- @level: high
 -- @status: test
--- @author: DaemonEye
--- @tags: attack.defense-evasion, attack.t1036.004
--- @platform: linux
 -- @description:
 --   A process with a program of its own shows a command line in brackets, or has the name of a kernel thread.
 --   Process lists print kernel threads in brackets, so it is passed over by eye.
+-- @tags: attack.defense-evasion, attack.t1036.004
+-- @author: DaemonEye
+-- @platform: linux
 -- @references:
 --   - https://attack.mitre.org/techniques/T1036/004/
 SELECT

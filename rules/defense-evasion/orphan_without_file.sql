@@ -2,14 +2,14 @@
 -- @title: {name} (pid {pid}) outlived its parent and its file {executable_path}
 -- @level: high
 -- @status: test
--- @author: DaemonEye
--- @tags: attack.defense-evasion, attack.t1036.009, attack.t1070.004
--- @platform: linux
 -- @description:
 --   A process has lost the parent that started it and belongs to the first process now, has no terminal, and its
 --   program was deleted from a place where packages do not install. Detaching and deleting together leave an analyst
 --   with neither a history nor a file. Services keep the first process as their parent from the start and are left
 --   out.
+-- @tags: attack.defense-evasion, attack.t1036.009, attack.t1070.004
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Programs that update themselves in a home directory after they were started with nohup
 -- @references:

@@ -2,13 +2,13 @@
 -- @title: {name} (pid {pid}) sets back a file's times: {command_line}
 -- @level: low
 -- @status: test
--- @author: DaemonEye
--- @tags: attack.defense-evasion, attack.t1070.006
--- @platform: linux
 -- @description:
 --   touch gives a file the times of a system file, or a chosen date to a file among programs, libraries or settings.
 --   New files then look as old as their neighbours. touch lives for a millisecond: snapshots see it only by luck, or
 --   see the shell that was told to call it.
+-- @tags: attack.defense-evasion, attack.t1070.006
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Builds that make packages reproducible
 -- @references:

@@ -2,13 +2,13 @@
 -- @title: {user_name} ran {distinct_tools} different discovery tools within 5 minutes
 -- @level: medium
 -- @status: experimental
--- @author: DaemonEye
--- @tags: attack.discovery, attack.t1033, attack.t1082, attack.t1057, attack.t1049
--- @platform: linux
 -- @description:
 --   Five or more different tools that tell who, where and with whom one is were started by the same parent within
 --   five minutes: a person or a script looks around. These tools live for milliseconds, so snapshots see few of
 --   them; the rule is worth more with a short interval.
+-- @tags: attack.discovery, attack.t1033, attack.t1082, attack.t1057, attack.t1049
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Fact gathering of configuration management
 --   - Administrators at work
@@ -23,7 +23,8 @@ SELECT
     max(s.start_time)      AS last_seen
 FROM process_starts AS s
 WHERE s.start_time >= now() - INTERVAL '5 minutes'
-  AND s.name IN ('whoami', 'id', 'uname', 'hostname', 'hostnamectl', 'ip', 'ifconfig', 'ss', 'netstat', 'ps', 'w', 'who',
-                 'last', 'lastlog', 'arp', 'route', 'lscpu', 'lsblk', 'getent', 'nmap')
+  AND s.name IN ('whoami', 'id', 'uname', 'hostname', 'hostnamectl', 'ip', 'ifconfig', 'ss',
+                 'netstat', 'ps', 'w', 'who', 'last', 'lastlog', 'arp', 'route', 'lscpu', 'lsblk',
+                 'getent', 'nmap')
 GROUP BY s.parent_id, s.user_name
 HAVING count(DISTINCT s.name) >= 5

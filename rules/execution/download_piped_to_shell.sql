@@ -2,12 +2,12 @@
 -- @title: a shell was told to run what it downloads: {command_line}
 -- @level: medium
 -- @status: test
--- @author: DaemonEye
--- @tags: attack.execution, attack.t1059.004, attack.command-and-control, attack.t1105
--- @platform: linux
 -- @description:
 --   A shell's command downloads something and feeds it to an interpreter without keeping it. What ran is gone
 --   afterwards, which is why intruders like it.
+-- @tags: attack.execution, attack.t1059.004, attack.command-and-control, attack.t1105
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Installers that are documented as "curl … | sh"
 -- @references:

@@ -2,12 +2,12 @@
 -- @title: {name} runs from {executable_path} (pid {pid})
 -- @level: medium
 -- @status: test
--- @author: DaemonEye
--- @tags: attack.execution, attack.t1204.002
--- @platform: linux
 -- @description:
 --   A program runs from a directory that anybody may write to. Droppers unpack there, because every user can;
 --   installed software does not live there.
+-- @tags: attack.execution, attack.t1204.002
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Test suites and build tools that run what they just compiled
 --   - Self-extracting installers while they run

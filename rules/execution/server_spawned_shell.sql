@@ -2,12 +2,12 @@
 -- @title: {parent_name} started a shell: {command_line}
 -- @level: high
 -- @status: test
--- @author: DaemonEye
--- @tags: attack.initial-access, attack.t1190, attack.execution, attack.t1059.004
--- @platform: linux
 -- @description:
 --   A server that answers requests from the network started a command shell. Web shells and exploited services do
 --   this; almost no healthy service does.
+-- @tags: attack.initial-access, attack.t1190, attack.execution, attack.t1059.004
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - CGI scripts and deployment hooks written in shell
 --   - Log rotation hooks that the server runs itself
@@ -26,5 +26,6 @@ SELECT
 FROM processes AS child
 JOIN processes AS parent ON parent.proc_id = child.parent_id
 WHERE child.name IN ('sh', 'bash', 'dash', 'zsh', 'ksh', 'ash', 'busybox')
-  AND parent.name IN ('nginx', 'httpd', 'apache2', 'lighttpd', 'caddy', 'php-fpm', 'tomcat', 'mysqld', 'mariadbd',
-                      'postgres', 'redis-server', 'mongod', 'named', 'exim4', 'vsftpd')
+  AND parent.name IN ('nginx', 'httpd', 'apache2', 'lighttpd', 'caddy', 'php-fpm', 'tomcat',
+                      'mysqld', 'mariadbd', 'postgres', 'redis-server', 'mongod', 'named', 'exim4',
+                      'vsftpd')

@@ -2,12 +2,12 @@
 -- @title: {name} (pid {pid}) descends from {ancestor_name}, {depth} generations up
 -- @level: medium
 -- @status: experimental
--- @author: DaemonEye
--- @tags: attack.execution, attack.t1203, attack.t1204.002
--- @platform: linux
 -- @description:
 --   A network or scripting tool runs somewhere below a program that opens documents from strangers: a browser, a
 --   mail reader, an office suite or a viewer. The whole lineage counts, so a shell in between does not hide it.
+-- @tags: attack.execution, attack.t1203, attack.t1204.002
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Browser extensions with helpers of their own
 -- @references:
@@ -25,6 +25,7 @@ SELECT
 FROM processes AS p
 JOIN ancestors(p.proc_id) AS a
   ON a.depth <= 6
- AND a.name IN ('soffice.bin', 'libreoffice', 'evince', 'okular', 'atril', 'thunderbird', 'evolution', 'firefox',
-                'firefox-esr', 'chrome', 'chromium')
-WHERE p.name IN ('nc', 'ncat', 'netcat', 'socat', 'curl', 'wget', 'python3', 'perl', 'ruby', 'base64', 'ssh')
+ AND a.name IN ('soffice.bin', 'libreoffice', 'evince', 'okular', 'atril', 'thunderbird',
+                'evolution', 'firefox', 'firefox-esr', 'chrome', 'chromium')
+WHERE p.name IN ('nc', 'ncat', 'netcat', 'socat', 'curl', 'wget', 'python3', 'perl', 'ruby',
+                 'base64', 'ssh')

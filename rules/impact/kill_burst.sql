@@ -2,13 +2,13 @@
 -- @title: {user_name} started {kills} commands that stop other programs within 2 minutes
 -- @level: medium
 -- @status: experimental
--- @author: DaemonEye
--- @tags: attack.impact, attack.t1489, attack.defense-evasion, attack.t1562.001
--- @platform: linux
 -- @description:
 --   One parent started ten or more different commands that kill programs or stop services within two minutes. Miners
 --   clear their rivals this way, and ransomware stops databases to get at their files. The commands are short and
 --   many are missed, so ten seen are a great many; kill itself is mostly built into the shell and not counted.
+-- @tags: attack.impact, attack.t1489, attack.defense-evasion, attack.t1562.001
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Shut-down scripts of larger installations
 --   - Test suites

@@ -2,13 +2,13 @@
 -- @title: {name} (pid {pid}) runs below the package manager {installer}: {command_line}
 -- @level: high
 -- @status: test
--- @author: DaemonEye
--- @tags: attack.initial-access, attack.t1195.002, attack.execution, attack.t1059.004
--- @platform: linux
 -- @description:
 --   A tool that opens connections or sends data runs somewhere below a package manager that is installing. Install
 --   scripts of packages that were taken over do this to fetch a second stage or to send away what they found. Plain
 --   downloads with curl or wget are left out, because many honest packages make them.
+-- @tags: attack.initial-access, attack.t1195.002, attack.execution, attack.t1059.004
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Packages whose install script looks up names or sends statistics
 -- @references:
@@ -27,11 +27,14 @@ SELECT
 FROM processes AS p
 JOIN ancestors(p.proc_id) AS a
   ON a.depth <= 8
- AND (   a.name IN ('pip', 'pip3', 'pipx', 'gem', 'bundle', 'composer', 'cpan', 'cpanm', 'dpkg', 'rpm', 'apk', 'pacman')
+ AND (   a.name IN ('pip', 'pip3', 'pipx', 'gem', 'bundle', 'composer', 'cpan', 'cpanm', 'dpkg',
+                    'rpm', 'apk', 'pacman')
       OR a.name GLOB 'python*' AND a.argv REGEXP '"-m","pip3?","(install|download|wheel)"'
       OR (a.name IN ('npm', 'yarn', 'pnpm', 'bun', 'node', 'MainThread') OR a.name GLOB 'npm *')
-         AND a.command_line REGEXP '\b(npm|yarn|pnpm|bun)\S*\s(.*\s)?(install|i|ci|add|update|exec)\b')
+           AND a.command_line REGEXP '\b(npm|yarn|pnpm|bun)\S*\s(.*\s)?(install|i|ci|add|update|exec)\b')
 WHERE p.name IN ('nc', 'ncat', 'netcat', 'socat', 'telnet', 'dig', 'nslookup')
-   OR p.name = 'curl' AND p.argv REGEXP ',"(-[aBfgGiIjJklLnNOpqsSvZ0-9#]*[dFT]|--(data|form|json|upload-file))'
+   OR p.name = 'curl'
+        AND p.argv REGEXP ',"(-[aBfgGiIjJklLnNOpqsSvZ0-9#]*[dFT]|--(data|form|json|upload-file))'
    OR p.name = 'wget' AND p.argv REGEXP ',"--(post|body)-'
-   OR p.name IN ('sh', 'bash', 'dash', 'zsh', 'ksh', 'ash', 'busybox') AND p.command_line REGEXP '/dev/(tcp|udp)/'
+   OR p.name IN ('sh', 'bash', 'dash', 'zsh', 'ksh', 'ash', 'busybox')
+        AND p.command_line REGEXP '/dev/(tcp|udp)/'

@@ -2,13 +2,13 @@
 -- @title: {user_name} started {distinct_targets} different SSH connections within 5 minutes
 -- @level: medium
 -- @status: experimental
--- @author: DaemonEye
--- @tags: attack.lateral-movement, attack.t1021.004, attack.t1570
--- @platform: linux
 -- @description:
 --   One parent started SSH, or a copy over it, with ten or more different arguments in five minutes: something goes
 --   from host to host. Worms that use found keys spread this way. Connections that fail at once are short and partly
 --   missed; the counts are of what was seen.
+-- @tags: attack.lateral-movement, attack.t1021.004, attack.t1570
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Configuration management and loops of administrators over many hosts
 -- @references:

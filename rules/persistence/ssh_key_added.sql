@@ -2,13 +2,13 @@
 -- @title: {name} (pid {pid}) writes authorised SSH keys: {command_line}
 -- @level: medium
 -- @status: test
--- @author: DaemonEye
--- @tags: attack.persistence, attack.t1098.004, attack.privilege-escalation
--- @platform: linux
 -- @description:
 --   A command writes to an authorized_keys file. Whoever adds a key there comes back without a password, and
 --   changing passwords does not throw them out. These commands are short: a redirect is seen while its shell runs,
 --   an editor while it is open.
+-- @tags: attack.persistence, attack.t1098.004, attack.privilege-escalation
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - ssh-copy-id, whose remote half appends with cat
 --   - Administrators and provisioning tools that add a key
@@ -23,10 +23,9 @@ SELECT
     parent_id
 FROM processes
 WHERE name IN ('tee', 'dd', 'sed', 'ed', 'ex', 'vi', 'vim', 'nvim', 'nano', 'emacs')
-  AND argv REGEXP '/authorized_keys2?"|"authorized_keys2?"'
-   OR name IN ('cp', 'mv', 'install', 'ln', 'rsync')
-  AND argv REGEXP 'authorized_keys2?"\]$'
+        AND argv REGEXP '/authorized_keys2?"|"authorized_keys2?"'
+   OR name IN ('cp', 'mv', 'install', 'ln', 'rsync') AND argv REGEXP 'authorized_keys2?"\]$'
    OR name IN ('curl', 'wget')
-  AND argv REGEXP '"(-[a-zA-Z]*[oO]|--output(-document)?)(",")?=?[^"]*authorized_keys2?"'
+        AND argv REGEXP '"(-[a-zA-Z]*[oO]|--output(-document)?)(",")?=?[^"]*authorized_keys2?"'
    OR name IN ('sh', 'bash', 'dash', 'zsh', 'ksh', 'ash', 'busybox')
-  AND command_line REGEXP '>\|?\s*["'']?\S*authorized_keys'
+        AND command_line REGEXP '>\|?\s*["'']?\S*authorized_keys'

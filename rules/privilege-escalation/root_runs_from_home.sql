@@ -2,13 +2,13 @@
 -- @title: root runs {executable_path} from a home directory (pid {pid})
 -- @level: medium
 -- @status: test
--- @author: DaemonEye
--- @tags: attack.privilege-escalation, attack.t1574, attack.persistence, attack.defense-evasion
--- @platform: linux
 -- @description:
 --   A program in a user's home runs as root without a terminal: started by a service, a timer or a job. Whoever owns
 --   the file decides what root does. Programs that somebody runs with sudo at a terminal, and those in containers,
 --   are left out.
+-- @tags: attack.privilege-escalation, attack.t1574, attack.persistence, attack.defense-evasion
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Services that were set up from a checkout in a home directory
 --   - Agents that update themselves in /home

@@ -2,13 +2,13 @@
 -- @title: {name} (pid {pid}) gives a file the power of its owner: {command_line}
 -- @level: medium
 -- @status: test
--- @author: DaemonEye
--- @tags: attack.privilege-escalation, attack.t1548.001, attack.defense-evasion
--- @platform: linux
 -- @description:
 --   A command sets the setuid bit or a capability that amounts to root. A shell with that bit gives root to whoever
 --   starts it, and stays after the way in is closed. chmod and setcap live for milliseconds: snapshots see the shell
 --   that called them more often than them.
+-- @tags: attack.privilege-escalation, attack.t1548.001, attack.defense-evasion
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Installers of programs that need it, such as sandboxes and packet capture tools
 -- @references:
@@ -22,8 +22,7 @@ SELECT
     parent_id
 FROM processes
 WHERE name IN ('chmod', 'sh', 'bash', 'dash', 'zsh', 'ksh', 'ash', 'busybox')
-  AND command_line REGEXP '(^|[\s;&|(/])chmod\s+(-\S+\s+|--\S+\s+)*(["'']?(\S+,)?([go]*[ua][ugoa]*)?[+=][rwxXt]*s\S*|["'']?0*[4567][0-7]{3}\b)'
-   OR name = 'install'
-  AND argv REGEXP ',"(-[a-zA-Z]*m|--mode)(",")?=?0*[4567][0-7]{3}"'
+        AND command_line REGEXP '(^|[\s;&|(/])chmod\s+(-\S+\s+|--\S+\s+)*(["'']?(\S+,)?([go]*[ua][ugoa]*)?[+=][rwxXt]*s\S*|["'']?0*[4567][0-7]{3}\b)'
+   OR name = 'install' AND argv REGEXP ',"(-[a-zA-Z]*m|--mode)(",")?=?0*[4567][0-7]{3}"'
    OR name IN ('setcap', 'sh', 'bash', 'dash', 'zsh', 'ksh', 'ash')
-  AND command_line REGEXP '(^|[\s;&|(/])setcap\s+(-\S+\s+)*\S*\b(cap_(setuid|setgid|setfcap|sys_admin|sys_ptrace|sys_module|dac_override|dac_read_search|chown|fowner)|all[+=])'
+        AND command_line REGEXP '(^|[\s;&|(/])setcap\s+(-\S+\s+)*\S*\b(cap_(setuid|setgid|setfcap|sys_admin|sys_ptrace|sys_module|dac_override|dac_read_search|chown|fowner)|all[+=])'

@@ -2,13 +2,13 @@
 -- @title: {tool_name} under {broker_name} opened a root shell (pid {pid})
 -- @level: high
 -- @status: test
--- @author: DaemonEye
--- @tags: attack.privilege-escalation, attack.t1548.003, attack.execution, attack.t1059.004
--- @platform: linux
 -- @description:
 --   A bare root shell descends from a tool that was itself started by sudo, doas or pkexec: an editor, a pager,
 --   find, an interpreter. Whoever may run only that tool as root has left it this way. Shells that are told a
 --   command with -c, as editors and pagers use them, are left out.
+-- @tags: attack.privilege-escalation, attack.t1548.003, attack.execution, attack.t1059.004
+-- @author: DaemonEye
+-- @platform: linux
 -- @falsepositives:
 --   - Administrators who open a shell from an editor that they started with sudo
 -- @references:
@@ -28,10 +28,11 @@ SELECT
 FROM processes AS p
 JOIN ancestors(p.proc_id) AS tool
   ON tool.depth <= 2
- AND (   tool.name IN ('vi', 'vim', 'nvim', 'vim.basic', 'vim.tiny', 'ex', 'ed', 'nano', 'emacs', 'less', 'more', 'man', 'find', 'awk',
-                       'gawk', 'mawk', 'sed', 'tar', 'zip', 'git', 'nmap', 'ftp', 'gdb', 'perl', 'ruby', 'lua', 'php', 'node', 'expect',
-                       'strace', 'watch', 'xargs', 'tcpdump', 'journalctl', 'systemctl', 'apt', 'apt-get', 'pip', 'rsync', 'ssh',
-                       'mysql', 'psql', 'sqlite3')
+ AND (   tool.name IN ('vi', 'vim', 'nvim', 'vim.basic', 'vim.tiny', 'ex', 'ed', 'nano', 'emacs',
+                       'less', 'more', 'man', 'find', 'awk', 'gawk', 'mawk', 'sed', 'tar', 'zip',
+                       'git', 'nmap', 'ftp', 'gdb', 'perl', 'ruby', 'lua', 'php', 'node', 'expect',
+                       'strace', 'watch', 'xargs', 'tcpdump', 'journalctl', 'systemctl', 'apt',
+                       'apt-get', 'pip', 'rsync', 'ssh', 'mysql', 'psql', 'sqlite3')
       OR tool.name GLOB 'python*')
 JOIN ancestors(p.proc_id) AS broker
   ON broker.depth = tool.depth + 1

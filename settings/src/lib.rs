@@ -11,6 +11,7 @@
 pub mod check;
 pub mod choices;
 mod flag;
+pub mod lints;
 pub mod list;
 mod load;
 pub mod logging;

@@ -106,17 +106,15 @@ impl Unreadable {
 /// Every `*.sql` file among `paths` and below the directories among them, ordered by path. What cannot be read is an
 /// error in its place: nothing is left out in silence, and the others are there.
 pub fn rule_sources(paths: &[PathBuf]) -> Vec<Result<Source, Unreadable>> {
-    let mut found = Found::default();
-    for path in paths {
-        if path.is_dir() {
-            found.look_into(path);
-        } else {
-            found.files.push(path.clone());
-        }
-    }
-    found.files.sort();
-    found.files.dedup();
+    let found = Found::below(paths);
     found.files.iter().map(|path| read(path)).chain(found.unreadable.into_iter().map(Err)).collect()
+}
+
+/// The paths of the same files, those included that cannot be read.
+pub fn rule_files(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut found = Found::below(paths);
+    found.files.extend(found.unreadable.into_iter().map(|it| it.path));
+    found.files
 }
 
 /// Rule files on the way to being read.
@@ -129,6 +127,20 @@ struct Found {
 }
 
 impl Found {
+    fn below(paths: &[PathBuf]) -> Self {
+        let mut found = Self::default();
+        for path in paths {
+            if path.is_dir() {
+                found.look_into(path);
+            } else {
+                found.files.push(path.clone());
+            }
+        }
+        found.files.sort();
+        found.files.dedup();
+        found
+    }
+
     fn look_into(&mut self, directory: &Path) {
         let real = match directory.canonicalize() {
             Ok(real) => real,

@@ -10,8 +10,18 @@ use tempfile::TempDir;
 
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_daemoneye-cli"));
-    let noise =
-        ["DAEMONEYE_COLOR", "NO_COLOR", "CLICOLOR_FORCE", "CI", "PAGER", "DAEMONEYE_PAGER", "LC_ALL", "LC_CTYPE"];
+    let noise = [
+        "DAEMONEYE_COLOR",
+        "NO_COLOR",
+        "CLICOLOR_FORCE",
+        "CI",
+        "GITHUB_ACTIONS",
+        "GITHUB_STEP_SUMMARY",
+        "PAGER",
+        "DAEMONEYE_PAGER",
+        "LC_ALL",
+        "LC_CTYPE",
+    ];
     for name in noise {
         command.env_remove(name);
     }

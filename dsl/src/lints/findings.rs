@@ -1,6 +1,6 @@
 //! What is found in the examples.
 
-use super::{EXAMPLE_HEADER, Example};
+use super::{EXAMPLE_HEADER, Example, NOTHING_FURTHER};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::ruleset::RuleSet;
 use crate::tables::{Catalog, Column, Kind, Table};
@@ -18,7 +18,7 @@ impl Example {
         let column = |name: &'static str| Column::new(name, Type::Text, true, "");
         let columns = vec![column("user"), column("proc_id")];
         let logins = Table { name: "logins".into(), doc: "".into(), kind: Kind::Records, columns };
-        let set = RuleSet::lint(vec![neighbour, self.source()], &Catalog::builtin().with(logins), &|_, _| ());
+        let set = RuleSet::lint(vec![neighbour, self.source()], &Catalog::builtin().with(logins), NOTHING_FURTHER);
         set.files.into_iter().next_back().map(|file| file.diagnostics).unwrap_or_default()
     }
 }

@@ -28,6 +28,7 @@ mod distinct_order;
 mod duplicate_rule;
 mod exact_path;
 mod findings;
+mod fix;
 mod forbidden_function;
 mod hopeless_argument;
 mod letter_case;
@@ -69,6 +70,7 @@ mod too_many_tokens;
 mod type_mismatch;
 mod unbounded_state;
 mod uncollected_column;
+mod unformattable;
 mod unknown_attack_id;
 mod unknown_collation;
 mod unknown_column;
@@ -84,6 +86,7 @@ mod window_over_state;
 mod windows_case;
 mod wrong_arguments;
 
+pub use fix::{Fixed, fix};
 pub use recomputed::RECOMPUTED;
 pub use subject::{Rows, Subject};
 
@@ -94,6 +97,9 @@ use crate::tables::Catalog;
 
 /// Judgements of other parts over a rule that compiles.
 pub type Further = dyn Fn(&CheckedRule, &mut Vec<Diagnostic>) + Sync;
+
+/// No such judgements: those of the language alone.
+pub const NOTHING_FURTHER: &Further = &|_, _| ();
 
 /// A code and what can be said of it.
 #[derive(Debug)]
@@ -141,6 +147,8 @@ pub enum Check {
     Rule(fn(Subject<'_>, &mut Vec<Diagnostic>)),
     /// The planner, over a rule that compiles.
     Planner,
+    /// `fmt`, which leaves the file as it is.
+    Formatter,
 }
 
 /// Every code, in order.
@@ -149,6 +157,7 @@ pub static ALL: &[&Lint] = &[
     &not_one_select::NOT_ONE_SELECT,
     &outside_dialect::OUTSIDE_DIALECT,
     &forbidden_function::FORBIDDEN_FUNCTION,
+    &unformattable::UNFORMATTABLE,
     &allowance_without_reason::ALLOWANCE_WITHOUT_REASON,
     &unused_allowance::UNUSED_ALLOWANCE,
     &text_too_long::TEXT_TOO_LONG,
@@ -228,7 +237,7 @@ pub fn find(code: &str) -> Option<&'static Lint> {
 impl Lint {
     /// Whether it is a judgement over a rule that compiles.
     pub fn judges(&self) -> bool {
-        !matches!(self.check, Check::Compiler)
+        matches!(self.check, Check::Rule(_) | Check::Planner)
     }
 
     /// A finding of this kind.
@@ -304,7 +313,7 @@ mod tests {
     fn every_example_has_its_code_or_not() {
         let mut wrong = Vec::new();
         for lint in ALL {
-            if matches!(lint.check, Check::Planner) {
+            if matches!(lint.check, Check::Planner | Check::Formatter) {
                 continue;
             }
             let bad = found(lint.fires);
@@ -354,7 +363,7 @@ mod tests {
     #[test]
     fn what_is_emitted_is_described_and_what_is_described_is_emitted() {
         let emitted = emitted();
-        let compiler = |lint: &&&Lint| matches!(lint.check, Check::Compiler);
+        let compiler = |lint: &&&Lint| matches!(lint.check, Check::Compiler | Check::Formatter);
         let described = ALL.iter().filter(compiler).map(|lint| lint.code.to_owned()).collect();
         assert_eq!(emitted, described);
     }

@@ -87,7 +87,7 @@ fn tactic(name: &str, span: Span) -> Option<Diagnostic> {
 #[cfg(test)]
 mod tests {
     use crate::diagnostic::apply;
-    use crate::lints::{EXAMPLE_HEADER, lint};
+    use crate::lints::{EXAMPLE_HEADER, NOTHING_FURTHER, lint};
     use crate::tables::Catalog;
 
     #[test]
@@ -96,7 +96,7 @@ mod tests {
             let header = EXAMPLE_HEADER.replace("attack.execution", tags);
             let text = format!("{header}SELECT proc_id FROM processes\n");
             let source = crate::diagnostic::Source { path: "x.sql".to_owned(), text };
-            let found = lint(&source, &Catalog::builtin(), &|_, _| ()).diagnostics;
+            let found = lint(&source, &Catalog::builtin(), NOTHING_FURTHER).diagnostics;
             let messages: Vec<_> = found.iter().map(|it| format!("{} {}", it.code, it.message)).collect();
             let text = apply(&source.text, found.iter().filter_map(|it| it.offered_fix())).0;
             let line = text.lines().find_map(|line| line.strip_prefix("-- @tags: ")).map(str::to_owned);
