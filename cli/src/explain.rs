@@ -11,6 +11,7 @@ use daemoneye_dsl::header::{DEDUP_WINDOW_DEFAULT_MICROS, Header};
 use daemoneye_dsl::match_key::MatchKey;
 use daemoneye_dsl::query::CheckedRule;
 use daemoneye_dsl::ruleset::RuleSet;
+use daemoneye_dsl::tables::lineage::Lineage;
 use daemoneye_dsl::types::{MICROS_PER_SEC, display_interval};
 use daemoneye_planner::{Installed, Plan, explain, plan};
 use serde_json::{Map, Value, json};
@@ -145,7 +146,7 @@ impl<'a> Explained<'a> {
         }
     }
 
-    /// Every table, `ancestors` too, which is none of the plan's.
+    /// Every table, `ancestors` and its like too, which are none of the plan's.
     fn tables(&self) -> Vec<String> {
         let mut names: Vec<_> = self.rule.query.tables().iter().map(|table| table.table.name.to_string()).collect();
         names.sort_unstable();
@@ -220,7 +221,8 @@ impl<'a> Explained<'a> {
 fn clauses_taken_anew(plan: &Plan, clauses: &mut Vec<&'static str>) {
     match plan {
         Plan::Join { .. } => clauses.push("JOIN"),
-        Plan::Ancestors { .. } => clauses.push("ancestors()"),
+        Plan::Lineage { lineage: Lineage::Ancestors, .. } => clauses.push("ancestors()"),
+        Plan::Lineage { lineage: Lineage::Descendants, .. } => clauses.push("descendants()"),
         Plan::Aggregate { .. } => clauses.push("GROUP BY"),
         Plan::Distinct { .. } => clauses.push("DISTINCT"),
         Plan::Sort { .. } => clauses.push("ORDER BY/LIMIT"),

@@ -17,7 +17,7 @@ use daemoneye_dsl::diagnostic::nearest;
 use daemoneye_dsl::header::Header;
 use daemoneye_dsl::query::{Absent, CheckedRule};
 use daemoneye_dsl::ruleset::{RuleFile, RuleSet};
-use daemoneye_dsl::tables::{Access, Catalog, Kind};
+use daemoneye_dsl::tables::{Access, Catalog};
 use daemoneye_dsl::types::{Timestamp, Value};
 use daemoneye_planner::{View, execute, plan};
 use daemoneye_storage::{Error, Reader};
@@ -131,7 +131,8 @@ pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Re
         return Ok(Ending::Refused);
     }
     let progress = Progress::begin(screen, "reading the processes");
-    let present = files.is_empty() || chosen.rules.iter().any(|(rule, _)| sources::reads_present(&rule.query));
+    let asked = || chosen.rules.iter().any(|(rule, _)| sources::reads_present(&rule.query));
+    let present = files.is_empty() || (files.processes().is_none() && asked());
     let snapshot = present.then(|| live::snapshot(now)).transpose()?;
     let history = chosen.rules.iter().any(|(rule, _)| !sources::stored_tables(&rule.query).is_empty());
     let stored = history.then(|| store::open(hunt.data.as_ref(), &globals.settings));
@@ -308,7 +309,7 @@ impl Present<'_> {
         }
         let unreadable = self.snapshot.is_some_and(|snapshot| snapshot.unreadable > 0);
         for (table, column) in rule.query.columns_read() {
-            let of_now = matches!(&*table.table.name, "processes" | "ancestors") && table.table.kind != Kind::Records;
+            let of_now = sources::is_present(&table.table);
             let limits = match column.access {
                 Access::Owner if of_now && unreadable => &mut report.hidden,
                 Access::Uncollected => &mut report.uncollected,

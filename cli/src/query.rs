@@ -221,7 +221,7 @@ fn answer(
     look: &mut dyn FnMut(Timestamp) -> anyhow::Result<Snapshot>,
 ) -> anyhow::Result<Result> {
     let now = moment.unwrap_or_else(live::now);
-    let snapshot = sources::reads_present(&select).then(|| look(now)).transpose()?;
+    let snapshot = (files.processes().is_none() && sources::reads_present(&select)).then(|| look(now)).transpose()?;
     let stored = match sources::stored_tables(&select).as_slice() {
         [] => None,
         tables => {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::diagnostic::Source;
 use crate::expr::{Collation, Expr, ExprKind, Place};
 use crate::header::{Annotation, Header};
+use crate::tables::lineage::Lineage;
 use crate::tables::{Column, Table};
 use crate::types::Type;
 
@@ -212,8 +213,10 @@ pub struct Join {
 pub enum Right {
     /// An input of its own.
     From(From),
-    /// `ancestors(process)`: for each left row the ancestors of one process, nearest first.
-    Ancestors {
+    /// `ancestors(process)` or `descendants(process)`: for each left row the relatives of one process, nearest first.
+    Lineage {
+        /// Above or below.
+        lineage: Lineage,
         /// The process's `proc_id`, over the left row.
         process: Expr,
         /// The columns, as a table.
@@ -664,7 +667,7 @@ impl From {
                 join.left.collect(parts, width);
                 match &join.right {
                     Right::From(right) => right.collect(parts, width),
-                    Right::Ancestors { table, .. } => {
+                    Right::Lineage { table, .. } => {
                         parts.push((Part::Table(table), *width));
                         *width += table.table.columns.len();
                     }
@@ -696,7 +699,7 @@ impl From {
         exprs.extend(&join.on);
         match &join.right {
             Right::From(right) => exprs.extend(right.exprs()),
-            Right::Ancestors { process, .. } => exprs.push(process),
+            Right::Lineage { process, .. } => exprs.push(process),
         }
         exprs
     }
@@ -708,7 +711,7 @@ impl From {
         exprs.extend(&mut join.on);
         match &mut join.right {
             Right::From(right) => exprs.extend(right.exprs_mut()),
-            Right::Ancestors { process, .. } => exprs.push(process),
+            Right::Lineage { process, .. } => exprs.push(process),
         }
         exprs
     }

@@ -7,7 +7,8 @@ use crate::diagnostic::{Diagnostic, Source, error_count};
 use crate::header::Annotation;
 use crate::lints::lint;
 use crate::query::CheckedRule;
-use crate::tables::{Catalog, Kind, ancestors};
+use crate::tables::lineage::Lineage;
+use crate::tables::{Catalog, Kind};
 
 /// Rule files, checked.
 #[derive(Debug)]
@@ -88,7 +89,7 @@ impl RuleFile {
     fn refuse_other_tables(&mut self) {
         let Some(rule) = &self.rule else { return };
         let tables = rule.query.tables();
-        let runs = |name: &str| RULE_TABLES.contains(&name) || name == ancestors::NAME;
+        let runs = |name: &str| RULE_TABLES.contains(&name) || Lineage::named(name).is_some();
         let other = tables.iter().find(|it| it.table.kind != Kind::Records && !runs(&it.table.name));
         let Some(other) = other.map(|it| &*it.table.name) else { return };
         let at = self.source.text.rfind(other).map_or(0..0, |at| at..at + other.len());

@@ -186,14 +186,15 @@ fn join(join: &Join, start: usize, around: &mut Around) -> Plan {
             let right = from(right, start + width, around);
             sides(left, right, join.kind, on, around)
         }
-        Right::Ancestors { process, table } => {
+        Right::Lineage { lineage, process, table } => {
             let process = expr(own(process), &mut left, around);
             let added = left.width() - width;
             let columns: Vec<_> = (0..table.table.columns.len()).collect();
             let behind = columns.len();
             let on = on.map(|on| on.with_columns(&|column| if column < width { column } else { column + added }));
             let alias = table.alias.clone();
-            let mut plan = Plan::Ancestors { input: left.into(), process, alias, columns, kind: join.kind, on: None };
+            let (lineage, kind) = (*lineage, join.kind);
+            let mut plan = Plan::Lineage { lineage, input: left.into(), process, alias, columns, kind, on: None };
             let whole = width + added;
             match on {
                 Some(condition) if has_subquery(&condition) => {
@@ -203,7 +204,7 @@ fn join(join: &Join, start: usize, around: &mut Around) -> Plan {
                 }
                 Some(condition) => {
                     let condition = expr(condition, &mut plan, around);
-                    if let Plan::Ancestors { on, .. } = &mut plan {
+                    if let Plan::Lineage { on, .. } = &mut plan {
                         *on = Some(condition);
                     }
                 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use daemoneye_dsl::expr::{Collation, Expr, ExprKind};
 use daemoneye_dsl::query::{Aggregate, Bare, JoinKind, SetOp, SortKey, Window};
-use daemoneye_dsl::tables::{Column, Table, ancestors};
+use daemoneye_dsl::tables::lineage::Lineage;
+use daemoneye_dsl::tables::{Column, Table};
 use daemoneye_dsl::types::{Type, display_interval};
 
 /// An operation and its inputs.
@@ -120,17 +121,19 @@ pub enum Plan {
         /// The functions.
         windows: Vec<Window>,
     },
-    /// Each row with each ancestor of a process.
-    Ancestors {
+    /// Each row with each relative of a process.
+    Lineage {
+        /// Above or below.
+        lineage: Lineage,
         /// The input.
         input: Box<Plan>,
         /// The process's `proc_id`, over the input row.
         process: Expr,
-        /// What the statement calls the ancestors.
+        /// What the statement calls the relatives.
         alias: String,
-        /// Positions in [`ancestors::table`] that are read; they follow the input row.
+        /// Positions in [`Lineage::table`] that are read; they follow the input row.
         columns: Vec<usize>,
-        /// Whether rows without an ancestor stay.
+        /// Whether rows without a relative stay.
         kind: JoinKind,
         /// What must hold, over both rows.
         on: Option<Expr>,
@@ -226,8 +229,8 @@ impl Plan {
                 columns.iter().map(|(name, expr)| Field { name: name.clone(), ty: expr.ty }).collect()
             }
             Self::Join { left, right, .. } => left.fields().into_iter().chain(right.fields()).collect(),
-            Self::Ancestors { input, alias, columns, .. } => {
-                let table = ancestors::table();
+            Self::Lineage { lineage, input, alias, columns, .. } => {
+                let table = lineage.table();
                 input.fields().into_iter().chain(columns.iter().map(|at| of(alias, &table.columns[*at]))).collect()
             }
             Self::Aggregate { keys, aggregates, bare, .. } => {
@@ -254,7 +257,7 @@ impl Plan {
             | Self::Apply { input, .. }
             | Self::Window { input, .. }
             | Self::Project { input, .. }
-            | Self::Ancestors { input, .. }
+            | Self::Lineage { input, .. }
             | Self::Aggregate { input, .. }
             | Self::Distinct { input }
             | Self::Sort { input, .. } => vec![input],
@@ -289,7 +292,7 @@ impl Plan {
             | Self::Lookup { input, .. }
             | Self::Window { input, .. }
             | Self::Project { input, .. }
-            | Self::Ancestors { input, .. }
+            | Self::Lineage { input, .. }
             | Self::Aggregate { input, .. }
             | Self::Distinct { input }
             | Self::Sort { input, .. } => replace(input),
@@ -368,7 +371,7 @@ impl Plan {
             Self::Apply { params, .. } => params.iter().collect(),
             Self::Values { rows, .. } => rows.iter().flatten().collect(),
             Self::Window { windows, .. } => windows.iter().flat_map(Window::exprs).collect(),
-            Self::Ancestors { process, on, .. } => std::iter::once(process).chain(on).collect(),
+            Self::Lineage { process, on, .. } => std::iter::once(process).chain(on).collect(),
             Self::Aggregate { keys, aggregates, bare, .. } => {
                 keys.iter().chain(aggregates.iter().flat_map(Aggregate::exprs)).chain(&bare.columns).collect()
             }
@@ -435,8 +438,12 @@ impl Plan {
                 let windows: Vec<_> = windows.iter().map(ToString::to_string).collect();
                 write!(f, "Window: {}", windows.join(", "))
             }
-            Self::Ancestors { process, alias, kind, on, .. } => {
-                write!(f, "{}Ancestors: {process} as {alias}", kept(*kind))?;
+            Self::Lineage { lineage, process, alias, kind, on, .. } => {
+                let word = match lineage {
+                    Lineage::Ancestors => "Ancestors",
+                    Lineage::Descendants => "Descendants",
+                };
+                write!(f, "{}{word}: {process} as {alias}", kept(*kind))?;
                 on.as_ref().map_or(Ok(()), |on| write!(f, ", {on}"))
             }
             Self::Aggregate { keys, aggregates, bare, .. } => {

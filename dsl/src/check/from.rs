@@ -11,18 +11,19 @@ use super::expr::single_name;
 use super::queries::make_unique;
 use super::scope::Joined;
 use crate::ast::{Moment, Version};
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, Span, nearest};
 use crate::expr::{Collation, Comparison, Expr, ExprKind, Place};
 use crate::limits::JOINS_MAX;
 use crate::query::{Body, Derived, From, Join, JoinKind, Output, Part, Query, Right, Select, TableRef};
-use crate::tables::ancestors;
+use crate::tables::lineage::Lineage;
 use crate::types::{Type, Value};
 
 /// What stands between two commas or joins.
 enum Relation {
     Rows(From),
-    /// `ancestors(process)`, which needs the rows to its left.
-    Ancestors {
+    /// `ancestors(process)` or `descendants(process)`, which needs the rows to its left.
+    Lineage {
+        lineage: Lineage,
         process: Expr,
         table: TableRef,
     },
@@ -65,9 +66,9 @@ impl Checker<'_> {
         match self.relation(node)? {
             Relation::Rows(from) => Some(from),
             // The process is a constant, or of a row around this query.
-            Relation::Ancestors { process, table } => {
+            Relation::Lineage { lineage, process, table } => {
                 self.scope.push_part(Part::Table(&table));
-                let right = Right::Ancestors { process, table };
+                let right = Right::Lineage { lineage, process, table };
                 Some(From::Join(Box::new(Join { left: From::Nothing, right, kind: JoinKind::Inner, on: None })))
             }
         }
@@ -88,19 +89,22 @@ impl Checker<'_> {
         let (relations, width) = (self.scope.len(), self.scope.width());
         let right = match self.relation(node)? {
             Relation::Rows(from) => Right::From(from),
-            Relation::Ancestors { process, table } if !kind.keeps_right() => {
+            Relation::Lineage { lineage, process, table } if !kind.keeps_right() => {
                 self.named_once(&table.alias, &span)?;
                 self.scope.push_part(Part::Table(&table));
-                Right::Ancestors { process, table }
+                Right::Lineage { lineage, process, table }
             }
-            Relation::Ancestors { .. } => {
-                return self.unsupported(span, "a join that keeps `ancestors` without their process");
+            Relation::Lineage { lineage, .. } => {
+                return self.unsupported(span, &format!("a join that keeps `{lineage}` without their process"));
             }
         };
-        let ancestors = matches!(right, Right::Ancestors { .. });
+        let lineage = match right {
+            Right::Lineage { lineage, .. } => Some(lineage),
+            Right::From(_) => None,
+        };
         let on = match constraint {
             Constraint::None => None,
-            Constraint::On(on) => Some(self.join_condition(on, kind, width, ancestors)?),
+            Constraint::On(on) => Some(self.join_condition(on, kind, width, lineage)?),
             Constraint::Using(names) => self.using(&names, kind, relations, &span)?,
             Constraint::Natural => self.natural(kind, relations, &span)?,
         };
@@ -108,7 +112,13 @@ impl Checker<'_> {
     }
 
     /// ON. In an outer join a subquery in it may look at one side only.
-    fn join_condition(&mut self, node: &ast::Expr, kind: JoinKind, width: usize, ancestors: bool) -> Option<Expr> {
+    fn join_condition(
+        &mut self,
+        node: &ast::Expr,
+        kind: JoinKind,
+        width: usize,
+        lineage: Option<Lineage>,
+    ) -> Option<Expr> {
         let on = self.condition_of(node)?;
         let (mut both_sides, mut asks) = (false, false);
         on.walk(&mut |expr| {
@@ -123,9 +133,9 @@ impl Checker<'_> {
             let span = self.span(node);
             return self.unsupported(span, "a subquery over both sides in the ON of an outer join");
         }
-        if asks && ancestors && kind != JoinKind::Inner {
+        if let Some(lineage) = lineage.filter(|_| asks && kind != JoinKind::Inner) {
             let span = self.span(node);
-            return self.unsupported(span, "a subquery in the ON of an outer join with `ancestors`");
+            return self.unsupported(span, &format!("a subquery in the ON of an outer join with `{lineage}`"));
         }
         Some(on)
     }
@@ -219,7 +229,7 @@ impl Checker<'_> {
         Some((kind, constraint))
     }
 
-    /// A table, a query or joins in parentheses; their columns are visible afterwards, those of `ancestors` not yet.
+    /// A table, a query or joins in parentheses; their columns are visible afterwards, those of relatives not yet.
     fn relation(&mut self, node: &ast::TableFactor) -> Option<Relation> {
         let span = self.span(node);
         match node {
@@ -295,19 +305,27 @@ impl Checker<'_> {
             self.scope.push(&from);
             return Some(Relation::Rows(from));
         };
-        if !ident.value.eq_ignore_ascii_case(ancestors::NAME) {
-            let diagnostic =
-                Diagnostic::error("DE202", self.ident_span(ident), format!("unknown table function `{}`", ident.value));
-            self.diagnostics.push(diagnostic.help("the table functions are: ancestors(proc_id)"));
-            return None;
-        }
+        let Some(lineage) = Lineage::named(&ident.value) else {
+            return self.unknown_table_function(ident);
+        };
         let [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(process))] = args.args.as_slice() else {
-            return self.error("DE205", span.clone(), "`ancestors` takes one `proc_id`");
+            return self.error("DE205", span.clone(), format!("`{lineage}` takes one `proc_id`"));
         };
         let process_expr = self.expr(process)?;
         let process_span = self.span(process);
-        let process = self.argument(process_expr, Type::Text, &process_span, "`ancestors`")?;
-        Some(Relation::Ancestors { process, table: TableRef { table: Arc::new(ancestors::table()), alias, place } })
+        let process = self.argument(process_expr, Type::Text, &process_span, &format!("`{lineage}`"))?;
+        let table = TableRef { table: Arc::new(lineage.table()), alias, place };
+        Some(Relation::Lineage { lineage, process, table })
+    }
+
+    fn unknown_table_function<T>(&mut self, name: &ast::Ident) -> Option<T> {
+        let message = format!("unknown table function `{}`", name.value);
+        let diagnostic = Diagnostic::error("DE202", self.ident_span(name), message);
+        self.diagnostics.push(match nearest(&name.value, Lineage::ALL.map(Lineage::name)) {
+            Some(near) => diagnostic.patch(format!("did you mean `{near}`?"), near),
+            None => diagnostic.help("the table functions are: ancestors(proc_id), descendants(proc_id)"),
+        });
+        None
     }
 
     /// `processes FOR SYSTEM_TIME …`: the versions that the record has of that moment, as rows of the table. Samples are

@@ -5,8 +5,8 @@
 //! [`row!`] makes from the declaration, so a new column is a compile error until every platform supplies it.
 
 mod alerts;
-pub mod ancestors;
 mod collectors;
+pub mod lineage;
 mod processes;
 mod rules;
 mod synonyms;

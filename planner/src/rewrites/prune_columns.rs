@@ -52,7 +52,7 @@ fn prune(plan: Plan, needed: &[usize]) -> (Plan, Vec<Option<usize>>) {
             let on = on.map(|on| renumber(on, &moved));
             (Plan::Join { left: left.into(), right: right.into(), kind, keys, on }, moved)
         }
-        Plan::Ancestors { input, process, alias, columns, kind, on } => {
+        Plan::Lineage { lineage, input, process, alias, columns, kind, on } => {
             let width = input.width();
             let needed = union(needed, on.iter().flat_map(Expr::columns));
             let of_input: Vec<_> = needed.iter().copied().filter(|column| *column < width).collect();
@@ -62,7 +62,7 @@ fn prune(plan: Plan, needed: &[usize]) -> (Plan, Vec<Option<usize>>) {
             let (input, moved_input) = prune(*input, &union(&of_input, process.columns()));
             let moved = beside(moved_input.clone(), moved_own, input.width());
             let (process, on) = (renumber(process, &moved_input), on.map(|on| renumber(on, &moved)));
-            (Plan::Ancestors { input: input.into(), process, alias, columns, kind, on }, moved)
+            (Plan::Lineage { lineage, input: input.into(), process, alias, columns, kind, on }, moved)
         }
         Plan::Aggregate { input, mut keys, mut aggregates, mut bare } => {
             let of_aggregates = aggregates.iter().flat_map(daemoneye_dsl::query::Aggregate::exprs);
