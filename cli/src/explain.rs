@@ -8,6 +8,7 @@ use daemoneye_dsl::check::check_query;
 use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::expr::Expr;
 use daemoneye_dsl::header::{DEDUP_WINDOW_DEFAULT_MICROS, Header};
+use daemoneye_dsl::lists;
 use daemoneye_dsl::match_key::MatchKey;
 use daemoneye_dsl::query::CheckedRule;
 use daemoneye_dsl::ruleset::RuleSet;
@@ -55,6 +56,7 @@ pub(crate) fn run(asked: &Explain, globals: &Globals, screen: &Screen) -> anyhow
     let form = Format::of_text(globals.output)?;
     let catalog = asked.files.load(screen)?.catalog();
     if let Some(sql) = asked.statement()? {
+        let catalog = catalog.with_lists(files::lists(&asked.rules, &globals.settings));
         let source = Source::query(sql);
         let checked = check_query(&source, &catalog);
         screen.draw(&checked.diagnostics, &source);
@@ -63,7 +65,7 @@ pub(crate) fn run(asked: &Explain, globals: &Globals, screen: &Screen) -> anyhow
         return Ok(Ending::Done { found: false, degraded: false });
     }
     let found = files::rules(&asked.rules, &globals.settings)?;
-    let set = RuleSet::check(found.sources, &catalog);
+    let set = RuleSet::check(found.sources, &catalog.with_lists(found.lists));
     let chosen = hunt::choose(&set, &asked.what)?;
     let refused = chosen.draw_refused(&asked.what, screen);
     let rules: Vec<_> = chosen.rules.iter().map(|(rule, header)| (*rule, Some(*header))).collect();
@@ -151,6 +153,7 @@ impl<'a> Explained<'a> {
         let mut names: Vec<_> = self.rule.query.tables().iter().map(|table| table.table.name.to_string()).collect();
         names.sort_unstable();
         names.dedup();
+        names.extend(self.rule.query.lists().into_iter().map(|list| format!("{}('{}')", lists::NAME, list.name)));
         names
     }
 
@@ -232,6 +235,7 @@ fn clauses_taken_anew(plan: &Plan, clauses: &mut Vec<&'static str>) {
         Plan::Window { .. } => clauses.push("OVER"),
         Plan::Unit
         | Plan::Values { .. }
+        | Plan::List { .. }
         | Plan::Lookup { .. }
         | Plan::Working { .. }
         | Plan::Scan { .. }

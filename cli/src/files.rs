@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::limits::TEXT_LEN_MAX;
+use daemoneye_dsl::lists::Lists;
 use daemoneye_settings::Settings;
+use daemoneye_settings::lists::rule_lists;
 use daemoneye_settings::paths::{Unreadable, rule_sources};
 
 use crate::{failed, path_remedy};
@@ -17,8 +19,10 @@ pub(crate) struct Found {
     pub(crate) place: String,
     /// The files, ordered by path.
     pub(crate) sources: Vec<Source>,
-    /// Why others could not be read; together with `sources` at least one.
+    /// Why others, and lists beside them, could not be read; together with `sources` at least one.
     pub(crate) unreadable: Vec<Unreadable>,
+    /// The lists that they can ask for.
+    pub(crate) lists: Lists,
 }
 
 /// The rule files in `paths`, else where the settings say, else in the first of the usual places that there is.
@@ -34,6 +38,7 @@ pub(crate) fn rules(paths: &[PathBuf], settings: &Settings) -> anyhow::Result<Fo
     }
     let place = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     let (mut sources, mut unreadable) = (Vec::new(), Vec::new());
+    let (lists, unreadable_lists) = rule_lists(&paths);
     for source in rule_sources(&paths) {
         match source {
             Ok(source) => sources.push(source),
@@ -43,7 +48,14 @@ pub(crate) fn rules(paths: &[PathBuf], settings: &Settings) -> anyhow::Result<Fo
     if sources.is_empty() && unreadable.is_empty() {
         bail!("no rule in {place}; name a folder with files that end in .sql");
     }
-    Ok(Found { place, sources, unreadable })
+    unreadable.extend(unreadable_lists);
+    Ok(Found { place, sources, unreadable, lists })
+}
+
+/// The lists beside the rules, for a statement that is typed by hand. One that cannot be read is an error where it is
+/// asked for.
+pub(crate) fn lists(paths: &[PathBuf], settings: &Settings) -> Lists {
+    if paths.is_empty() { rule_lists(&settings.rule_paths()).0 } else { rule_lists(paths).0 }
 }
 
 /// The statement in the file at `path`; `-` is standard input.

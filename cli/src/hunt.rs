@@ -121,7 +121,7 @@ pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Re
     let found = files::rules(&hunt.rules, &globals.settings)?;
     let now = hunt.moment.moment()?.unwrap_or_else(live::now);
     let files = hunt.files.load(screen)?;
-    let set = RuleSet::check(found.sources, &files.catalog());
+    let set = RuleSet::check(found.sources, &files.catalog().with_lists(found.lists));
     let chosen = choose(&set, &hunt.only)?;
     chosen.refused.iter().for_each(|file| screen.draw(&file.diagnostics, &file.source));
     for error in &found.unreadable {
@@ -344,7 +344,7 @@ pub(crate) struct Hit {
 
 /// Runs the rules of `found` over a snapshot alone: what is in the store has happened, and marks no process.
 pub(crate) fn hits(found: files::Found, snapshot: &Snapshot, now: Timestamp, progress: &Progress) -> Hits {
-    let set = RuleSet::check(found.sources, &Catalog::builtin());
+    let set = RuleSet::check(found.sources, &Catalog::builtin().with_lists(found.lists));
     let files = FileTables::default();
     let rules: Vec<_> = set.rules().filter_map(|rule| Some((rule, rule.header.as_ref()?))).collect();
     let report = Present { now, snapshot: Some(snapshot), stored: None, files: &files }.hunt(&rules, progress);

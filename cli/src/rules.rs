@@ -121,7 +121,7 @@ impl<'a> Listed<'a> {
 impl List {
     fn run(&self, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
         let found = files::rules(&self.paths, &globals.settings)?;
-        let set = RuleSet::check(found.sources, &Catalog::builtin());
+        let set = RuleSet::check(found.sources, &Catalog::builtin().with_lists(found.lists));
         let mut listed: Vec<_> = set.files.iter().map(Listed::of).collect();
         listed.sort_by_key(|rule| (rule.tactic, rule.name));
         let extent = write_list(&listed, globals, screen)?;
@@ -191,7 +191,7 @@ fn status_name(status: Status) -> &'static str {
 impl Show {
     fn run(&self, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
         let found = files::rules(&self.rules, &globals.settings)?;
-        let set = RuleSet::check(found.sources, &Catalog::builtin());
+        let set = RuleSet::check(found.sources, &Catalog::builtin().with_lists(found.lists));
         let chosen = hunt::choose(&set, &self.names)?;
         let refused = chosen.draw_refused(&self.names, screen);
         if let Some(form) = Format::of_text(globals.output)? {

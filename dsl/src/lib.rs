@@ -21,6 +21,7 @@ pub mod header;
 pub mod ipc;
 pub mod limits;
 pub mod lints;
+pub mod lists;
 pub mod match_key;
 pub mod parameters;
 mod parse;

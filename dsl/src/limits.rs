@@ -25,6 +25,12 @@ pub const REGEX_SIZE_MAX: usize = 4 << 20;
 pub const QUERIES_MAX: usize = 256;
 /// Operands of one chain of UNION, INTERSECT and EXCEPT (DE028).
 pub const OPERANDS_MAX: usize = 128;
+/// Bytes of text in one list file, values in it, and lists that rules can ask for.
+pub const LIST_LEN_MAX: usize = 4 << 20;
+/// See [`LIST_LEN_MAX`].
+pub const LIST_VALUES_MAX: usize = 100_000;
+/// See [`LIST_LEN_MAX`].
+pub const LISTS_MAX: usize = 256;
 /// Bytes in one result of a function: what is longer is NULL. Above what any column of a collector holds.
 pub const RESULT_LEN_MAX: usize = 2 << 20;
 /// Bytes in all results of one function over one batch: what exceeds them is NULL. An Arrow column of text ends at 2 GiB.

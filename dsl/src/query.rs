@@ -9,11 +9,13 @@
 //! group's row (keys, aggregates, bare columns); values of windows follow. An expression of a subquery reaches the row
 //! that it is evaluated for by [`ExprKind::Outer`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnostic::Source;
 use crate::expr::{Collation, Expr, ExprKind, Place};
 use crate::header::{Annotation, Header};
+use crate::lists::List;
 use crate::tables::lineage::Lineage;
 use crate::tables::{Column, Table};
 use crate::types::Type;
@@ -27,7 +29,7 @@ pub struct CheckedRule {
     pub header: Option<Header>,
     /// The annotations as written.
     pub annotations: Vec<Annotation>,
-    /// First 12 hex digits of BLAKE3 over canonical header and SQL.
+    /// First 12 hex digits of BLAKE3 over canonical header, SQL, and the lists that it reads.
     pub revision: String,
     /// Columns that it names and no record has, once each; they are NULL.
     pub absent: Vec<Absent>,
@@ -137,6 +139,8 @@ pub enum From {
     Nothing,
     /// A table of the catalog.
     Table(TableRef),
+    /// `list('name')`.
+    List(ListRef),
     /// A query in FROM, or a common table expression where it is named.
     Query(Box<Derived>),
     /// A recursive common table expression.
@@ -156,6 +160,15 @@ pub struct TableRef {
     pub alias: String,
     /// Where its name was written.
     pub place: Place,
+}
+
+/// A list as a table with one column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListRef {
+    /// The list.
+    pub list: Arc<List>,
+    /// What it is called here.
+    pub alias: String,
 }
 
 /// A query as a table.
@@ -660,6 +673,7 @@ impl From {
         match self {
             Self::Nothing => {}
             Self::Table(table) => add(Part::Table(table)),
+            Self::List(list) => add(Part::List(list)),
             Self::Query(derived) => add(Part::Query(derived)),
             Self::Recursive(recursive) => add(Part::Recursive(recursive)),
             Self::Working(working) => add(Part::Working(working)),
@@ -718,7 +732,7 @@ impl From {
 
     fn queries_mut(&mut self) -> Vec<&mut Query> {
         match self {
-            Self::Nothing | Self::Table(_) | Self::Working(_) => vec![],
+            Self::Nothing | Self::Table(_) | Self::List(_) | Self::Working(_) => vec![],
             Self::Query(derived) => vec![&mut derived.query],
             Self::Recursive(recursive) => vec![&mut recursive.base, &mut recursive.step],
             Self::Join(join) => {
@@ -737,6 +751,8 @@ impl From {
 pub enum Part<'a> {
     /// A table of the catalog, or the result of a table function.
     Table(&'a TableRef),
+    /// A list.
+    List(&'a ListRef),
     /// A query.
     Query(&'a Derived),
     /// A recursive query.
@@ -750,6 +766,7 @@ impl Part<'_> {
     pub fn width(&self) -> usize {
         match self {
             Self::Table(table) => table.table.columns.len(),
+            Self::List(_) => 1,
             Self::Query(derived) => derived.query.output.len(),
             Self::Recursive(recursive) => recursive.base.output.len(),
             Self::Working(working) => working.columns.len(),
@@ -805,7 +822,7 @@ impl Query {
             Body::Select(select) => {
                 let parts = select.from.parts().into_iter();
                 let of = |part| match part {
-                    Part::Table(_) | Part::Working(_) => vec![],
+                    Part::Table(_) | Part::List(_) | Part::Working(_) => vec![],
                     Part::Query(derived) => vec![&derived.query],
                     Part::Recursive(recursive) => vec![&recursive.base, &recursive.step],
                 };
@@ -842,17 +859,23 @@ impl Query {
         all
     }
 
-    /// Every table of the catalog that is named anywhere in it.
-    pub fn tables(&self) -> Vec<&TableRef> {
+    fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         let parts = self.all().into_iter().flat_map(|query| match &query.body {
             Body::Select(select) => select.from.parts(),
             Body::Values(_) | Body::Set(_) => vec![],
         });
-        let table = |part| match part {
-            Part::Table(table) => Some(table),
-            Part::Query(_) | Part::Recursive(_) | Part::Working(_) => None,
-        };
-        parts.filter_map(|(part, _)| table(part)).collect()
+        parts.map(|(part, _)| part)
+    }
+
+    /// Every table of the catalog that is named anywhere in it.
+    pub fn tables(&self) -> Vec<&TableRef> {
+        self.parts().filter_map(|part| if let Part::Table(table) = part { Some(table) } else { None }).collect()
+    }
+
+    /// Every list that is named anywhere in it, once each, in the order of their names.
+    pub fn lists(&self) -> Vec<&List> {
+        let lists = self.parts().filter_map(|part| if let Part::List(it) = part { Some(&*it.list) } else { None });
+        lists.map(|list| (list.name.as_str(), list)).collect::<BTreeMap<_, _>>().into_values().collect()
     }
 
     /// Every column of the catalog that is read anywhere in it.

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use daemoneye_dsl::expr::{Collation, Expr, ExprKind};
+use daemoneye_dsl::lists::{self, List};
 use daemoneye_dsl::query::{Aggregate, Bare, JoinKind, SetOp, SortKey, Window};
 use daemoneye_dsl::tables::lineage::Lineage;
 use daemoneye_dsl::tables::{Column, Table};
@@ -84,6 +85,13 @@ pub enum Plan {
         rows: Vec<Vec<Expr>>,
         /// Their columns.
         fields: Vec<Field>,
+    },
+    /// The values of a list.
+    List {
+        /// The list.
+        list: Arc<List>,
+        /// What the statement calls it.
+        alias: String,
     },
     /// The rows of two inputs as one relation.
     Set {
@@ -212,6 +220,7 @@ impl Plan {
             Self::Set { left, .. } => left.fields(),
             Self::Recursive { base, .. } => base.fields(),
             Self::Values { fields, .. } | Self::Working { fields, .. } => fields.clone(),
+            Self::List { alias, .. } => vec![Field { name: format!("{alias}.{}", lists::COLUMN), ty: Type::Text }],
             Self::Apply { input, subplan, question, .. } => {
                 let ty = match question {
                     Question::Value => subplan.fields()[0].ty,
@@ -249,9 +258,12 @@ impl Plan {
     /// The inputs, left to right: what changes reach this operation through.
     pub fn inputs(&self) -> Vec<&Self> {
         match self {
-            Self::Unit | Self::Scan { .. } | Self::Values { .. } | Self::Recursive { .. } | Self::Working { .. } => {
-                vec![]
-            }
+            Self::Unit
+            | Self::Scan { .. }
+            | Self::Values { .. }
+            | Self::List { .. }
+            | Self::Recursive { .. }
+            | Self::Working { .. } => vec![],
             Self::Filter { input, .. }
             | Self::Lookup { input, .. }
             | Self::Apply { input, .. }
@@ -287,7 +299,7 @@ impl Plan {
             **child = change(old);
         };
         match &mut self {
-            Self::Unit | Self::Scan { .. } | Self::Values { .. } | Self::Working { .. } => {}
+            Self::Unit | Self::Scan { .. } | Self::Values { .. } | Self::List { .. } | Self::Working { .. } => {}
             Self::Filter { input, .. }
             | Self::Lookup { input, .. }
             | Self::Window { input, .. }
@@ -360,6 +372,7 @@ impl Plan {
             | Self::Distinct { .. }
             | Self::Sort { .. }
             | Self::Set { .. }
+            | Self::List { .. }
             | Self::Recursive { .. }
             | Self::Working { .. } => vec![],
             Self::Scan { filter, .. } => filter.iter().collect(),
@@ -428,6 +441,9 @@ impl Plan {
                 if params.is_empty() { f.write_str(", once") } else { write!(f, " for each {}", params.join(", ")) }
             }
             Self::Values { rows, .. } => write!(f, "Values: {} rows", rows.len()),
+            Self::List { list, alias } => {
+                write!(f, "List: {} as {alias} ({} values)", list.name, list.values.len())
+            }
             Self::Set { op, .. } => write!(f, "Set: {}", op.name()),
             Self::Recursive { distinct, limit, .. } => {
                 f.write_str(if *distinct { "Recursive: new rows" } else { "Recursive: all rows" })?;

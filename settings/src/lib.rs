@@ -12,6 +12,7 @@ pub mod check;
 pub mod choices;
 mod flag;
 pub mod list;
+pub mod lists;
 mod load;
 pub mod logging;
 pub mod paths;

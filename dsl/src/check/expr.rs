@@ -676,10 +676,7 @@ impl Checker<'_> {
                 _ => others.push(self.compare(Comparison::Equal, value.clone(), item, collation, span)),
             }
         }
-        constants.sort_by(Value::compare);
-        constants.dedup();
-        let kind = ExprKind::In { value: Box::new(value), list: constants.into(), has_null, collation };
-        let mut any = vec![Expr::boolean(kind)];
+        let mut any = vec![Expr::among(value, constants, has_null, collation)];
         any.extend(others.into_iter().collect::<Option<Vec<_>>>()?);
         if any.len() == 1 { any.pop() } else { Some(Expr::boolean(ExprKind::Or(any))) }
     }

@@ -14,7 +14,8 @@ use crate::ast::{Moment, Version};
 use crate::diagnostic::{Diagnostic, Span, nearest};
 use crate::expr::{Collation, Comparison, Expr, ExprKind, Place};
 use crate::limits::JOINS_MAX;
-use crate::query::{Body, Derived, From, Join, JoinKind, Output, Part, Query, Right, Select, TableRef};
+use crate::lists::{self, List, NoList};
+use crate::query::{Body, Derived, From, Join, JoinKind, ListRef, Output, Part, Query, Right, Select, TableRef};
 use crate::tables::lineage::Lineage;
 use crate::types::{Type, Value};
 
@@ -305,6 +306,14 @@ impl Checker<'_> {
             self.scope.push(&from);
             return Some(Relation::Rows(from));
         };
+        if ident.value.eq_ignore_ascii_case(lists::NAME) {
+            let from = From::List(ListRef { list: self.list(&args.args, ident)?, alias });
+            if let From::List(list) = &from {
+                self.named_once(&list.alias, span)?;
+            }
+            self.scope.push(&from);
+            return Some(Relation::Rows(from));
+        }
         let Some(lineage) = Lineage::named(&ident.value) else {
             return self.unknown_table_function(ident);
         };
@@ -318,12 +327,43 @@ impl Checker<'_> {
         Some(Relation::Lineage { lineage, process, table })
     }
 
+    /// The list that the argument of `list` names.
+    fn list(&mut self, args: &[ast::FunctionArg], function: &ast::Ident) -> Option<Arc<List>> {
+        let name = match args {
+            [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(ast::Expr::Value(value)))] => match &value.value {
+                ast::Value::SingleQuotedString(name) => Some((name, self.rule.positions.span(value.span)?)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some((name, span)) = name else {
+            let diagnostic = Diagnostic::error("DE205", self.ident_span(function), "`list` takes one name in quotes");
+            self.diagnostics.push(diagnostic.help("list('web_servers') is the file lists/web_servers.txt"));
+            return None;
+        };
+        let catalog = self.catalog;
+        let why = match catalog.lists().get(name) {
+            Ok(list) => return Some(list.clone()),
+            Err(why) => why,
+        };
+        let diagnostic = |message| Diagnostic::error("DE219", span.clone(), message);
+        self.diagnostics.push(match why {
+            NoList::Unusable(why) => diagnostic(format!("the list `{name}` cannot be used: {why}")),
+            NoList::Unknown(Some(near)) => diagnostic(format!("unknown list `{name}`"))
+                .patch(format!("did you mean `{near}`?"), format!("'{near}'")),
+            NoList::Unknown(None) => diagnostic(format!("unknown list `{name}`"))
+                .help(format!("write its values, one a line, to lists/{name}.txt beside the rules")),
+        });
+        None
+    }
+
     fn unknown_table_function<T>(&mut self, name: &ast::Ident) -> Option<T> {
         let message = format!("unknown table function `{}`", name.value);
         let diagnostic = Diagnostic::error("DE202", self.ident_span(name), message);
-        self.diagnostics.push(match nearest(&name.value, Lineage::ALL.map(Lineage::name)) {
+        let known = Lineage::ALL.map(Lineage::name).into_iter().chain([lists::NAME]);
+        self.diagnostics.push(match nearest(&name.value, known) {
             Some(near) => diagnostic.patch(format!("did you mean `{near}`?"), near),
-            None => diagnostic.help("the table functions are: ancestors(proc_id), descendants(proc_id)"),
+            None => diagnostic.help("the table functions are: ancestors(proc_id), descendants(proc_id), list('name')"),
         });
         None
     }

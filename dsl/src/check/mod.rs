@@ -24,6 +24,7 @@ use crate::expr::Expr;
 use crate::header::{self, Header, Part};
 use crate::limits::OPERATIONS_MAX;
 use crate::lints::suppress;
+use crate::lists::List;
 use crate::parameters::Parameters;
 use crate::parse;
 use crate::query::{Absent, Aggregate, CheckedRule, Query, Window};
@@ -90,15 +91,28 @@ fn compile_into(
     if let Some(header) = &header {
         check_header_columns(header, &query, diagnostics);
     }
-    let revision = revision(&header::canonical(&annotations), &canonical_sql);
+    let revision = revision(&header::canonical(&annotations), &canonical_sql, &query.lists());
     Some(CheckedRule { source: source.clone(), header, annotations, revision, absent, query })
 }
 
-fn revision(header: &str, sql: &str) -> String {
+fn revision(header: &str, sql: &str, lists: &[&List]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&(header.len() as u64).to_le_bytes());
     hasher.update(header.as_bytes());
     hasher.update(sql.as_bytes());
+    let statement = hasher.finalize();
+    if lists.is_empty() {
+        return statement.to_hex()[..12].to_owned();
+    }
+    let mut hasher = blake3::Hasher::new_derive_key("daemoneye rule with lists");
+    hasher.update(statement.as_bytes());
+    for list in lists {
+        hasher.update(&(list.values.len() as u64).to_le_bytes());
+        for text in std::iter::once(&list.name).chain(&list.values) {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        }
+    }
     hasher.finalize().to_hex()[..12].to_owned()
 }
 

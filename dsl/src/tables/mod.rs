@@ -20,6 +20,7 @@ use arrow_schema::{Field as ArrowField, Schema, SchemaRef};
 pub use processes::Process;
 pub use synonyms::synonym;
 
+use crate::lists::Lists;
 use crate::types::{Timestamp, Type};
 
 /// A relation that queries can name.
@@ -150,10 +151,11 @@ pub fn schema_of(columns: &[Column]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// The tables that a statement may name.
+/// The tables and lists that a statement may name.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     tables: Vec<Arc<Table>>,
+    lists: Lists,
 }
 
 impl Catalog {
@@ -168,7 +170,18 @@ impl Catalog {
             rules::rules(),
             collectors::collectors(),
         ];
-        Self { tables: tables.into_iter().map(Arc::new).collect() }
+        Self { tables: tables.into_iter().map(Arc::new).collect(), lists: Lists::default() }
+    }
+
+    /// The catalog with these lists.
+    #[must_use]
+    pub fn with_lists(self, lists: Lists) -> Self {
+        Self { lists, ..self }
+    }
+
+    /// The lists.
+    pub fn lists(&self) -> &Lists {
+        &self.lists
     }
 
     /// The catalog with one more table, which goes before one of the same name.

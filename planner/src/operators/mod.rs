@@ -256,6 +256,7 @@ fn operator(plan: &Plan, inputs: &[Vec<Type>]) -> Box<dyn Operator> {
             let values = values::Values { rows, types: fields.into_iter().map(|field| field.ty).collect() };
             Box::new(Recomputed::new(values, inputs, output).timed(timed))
         }
+        Plan::List { list, .. } => Box::new(Recomputed::new(values::List(list), inputs, output).timed(false)),
         Plan::Set { op, .. } => Box::new(Recomputed::new(set::Set(op), inputs, output)),
         Plan::Window { windows, .. } => {
             Box::new(Recomputed::new(window::Windows(windows), inputs, output).timed(timed))

@@ -129,7 +129,7 @@ fn prune(plan: Plan, needed: &[usize]) -> (Plan, Vec<Option<usize>>) {
             let (base, step) = (prune(*base, &all).0.into(), prune(*step, &all).0.into());
             (Plan::Recursive { base, step, id, distinct, limit }, all.into_iter().map(Some).collect())
         }
-        plan @ (Plan::Values { .. } | Plan::Working { .. }) => {
+        plan @ (Plan::Values { .. } | Plan::List { .. } | Plan::Working { .. }) => {
             let moved = (0..plan.width()).map(Some).collect();
             (plan, moved)
         }
