@@ -285,7 +285,7 @@ fn expr(mut expr: Expr, plan: &mut Plan, around: &mut Around) -> Expr {
     }
     match expr.kind {
         ExprKind::Outer { level, index, name } => around.parameter(level, index, expr.ty, name),
-        ExprKind::Subquery(subquery) => match among_list(subquery) {
+        ExprKind::Subquery(subquery) => match among_list(*subquery) {
             Ok(constants) => constants,
             Err(subquery) => apply(*subquery, expr.ty, plan, around),
         },
@@ -294,7 +294,7 @@ fn expr(mut expr: Expr, plan: &mut Plan, around: &mut Around) -> Expr {
 }
 
 /// `x IN (SELECT value FROM list('name'))` is `x IN ('a', 'b')`: nothing is looked up, and it runs on changes alone.
-fn among_list(subquery: Box<Subquery>) -> Result<Expr, Box<Subquery>> {
+fn among_list(subquery: Subquery) -> Result<Expr, Box<Subquery>> {
     let list = match (&subquery.kind, &subquery.query) {
         (SubqueryKind::In { values, .. }, Query { body: Body::Select(select), limit: None, offset: 0, .. }) => {
             match (&**select, values.as_slice()) {
@@ -317,7 +317,7 @@ fn among_list(subquery: Box<Subquery>) -> Result<Expr, Box<Subquery>> {
             let list = list.values.iter().map(|value| Value::Text(value.clone())).collect();
             Ok(Expr::among(value, list, false, collation))
         }
-        (_, kind) => Err(Subquery { kind, ..*subquery }.into()),
+        (_, kind) => Err(Box::new(Subquery { kind, ..subquery })),
     }
 }
 

@@ -44,9 +44,11 @@ impl Checker<'_> {
         match node {
             ast::Expr::Collate { collation, .. } => {
                 let span = self.span(collation);
-                let message = "COLLATE stands at an operand of a comparison, of IN or BETWEEN, or in ORDER BY";
-                let diagnostic = Diagnostic::error("DE004", span, message);
-                self.diagnostics.push(diagnostic.help("elsewhere compare lower(x): it changes ASCII letters only"));
+                let message = "COLLATE has no meaning here: it would have to be carried through what is around it";
+                let note = "it stands at operands of comparisons, IN and BETWEEN, in ORDER BY, GROUP BY and PARTITION BY, in \
+                            count(DISTINCT x), and at columns of the whole result";
+                let diagnostic = Diagnostic::error("DE004", span, message).note(note);
+                self.diagnostics.push(diagnostic.help("write lower(x) instead: it changes ASCII letters only"));
                 None
             }
             ast::Expr::Identifier(name) => self.column(None, name),
@@ -465,6 +467,8 @@ impl Checker<'_> {
             BinaryOperator::PGBitwiseShiftLeft => arithmetic(Arithmetic::ShiftLeft),
             BinaryOperator::PGBitwiseShiftRight => arithmetic(Arithmetic::ShiftRight),
             BinaryOperator::StringConcat => Some(Binary::Concat),
+            BinaryOperator::Arrow => return self.member("->", left, right, span),
+            BinaryOperator::LongArrow => return self.member("->>", left, right, span),
             BinaryOperator::Glob => Some(Binary::Match(Match::Glob)),
             BinaryOperator::Regexp => Some(Binary::Match(Match::Regexp)),
             _ => None,
@@ -484,6 +488,19 @@ impl Checker<'_> {
             }
             None => self.unsupported(span.clone(), "this operator"),
         }
+    }
+
+    /// `json -> label` and `json ->> label`: a key or a path as TEXT, a place in an array as INTEGER.
+    fn member(&mut self, name: &str, json: &ast::Expr, label: &ast::Expr, span: &Span) -> Option<Expr> {
+        let nodes = [json, label];
+        let (json, label) = (self.expr(json), self.expr(label));
+        let of = format!("`{name}`");
+        let json = self.argument(json?, Type::Text, span, &of);
+        let label = match label? {
+            label if label.ty == Type::Integer => Some(label),
+            label => self.argument(label, Type::Text, span, &of),
+        };
+        self.registered(name, &[json?, label?], &nodes, span)
     }
 
     /// A chain of ANDs or ORs leans to the left and may be thousands long: it is walked in a loop and laid flat.
