@@ -60,12 +60,12 @@ pub(crate) fn run(asked: &Explain, globals: &Globals, screen: &Screen) -> anyhow
         let source = Source::query(sql);
         let checked = check_query(&source, &catalog);
         screen.draw(&checked.diagnostics, &source);
-        let Some(rule) = checked.rule else { return Ok(Ending::Refused) };
+        let Some(rule) = checked.rule.or(checked.unavailable) else { return Ok(Ending::Refused) };
         asked.show(&[(&rule, None)], form, globals, screen)?;
         return Ok(Ending::Done { found: false, degraded: false });
     }
     let found = files::rules(&asked.rules, &globals.settings)?;
-    let set = RuleSet::check(found.sources, &catalog.with_lists(found.lists));
+    let set = RuleSet::check(found.sources, &catalog.with_lists(found.lists)).with_unavailable();
     let chosen = hunt::choose(&set, &asked.what)?;
     let refused = chosen.draw_refused(&asked.what, screen);
     let rules: Vec<_> = chosen.rules.iter().map(|(rule, header)| (*rule, Some(*header))).collect();
@@ -224,6 +224,7 @@ impl<'a> Explained<'a> {
 fn clauses_taken_anew(plan: &Plan, clauses: &mut Vec<&'static str>) {
     match plan {
         Plan::Join { .. } => clauses.push("JOIN"),
+        Plan::AutoJoin { .. } => clauses.push("AUTO JOIN"),
         Plan::Lineage { lineage: Lineage::Ancestors, .. } => clauses.push("ancestors()"),
         Plan::Lineage { lineage: Lineage::Descendants, .. } => clauses.push("descendants()"),
         Plan::Aggregate { .. } => clauses.push("GROUP BY"),

@@ -169,13 +169,13 @@ pub(crate) struct Chosen<'a> {
 }
 
 impl Chosen<'_> {
-    /// Draws what is wrong with the refused rules that are asked for by name; tells whether there are any.
+    /// Draws what is wrong with the refused rules that are asked for by name; tells whether any of them is not there.
     pub(crate) fn draw_refused(&self, names: &[String], screen: &Screen) -> bool {
         let is_named = |file: &RuleFile| names.iter().any(|name| name.eq_ignore_ascii_case(file.source.stem()));
         let mut any = false;
         for file in self.refused.iter().filter(|file| is_named(file)) {
             screen.draw(&file.diagnostics, &file.source);
-            any = true;
+            any |= file.rule.is_none();
         }
         any
     }

@@ -9,6 +9,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
 
 use crate::ast::{Moment, Positions, Rule, Version};
+use crate::auto_join;
 use crate::diagnostic::{Diagnostic, Source, Span, nearest};
 use crate::dialect::Sqlite;
 use crate::header;
@@ -111,9 +112,8 @@ pub(crate) fn parse(source: &Source, scanned: Scanned, diagnostics: &mut Vec<Dia
         return None;
     };
     refuse_other_statements(first, span_of(0), diagnostics)?;
-    refuse_auto_join(&tokens, &positions, diagnostics)?;
     let (body, versions) = take_versions(&tokens, &positions, diagnostics)?;
-    let mut body = without_hints(&body);
+    let (mut body, autos) = auto_join::take(&without_hints(&body), &positions, diagnostics)?;
     while body.last().is_some_and(|token| token.token == Token::SemiColon) {
         body.pop();
     }
@@ -133,7 +133,8 @@ pub(crate) fn parse(source: &Source, scanned: Scanned, diagnostics: &mut Vec<Dia
         Ok(Statement::Query(query)) => {
             let keywords = keywords(&tokens, &positions);
             let placeholders = placeholders(&tokens, &positions);
-            Some(Rule { source: source.clone(), query, positions, keywords, placeholders, versions, canonical_sql })
+            let source = source.clone();
+            Some(Rule { source, query, positions, keywords, placeholders, versions, autos, canonical_sql })
         }
         Ok(_) => {
             let message = "only SELECT is possible";
@@ -165,17 +166,7 @@ fn refuse_other_statements(first: &TokenWithSpan, span: Option<Span>, diagnostic
     None
 }
 
-/// AUTO JOIN does not run yet; the parser would take its first word for an alias.
-fn refuse_auto_join(tokens: &[TokenWithSpan], positions: &Positions, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
-    let found = tokens.array_windows().find(|[one, two]| is_word(one, "AUTO") && is_word(two, "JOIN"));
-    let Some([one, two]) = found else { return Some(()) };
-    let (start, end) = (positions.span(one.span)?.start, positions.span(two.span)?.end);
-    let diagnostic = Diagnostic::error("DE004", start..end, "AUTO JOIN is not available yet");
-    diagnostics.push(diagnostic.help("no collector answers questions so far: join tables that are collected"));
-    None
-}
-
-fn is_word(token: &TokenWithSpan, name: &str) -> bool {
+pub(crate) fn is_word(token: &TokenWithSpan, name: &str) -> bool {
     matches!(&token.token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(name))
 }
 

@@ -219,6 +219,19 @@ pub struct Join {
     pub kind: JoinKind,
     /// The condition over both rows; none is always true.
     pub on: Option<Expr>,
+    /// AUTO JOIN: the right side is asked for, not collected.
+    pub auto: Option<Auto>,
+}
+
+/// What makes a join an AUTO JOIN.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Auto {
+    /// The program that is asked.
+    pub collector: &'static str,
+    /// For which rows of the left side it is asked; none is for all.
+    pub when: Option<Expr>,
+    /// Where `AUTO JOIN` was written.
+    pub place: Place,
 }
 
 /// The right side of a join.
@@ -711,6 +724,7 @@ impl From {
         let Self::Join(join) = self else { return vec![] };
         let mut exprs = join.left.exprs();
         exprs.extend(&join.on);
+        exprs.extend(join.auto.iter().flat_map(|auto| &auto.when));
         match &join.right {
             Right::From(right) => exprs.extend(right.exprs()),
             Right::Lineage { process, .. } => exprs.push(process),
@@ -723,6 +737,7 @@ impl From {
         let Self::Join(join) = self else { return vec![] };
         let mut exprs = join.left.exprs_mut();
         exprs.extend(&mut join.on);
+        exprs.extend(join.auto.iter_mut().flat_map(|auto| &mut auto.when));
         match &mut join.right {
             Right::From(right) => exprs.extend(right.exprs_mut()),
             Right::Lineage { process, .. } => exprs.push(process),
@@ -870,6 +885,24 @@ impl Query {
     /// Every table of the catalog that is named anywhere in it.
     pub fn tables(&self) -> Vec<&TableRef> {
         self.parts().filter_map(|part| if let Part::Table(table) = part { Some(table) } else { None }).collect()
+    }
+
+    /// Every AUTO JOIN anywhere in it, once each, in the order of the text.
+    pub fn auto_joins(&self) -> Vec<&Auto> {
+        let mut found = BTreeMap::new();
+        for query in self.all() {
+            let Body::Select(select) = &query.body else { continue };
+            let mut rest = vec![&select.from];
+            while let Some(from) = rest.pop() {
+                let From::Join(join) = from else { continue };
+                found.extend(join.auto.iter().map(|auto| (auto.place.span().start, auto)));
+                rest.push(&join.left);
+                if let Right::From(right) = &join.right {
+                    rest.push(right);
+                }
+            }
+        }
+        found.into_values().collect()
     }
 
     /// Every list that is named anywhere in it, once each, in the order of their names.

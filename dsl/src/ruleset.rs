@@ -22,8 +22,10 @@ pub struct RuleSet {
 pub struct RuleFile {
     /// Its text.
     pub source: Source,
-    /// The rule, if it compiles.
+    /// The rule, if it compiles and can run.
     pub rule: Option<CheckedRule>,
+    /// The rule, if it compiles and cannot run yet.
+    pub unavailable: Option<CheckedRule>,
     /// Every finding.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -43,7 +45,8 @@ impl RuleSet {
     fn of(sources: Vec<Source>, check: impl Fn(&Source) -> Checked) -> Self {
         let files = sources.into_iter().map(|source| {
             let checked = check(&source);
-            RuleFile { source, rule: checked.rule, diagnostics: checked.diagnostics }
+            let Checked { rule, unavailable, diagnostics } = checked;
+            RuleFile { source, rule, unavailable, diagnostics }
         });
         let mut set = Self { files: files.collect() };
         set.refuse_repeats("id", |rule| rule.header.as_ref().map(|header| header.id.clone()));
@@ -72,6 +75,15 @@ impl RuleSet {
     /// The rules that compile.
     pub fn rules(&self) -> impl Iterator<Item = &CheckedRule> {
         self.files.iter().filter_map(|file| file.rule.as_ref())
+    }
+
+    /// The same with the rules that cannot run yet in their places: to be looked at, not to be run.
+    #[must_use]
+    pub fn with_unavailable(mut self) -> Self {
+        for file in &mut self.files {
+            file.rule = file.rule.take().or_else(|| file.unavailable.take());
+        }
+        self
     }
 
     /// The files that do not.

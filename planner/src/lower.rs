@@ -184,6 +184,13 @@ fn join(join: &Join, start: usize, around: &mut Around) -> Plan {
     let own = |condition: &Expr| condition.clone().with_columns(&|column| column - start);
     let on = join.on.as_ref().map(own);
     match &join.right {
+        Right::From(right) if let Some(auto) = &join.auto => {
+            let right = from(right, start + width, around).into();
+            let when = auto.when.as_ref().map(|when| expr(own(when), &mut left, around));
+            let on = expr(on.expect("AUTO JOIN has an ON"), &mut left, around);
+            assert!(left.width() == width, "the checker refuses subqueries in these conditions");
+            Plan::AutoJoin { left: left.into(), right, on, when, collector: auto.collector }
+        }
         Right::From(right) => {
             let right = from(right, start + width, around);
             sides(left, right, join.kind, on, around)

@@ -58,6 +58,19 @@ pub enum Plan {
         /// What else must hold, over both rows.
         on: Option<Expr>,
     },
+    /// Each row with the rows that a collector answers for it.
+    AutoJoin {
+        /// The rows on the left.
+        left: Box<Plan>,
+        /// The table that is asked for.
+        right: Box<Plan>,
+        /// What must hold, over both rows.
+        on: Expr,
+        /// For which rows on the left it is asked, over them.
+        when: Option<Expr>,
+        /// Who is asked.
+        collector: &'static str,
+    },
     /// Each row with a subquery's answer for it, as one more column.
     Apply {
         /// The input.
@@ -237,7 +250,9 @@ impl Plan {
             Self::Project { columns, .. } => {
                 columns.iter().map(|(name, expr)| Field { name: name.clone(), ty: expr.ty }).collect()
             }
-            Self::Join { left, right, .. } => left.fields().into_iter().chain(right.fields()).collect(),
+            Self::Join { left, right, .. } | Self::AutoJoin { left, right, .. } => {
+                left.fields().into_iter().chain(right.fields()).collect()
+            }
             Self::Lineage { lineage, input, alias, columns, .. } => {
                 let table = lineage.table();
                 input.fields().into_iter().chain(columns.iter().map(|at| of(alias, &table.columns[*at]))).collect()
@@ -273,7 +288,9 @@ impl Plan {
             | Self::Aggregate { input, .. }
             | Self::Distinct { input }
             | Self::Sort { input, .. } => vec![input],
-            Self::Join { left, right, .. } | Self::Set { left, right, .. } => vec![left, right],
+            Self::Join { left, right, .. } | Self::AutoJoin { left, right, .. } | Self::Set { left, right, .. } => {
+                vec![left, right]
+            }
         }
     }
 
@@ -309,6 +326,7 @@ impl Plan {
             | Self::Distinct { input }
             | Self::Sort { input, .. } => replace(input),
             Self::Join { left: one, right: other, .. }
+            | Self::AutoJoin { left: one, right: other, .. }
             | Self::Set { left: one, right: other, .. }
             | Self::Apply { input: one, subplan: other, .. }
             | Self::Recursive { base: one, step: other, .. } => {
@@ -379,6 +397,7 @@ impl Plan {
             Self::Filter { predicate, .. } => vec![predicate],
             Self::Project { columns, .. } => columns.iter().map(|(_, expr)| expr).collect(),
             Self::Join { keys, on, .. } => keys.iter().flat_map(|(left, right)| [left, right]).chain(on).collect(),
+            Self::AutoJoin { on, when, .. } => std::iter::once(on).chain(when).collect(),
             Self::Lookup { keys, rest, .. } => keys.iter().flat_map(|(own, given)| [own, given]).chain(rest).collect(),
             Self::Apply { params, question: Question::In(values, _), .. } => params.iter().chain(values).collect(),
             Self::Apply { params, .. } => params.iter().collect(),
@@ -429,6 +448,11 @@ impl Plan {
                 let all: Vec<_> = keys.chain(on.iter().map(ToString::to_string)).collect();
                 let all = if all.is_empty() { "everything".to_owned() } else { all.join(", ") };
                 write!(f, "{}Join: {all}", kept(*kind))
+            }
+            Self::AutoJoin { on, when, collector, .. } => {
+                write!(f, "AutoJoin: {on}")?;
+                when.as_ref().map_or(Ok(()), |when| write!(f, ", when {when}"))?;
+                write!(f, ", asks {collector}")
             }
             Self::Lookup { keys, rest, .. } => {
                 let keys = keys.iter().map(|(own, given)| format!("{own} = {given}"));

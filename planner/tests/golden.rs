@@ -119,7 +119,7 @@ fn compiled(sql: &str, catalog: &Catalog) -> Result<Query, Box<dyn Error>> {
     let source = Source::query(sql);
     let checked = check_query(&source, catalog);
     let drawn = drawn(&source, &checked);
-    Ok(checked.rule.ok_or(drawn)?.query)
+    Ok(checked.rule.or(checked.unavailable).ok_or(drawn)?.query)
 }
 
 fn explained(query: &Query) -> String {

@@ -10,12 +10,12 @@ use super::coerce::cast;
 use super::expr::single_name;
 use super::queries::make_unique;
 use super::scope::Joined;
-use crate::ast::{Moment, Version};
+use crate::ast::{Auto, Moment, Version};
 use crate::diagnostic::{Diagnostic, Span, nearest};
 use crate::expr::{Collation, Comparison, Expr, ExprKind, Place};
 use crate::limits::JOINS_MAX;
 use crate::lists::{self, List, NoList};
-use crate::query::{Body, Derived, From, Join, JoinKind, ListRef, Output, Part, Query, Right, Select, TableRef};
+use crate::query::{self, Body, Derived, From, Join, JoinKind, ListRef, Output, Part, Query, Right, Select, TableRef};
 use crate::tables::lineage::Lineage;
 use crate::types::{Type, Value};
 
@@ -58,7 +58,12 @@ impl Checker<'_> {
         };
         for join in &table.joins {
             let (kind, constraint) = self.join_kind(join)?;
-            from = self.join(from, &join.relation, kind, constraint)?;
+            let start = self.span(&join.relation).start;
+            let rule = self.rule;
+            from = match rule.autos.iter().find(|auto| auto.table == start) {
+                Some(auto) => self.auto_join(from, &join.relation, &constraint, auto)?,
+                None => self.join(from, &join.relation, kind, constraint)?,
+            };
         }
         Some(from)
     }
@@ -70,9 +75,69 @@ impl Checker<'_> {
             Relation::Lineage { lineage, process, table } => {
                 self.scope.push_part(Part::Table(&table));
                 let right = Right::Lineage { lineage, process, table };
-                Some(From::Join(Box::new(Join { left: From::Nothing, right, kind: JoinKind::Inner, on: None })))
+                Some(From::Join(Box::new(Join {
+                    left: From::Nothing,
+                    right,
+                    kind: JoinKind::Inner,
+                    on: None,
+                    auto: None,
+                })))
             }
         }
+    }
+
+    /// An inner join whose right side a collector is asked for. WHEN decides for which rows on the left, so it sees them
+    /// alone.
+    fn auto_join(
+        &mut self,
+        left: From,
+        node: &ast::TableFactor,
+        constraint: &Constraint<'_>,
+        auto: &Auto,
+    ) -> Option<From> {
+        self.autos_used += 1;
+        let when = auto.when.as_ref().map(|when| self.asks_nothing(when, "WHEN"));
+        let Constraint::On(on) = constraint else {
+            let diagnostic = Diagnostic::error("DE001", auto.span.clone(), "AUTO JOIN needs ON: what is asked for");
+            self.diagnostics.push(diagnostic.help("write AUTO JOIN table ON table.column = …"));
+            return None;
+        };
+        let joined = self.join(left, node, JoinKind::Inner, Constraint::On(on))?;
+        let From::Join(mut join) = joined else { unreachable!("a join was made") };
+        let subquery = join.on.as_ref().is_some_and(asks);
+        let collector = match &join.right {
+            Right::From(From::Table(table)) => match table.table.collector() {
+                Some(collector) => collector,
+                None => {
+                    let message = format!("nobody can be asked for rows of `{}`", table.table.name);
+                    let diagnostic = Diagnostic::error("DE313", auto.span.clone(), message);
+                    self.diagnostics
+                        .push(diagnostic.help("AUTO JOIN asks a collector; write JOIN for what is recorded"));
+                    return None;
+                }
+            },
+            _ => {
+                let span = self.span(node);
+                return self.unsupported(span, "AUTO JOIN with what is no table of a collector");
+            }
+        };
+        if subquery {
+            let span = self.span(*on);
+            return self.unsupported(span, "a subquery in the ON of AUTO JOIN");
+        }
+        let when = when.map_or(Some(None), |when| when.map(Some))?;
+        join.auto = Some(query::Auto { collector, when, place: Place::from(&auto.span) });
+        Some(From::Join(join))
+    }
+
+    /// A condition without a subquery.
+    fn asks_nothing(&mut self, node: &ast::Expr, clause: &str) -> Option<Expr> {
+        let condition = self.condition_of(node)?;
+        if asks(&condition) {
+            let span = self.span(node);
+            return self.unsupported(span, &format!("a subquery in the {clause} of AUTO JOIN"));
+        }
+        Some(condition)
     }
 
     fn join(
@@ -109,7 +174,7 @@ impl Checker<'_> {
             Constraint::Using(names) => self.using(&names, kind, relations, &span)?,
             Constraint::Natural => self.natural(kind, relations, &span)?,
         };
-        Some(From::Join(Box::new(Join { left, right, kind, on })))
+        Some(From::Join(Box::new(Join { left, right, kind, on, auto: None })))
     }
 
     /// ON. In an outer join a subquery in it may look at one side only.
@@ -458,6 +523,13 @@ impl Checker<'_> {
         }
         Some(alias.name.value.clone())
     }
+}
+
+/// Whether it has a subquery.
+fn asks(expr: &Expr) -> bool {
+    let mut found = false;
+    expr.walk(&mut |expr| found |= matches!(expr.kind, ExprKind::Subquery(_)));
+    found
 }
 
 /// The first of two values that is not NULL.

@@ -33,8 +33,10 @@ use crate::tables::{Catalog, Kind};
 /// What compiling gave: the rule, unless an error stands in the way, and every finding.
 #[derive(Debug)]
 pub struct Checked {
-    /// The rule, if it compiles.
+    /// The rule, if it compiles and can run.
     pub rule: Option<CheckedRule>,
+    /// The rule, if it compiles and cannot run yet: for `explain`.
+    pub unavailable: Option<CheckedRule>,
     /// Errors and warnings in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -65,8 +67,10 @@ fn compile(source: &Source, catalog: &Catalog, parameters: &Parameters, header_n
     let mut diagnostics = Vec::new();
     let rule = compile_into(source, catalog, parameters, header_needed, &mut diagnostics);
     diagnostics.sort_by_key(|diagnostic| diagnostic.span().start);
-    let sound = !diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    Checked { rule: rule.filter(|_| sound), diagnostics }
+    let errors = || diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+    let rule = rule.filter(|_| errors().all(|error| error.code == UNAVAILABLE));
+    let (rule, unavailable) = if errors().next().is_none() { (rule, None) } else { (None, rule) };
+    Checked { rule, unavailable, diagnostics }
 }
 
 fn compile_into(
@@ -91,8 +95,20 @@ fn compile_into(
     if let Some(header) = &header {
         check_header_columns(header, &query, diagnostics);
     }
+    refuse_auto_joins(&query, diagnostics);
     let revision = revision(&header::canonical(&annotations), &canonical_sql, &query.lists());
     Some(CheckedRule { source: source.clone(), header, annotations, revision, absent, query })
+}
+
+/// DE312: no collector answers questions so far.
+const UNAVAILABLE: &str = "DE312";
+
+fn refuse_auto_joins(query: &Query, diagnostics: &mut Vec<Diagnostic>) {
+    for auto in query.auto_joins() {
+        let message = format!("AUTO JOIN is not available yet: {} cannot be asked", auto.collector);
+        let help = "write JOIN: it looks at what is collected; `daemoneye-cli explain` shows how this would run";
+        diagnostics.push(Diagnostic::error(UNAVAILABLE, auto.place.span(), message).help(help));
+    }
 }
 
 fn revision(header: &str, sql: &str, lists: &[&List]) -> String {
@@ -176,8 +192,9 @@ struct Checker<'a> {
     queries: usize,
     recursions: usize,
     working_reads: usize,
-    /// `FOR SYSTEM_TIME` clauses that found their table.
+    /// `FOR SYSTEM_TIME` and `AUTO JOIN` clauses that found their table.
     versions_used: usize,
+    autos_used: usize,
 }
 
 /// Expressions of the SELECT list by the names given to them; none for one with an error, which was said.
@@ -211,6 +228,7 @@ impl<'a> Checker<'a> {
             recursions: 0,
             working_reads: 0,
             versions_used: 0,
+            autos_used: 0,
         }
     }
 
@@ -222,6 +240,10 @@ impl<'a> Checker<'a> {
         if query.is_some() && self.versions_used < rule.versions.len() {
             let span = rule.versions.first().map_or(0..0, |version| version.span.clone());
             return self.error("DE001", span, "FOR SYSTEM_TIME stands after a table or its alias");
+        }
+        if query.is_some() && self.autos_used < rule.autos.len() {
+            let span = rule.autos.first().map_or(0..0, |auto| auto.span.clone());
+            return self.error("DE001", span, "AUTO JOIN stands between two tables of a FROM");
         }
         query
     }

@@ -216,7 +216,10 @@ impl Checker<'_> {
     /// A value of the result. A collation changes no value; it is carried to the ORDER BY of the statement's own result, and
     /// nobody else looks at that. Elsewhere it would have to be carried on.
     fn item(&mut self, node: &ast::Expr, select: &ast::Select) -> Option<(Expr, Option<Collation>)> {
-        let whole = matches!(&*self.rule.query.body, ast::SetExpr::Select(own) if std::ptr::eq(&**own, select));
+        let whole = match &*self.rule.query.body {
+            ast::SetExpr::Select(own) => std::ptr::eq(own.as_ref(), select),
+            _ => false,
+        };
         let all = matches!(select.distinct, None | Some(ast::Distinct::All));
         if whole && all { self.collated(node) } else { Some((self.expr(node)?, None)) }
     }

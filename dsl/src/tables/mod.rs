@@ -138,6 +138,12 @@ impl Table {
         self.columns.iter().enumerate().find(|(_, column)| column.name.eq_ignore_ascii_case(name))
     }
 
+    /// The program that collects its rows and can be asked for them (AUTO JOIN).
+    pub fn collector(&self) -> Option<&'static str> {
+        let collected = matches!(&*self.name, "processes" | "process_starts" | "process_exits");
+        (collected && self.kind != Kind::Records).then_some("procmond")
+    }
+
     /// The layout of a `RecordBatch` of this table.
     pub fn schema(&self) -> SchemaRef {
         schema_of(&self.columns)

@@ -233,6 +233,7 @@ fn operator(plan: &Plan, inputs: &[Vec<Type>]) -> Box<dyn Operator> {
         Plan::Join { kind, keys, on, .. } => {
             Box::new(Recomputed::new(join::Join { kind, keys, on }, inputs, output).timed(timed))
         }
+        Plan::AutoJoin { collector, .. } => Box::new(Recomputed::new(join::Asking { collector }, inputs, output)),
         // Its answer depends on what the reader knows of processes, which may change without its input changing.
         Plan::Lineage { lineage, process, columns, kind, on, .. } => {
             let relatives = lineage::Relatives { lineage, process, columns, kind, on };

@@ -52,6 +52,18 @@ fn prune(plan: Plan, needed: &[usize]) -> (Plan, Vec<Option<usize>>) {
             let on = on.map(|on| renumber(on, &moved));
             (Plan::Join { left: left.into(), right: right.into(), kind, keys, on }, moved)
         }
+        Plan::AutoJoin { left, right, on, when, collector } => {
+            let width = left.width();
+            let needed = union(needed, std::iter::once(&on).chain(&when).flat_map(Expr::columns));
+            let (of_left, of_right): (Vec<_>, Vec<_>) = needed.into_iter().partition(|column| *column < width);
+            let of_right: Vec<_> = of_right.into_iter().map(|column| column - width).collect();
+            let (left, moved_left) = prune(*left, &of_left);
+            let (right, moved_right) = prune(*right, &of_right);
+            let when = when.map(|when| renumber(when, &moved_left));
+            let moved = beside(moved_left, moved_right, left.width());
+            let on = renumber(on, &moved);
+            (Plan::AutoJoin { left: left.into(), right: right.into(), on, when, collector }, moved)
+        }
         Plan::Lineage { lineage, input, process, alias, columns, kind, on } => {
             let width = input.width();
             let needed = union(needed, on.iter().flat_map(Expr::columns));
