@@ -8,10 +8,10 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::ast::{Auto, Positions};
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, Source};
 use crate::dialect::Sqlite;
 use crate::limits::{JOINS_MAX, NESTING_MAX};
-use crate::parse::is_word;
+use crate::parse::{is_word, nothing_is_called, syntax_error};
 
 const HELP: &str =
     "write it as: FROM processes AS p AUTO JOIN process_starts AS s ON s.proc_id = p.proc_id WHEN p.pid > 1";
@@ -20,14 +20,12 @@ const HELP: &str =
 pub(crate) fn take(
     tokens: &[TokenWithSpan],
     positions: &Positions,
+    source: &Source,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<(Vec<TokenWithSpan>, Vec<Auto>)> {
     let mut left: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     // With the place of the table among the tokens that are left.
     let mut autos: Vec<(usize, Auto)> = Vec::new();
-    let mut refuse = |span: Span, message: &str| {
-        diagnostics.push(Diagnostic::error("DE001", span, message).help(HELP));
-    };
     for (at, token) in tokens.iter().enumerate() {
         let join = tokens.get(at + 1).filter(|_| is_word(token, "AUTO") && ends_table(left.last()));
         let Some(join) = join.filter(|join| is_join(join)) else {
@@ -38,7 +36,8 @@ pub(crate) fn take(
         let table = tokens.get(at + 2).filter(|table| matches!(table.token, Token::Word(_)));
         let kind = left.last().filter(|before| joins(before));
         let Some(table) = table.filter(|_| keyword(join) == Some(Keyword::JOIN) && kind.is_none()) else {
-            refuse(span, "AUTO JOIN is a kind of join of its own, and a table follows it");
+            let message = "AUTO JOIN is a kind of join of its own, and a table follows it";
+            diagnostics.push(Diagnostic::error("DE001", span, message).help(HELP));
             return None;
         };
         if autos.len() == JOINS_MAX {
@@ -55,12 +54,15 @@ pub(crate) fn take(
         let mut parser = Parser::new(&Sqlite)
             .with_recursion_limit(NESTING_MAX * 12)
             .with_tokens_with_locations(left[when + 1..].to_vec());
-        let Ok(condition) = parser.parse_expr() else {
-            refuse(span, "WHEN needs a condition");
-            return None;
-        };
-        auto.when = Some(Box::new(condition));
+        match parser.parse_expr() {
+            Ok(condition) => auto.when = Some(Box::new(condition)),
+            Err(error) => {
+                diagnostics.push(syntax_error(&error, positions, source, span.end));
+                return None;
+            }
+        }
         left.drain(when..=when + parser.index());
+        nothing_is_called(left.get(when), positions, diagnostics)?;
     }
     Some((left, autos.into_iter().map(|(_, auto)| auto).collect()))
 }

@@ -113,12 +113,12 @@ pub(crate) fn parse(source: &Source, scanned: Scanned, diagnostics: &mut Vec<Dia
     };
     refuse_other_statements(first, span_of(0), diagnostics)?;
     let (body, versions) = take_versions(&tokens, &positions, diagnostics)?;
-    let (mut body, autos) = auto_join::take(&without_hints(&body), &positions, diagnostics)?;
+    let (mut body, autos) = auto_join::take(&without_hints(&body), &positions, source, diagnostics)?;
     while body.last().is_some_and(|token| token.token == Token::SemiColon) {
         body.pop();
     }
     if let Some(at) = body.iter().position(|token| token.token == Token::SemiColon) {
-        let span = span_of(at).unwrap_or_default();
+        let span = positions.span(body[at].span).unwrap_or_default();
         let message = "more than one statement";
         diagnostics.push(Diagnostic::error("DE003", span, message).help("a rule is exactly one SELECT"));
         return None;
@@ -201,8 +201,21 @@ fn take_versions(
         let after = left.last().and_then(|token: &TokenWithSpan| positions.span(token.span)).map_or(0, |span| span.end);
         versions.push(Version { after, span: start..end, moment });
         at += 2 + taken;
+        nothing_is_called(tokens.get(at), positions, diagnostics)?;
     }
     Some((left, versions))
+}
+
+/// What stands behind a clause that is taken out would be read with what stands before it: a parenthesis as a call.
+pub(crate) fn nothing_is_called(
+    next: Option<&TokenWithSpan>,
+    positions: &Positions,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<()> {
+    let Some(next) = next.filter(|next| matches!(next.token, Token::LParen | Token::LBracket)) else { return Some(()) };
+    let span = positions.span(next.span)?;
+    diagnostics.push(Diagnostic::error("DE001", span, format!("`{}` cannot stand here", next.token)));
+    None
 }
 
 /// What follows `FOR SYSTEM_TIME`, and of how many tokens it is made.
@@ -275,7 +288,7 @@ fn unexpected(token: &TokenWithSpan) -> ParserError {
 }
 
 /// sqlparser puts the place at the end of the message: ` at Line: 1, Column: 8`.
-fn syntax_error(error: &ParserError, positions: &Positions, source: &Source, end: usize) -> Diagnostic {
+pub(crate) fn syntax_error(error: &ParserError, positions: &Positions, source: &Source, end: usize) -> Diagnostic {
     let text = match error {
         ParserError::ParserError(text) | ParserError::TokenizerError(text) => text.as_str(),
         ParserError::RecursionLimitExceeded => {

@@ -77,7 +77,7 @@ impl Checker<'_> {
             }
             ast::Expr::Like { negated, any: false, expr, pattern, escape_char }
             | ast::Expr::ILike { negated, any: false, expr, pattern, escape_char } => {
-                let escape = self.escape(escape_char.as_deref(), &span)?;
+                let escape = self.escape(escape_char.as_deref())?;
                 let made = self.pattern_match(expr, pattern, Match::Like(escape), &span)?;
                 Some(negate_if(made, *negated))
             }
@@ -616,15 +616,16 @@ impl Checker<'_> {
         None
     }
 
-    fn escape(&mut self, node: Option<&ast::Expr>, span: &Span) -> Option<Option<char>> {
+    fn escape(&mut self, node: Option<&ast::Expr>) -> Option<Option<char>> {
         let Some(node) = node else { return Some(None) };
+        let span = self.span(node);
         let mut chars = match node {
             ast::Expr::Value(ValueWithSpan { value: ast::Value::SingleQuotedString(text), .. }) => text.chars(),
-            _ => return self.error("DE208", span.clone(), "ESCAPE takes one character in quotes"),
+            _ => return self.error("DE208", span, "ESCAPE takes one character in quotes"),
         };
         match (chars.next(), chars.next()) {
             (Some(escape), None) => Some(Some(escape)),
-            _ => self.error("DE208", span.clone(), "ESCAPE takes exactly one character"),
+            _ => self.error("DE208", span, "ESCAPE takes exactly one character"),
         }
     }
 

@@ -402,7 +402,11 @@ impl Checker<'_> {
             _ => None,
         };
         let Some((name, span)) = name else {
-            let diagnostic = Diagnostic::error("DE205", self.ident_span(function), "`list` takes one name in quotes");
+            let span = match args {
+                [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(given))] => self.span(given),
+                _ => self.ident_span(function),
+            };
+            let diagnostic = Diagnostic::error("DE205", span, "`list` takes one name in quotes");
             self.diagnostics.push(diagnostic.help("list('web_servers') is the file lists/web_servers.txt"));
             return None;
         };

@@ -297,6 +297,13 @@ impl<'a> Checker<'a> {
 
     /// The place of a name.
     fn ident_span(&self, ident: &sqlparser::ast::Ident) -> Span {
-        self.rule.positions.span(ident.span).unwrap_or(0..0)
+        let written = || {
+            // The parser gives no place to a name in single quotes or behind `@`, and knows no spaces in the latter.
+            let text = &self.rule.source.text;
+            let quoted = format!("'{}'", ident.value);
+            let named = text.find(&quoted).map(|at| at..at + quoted.len());
+            named.or_else(|| text.find('@').filter(|_| ident.value.starts_with('@')).map(|at| at..at + 1))
+        };
+        self.rule.positions.span(ident.span).or_else(written).unwrap_or(0..0)
     }
 }
