@@ -68,7 +68,7 @@ pub(crate) fn run(asked: &Explain, globals: &Globals, screen: &Screen) -> anyhow
     let set = RuleSet::check(found.sources, &catalog.with_lists(found.lists)).with_unavailable();
     let chosen = hunt::choose(&set, &asked.what)?;
     let refused = chosen.draw_refused(&asked.what, screen);
-    let rules: Vec<_> = chosen.rules.iter().map(|(rule, header)| (*rule, Some(*header))).collect();
+    let rules: Vec<_> = chosen.rules.iter().map(|rule| (*rule, rule.header.as_ref())).collect();
     asked.show(&rules, form, globals, screen)?;
     if refused { Ok(Ending::Refused) } else { Ok(Ending::Done { found: false, degraded: false }) }
 }

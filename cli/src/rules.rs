@@ -194,13 +194,13 @@ impl Show {
         let set = RuleSet::check(found.sources, &Catalog::builtin().with_lists(found.lists));
         let chosen = hunt::choose(&set, &self.names)?;
         let refused = chosen.draw_refused(&self.names, screen);
+        let object = |rule: &&CheckedRule| Some(to_json(rule, rule.header.as_ref()?));
         if let Some(form) = Format::of_text(globals.output)? {
-            print(screen, |out| {
-                write_json(out, form, chosen.rules.iter().map(|(rule, header)| to_json(rule, header)))
-            })?;
+            print(screen, |out| write_json(out, form, chosen.rules.iter().filter_map(object)))?;
         } else {
             let mut page = Page::new(screen, globals.full);
-            for (at, (rule, header)) in chosen.rules.iter().enumerate() {
+            let rules = chosen.rules.iter().filter_map(|rule| Some((rule, rule.header.as_ref()?)));
+            for (at, (rule, header)) in rules.enumerate() {
                 if at > 0 {
                     page.blank();
                 }

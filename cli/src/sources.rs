@@ -55,6 +55,11 @@ impl<'a> Counted<'a> {
         Self { inner, rows: RefCell::default() }
     }
 
+    /// The rows of all tables, each counted once.
+    pub(crate) fn total(&self) -> usize {
+        self.rows.borrow().values().map(|(rows, _)| rows).sum()
+    }
+
     /// `312 processes and 40 process_starts`; empty where no table was read. A table that is read twice counts once.
     pub(crate) fn describe(&self) -> String {
         let rows = self.rows.borrow();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::check::{Checked, check_rule};
+use crate::check::{Checked, check_once, check_rule};
 use crate::diagnostic::{Diagnostic, Source, error_count};
 use crate::header::Annotation;
 use crate::lints::lint;
@@ -40,6 +40,11 @@ impl RuleSet {
     /// The same, with everything that can be said of rules that compile.
     pub fn lint(sources: Vec<Source>, catalog: &Catalog) -> Self {
         Self::of(sources, |source| lint(source, catalog))
+    }
+
+    /// Checks files that are run once: a header is checked where there is one.
+    pub fn check_once(sources: Vec<Source>, catalog: &Catalog) -> Self {
+        Self::of(sources, |source| check_once(source, catalog))
     }
 
     fn of(sources: Vec<Source>, check: impl Fn(&Source) -> Checked) -> Self {

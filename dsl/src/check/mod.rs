@@ -48,7 +48,14 @@ pub fn check_rule(source: &Source, catalog: &Catalog) -> Checked {
     checked
 }
 
-/// The same, with the findings that the file allows.
+/// Compiles a file to be run once: a statement without a header is one as well.
+pub fn check_once(source: &Source, catalog: &Catalog) -> Checked {
+    let mut checked = compile(source, catalog, &Parameters::default(), false);
+    suppress::in_compile(source, &mut checked.diagnostics);
+    checked
+}
+
+/// [`check_rule`] with the findings that the file allows.
 pub(crate) fn check_rule_unsuppressed(source: &Source, catalog: &Catalog) -> Checked {
     compile(source, catalog, &Parameters::default(), true)
 }
