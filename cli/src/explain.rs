@@ -56,7 +56,8 @@ pub(crate) fn run(asked: &Explain, globals: &Globals, screen: &Screen) -> anyhow
     let form = Format::of_text(globals.output)?;
     let catalog = asked.files.load(screen)?.catalog();
     if let Some(sql) = asked.statement()? {
-        let catalog = catalog.with_lists(files::lists(&asked.rules, &globals.settings));
+        let catalog =
+            catalog.with_lists(files::lists(&asked.rules, &globals.settings)).with_limits(globals.settings.limits);
         let source = Source::query(sql);
         let checked = check_query(&source, &catalog);
         screen.draw(&checked.diagnostics, &source);
@@ -65,7 +66,8 @@ pub(crate) fn run(asked: &Explain, globals: &Globals, screen: &Screen) -> anyhow
         return Ok(Ending::Done { found: false, degraded: false });
     }
     let found = files::rules(&asked.rules, &globals.settings)?;
-    let set = RuleSet::check(found.sources, &catalog.with_lists(found.lists)).with_unavailable();
+    let set = RuleSet::check(found.sources, &catalog.with_lists(found.lists).with_limits(globals.settings.limits))
+        .with_unavailable();
     let chosen = hunt::choose(&set, &asked.what)?;
     let refused = chosen.draw_refused(&asked.what, screen);
     let rules: Vec<_> = chosen.rules.iter().map(|rule| (*rule, rule.header.as_ref())).collect();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use daemoneye_dsl::diagnostic::Source;
-use daemoneye_dsl::limits::TEXT_LEN_MAX;
+use daemoneye_dsl::limits::{Limits, TEXT};
 use daemoneye_dsl::lists::Lists;
 use daemoneye_settings::Settings;
 use daemoneye_settings::lists::rule_lists;
@@ -23,6 +23,8 @@ pub(crate) struct Found {
     pub(crate) unreadable: Vec<Unreadable>,
     /// The lists that they can ask for.
     pub(crate) lists: Lists,
+    /// How large they may be.
+    pub(crate) limits: Limits,
 }
 
 /// The rule files in `paths`, else where the settings say, else in the first of the usual places that there is.
@@ -49,7 +51,7 @@ pub(crate) fn rules(paths: &[PathBuf], settings: &Settings) -> anyhow::Result<Fo
         bail!("no rule in {place}; name a folder with files that end in .sql");
     }
     unreadable.extend(unreadable_lists);
-    Ok(Found { place, sources, unreadable, lists })
+    Ok(Found { place, sources, unreadable, lists, limits: settings.limits })
 }
 
 /// The lists beside the rules, for a statement that is typed by hand. One that cannot be read is an error where it is
@@ -77,8 +79,8 @@ pub(crate) fn statement(path: &Path) -> anyhow::Result<Source> {
 /// The text, of which one character more than is allowed is read; the checker says that it is too long.
 fn bounded(input: impl Read) -> io::Result<String> {
     let mut bytes = Vec::new();
-    input.take(TEXT_LEN_MAX as u64 + 4).read_to_end(&mut bytes)?;
-    let whole = bytes.len() <= TEXT_LEN_MAX;
+    input.take(TEXT.max as u64 + 4).read_to_end(&mut bytes)?;
+    let whole = bytes.len() <= TEXT.max;
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text),
         Err(error) if !whole && error.utf8_error().error_len().is_none() => {
@@ -105,8 +107,8 @@ mod tests {
     #[test]
     fn text_is_bounded_and_utf8() {
         assert_eq!(bounded("SELECT 1".as_bytes()).unwrap(), "SELECT 1");
-        assert!(bounded(io::repeat(b'x')).unwrap().len() > TEXT_LEN_MAX);
-        assert!(bounded("é".repeat(TEXT_LEN_MAX).as_bytes()).unwrap().len() > TEXT_LEN_MAX);
+        assert!(bounded(io::repeat(b'x')).unwrap().len() > TEXT.max);
+        assert!(bounded("é".repeat(TEXT.max).as_bytes()).unwrap().len() > TEXT.max);
         assert!(bounded(&b"SELECT \xff"[..]).unwrap_err().to_string().contains("byte 7"));
     }
 }

@@ -133,7 +133,10 @@ pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Re
     let now = hunt.moment.moment()?.unwrap_or_else(live::now);
     let files = hunt.files.load(screen)?;
     let before = cpu_time();
-    let set = RuleSet::check_once(found.sources, &files.catalog().with_lists(found.lists));
+    let set = RuleSet::check_once(
+        found.sources,
+        &files.catalog().with_lists(found.lists).with_limits(globals.settings.limits),
+    );
     let compile = cpu_time().saturating_sub(before);
     let chosen = choose(&set, &hunt.only)?;
     chosen.refused.iter().for_each(|file| screen.draw(&file.diagnostics, &file.source));
@@ -370,7 +373,7 @@ pub(crate) struct Hit {
 
 /// Runs the rules of `found` over a snapshot alone: what is in the store has happened, and marks no process.
 pub(crate) fn hits(found: files::Found, snapshot: &Snapshot, now: Timestamp, progress: &Progress) -> Hits {
-    let set = RuleSet::check(found.sources, &Catalog::builtin().with_lists(found.lists));
+    let set = RuleSet::check(found.sources, &Catalog::builtin().with_lists(found.lists).with_limits(found.limits));
     let files = FileTables::default();
     let rules: Vec<_> = set.rules().collect();
     let report = Present { now, snapshot: Some(snapshot), stored: None, files: &files }.hunt(&rules, progress);

@@ -46,7 +46,8 @@ pub(crate) fn run(lint: &Lint, globals: &Globals, screen: &Screen) -> anyhow::Re
     let started = Instant::now();
     let form = Format::of_text(globals.output)?;
     let found = files::rules(&lint.paths, &globals.settings)?;
-    let catalog = lint.files.load_unseen(screen)?.catalog().with_lists(found.lists);
+    let catalog =
+        lint.files.load_unseen(screen)?.catalog().with_lists(found.lists).with_limits(globals.settings.limits);
     let set = RuleSet::lint(found.sources, &catalog);
     let findings = || set.files.iter().flat_map(|file| file.diagnostics.iter().map(move |it| (it, &file.source)));
     let elapsed_ms = started.elapsed().as_millis();

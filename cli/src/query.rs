@@ -113,7 +113,7 @@ pub(crate) fn run(query: &Query, globals: &Globals, screen: &Screen) -> anyhow::
     query.param.iter().try_for_each(|text| parameters.bind(text))?;
     let moment = query.moment.moment()?;
     let files = query.files.load(screen)?;
-    let catalog = files.catalog().with_lists(files::lists(&[], &globals.settings));
+    let catalog = files.catalog().with_lists(files::lists(&[], &globals.settings)).with_limits(globals.settings.limits);
     let checked = check_query_with(&source, &catalog, &parameters);
     screen.draw(&checked.diagnostics, &source);
     let Some(rule) = checked.rule else { return Ok(Ending::Refused) };

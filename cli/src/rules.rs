@@ -121,7 +121,10 @@ impl<'a> Listed<'a> {
 impl List {
     fn run(&self, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
         let found = files::rules(&self.paths, &globals.settings)?;
-        let set = RuleSet::check(found.sources, &Catalog::builtin().with_lists(found.lists));
+        let set = RuleSet::check(
+            found.sources,
+            &Catalog::builtin().with_lists(found.lists).with_limits(globals.settings.limits),
+        );
         let mut listed: Vec<_> = set.files.iter().map(Listed::of).collect();
         listed.sort_by_key(|rule| (rule.tactic, rule.name));
         let extent = write_list(&listed, globals, screen)?;
@@ -191,7 +194,10 @@ fn status_name(status: Status) -> &'static str {
 impl Show {
     fn run(&self, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
         let found = files::rules(&self.rules, &globals.settings)?;
-        let set = RuleSet::check(found.sources, &Catalog::builtin().with_lists(found.lists));
+        let set = RuleSet::check(
+            found.sources,
+            &Catalog::builtin().with_lists(found.lists).with_limits(globals.settings.limits),
+        );
         let chosen = hunt::choose(&set, &self.names)?;
         let refused = chosen.draw_refused(&self.names, screen);
         let object = |rule: &&CheckedRule| Some(to_json(rule, rule.header.as_ref()?));

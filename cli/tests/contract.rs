@@ -78,3 +78,21 @@ fn a_query_gives_rows_alone_and_keeps_their_types() {
     assert_eq!((code(&absent), out(&absent)), (3, "{\"cwd\":null}\n"));
     assert!(err(&absent).contains("the answer is incomplete"), "{}", err(&absent));
 }
+
+#[test]
+fn how_large_statements_may_be_is_a_setting() {
+    let ask = |limit: &str| {
+        common::program()
+            .env("DAEMONEYE_LIMITS__JOINS", limit)
+            .args(["query", "SELECT 1 FROM processes a, processes b LIMIT 1"])
+            .output()
+            .unwrap()
+    };
+    let refused =
+        common::program().env("DAEMONEYE_LIMITS__COLUMNS", "2").args(["query", "SELECT 1, 2, 3"]).output().unwrap();
+    assert!(code(&refused) == 2 && err(&refused).contains("more than 2 columns"), "{}", err(&refused));
+    assert!(err(&refused).contains("`limits.columns` allows up to 1024"), "{}", err(&refused));
+    assert_eq!(code(&ask("64")), 0);
+    let beyond = ask("65");
+    assert!(code(&beyond) == 2 && err(&beyond).contains("a whole number from 1 to 64"), "{}", err(&beyond));
+}

@@ -10,7 +10,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use crate::ast::{Auto, Positions};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::dialect::Sqlite;
-use crate::limits::{JOINS_MAX, NESTING_MAX};
+use crate::limits::{JOINS, NESTING};
 use crate::parse::{is_word, nothing_is_called, syntax_error};
 
 const HELP: &str =
@@ -40,8 +40,8 @@ pub(crate) fn take(
             diagnostics.push(Diagnostic::error("DE001", span, message).help(HELP));
             return None;
         };
-        if autos.len() == JOINS_MAX {
-            diagnostics.push(Diagnostic::error("DE026", span, format!("more than {JOINS_MAX} joins")));
+        if autos.len() == JOINS.max {
+            diagnostics.push(JOINS.exceeded(JOINS.max, span, "split the statement"));
             return None;
         }
         let table = positions.span(table.span)?.start;
@@ -52,7 +52,7 @@ pub(crate) fn take(
         let Some(when) = when(&left[*at..]).map(|when| *at + when) else { continue };
         let span = positions.span(left[when].span)?;
         let mut parser = Parser::new(&Sqlite)
-            .with_recursion_limit(NESTING_MAX * 12)
+            .with_recursion_limit(NESTING.max * 12)
             .with_tokens_with_locations(left[when + 1..].to_vec());
         match parser.parse_expr() {
             Ok(condition) => auto.when = Some(Box::new(condition)),

@@ -43,7 +43,7 @@ impl Place {
     }
 }
 
-/// Text is shorter than [`crate::limits::TEXT_LEN_MAX`], so its places fit.
+/// Text is at most as long as [`crate::limits::TEXT`] can be set to, so its places fit.
 impl From<&Span> for Place {
     fn from(span: &Span) -> Self {
         let offset = |at| u32::try_from(at).unwrap_or(u32::MAX);

@@ -13,7 +13,7 @@ use crate::auto_join;
 use crate::diagnostic::{Diagnostic, Source, Span, nearest};
 use crate::dialect::Sqlite;
 use crate::header;
-use crate::limits::{NESTING_MAX, TERMS_MAX, TEXT_LEN_MAX, TOKENS_MAX};
+use crate::limits::{Limits, NESTING, TERMS, TEXT, TOKENS};
 
 /// Enough for the longest chain that the bounds let through; reserved, not used, until it is needed.
 const STACK_LEN: usize = 256 << 20;
@@ -52,10 +52,9 @@ pub(crate) struct Scanned {
 }
 
 /// Splits the header off, cuts the SQL into tokens and checks every bound.
-pub(crate) fn scan(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option<Scanned> {
-    if source.text.len() > TEXT_LEN_MAX {
-        let message = format!("{} bytes of text, of which {TEXT_LEN_MAX} are allowed", source.text.len());
-        diagnostics.push(Diagnostic::error("DE020", 0..0, message).help("split the rule, or put long lists in a file"));
+pub(crate) fn scan(source: &Source, limits: &Limits, diagnostics: &mut Vec<Diagnostic>) -> Option<Scanned> {
+    if source.text.len() > limits.text {
+        diagnostics.push(TEXT.exceeded(limits.text, 0..0, "split the rule, or put long lists in a file"));
         return None;
     }
     let (annotations, sql_start) = header::read(source, diagnostics);
@@ -69,12 +68,17 @@ pub(crate) fn scan(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option
         }
     };
     tokens.retain(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
-    check_bounds(&tokens, &positions, diagnostics)?;
+    check_bounds(&tokens, limits, &positions, diagnostics)?;
     let words: Vec<_> = tokens.iter().map(|token| token.token.to_string()).collect();
     Some(Scanned { annotations, tokens, positions, canonical_sql: words.join(" ") })
 }
 
-fn check_bounds(tokens: &[TokenWithSpan], positions: &Positions, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
+fn check_bounds(
+    tokens: &[TokenWithSpan],
+    limits: &Limits,
+    positions: &Positions,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<()> {
     let (mut depth, mut terms) = (0usize, 0usize);
     for (at, token) in tokens.iter().enumerate() {
         match &token.token {
@@ -83,18 +87,15 @@ fn check_bounds(tokens: &[TokenWithSpan], positions: &Positions, diagnostics: &m
             Token::Word(word) if matches!(word.keyword, Keyword::AND | Keyword::OR) => terms += 1,
             _ => {}
         }
-        let broken = if at >= TOKENS_MAX {
-            Some(("DE021", format!("more than {TOKENS_MAX} tokens")))
-        } else if terms >= TERMS_MAX {
-            Some(("DE022", format!("more than {TERMS_MAX} operands of AND and OR")))
-        } else if depth > NESTING_MAX {
-            Some(("DE023", format!("parentheses nested more than {NESTING_MAX} deep")))
-        } else {
-            None
+        let broken = match () {
+            () if at >= limits.tokens => Some((TOKENS, limits.tokens)),
+            () if terms >= limits.terms => Some((TERMS, limits.terms)),
+            () if depth > limits.nesting => Some((NESTING, limits.nesting)),
+            () => None,
         };
-        if let Some((code, message)) = broken {
+        if let Some((limit, allowed)) = broken {
             let span = positions.span(token.span).unwrap_or_default();
-            diagnostics.push(Diagnostic::error(code, span, message).help("split the statement into several rules"));
+            diagnostics.push(limit.exceeded(allowed, span, "split the statement into several rules"));
             return None;
         }
     }
@@ -124,7 +125,7 @@ pub(crate) fn parse(source: &Source, scanned: Scanned, diagnostics: &mut Vec<Dia
         return None;
     }
     let end = positions.span(body.last().expect("not only semicolons").span).unwrap_or_default().end;
-    let mut parser = Parser::new(&Sqlite).with_recursion_limit(NESTING_MAX * 12).with_tokens_with_locations(body);
+    let mut parser = Parser::new(&Sqlite).with_recursion_limit(NESTING.max * 12).with_tokens_with_locations(body);
     let parsed = parser.parse_statement().and_then(|statement| {
         let next = parser.peek_token();
         if next.token == Token::EOF { Ok(statement) } else { Err(unexpected(&next)) }
@@ -220,7 +221,7 @@ pub(crate) fn nothing_is_called(
 
 /// What follows `FOR SYSTEM_TIME`, and of how many tokens it is made.
 fn moment(tokens: &[TokenWithSpan]) -> Result<(Moment, usize), String> {
-    let mut parser = Parser::new(&Sqlite).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens.to_vec());
+    let mut parser = Parser::new(&Sqlite).with_recursion_limit(NESTING.max).with_tokens_with_locations(tokens.to_vec());
     // AND separates the bounds of BETWEEN: what binds less is not part of them.
     let bound = |parser: &mut Parser<'_>| parser.parse_subexpr(crate::dialect::EQUAL).map(Box::new);
     let parsed = if parser.parse_keywords(&[Keyword::AS, Keyword::OF]) {

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use daemoneye_dsl::diagnostic::Source;
-use daemoneye_dsl::limits::TEXT_LEN_MAX;
+use daemoneye_dsl::limits::TEXT;
 
 /// The directory of one agent: its event store and its socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,7 +153,7 @@ impl Found {
 }
 
 fn read(path: &Path) -> Result<Source, Unreadable> {
-    let text = read_text(path, TEXT_LEN_MAX).map_err(|error| Unreadable::new(path, error))?;
+    let text = read_text(path, TEXT.max).map_err(|error| Unreadable::new(path, error))?;
     Ok(Source { path: path.display().to_string(), text })
 }
 
@@ -201,11 +201,11 @@ mod tests {
             assert_eq!(rule_sources(&[dir.path().to_owned()]).len(), 3, "a link that leads back is followed once");
         }
         std::fs::write(dir.path().join("b/c/y.sql"), b"\xff").unwrap();
-        std::fs::write(dir.path().join("b/c/long.sql"), "x".repeat(TEXT_LEN_MAX + 9)).unwrap();
+        std::fs::write(dir.path().join("b/c/long.sql"), "x".repeat(TEXT.max + 9)).unwrap();
         let found = rule_sources(&[dir.path().join("b/c")]);
         let refused: Vec<_> = found.iter().filter_map(|it| it.as_ref().err()).map(ToString::to_string).collect();
         assert!(refused.len() == 1 && refused[0].contains("y.sql"), "{refused:?}");
-        assert_eq!(found[0].as_ref().unwrap().text.len(), TEXT_LEN_MAX + 1);
+        assert_eq!(found[0].as_ref().unwrap().text.len(), TEXT.max + 1);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::coerce::{Meeting, cast, meet, number};
 use crate::diagnostic::{Diagnostic, Span, nearest};
 use crate::expr::{Arithmetic, Collation, Comparison, Expr, ExprKind};
 use crate::functions::{self, forms};
-use crate::limits::{DEPTH_MAX, IN_LIST_MAX};
+use crate::limits::{DEPTH_MAX, IN_LIST};
 use crate::pattern::Pattern;
 use crate::query::{AggregateKind, Subquery, SubqueryKind};
 use crate::types::{Timestamp, Type, Value, parse_interval};
@@ -670,9 +670,11 @@ impl Checker<'_> {
     }
 
     fn in_list(&mut self, value: &ast::Expr, list: &[ast::Expr], span: &Span) -> Option<Expr> {
-        if list.len() > IN_LIST_MAX {
-            let message = format!("{} values in one list, of which {IN_LIST_MAX} are allowed", list.len());
-            return self.error("DE024", span.clone(), message);
+        let allowed = self.catalog.limits().in_list;
+        if list.len() > allowed {
+            let advice = "put them in a file and ask IN (SELECT value FROM list('name'))";
+            self.diagnostics.push(IN_LIST.exceeded(allowed, span.clone(), advice));
+            return None;
         }
         let value = self.collated(value);
         let items: Vec<_> = list.iter().map(|item| self.expr(item)).collect();

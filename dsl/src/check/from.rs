@@ -13,7 +13,7 @@ use super::scope::Joined;
 use crate::ast::{Auto, Moment, Version};
 use crate::diagnostic::{Diagnostic, Span, nearest};
 use crate::expr::{Collation, Comparison, Expr, ExprKind, Place};
-use crate::limits::JOINS_MAX;
+use crate::limits::JOINS;
 use crate::lists::{self, List, NoList};
 use crate::query::{self, Body, Derived, From, Join, JoinKind, ListRef, Output, Part, Query, Right, Select, TableRef};
 use crate::tables::lineage::Lineage;
@@ -149,8 +149,10 @@ impl Checker<'_> {
     ) -> Option<From> {
         let span = self.span(node);
         self.joins += 1;
-        if self.joins > JOINS_MAX {
-            return self.error("DE026", span, format!("more than {JOINS_MAX} joins"));
+        let allowed = self.catalog.limits().joins;
+        if self.joins > allowed {
+            self.diagnostics.push(JOINS.exceeded(allowed, span, "split the statement into several"));
+            return None;
         }
         let (relations, width) = (self.scope.len(), self.scope.width());
         let right = match self.relation(node)? {

@@ -87,7 +87,7 @@ fn compile_into(
     header_needed: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<CheckedRule> {
-    let scanned = parse::scan(source, diagnostics)?;
+    let scanned = parse::scan(source, catalog.limits(), diagnostics)?;
     let annotations = scanned.annotations.clone();
     let has_header = header_needed || !annotations.is_empty();
     let header = has_header.then(|| header::check(&annotations, diagnostics)).flatten();

@@ -10,7 +10,7 @@ use super::window::placed;
 use super::{Aliases, Checker};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::{Collation, Expr, ExprKind};
-use crate::limits::OUTPUT_MAX;
+use crate::limits::COLUMNS;
 use crate::query::{Bare, Body, Group, Output, Query, Select, SortKey};
 use crate::types::{Type, Value};
 
@@ -95,10 +95,13 @@ impl Checker<'_> {
     }
 
     fn within_columns(&mut self, columns: usize, span: &Span) -> Option<()> {
-        if columns <= OUTPUT_MAX {
+        let allowed = self.catalog.limits().columns;
+        if columns <= allowed {
             return Some(());
         }
-        self.error("DE025", span.clone(), format!("more than {OUTPUT_MAX} columns in the result and its ORDER BY"))
+        let advice = "ORDER BY terms that are no columns count as well";
+        self.diagnostics.push(COLUMNS.exceeded(allowed, span.clone(), advice));
+        None
     }
 
     fn refuse_clauses(&mut self, select: &ast::Select, span: &Span) -> Option<()> {

@@ -20,6 +20,7 @@ use arrow_schema::{Field as ArrowField, Schema, SchemaRef};
 pub use processes::Process;
 pub use synonyms::synonym;
 
+use crate::limits::Limits;
 use crate::lists::Lists;
 use crate::types::{Timestamp, Type};
 
@@ -157,11 +158,12 @@ pub fn schema_of(columns: &[Column]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// The tables and lists that a statement may name.
+/// The tables and lists that a statement may name, and how large it may be.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     tables: Vec<Arc<Table>>,
     lists: Lists,
+    limits: Limits,
 }
 
 impl Catalog {
@@ -176,13 +178,24 @@ impl Catalog {
             rules::rules(),
             collectors::collectors(),
         ];
-        Self { tables: tables.into_iter().map(Arc::new).collect(), lists: Lists::default() }
+        Self { tables: tables.into_iter().map(Arc::new).collect(), lists: Lists::default(), limits: Limits::default() }
     }
 
     /// The catalog with these lists.
     #[must_use]
     pub fn with_lists(self, lists: Lists) -> Self {
         Self { lists, ..self }
+    }
+
+    /// The catalog with these bounds for what may be written.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// What bounds statements.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The lists.
