@@ -11,7 +11,7 @@ use arrow_array::RecordBatch;
 use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Level, RuleRef, SnapshotRef, SourceRow};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::convert::to_text;
-use daemoneye_dsl::tables::{Process, ancestors, version_columns};
+use daemoneye_dsl::tables::{Process, lineage, version_columns};
 use daemoneye_dsl::types::{Timestamp, Value};
 use daemoneye_planner::Batch;
 use daemoneye_storage::{Error, MatchState, Reader, Transaction};
@@ -221,7 +221,7 @@ impl Scene<'_> {
         let mut lineage = Lineage::default();
         let mut met: Vec<String> = Vec::new();
         let mut next = Some(proc_id.to_owned());
-        while let Some(id) = next.filter(|id| !met.contains(id) && met.len() <= ancestors::DEPTH_MAX) {
+        while let Some(id) = next.filter(|id| !met.contains(id) && met.len() <= lineage::DEPTH_MAX) {
             let Some(stored) = self.transaction.process(&id)? else { break };
             let mut json = process_json(&stored.row);
             lineage.sources.extend(stored.source);

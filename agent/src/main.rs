@@ -139,7 +139,7 @@ fn run(settings: InForce) -> anyhow::Result<()> {
         !paths.is_empty(),
         "no rules found: run it where ./rules is, install them in /etc/daemoneye/rules, or name them with --rules DIR"
     );
-    let loaded = rules::load(&paths);
+    let loaded = rules::load(&paths, started.limits);
     loaded.report(settings.drawing());
     anyhow::ensure!(!loaded.rules.is_empty(), "no rule compiles: mend the files above, or name others with --rules");
 

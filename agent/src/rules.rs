@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use daemoneye_dsl::diagnostic::{Severity, Style, error_count};
 use daemoneye_dsl::header::Header;
+use daemoneye_dsl::limits::Limits;
 use daemoneye_dsl::query::{CheckedRule, Output};
 use daemoneye_dsl::ruleset::{RuleFile, RuleSet};
 use daemoneye_dsl::status::{RuleState, RuleStatus};
 use daemoneye_dsl::tables::{Access, Catalog};
 use daemoneye_planner::{Installed, Plan, plan};
+use daemoneye_settings::lists::rule_lists;
 use daemoneye_settings::paths::{Unreadable, rule_sources};
 
 /// A rule that runs.
@@ -59,11 +61,11 @@ pub(crate) struct Loaded {
 }
 
 /// Reads, checks and compiles every rule under `paths`. What does not compile is reported, not an error.
-pub(crate) fn load(paths: &[PathBuf]) -> Loaded {
-    let mut unreadable = Vec::new();
+pub(crate) fn load(paths: &[PathBuf], limits: Limits) -> Loaded {
+    let (lists, mut unreadable) = rule_lists(paths);
     let sources =
         rule_sources(paths).into_iter().filter_map(|source| source.map_err(|error| unreadable.push(error)).ok());
-    let set = RuleSet::check(sources.collect(), &Catalog::builtin());
+    let set = RuleSet::check(sources.collect(), &Catalog::builtin().with_lists(lists).with_limits(limits));
     let statuses = unreadable.iter().map(unreadable_status).collect();
     let mut loaded =
         Loaded { rules: vec![], remarked: vec![], unreadable, elsewhere: vec![], limited: vec![], statuses };
@@ -291,29 +293,52 @@ mod tests {
         write("b.sql", &rule(2, good));
         write("below/c.sql", &rule(3, good));
         let paths = [dir.path().join("a.sql"), dir.path().join("b.sql"), dir.path().join("below")];
-        let mut running = load(&paths).rules;
+        let mut running = load(&paths, Limits::default()).rules;
         for rule in &mut running {
             rule.loaded = true;
         }
 
         write("b.sql", &rule(2, other));
-        let turnover = load(&paths).replace(&mut running).unwrap();
+        let turnover = load(&paths, Limits::default()).replace(&mut running).unwrap();
         assert_eq!(names(&running), [("a", true), ("b", false), ("c", true)], "the changed one starts anew");
         assert_eq!((turnover.unchanged, turnover.changed.len(), turnover.added.len()), (2, 1, 0));
 
         write("a.sql", "SELECT");
         fs::remove_dir_all(dir.path().join("below")).unwrap();
-        let turnover = load(&paths).replace(&mut running).unwrap();
+        let turnover = load(&paths, Limits::default()).replace(&mut running).unwrap();
         assert_eq!(names(&running), [("b", false), ("a", true), ("c", true)]);
         assert_eq!(turnover.kept, ["a", "c"]);
 
         // The rule has moved: the version that was kept makes way.
         write("b.sql", &rule(1, other));
-        let turnover = load(&paths).replace(&mut running).unwrap();
+        let turnover = load(&paths, Limits::default()).replace(&mut running).unwrap();
         assert_eq!(names(&running), [("b", false), ("c", true)]);
         assert_eq!((turnover.removed.as_slice(), turnover.changed.len()), (&["b".to_owned()][..], 1));
 
-        assert!(load(&[]).replace(&mut running).is_none(), "detection does not end by a reload");
+        assert!(load(&[], Limits::default()).replace(&mut running).is_none(), "detection does not end by a reload");
         assert_eq!(running.len(), 2);
+    }
+
+    #[test]
+    fn a_list_that_changed_changes_the_rules_that_read_it_and_one_that_cannot_be_read_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = [dir.path().to_owned()];
+        let list = dir.path().join("lists/web.txt");
+        fs::create_dir(dir.path().join("lists")).unwrap();
+        fs::write(&list, "nginx").unwrap();
+        let asks = "SELECT pid FROM processes WHERE name IN (SELECT value FROM list('web'))";
+        fs::write(dir.path().join("a.sql"), rule(1, asks)).unwrap();
+        fs::write(dir.path().join("b.sql"), rule(2, "SELECT pid FROM processes")).unwrap();
+        let mut running = load(&paths, Limits::default()).rules;
+
+        fs::write(&list, "nginx\nhttpd").unwrap();
+        let turnover = load(&paths, Limits::default()).replace(&mut running).unwrap();
+        assert_eq!((turnover.unchanged, turnover.changed[0].0.as_str()), (1, "a"));
+
+        fs::write(&list, b"\xff").unwrap();
+        let loaded = load(&paths, Limits::default());
+        assert_eq!(loaded.refused(), 2, "the list and the rule that reads it");
+        let turnover = loaded.replace(&mut running).unwrap();
+        assert_eq!((turnover.kept.as_slice(), turnover.unchanged), (&["a".to_owned()][..], 1));
     }
 }

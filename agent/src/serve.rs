@@ -119,7 +119,7 @@ fn reload(mut settings: InForce) -> (InForce, Option<Input>) {
     if !settings.reload() {
         return (settings, None);
     }
-    let loaded = rules::load(&settings.rule_paths());
+    let loaded = rules::load(&settings.rule_paths(), settings.now().limits);
     loaded.report(settings.drawing());
     let input = Input::Reload { loaded, rule_time_limit: settings.now().rules.time_limit };
     (settings, Some(input))

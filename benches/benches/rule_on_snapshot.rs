@@ -114,7 +114,7 @@ fn questions() -> anyhow::Result<Vec<Question>> {
 
 impl Question {
     fn new(name: &str, source: &Source, checked: Checked) -> anyhow::Result<Self> {
-        let Checked { rule, diagnostics } = checked;
+        let Checked { rule, diagnostics, .. } = checked;
         let rule = rule.ok_or_else(|| anyhow!("`{name}` does not compile: {diagnostics:?}"))?;
         let sqlite = said_in_sqlite(name, &source.text);
         Ok(Self { name: name.to_owned(), plan: plan(&rule.query), width: rule.query.output.len(), sqlite })

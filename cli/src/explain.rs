@@ -7,6 +7,7 @@ use anyhow::bail;
 use daemoneye_dsl::check::check_query;
 use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::header::{DEDUP_WINDOW_DEFAULT_MICROS, Header};
+use daemoneye_dsl::lists;
 use daemoneye_dsl::match_key::MatchKey;
 use daemoneye_dsl::query::CheckedRule;
 use daemoneye_dsl::ruleset::RuleSet;
@@ -53,18 +54,21 @@ pub(crate) fn run(asked: &Explain, globals: &Globals, screen: &Screen) -> anyhow
     let form = Format::of_text(globals.output)?;
     let catalog = asked.files.load(screen)?.catalog();
     if let Some(sql) = asked.statement()? {
+        let catalog =
+            catalog.with_lists(files::lists(&asked.rules, &globals.settings)).with_limits(globals.settings.limits);
         let source = Source::query(sql);
         let checked = check_query(&source, &catalog);
         screen.draw(&checked.diagnostics, &source);
-        let Some(rule) = checked.rule else { return Ok(Ending::Refused) };
+        let Some(rule) = checked.rule.or(checked.unavailable) else { return Ok(Ending::Refused) };
         asked.show(&[(&rule, None)], form, globals, screen)?;
         return Ok(Ending::Done { found: false, degraded: false });
     }
     let found = files::rules(&asked.rules, &globals.settings)?;
-    let set = RuleSet::check(found.sources, &catalog);
+    let set = RuleSet::check(found.sources, &catalog.with_lists(found.lists).with_limits(globals.settings.limits))
+        .with_unavailable();
     let chosen = hunt::choose(&set, &asked.what)?;
     let refused = chosen.draw_refused(&asked.what, screen);
-    let rules: Vec<_> = chosen.rules.iter().map(|(rule, header)| (*rule, Some(*header))).collect();
+    let rules: Vec<_> = chosen.rules.iter().map(|rule| (*rule, rule.header.as_ref())).collect();
     asked.show(&rules, form, globals, screen)?;
     if refused { Ok(Ending::Refused) } else { Ok(Ending::Done { found: false, degraded: false }) }
 }
@@ -140,11 +144,12 @@ impl<'a> Explained<'a> {
         }
     }
 
-    /// Every table, `ancestors` too, which is none of the plan's.
+    /// Every table, `ancestors` and its like too, which are none of the plan's.
     fn tables(&self) -> Vec<String> {
         let mut names: Vec<_> = self.rule.query.tables().iter().map(|table| table.table.name.to_string()).collect();
         names.sort_unstable();
         names.dedup();
+        names.extend(self.rule.query.lists().into_iter().map(|list| format!("{}('{}')", lists::NAME, list.name)));
         names
     }
 

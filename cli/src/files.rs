@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use daemoneye_dsl::diagnostic::Source;
-use daemoneye_dsl::limits::TEXT_LEN_MAX;
+use daemoneye_dsl::limits::{Limits, TEXT};
+use daemoneye_dsl::lists::Lists;
 use daemoneye_settings::Settings;
+use daemoneye_settings::lists::rule_lists;
 use daemoneye_settings::paths::{Unreadable, rule_sources};
 
 use crate::{failed, path_remedy};
@@ -17,8 +19,12 @@ pub(crate) struct Found {
     pub(crate) place: String,
     /// The files, ordered by path.
     pub(crate) sources: Vec<Source>,
-    /// Why others could not be read; together with `sources` at least one.
+    /// Why others, and lists beside them, could not be read; together with `sources` at least one.
     pub(crate) unreadable: Vec<Unreadable>,
+    /// The lists that they can ask for.
+    pub(crate) lists: Lists,
+    /// How large they may be.
+    pub(crate) limits: Limits,
 }
 
 /// The rule files in `paths`, else where the settings say, else in the first of the usual places that there is.
@@ -34,6 +40,7 @@ pub(crate) fn rules(paths: &[PathBuf], settings: &Settings) -> anyhow::Result<Fo
     }
     let place = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     let (mut sources, mut unreadable) = (Vec::new(), Vec::new());
+    let (lists, unreadable_lists) = rule_lists(&paths);
     for source in rule_sources(&paths) {
         match source {
             Ok(source) => sources.push(source),
@@ -43,7 +50,14 @@ pub(crate) fn rules(paths: &[PathBuf], settings: &Settings) -> anyhow::Result<Fo
     if sources.is_empty() && unreadable.is_empty() {
         bail!("no rule in {place}; name a folder with files that end in .sql");
     }
-    Ok(Found { place, sources, unreadable })
+    unreadable.extend(unreadable_lists);
+    Ok(Found { place, sources, unreadable, lists, limits: settings.limits })
+}
+
+/// The lists beside the rules, for a statement that is typed by hand. One that cannot be read is an error where it is
+/// asked for.
+pub(crate) fn lists(paths: &[PathBuf], settings: &Settings) -> Lists {
+    if paths.is_empty() { rule_lists(&settings.rule_paths()).0 } else { rule_lists(paths).0 }
 }
 
 /// The statement in the file at `path`; `-` is standard input.
@@ -65,8 +79,8 @@ pub(crate) fn statement(path: &Path) -> anyhow::Result<Source> {
 /// The text, of which one character more than is allowed is read; the checker says that it is too long.
 fn bounded(input: impl Read) -> io::Result<String> {
     let mut bytes = Vec::new();
-    input.take(TEXT_LEN_MAX as u64 + 4).read_to_end(&mut bytes)?;
-    let whole = bytes.len() <= TEXT_LEN_MAX;
+    input.take(TEXT.max as u64 + 4).read_to_end(&mut bytes)?;
+    let whole = bytes.len() <= TEXT.max;
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text),
         Err(error) if !whole && error.utf8_error().error_len().is_none() => {
@@ -93,8 +107,8 @@ mod tests {
     #[test]
     fn text_is_bounded_and_utf8() {
         assert_eq!(bounded("SELECT 1".as_bytes()).unwrap(), "SELECT 1");
-        assert!(bounded(io::repeat(b'x')).unwrap().len() > TEXT_LEN_MAX);
-        assert!(bounded("é".repeat(TEXT_LEN_MAX).as_bytes()).unwrap().len() > TEXT_LEN_MAX);
+        assert!(bounded(io::repeat(b'x')).unwrap().len() > TEXT.max);
+        assert!(bounded("é".repeat(TEXT.max).as_bytes()).unwrap().len() > TEXT.max);
         assert!(bounded(&b"SELECT \xff"[..]).unwrap_err().to_string().contains("byte 7"));
     }
 }

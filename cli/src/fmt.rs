@@ -51,10 +51,10 @@ pub(crate) fn run(fmt: &Fmt, globals: &Globals, screen: &Screen) -> anyhow::Resu
         bail!("fmt has no other form of output: leave out -o");
     }
     if fmt.paths.iter().any(|path| path == Path::new("-")) {
-        return standard_input(fmt, screen);
+        return standard_input(fmt, globals, screen);
     }
     let found = files::rules(&fmt.paths, &globals.settings)?;
-    let catalog = Catalog::builtin();
+    let catalog = Catalog::builtin().with_lists(found.lists).with_limits(globals.settings.limits);
     let mut tally = Tally::default();
     for source in &found.sources {
         match format(source, &catalog) {
@@ -76,12 +76,12 @@ pub(crate) fn run(fmt: &Fmt, globals: &Globals, screen: &Screen) -> anyhow::Resu
     Ok(Ending::Done { found: fmt.check && tally.changed > 0, degraded: false })
 }
 
-fn standard_input(fmt: &Fmt, screen: &Screen) -> anyhow::Result<Ending> {
+fn standard_input(fmt: &Fmt, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     if fmt.paths.len() > 1 {
         bail!("`-` is standard input and stands alone; format files in a run of their own");
     }
     let source = files::statement(Path::new("-"))?;
-    let text = match format(&source, &Catalog::builtin()) {
+    let text = match format(&source, &Catalog::builtin().with_limits(globals.settings.limits)) {
         Ok(text) => text,
         Err(findings) => {
             screen.draw(&findings, &source);

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use daemoneye_collectors::Snapshot;
@@ -17,7 +17,7 @@ use daemoneye_dsl::diagnostic::nearest;
 use daemoneye_dsl::header::Header;
 use daemoneye_dsl::query::{Absent, CheckedRule};
 use daemoneye_dsl::ruleset::{RuleFile, RuleSet};
-use daemoneye_dsl::tables::{Access, Catalog, Kind};
+use daemoneye_dsl::tables::{Access, Catalog};
 use daemoneye_dsl::types::{Timestamp, Value};
 use daemoneye_planner::{View, execute, plan};
 use daemoneye_storage::{Error, Reader};
@@ -29,6 +29,7 @@ use crate::progress::{Progress, Unit};
 use crate::query::incomplete;
 use crate::render::{Align, Cell, Column, Extent, Table};
 use crate::screen::{Mark, Screen, count, paint_of};
+use crate::sources::Counted;
 use crate::store::{self, Stored};
 use crate::{Ending, Globals, files, live, sources, with_exit_codes};
 
@@ -39,8 +40,8 @@ const NAMED_MAX: usize = 6;
 ///
 /// Takes a live snapshot by itself: no agent, no root, no configuration. Rules over history run where there is an
 /// agent's store to read, and with --table over files: collected logs, or records that stand in for `processes`.
-/// Findings go to standard output, the gravest
-/// first; what was looked at, and what could not be, to standard error.
+/// Findings go to standard output, the gravest first; what was looked at, and what could not be, to standard error.
+/// A file without a rule header runs under its name; what it finds has no level and no title.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
 pub(crate) struct Hunt {
@@ -72,9 +73,10 @@ Examples:
 
 /// One match of one rule.
 struct Finding<'a> {
-    level: Level,
+    /// Only a header gives one.
+    level: Option<Level>,
     rule: &'a str,
-    title: String,
+    title: Option<String>,
     tags: &'a [String],
     row: Map<String, serde_json::Value>,
     /// The process that it is about, as far as the row says.
@@ -108,6 +110,15 @@ struct Report<'a> {
     absent: BTreeMap<Absent, Vec<&'a str>>,
     /// What `-v` adds.
     timings: Vec<String>,
+    /// The rows of the tables that were read.
+    rows: usize,
+}
+
+/// What compiling and running took of the processor.
+struct Effort {
+    compiled: usize,
+    compile: Duration,
+    run: Duration,
 }
 
 #[derive(Default)]
@@ -121,7 +132,12 @@ pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Re
     let found = files::rules(&hunt.rules, &globals.settings)?;
     let now = hunt.moment.moment()?.unwrap_or_else(live::now);
     let files = hunt.files.load(screen)?;
-    let set = RuleSet::check(found.sources, &files.catalog());
+    let before = cpu_time();
+    let set = RuleSet::check_once(
+        found.sources,
+        &files.catalog().with_lists(found.lists).with_limits(globals.settings.limits),
+    );
+    let compile = cpu_time().saturating_sub(before);
     let chosen = choose(&set, &hunt.only)?;
     chosen.refused.iter().for_each(|file| screen.draw(&file.diagnostics, &file.source));
     for error in &found.unreadable {
@@ -130,10 +146,20 @@ pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Re
     if chosen.rules.is_empty() {
         return Ok(Ending::Refused);
     }
+    let bare: Vec<_> = chosen.rules.iter().filter(|rule| rule.header.is_none()).map(|rule| rule.name()).collect();
+    if !bare.is_empty() {
+        let files = count(bare.len(), "file has", "files have");
+        let named = names(&bare, globals.verbose);
+        let text = format!(
+            "{files} no rule header, and no level or title: `daemoneye-cli lint` says what one needs ({named})"
+        );
+        screen.say(Mark::Warning, &text);
+    }
     let progress = Progress::begin(screen, "reading the processes");
-    let present = files.is_empty() || chosen.rules.iter().any(|(rule, _)| sources::reads_present(&rule.query));
+    let asked = || chosen.rules.iter().any(|rule| sources::reads_present(&rule.query));
+    let present = files.is_empty() || (files.processes().is_none() && asked());
     let snapshot = present.then(|| live::snapshot(now)).transpose()?;
-    let history = chosen.rules.iter().any(|(rule, _)| !sources::stored_tables(&rule.query).is_empty());
+    let history = chosen.rules.iter().any(|rule| !sources::stored_tables(&rule.query).is_empty());
     let stored = history.then(|| store::open(hunt.data.as_ref(), &globals.settings));
     // A store that was named has to be there; the usual one may not.
     if let (Some(Err(error)), Some(_)) = (&stored, &hunt.data) {
@@ -141,7 +167,9 @@ pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Re
     }
     let stored_view = stored.as_ref().and_then(|stored| stored.as_ref().ok());
     let present = Present { now, snapshot: snapshot.as_ref(), stored: stored_view, files: &files };
+    let before = cpu_time();
     let mut report = present.hunt(&chosen.rules, &progress);
+    let effort = Effort { compiled: set.rules().count(), compile, run: cpu_time().saturating_sub(before) };
     drop(progress);
     if !chosen.refused.is_empty() || !found.unreadable.is_empty() {
         report.completeness.add(Reason::RuleRefused);
@@ -151,7 +179,7 @@ pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Re
     screen.say(Mark::Note, &format!("{looked} · {} ms", started.elapsed().as_millis()));
     let extent = show(&report.findings, globals, screen)?;
     let why = stored.and_then(Result::err);
-    summarize(&report, &chosen.refused, snapshot.as_ref(), why.as_ref(), globals, screen);
+    summarize(&report, &effort, &chosen.refused, snapshot.as_ref(), why.as_ref(), globals, screen);
     if extent == Extent::Cut {
         screen.say(Mark::Note, "values cut to fit (--full shows them)");
     }
@@ -163,18 +191,18 @@ pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Re
 
 /// What is asked for.
 pub(crate) struct Chosen<'a> {
-    pub(crate) rules: Vec<(&'a CheckedRule, &'a Header)>,
+    pub(crate) rules: Vec<&'a CheckedRule>,
     refused: Vec<&'a RuleFile>,
 }
 
 impl Chosen<'_> {
-    /// Draws what is wrong with the refused rules that are asked for by name; tells whether there are any.
+    /// Draws what is wrong with the refused rules that are asked for by name; tells whether any of them is not there.
     pub(crate) fn draw_refused(&self, names: &[String], screen: &Screen) -> bool {
         let is_named = |file: &RuleFile| names.iter().any(|name| name.eq_ignore_ascii_case(file.source.stem()));
         let mut any = false;
         for file in self.refused.iter().filter(|file| is_named(file)) {
             screen.draw(&file.diagnostics, &file.source);
-            any = true;
+            any |= file.rule.is_none();
         }
         any
     }
@@ -182,15 +210,14 @@ impl Chosen<'_> {
 
 /// The rules that `only` names, and the refused ones that it may mean.
 pub(crate) fn choose<'a>(set: &'a RuleSet, only: &[String]) -> anyhow::Result<Chosen<'a>> {
-    let rules: Vec<_> = set.rules().filter_map(|rule| Some((rule, rule.header.as_ref()?))).collect();
+    let rules: Vec<_> = set.rules().collect();
     let refused: Vec<_> = set.refused().collect();
     let is_named = |file: &RuleFile, word: &String| file.source.stem().eq_ignore_ascii_case(word);
     for word in only {
-        let known = rules.iter().any(|(rule, header)| means(word, rule, header));
+        let known = rules.iter().any(|rule| means(word, rule));
         if !known && !refused.iter().any(|file| is_named(file, word)) {
-            let names = rules
-                .iter()
-                .flat_map(|(rule, header)| std::iter::once(rule.name()).chain(header.tags.iter().map(String::as_str)));
+            let tags = |rule: &&'a CheckedRule| rule.header.iter().flat_map(|it| it.tags.iter().map(String::as_str));
+            let names = rules.iter().flat_map(|rule| std::iter::once(rule.name()).chain(tags(rule)));
             let near = nearest(word, names).map(|near| format!("did you mean `{near}`?"));
             let next = near.unwrap_or_else(|| "`daemoneye-cli rules list` names all".to_owned());
             bail!("no rule has the name, id or tag `{word}`; {next}");
@@ -200,18 +227,16 @@ pub(crate) fn choose<'a>(set: &'a RuleSet, only: &[String]) -> anyhow::Result<Ch
     let only_names = only.iter().all(|word| set.files.iter().any(|file| is_named(file, word)));
     let keep = |file: &&RuleFile| only.is_empty() || !only_names || only.iter().any(|word| is_named(file, word));
     Ok(Chosen {
-        rules: rules
-            .into_iter()
-            .filter(|(rule, it)| only.is_empty() || only.iter().any(|w| means(w, rule, it)))
-            .collect(),
+        rules: rules.into_iter().filter(|it| only.is_empty() || only.iter().any(|word| means(word, it))).collect(),
         refused: refused.into_iter().filter(keep).collect(),
     })
 }
 
-fn means(word: &str, rule: &CheckedRule, header: &Header) -> bool {
+fn means(word: &str, rule: &CheckedRule) -> bool {
     let technique = format!("attack.{word}");
     let is_tag = |tag: &String| tag.eq_ignore_ascii_case(word) || tag.eq_ignore_ascii_case(&technique);
-    rule.name().eq_ignore_ascii_case(word) || header.id.eq_ignore_ascii_case(word) || header.tags.iter().any(is_tag)
+    let is_of = |header: &Header| header.id.eq_ignore_ascii_case(word) || header.tags.iter().any(is_tag);
+    rule.name().eq_ignore_ascii_case(word) || rule.header.as_ref().is_some_and(is_of)
 }
 
 /// What rules look at.
@@ -232,15 +257,20 @@ impl Present<'_> {
         format!("{} · {}", rows.join(" and "), origins.join(" · "))
     }
 
-    fn hunt<'r>(&self, rules: &[(&'r CheckedRule, &'r Header)], progress: &Progress) -> Report<'r> {
+    fn hunt<'r>(&self, rules: &[&'r CheckedRule], progress: &Progress) -> Report<'r> {
+        let processes = self.files.processes().or(self.snapshot.map(|snapshot| &snapshot.rows));
+        let view = View::new(processes, self.stored.map(|stored| &stored.view as &dyn Reader));
+        let view = self.files.before(&view);
+        let counted = Counted::new(&view);
         let completeness = self.snapshot.map(|snapshot| snapshot.completeness.clone()).unwrap_or_default();
         let mut report = Report { completeness, ..Report::default() };
         progress.step("running rules", Unit::Things, Some(rules.len() as u64));
-        for (rule, header) in rules {
+        for rule in rules {
             progress.advance(1);
             let name = rule.name();
             // The records of a file may be another system's.
-            let is_for_here = header.platform.iter().any(|platform| platform == std::env::consts::OS);
+            let is_for = |header: &Header| header.platform.iter().any(|platform| platform == std::env::consts::OS);
+            let is_for_here = rule.header.as_ref().is_none_or(is_for);
             if !is_for_here && !sources::reads_files(&rule.query) {
                 report.elsewhere.push(name);
             } else if self.stored.is_none() && !sources::stored_tables(&rule.query).is_empty() {
@@ -249,7 +279,7 @@ impl Present<'_> {
                 self.note_limits(rule, &mut report);
                 let started = Instant::now();
                 let before = report.findings.len();
-                if let Err(error) = self.run(rule, header, &mut report) {
+                if let Err(error) = self.run(rule, &counted, &mut report) {
                     report.stopped.push((name, error.to_string()));
                     report.completeness.add(Reason::RuleQuarantined);
                 }
@@ -257,6 +287,7 @@ impl Present<'_> {
                 report.timings.push(format!("{name}: {rows} in {:.1} ms", started.elapsed().as_secs_f64() * 1e3));
             }
         }
+        report.rows = counted.total();
         report.findings.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| a.rule.cmp(b.rule)));
         report
     }
@@ -264,12 +295,11 @@ impl Present<'_> {
     fn run<'r>(
         &self,
         rule: &'r CheckedRule,
-        header: &'r Header,
+        reader: &dyn Reader,
         report: &mut Report<'r>,
     ) -> Result<(), daemoneye_planner::Error> {
-        let processes = self.files.processes().or(self.snapshot.map(|snapshot| &snapshot.rows));
-        let view = View::new(processes, self.stored.map(|stored| &stored.view as &dyn Reader));
-        let answer = execute(&plan(&rule.query), &self.files.before(&view), self.now)?;
+        let answer = execute(&plan(&rule.query), reader, self.now)?;
+        let header = rule.header.as_ref();
         report.ran += 1;
         let mut completeness = sources::completeness(&rule.query, self.snapshot).and(&answer.completeness);
         if !rule.absent.is_empty() {
@@ -283,10 +313,10 @@ impl Present<'_> {
             let value = |name: &str| names.iter().position(|it| *it == name).map(|at| &cells[at]);
             let overriding = value("alert_level").and_then(Value::as_text).and_then(Level::parse);
             Finding {
-                level: overriding.unwrap_or(header.level),
+                level: overriding.or(header.map(|header| header.level)),
                 rule: rule.name(),
-                title: header.title.render(|name| value(name).map(to_text).unwrap_or_default()),
-                tags: &header.tags,
+                title: header.map(|it| it.title.render(|name| value(name).map(to_text).unwrap_or_default())),
+                tags: header.map(|header| header.tags.as_slice()).unwrap_or_default(),
                 subject: Subject {
                     proc_id: value("proc_id")
                         .or_else(|| Some(&cells[rule.query.output.iter().position(|output| output.identity)?]))
@@ -308,7 +338,7 @@ impl Present<'_> {
         }
         let unreadable = self.snapshot.is_some_and(|snapshot| snapshot.unreadable > 0);
         for (table, column) in rule.query.columns_read() {
-            let of_now = matches!(&*table.table.name, "processes" | "ancestors") && table.table.kind != Kind::Records;
+            let of_now = sources::is_present(&table.table);
             let limits = match column.access {
                 Access::Owner if of_now && unreadable => &mut report.hidden,
                 Access::Uncollected => &mut report.uncollected,
@@ -343,9 +373,9 @@ pub(crate) struct Hit {
 
 /// Runs the rules of `found` over a snapshot alone: what is in the store has happened, and marks no process.
 pub(crate) fn hits(found: files::Found, snapshot: &Snapshot, now: Timestamp, progress: &Progress) -> Hits {
-    let set = RuleSet::check(found.sources, &Catalog::builtin());
+    let set = RuleSet::check(found.sources, &Catalog::builtin().with_lists(found.lists).with_limits(found.limits));
     let files = FileTables::default();
-    let rules: Vec<_> = set.rules().filter_map(|rule| Some((rule, rule.header.as_ref()?))).collect();
+    let rules: Vec<_> = set.rules().collect();
     let report = Present { now, snapshot: Some(snapshot), stored: None, files: &files }.hunt(&rules, progress);
     let refused = set.refused().count();
     let mut silent: Vec<_> =
@@ -362,15 +392,13 @@ pub(crate) fn hits(found: files::Found, snapshot: &Snapshot, now: Timestamp, pro
         0 => String::new(),
         more => format!(" ({more} more over history)"),
     };
-    let hit = |finding: Finding<'_>| Hit {
-        level: finding.level,
-        rule: finding.rule.to_owned(),
-        title: finding.title,
-        subject: finding.subject,
+    let hit = |finding: Finding<'_>| {
+        let (level, title) = (finding.level?, finding.title?);
+        Some(Hit { level, rule: finding.rule.to_owned(), title, subject: finding.subject })
     };
     Hits {
         looked: format!("{} from {}{history}", count(report.ran, "rule", "rules"), found.place),
-        found: report.findings.into_iter().map(hit).collect(),
+        found: report.findings.into_iter().filter_map(hit).collect(),
         silent,
         completeness,
     }
@@ -397,9 +425,9 @@ fn show(findings: &[Finding<'_>], globals: &Globals, screen: &Screen) -> anyhow:
     ];
     let row = |finding: &Finding<'_>| {
         vec![
-            Cell::painted(finding.level.name(), paint_of(finding.level)),
+            finding.level.map_or_else(|| Cell::new("-"), |level| Cell::painted(level.name(), paint_of(level))),
             Cell::new(finding.rule),
-            Cell::new(finding.title.as_str()),
+            Cell::new(finding.said()),
             Cell::new(techniques(finding.tags)),
         ]
     };
@@ -418,8 +446,36 @@ pub(crate) fn techniques(tags: &[String]) -> String {
     tags.iter().filter_map(technique).collect::<Vec<_>>().join(" ")
 }
 
+impl Finding<'_> {
+    /// The title, else the row.
+    fn said(&self) -> String {
+        let cells = || {
+            self.row.iter().map(|(name, value)| match value {
+                serde_json::Value::String(text) => format!("{name}={text}"),
+                other => format!("{name}={other}"),
+            })
+        };
+        self.title.clone().unwrap_or_else(|| cells().collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// What this process has had of the processor.
+#[cfg(unix)]
+fn cpu_time() -> Duration {
+    let clock = nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID;
+    nix::time::clock_gettime(clock).map(Duration::from).unwrap_or_default()
+}
+
+/// What this process has had of the processor: not known here, so the time that went by.
+#[cfg(not(unix))]
+fn cpu_time() -> Duration {
+    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    START.elapsed()
+}
+
 fn summarize(
     report: &Report<'_>,
+    effort: &Effort,
     refused: &[&RuleFile],
     snapshot: Option<&Snapshot>,
     store: Option<&Error>,
@@ -438,6 +494,14 @@ fn summarize(
         (false, _) => "incomplete",
     };
     note(format!("{} · {extent}", by_level(&report.findings)));
+    let millis = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
+    let (compile, run) = (millis(effort.compile), millis(effort.run));
+    let (compiled, rows) = (effort.compiled, count(report.rows, "row", "rows"));
+    let matches = count(report.findings.len(), "match", "matches");
+    note(format!(
+        "compiled {compiled}, refused {} · {rows}, {matches} · processor: {compile} to compile, {run} to match",
+        refused.len()
+    ));
     if !report.need_history.is_empty() {
         let why = match store {
             None | Some(Error::NotFound(_)) => "start the agent".to_owned(),
@@ -479,7 +543,8 @@ fn summarize(
 /// `2 findings (1 high, 1 medium)`.
 fn by_level(findings: &[Finding<'_>]) -> String {
     let of = |level| findings.iter().filter(|finding| finding.level == level).count();
-    let levels = Level::ALL.iter().rev().map(|level| (of(*level), level.name()));
+    let levels = Level::ALL.iter().rev().map(|level| (of(Some(*level)), level.name()));
+    let levels = levels.chain([(of(None), "without level")]);
     let levels: Vec<_> = levels.filter(|(number, _)| *number > 0).map(|(n, name)| format!("{n} {name}")).collect();
     let total = count(findings.len(), "finding", "findings");
     if levels.is_empty() { total } else { format!("{total} ({})", levels.join(", ")) }

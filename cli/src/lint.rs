@@ -99,7 +99,7 @@ pub(crate) fn run(lint: &Lint, globals: &Globals, screen: &Screen) -> anyhow::Re
         return explain::run(code, globals, screen);
     }
     let reports = report::wanted(&lint.reports, globals.output)?;
-    let catalog = lint.files.load_unseen(screen)?.catalog();
+    let catalog = lint.files.load_unseen(screen)?.catalog().with_limits(globals.settings.limits);
     let once = |screen: &Screen| -> anyhow::Result<Ending> {
         let linted = lint.linted(&catalog, globals, screen)?;
         for report in &reports {
@@ -116,6 +116,7 @@ impl Lint {
     fn linted(&self, catalog: &Catalog, globals: &Globals, screen: &Screen) -> anyhow::Result<Linted> {
         let started = Instant::now();
         let mut found = files::rules(&self.paths, &globals.settings)?;
+        let catalog = &catalog.clone().with_lists(std::mem::take(&mut found.lists));
         let mut unfixed = 0;
         if self.fix {
             let safety = if self.unsafe_fixes { Safety::ChangesMeaning } else { Safety::Safe };

@@ -113,7 +113,8 @@ pub(crate) fn run(query: &Query, globals: &Globals, screen: &Screen) -> anyhow::
     query.param.iter().try_for_each(|text| parameters.bind(text))?;
     let moment = query.moment.moment()?;
     let files = query.files.load(screen)?;
-    let checked = check_query_with(&source, &files.catalog(), &parameters);
+    let catalog = files.catalog().with_lists(files::lists(&[], &globals.settings)).with_limits(globals.settings.limits);
+    let checked = check_query_with(&source, &catalog, &parameters);
     screen.draw(&checked.diagnostics, &source);
     let Some(rule) = checked.rule else { return Ok(Ending::Refused) };
     if let Some(every) = query.watch {
@@ -221,7 +222,7 @@ fn answer(
     look: &mut dyn FnMut(Timestamp) -> anyhow::Result<Snapshot>,
 ) -> anyhow::Result<Result> {
     let now = moment.unwrap_or_else(live::now);
-    let snapshot = sources::reads_present(&select).then(|| look(now)).transpose()?;
+    let snapshot = (files.processes().is_none() && sources::reads_present(&select)).then(|| look(now)).transpose()?;
     let stored = match sources::stored_tables(&select).as_slice() {
         [] => None,
         tables => {

@@ -121,7 +121,10 @@ impl<'a> Listed<'a> {
 impl List {
     fn run(&self, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
         let found = files::rules(&self.paths, &globals.settings)?;
-        let set = RuleSet::check(found.sources, &Catalog::builtin());
+        let set = RuleSet::check(
+            found.sources,
+            &Catalog::builtin().with_lists(found.lists).with_limits(globals.settings.limits),
+        );
         let mut listed: Vec<_> = set.files.iter().map(Listed::of).collect();
         listed.sort_by_key(|rule| (rule.tactic, rule.name));
         let extent = write_list(&listed, globals, screen)?;
@@ -191,16 +194,19 @@ fn status_name(status: Status) -> &'static str {
 impl Show {
     fn run(&self, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
         let found = files::rules(&self.rules, &globals.settings)?;
-        let set = RuleSet::check(found.sources, &Catalog::builtin());
+        let set = RuleSet::check(
+            found.sources,
+            &Catalog::builtin().with_lists(found.lists).with_limits(globals.settings.limits),
+        );
         let chosen = hunt::choose(&set, &self.names)?;
         let refused = chosen.draw_refused(&self.names, screen);
+        let object = |rule: &&CheckedRule| Some(to_json(rule, rule.header.as_ref()?));
         if let Some(form) = Format::of_text(globals.output)? {
-            print(screen, |out| {
-                write_json(out, form, chosen.rules.iter().map(|(rule, header)| to_json(rule, header)))
-            })?;
+            print(screen, |out| write_json(out, form, chosen.rules.iter().filter_map(object)))?;
         } else {
             let mut page = Page::new(screen, globals.full);
-            for (at, (rule, header)) in chosen.rules.iter().enumerate() {
+            let rules = chosen.rules.iter().filter_map(|rule| Some((rule, rule.header.as_ref()?)));
+            for (at, (rule, header)) in rules.enumerate() {
                 if at > 0 {
                     page.blank();
                 }

@@ -8,7 +8,7 @@ use daemoneye_dsl::diagnostic::nearest;
 use daemoneye_dsl::functions::aggregates::{AGGREGATES, WINDOWS};
 use daemoneye_dsl::functions::forms::{FORMS, Form};
 use daemoneye_dsl::functions::{self, Function, Known};
-use daemoneye_dsl::tables::{self, Catalog, Column, Kind, Table, ancestors};
+use daemoneye_dsl::tables::{self, Catalog, Column, Kind, Table, table_functions};
 use daemoneye_dsl::types::Value::Null;
 use serde_json::{Map, Value, json};
 
@@ -83,8 +83,8 @@ fn about(name: &str, catalog: &Catalog) -> anyhow::Result<Answer> {
     if let Some(table) = catalog.table(name) {
         return Ok(of_table(table, &table.name));
     }
-    if name.eq_ignore_ascii_case(ancestors::NAME) {
-        return Ok(of_table(&ancestors::table(), &format!("{}(proc_id)", ancestors::NAME)));
+    if let Some((call, table)) = table_functions().into_iter().find(|(_, it)| it.name.eq_ignore_ascii_case(name)) {
+        return Ok(of_table(&table, &call));
     }
     match name.to_ascii_lowercase().as_str() {
         "tables" => return Ok(all_tables(catalog)),
@@ -115,7 +115,11 @@ fn advice(name: &str, catalog: &Catalog) -> String {
         return format!("`{column}` is a column of `{0}`: `daemoneye-cli schema {0}`", table.name);
     }
     let tables = catalog.tables().iter().map(|table| &*table.name);
-    let all = tables.chain([ancestors::NAME, "functions"]).chain(functions::all().map(|it| it.name));
+    let calls = table_functions();
+    let all = tables
+        .chain(calls.iter().map(|(_, it)| &*it.name))
+        .chain(["functions"])
+        .chain(functions::all().map(|it| it.name));
     match nearest(name, all.chain(forms().map(|form| form.name))) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "`daemoneye-cli schema` lists the tables, `daemoneye-cli schema functions` the functions".to_owned(),
@@ -123,9 +127,9 @@ fn advice(name: &str, catalog: &Catalog) -> String {
 }
 
 fn all_tables(catalog: &Catalog) -> Answer {
-    let function = ancestors::table();
+    let calls = table_functions();
     let tables = catalog.tables().iter().map(|table| (&**table, table.name.to_string()));
-    let tables = tables.chain([(&function, format!("{}(proc_id)", ancestors::NAME))]);
+    let tables = tables.chain(calls.iter().map(|(call, table)| (table, call.clone())));
     let line = |(table, name): (&Table, String)| {
         let rows = match table.kind {
             Kind::State => "state",

@@ -8,14 +8,20 @@ use arrow_array::RecordBatch;
 use daemoneye_collectors::Snapshot;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::query::Query;
-use daemoneye_dsl::tables::{Kind, Table, ancestors};
+use daemoneye_dsl::tables::lineage::Lineage;
+use daemoneye_dsl::tables::{Kind, Table};
 use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
 
 use crate::screen::count;
 
-/// Whether the query reads `processes`, the present, for which no file stands in.
+/// Whether the query reads the present: `processes` for which no file stands in, or the relatives of one.
 pub(crate) fn reads_present(query: &Query) -> bool {
-    query.tables().iter().any(|it| it.table.name == "processes" && it.table.kind != Kind::Records)
+    query.tables().iter().any(|it| is_present(&it.table))
+}
+
+/// Whether its rows are made of the processes of now.
+pub(crate) fn is_present(table: &Table) -> bool {
+    table.kind != Kind::Records && (table.name == "processes" || Lineage::named(&table.name).is_some())
 }
 
 /// Whether the query reads a file.
@@ -25,8 +31,7 @@ pub(crate) fn reads_files(query: &Query) -> bool {
 
 /// The tables of the query that only the store has.
 pub(crate) fn stored_tables(query: &Query) -> Vec<String> {
-    let is_stored =
-        |table: &Table| table.kind != Kind::Records && !matches!(&*table.name, "processes" | ancestors::NAME);
+    let is_stored = |table: &Table| table.kind != Kind::Records && !is_present(table);
     let tables = query.tables().into_iter().map(|it| &it.table).filter(|table| is_stored(table));
     let mut names: Vec<_> = tables.map(|table| table.name.to_string()).collect();
     names.dedup();
@@ -48,6 +53,11 @@ pub(crate) struct Counted<'a> {
 impl<'a> Counted<'a> {
     pub(crate) fn new(inner: &'a dyn Reader) -> Self {
         Self { inner, rows: RefCell::default() }
+    }
+
+    /// The rows of all tables, each counted once.
+    pub(crate) fn total(&self) -> usize {
+        self.rows.borrow().values().map(|(rows, _)| rows).sum()
     }
 
     /// `312 processes and 40 process_starts`; empty where no table was read. A table that is read twice counts once.

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::fs;
+
 use common::{code, err, lines, out, path, rule, run};
 
 const PAIR: &str = "SELECT c.proc_id, c.pid FROM processes c JOIN processes p ON p.proc_id = c.parent_id \
@@ -74,4 +76,26 @@ fn what_cannot_be_explained_is_said() {
         assert!(err(&answer).contains(expected), "{arguments:?}: {}", err(&answer));
         assert_eq!(out(&answer), "", "{arguments:?}");
     }
+}
+
+#[test]
+fn a_rule_with_auto_join_is_shown_and_not_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "SELECT p.proc_id, s.pid FROM processes AS p AUTO JOIN process_starts AS s ON s.proc_id = p.proc_id \
+               WHEN p.name = 'sh'";
+    fs::write(dir.path().join("asks.sql"), rule(1, "{pid}", "low", sql)).unwrap();
+    for shown in [run(&["explain", "--rules", path(&dir), "asks"]), run(&["explain", sql])] {
+        assert_eq!(code(&shown), 0, "{}", err(&shown));
+        assert!(
+            out(&shown).contains("AutoJoin: s.proc_id = p.proc_id, when name = 'sh', asks procmond"),
+            "{}",
+            out(&shown)
+        );
+        assert!(err(&shown).contains("error[DE312]"), "{}", err(&shown));
+    }
+    for refused in [run(&["hunt", "--rules", path(&dir)]), run(&["query", sql])] {
+        assert_eq!((code(&refused), out(&refused)), (2, ""));
+        assert!(err(&refused).contains("error[DE312]: AUTO JOIN is not available yet"), "{}", err(&refused));
+    }
+    assert_eq!(code(&run(&["lint", path(&dir)])), 1);
 }

@@ -20,6 +20,8 @@ pub(crate) struct Rule {
     pub(crate) placeholders: Vec<(String, usize)>,
     /// The clauses of the dialect's own that were taken out before parsing.
     pub(crate) versions: Vec<Version>,
+    /// The joins whose AUTO was taken out, with their WHEN.
+    pub(crate) autos: Vec<Auto>,
     /// The SQL's tokens, comments left out, joined by one space: part of a rule's revision.
     pub(crate) canonical_sql: String,
 }
@@ -31,6 +33,17 @@ pub(crate) struct Version {
     pub(crate) after: usize,
     pub(crate) span: Span,
     pub(crate) moment: Moment,
+}
+
+/// `AUTO JOIN table ON … WHEN …`, of which `JOIN table ON …` was left to the parser.
+#[derive(Debug)]
+pub(crate) struct Auto {
+    /// Where the table begins.
+    pub(crate) table: usize,
+    /// The place of `AUTO JOIN`.
+    pub(crate) span: Span,
+    /// The condition of WHEN.
+    pub(crate) when: Option<Box<Expr>>,
 }
 
 /// Which versions of a table.

@@ -266,12 +266,12 @@ pub static CHAPTERS: &[Chapter] = &[
                 ours: Ours::Gives("TRUE"),
             },
             Departure {
-                name: "COLLATE belongs to comparisons",
-                sqlite: "It is an operator that any expression may have.",
-                here: "It counts at an operand of a comparison, of IN or BETWEEN, and in ORDER BY, and is an error \
-                  elsewhere.",
-                why: "Elsewhere it would change nothing, or something far away.",
-                example: "SELECT s COLLATE NOCASE FROM t",
+                name: "COLLATE is not carried on",
+                sqlite: "An expression keeps the collation of what it is made of.",
+                here: "It counts in the comparison, IN, ORDER BY, GROUP BY, PARTITION BY or `count(DISTINCT x)` where it is \
+                       written and at columns of the whole result; elsewhere it is an error.",
+                why: "A comparison says itself how it compares.",
+                example: "SELECT lower(s COLLATE NOCASE) FROM t",
                 theirs: Theirs::Gives("'5'"),
                 ours: Ours::Refused("DE004"),
             },
@@ -459,10 +459,10 @@ pub static CHAPTERS: &[Chapter] = &[
                 ours: Ours::Refused("DE001"),
             },
             Departure {
-                name: "The only table function is `ancestors`",
+                name: "Other table functions",
                 sqlite: "`json_each`, `generate_series` and others.",
-                here: "`ancestors(proc_id)`; elements of JSON arrays are looked at with `has_flag`, `arg_after` and \
-                  `json_extract`.",
+                here: "`ancestors(proc_id)`, `descendants(proc_id)` and `list('name')`; elements of JSON arrays are looked \
+                  at with `has_flag`, `arg_after` and `json_extract`.",
                 why: "Rows that come from one text cannot be compared with the last snapshot's.",
                 example: "SELECT value FROM json_each('[1]')",
                 theirs: Theirs::Gives("1"),
@@ -501,13 +501,13 @@ pub static CHAPTERS: &[Chapter] = &[
                 ours: Ours::Gives("'text'"),
             },
             Departure {
-                name: "No `->` and `->>`",
-                sqlite: "Short forms of json_extract.",
-                here: "An error; write `json_extract`.",
-                why: "No rule needed them so far.",
-                example: "SELECT '{\"a\": 1}' ->> 'a'",
-                theirs: Theirs::Gives("1"),
-                ours: Ours::Refused("DE004"),
+                name: "`->>` gives TEXT",
+                sqlite: "The type of what is found.",
+                here: "TEXT, as `json_extract` does; `->` gives JSON, as in SQLite.",
+                why: "The type would depend on the value.",
+                example: "SELECT typeof('{\"a\": 1}' ->> 'a')",
+                theirs: Theirs::Gives("'integer'"),
+                ours: Ours::Gives("'text'"),
             },
         ],
     },

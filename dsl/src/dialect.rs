@@ -5,7 +5,7 @@
 //! `a IN table`.
 //!
 //! ```text
-//! ~ + - (sign)   ||   * / %   + -   & | << >>   < <= > >=   = <> IS IN LIKE GLOB REGEXP BETWEEN ISNULL   NOT   AND   OR
+//! ~ + - (sign)   || -> ->>   * / %   + -   & | << >>   < <= > >=   = <> IS IN LIKE GLOB REGEXP BETWEEN ISNULL   NOT   AND   OR
 //! ```
 
 use std::any::TypeId;
@@ -96,7 +96,7 @@ impl Dialect for Sqlite {
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
         Some(Ok(match &parser.peek_token_ref().token {
-            Token::StringConcat => CONCAT,
+            Token::StringConcat | Token::Arrow | Token::LongArrow => CONCAT,
             Token::Lt | Token::LtEq | Token::Gt | Token::GtEq => ORDER,
             token if is_isnull(token) => EQUAL,
             _ => return None,

@@ -3,6 +3,7 @@
 //! A closed set. Every expression has a type, every coercion is a [`ExprKind::Cast`] that can be seen in `explain`, and
 //! every operation is total: it gives a value or NULL for every input, whatever a process calls itself.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ impl Place {
     }
 }
 
-/// Text is shorter than [`crate::limits::TEXT_LEN_MAX`], so its places fit.
+/// Text is at most as long as [`crate::limits::TEXT`] can be set to, so its places fit.
 impl From<&Span> for Place {
     fn from(span: &Span) -> Self {
         let offset = |at| u32::try_from(at).unwrap_or(u32::MAX);
@@ -119,7 +120,7 @@ pub enum ExprKind {
     In {
         /// The operand.
         value: Box<Expr>,
-        /// Constants of the operand's type, NULLs left out.
+        /// Constants of the operand's type in the order of the collation, each once, NULLs left out.
         list: Arc<[Value]>,
         /// Whether the list had a NULL: then "not found" is unknown.
         has_null: bool,
@@ -247,6 +248,19 @@ pub enum Collation {
     NoCase,
 }
 
+impl Collation {
+    /// The order of two texts.
+    pub fn compare(self, left: &str, right: &str) -> Ordering {
+        match self {
+            Self::Binary => left.cmp(right),
+            Self::NoCase => {
+                let lower = |byte: u8| byte.to_ascii_lowercase();
+                left.bytes().map(lower).cmp(right.bytes().map(lower))
+            }
+        }
+    }
+}
+
 /// The arithmetic operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arithmetic {
@@ -320,6 +334,17 @@ impl Expr {
     /// A BOOLEAN operation.
     pub fn boolean(kind: ExprKind) -> Self {
         Self::new(kind, Type::Boolean)
+    }
+
+    /// `value IN (list)` over constants of the value's type.
+    pub fn among(value: Self, mut list: Vec<Value>, has_null: bool, collation: Collation) -> Self {
+        let compare = |one: &Value, other: &Value| match (one, other) {
+            (Value::Text(one), Value::Text(other)) => collation.compare(one, other),
+            _ => one.compare(other),
+        };
+        list.sort_by(compare);
+        list.dedup_by(|one, other| compare(one, other).is_eq());
+        Self::boolean(ExprKind::In { value: Box::new(value), list: list.into(), has_null, collation })
     }
 
     /// The input's column at `index`.
@@ -551,6 +576,9 @@ impl fmt::Display for Operand<'_> {
 }
 
 /// SQL of the dialect with the same meaning, on one line; columns carry the names that the author gave.
+/// Values of an IN list that are shown.
+const IN_LIST_SHOWN_MAX: usize = 64;
+
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let join = |f: &mut fmt::Formatter<'_>, parts: &[Self], word: &str| {
@@ -590,11 +618,14 @@ impl fmt::Display for Expr {
             ExprKind::IsTrue(of) => write!(f, "{} IS TRUE", self.operand(of)),
             ExprKind::In { value, list, has_null, collation } => {
                 write!(f, "{}{} IN (", self.operand(value), collate(*collation))?;
-                for (at, item) in list.iter().enumerate() {
+                for (at, item) in list.iter().take(IN_LIST_SHOWN_MAX).enumerate() {
                     if at > 0 {
                         f.write_str(", ")?;
                     }
                     write_literal(item, f)?;
+                }
+                if let Some(more @ 1..) = list.len().checked_sub(IN_LIST_SHOWN_MAX) {
+                    write!(f, ", … {more} more")?;
                 }
                 f.write_str(match (has_null, list.is_empty()) {
                     (true, true) => "NULL)",

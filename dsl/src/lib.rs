@@ -10,6 +10,7 @@
 
 pub mod alert;
 mod ast;
+mod auto_join;
 pub mod check;
 pub mod completeness;
 pub mod convert;
@@ -23,6 +24,7 @@ pub mod header;
 pub mod ipc;
 pub mod limits;
 pub mod lints;
+pub mod lists;
 pub mod match_key;
 pub mod parameters;
 mod parse;

@@ -11,15 +11,16 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
 
 use crate::ast::{Moment, Positions, Rule, Version};
+use crate::auto_join;
 use crate::diagnostic::{Diagnostic, Source, Span, nearest};
 use crate::dialect::Sqlite;
 use crate::header;
-use crate::limits::{NESTING_MAX, TERMS_MAX, TEXT_LEN_MAX, TOKENS_MAX};
+use crate::limits::{Limits, NESTING, TERMS, TEXT, TOKENS};
 
 /// Enough for the longest chain that the bounds let through; reserved, not used, until it is needed.
 const STACK_LEN: usize = 256 << 20;
 /// A statement of no more tokens has no chain that is too long for an ordinary stack.
-const SMALL_TOKENS: usize = 200;
+const SMALL_TOKENS: usize = 600;
 /// One with no more tokens that open something does not nest too deep for it.
 const SMALL_OPENERS: usize = 24;
 
@@ -27,12 +28,23 @@ thread_local! {
     static STACK_IS_LARGE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work` where the parser's recursion on these tokens is safe.
-pub(crate) fn on_stack_for<T: Send>(tokens: &[TokenWithSpan], work: impl FnOnce() -> T + Send) -> T {
-    if tokens.len() <= SMALL_TOKENS && tokens.iter().filter(|token| opens(&token.token)).count() <= SMALL_OPENERS {
-        return work();
+/// Whether the parser's recursion on these tokens, and that of what becomes of them, is safe on an ordinary stack.
+pub(crate) fn is_small(tokens: &[TokenWithSpan]) -> bool {
+    let (mut depth, mut deepest, mut openers) = (0usize, 0, 0);
+    for token in tokens {
+        match &token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
+            other => openers += usize::from(opens(other)),
+        }
+        deepest = deepest.max(depth);
     }
-    on_large_stack(work)
+    tokens.len() <= SMALL_TOKENS && deepest + openers <= SMALL_OPENERS
+}
+
+/// Runs `work` here if what it is about is small, else on a large stack.
+pub(crate) fn on_stack_for<T: Send>(small: bool, work: impl FnOnce() -> T + Send) -> T {
+    if small { work() } else { on_large_stack(work) }
 }
 
 /// Runs `work` on a thread with a large stack; here, if this is one.
@@ -51,10 +63,10 @@ pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-/// Whether the parser calls itself for what follows the token.
+/// Whether the parser calls itself for what follows the token, which no parenthesis ends.
 fn opens(token: &Token) -> bool {
     match token {
-        Token::LParen | Token::LBracket | Token::LBrace | Token::Plus | Token::Minus | Token::Tilde => true,
+        Token::Plus | Token::Minus | Token::Tilde => true,
         Token::Word(word) => matches!(word.keyword, Keyword::NOT | Keyword::CASE | Keyword::INTERVAL | Keyword::SELECT),
         _ => false,
     }
@@ -69,10 +81,9 @@ pub(crate) struct Scanned {
 }
 
 /// Splits the header off, cuts the SQL into tokens and checks every bound.
-pub(crate) fn scan(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option<Scanned> {
-    if source.text.len() > TEXT_LEN_MAX {
-        let message = format!("{} bytes of text, of which {TEXT_LEN_MAX} are allowed", source.text.len());
-        diagnostics.push(Diagnostic::error("DE020", 0..0, message).help("split the rule, or put long lists in a file"));
+pub(crate) fn scan(source: &Source, limits: &Limits, diagnostics: &mut Vec<Diagnostic>) -> Option<Scanned> {
+    if source.text.len() > limits.text {
+        diagnostics.push(TEXT.exceeded(limits.text, 0..0, "split the rule, or put long lists in a file"));
         return None;
     }
     let (annotations, sql_start) = header::read(source, diagnostics);
@@ -86,7 +97,7 @@ pub(crate) fn scan(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option
         }
     };
     tokens.retain(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
-    check_bounds(&tokens, &positions, diagnostics)?;
+    check_bounds(&tokens, limits, &positions, diagnostics)?;
     let mut canonical_sql = String::with_capacity(sql.len());
     for span in tokens.iter().filter_map(|token| positions.span(token.span)) {
         canonical_sql.push_str(&source.text[span]);
@@ -95,7 +106,12 @@ pub(crate) fn scan(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option
     Some(Scanned { annotations, tokens, positions, canonical_sql })
 }
 
-fn check_bounds(tokens: &[TokenWithSpan], positions: &Positions, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
+fn check_bounds(
+    tokens: &[TokenWithSpan],
+    limits: &Limits,
+    positions: &Positions,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<()> {
     let (mut depth, mut terms) = (0usize, 0usize);
     for (at, token) in tokens.iter().enumerate() {
         match &token.token {
@@ -104,18 +120,15 @@ fn check_bounds(tokens: &[TokenWithSpan], positions: &Positions, diagnostics: &m
             Token::Word(word) if matches!(word.keyword, Keyword::AND | Keyword::OR) => terms += 1,
             _ => {}
         }
-        let broken = if at >= TOKENS_MAX {
-            Some(("DE021", format!("more than {TOKENS_MAX} tokens")))
-        } else if terms >= TERMS_MAX {
-            Some(("DE022", format!("more than {TERMS_MAX} operands of AND and OR")))
-        } else if depth > NESTING_MAX {
-            Some(("DE023", format!("parentheses nested more than {NESTING_MAX} deep")))
-        } else {
-            None
+        let broken = match () {
+            () if at >= limits.tokens => Some((TOKENS, limits.tokens)),
+            () if terms >= limits.terms => Some((TERMS, limits.terms)),
+            () if depth > limits.nesting => Some((NESTING, limits.nesting)),
+            () => None,
         };
-        if let Some((code, message)) = broken {
+        if let Some((limit, allowed)) = broken {
             let span = positions.span(token.span).unwrap_or_default();
-            diagnostics.push(Diagnostic::error(code, span, message).help("split the statement into several rules"));
+            diagnostics.push(limit.exceeded(allowed, span, "split the statement into several rules"));
             return None;
         }
     }
@@ -133,20 +146,19 @@ pub(crate) fn parse(source: &Source, scanned: Scanned, diagnostics: &mut Vec<Dia
         return None;
     };
     refuse_other_statements(first, span_of(0), diagnostics)?;
-    refuse_auto_join(&tokens, &positions, diagnostics)?;
     let (body, versions) = take_versions(&tokens, &positions, diagnostics)?;
-    let mut body = without_hints(&body);
+    let (mut body, autos) = auto_join::take(&without_hints(&body), &positions, source, diagnostics)?;
     while body.last().is_some_and(|token| token.token == Token::SemiColon) {
         body.pop();
     }
     if let Some(at) = body.iter().position(|token| token.token == Token::SemiColon) {
-        let span = span_of(at).unwrap_or_default();
+        let span = positions.span(body[at].span).unwrap_or_default();
         let message = "more than one statement";
         diagnostics.push(Diagnostic::error("DE003", span, message).help("a rule is exactly one SELECT"));
         return None;
     }
     let end = positions.span(body.last().expect("not only semicolons").span).unwrap_or_default().end;
-    let mut parser = Parser::new(&Sqlite).with_recursion_limit(NESTING_MAX * 12).with_tokens_with_locations(body);
+    let mut parser = Parser::new(&Sqlite).with_recursion_limit(NESTING.max * 12).with_tokens_with_locations(body);
     let parsed = parser.parse_statement().and_then(|statement| {
         let next = parser.peek_token();
         if next.token == Token::EOF { Ok(statement) } else { Err(unexpected(&next)) }
@@ -155,7 +167,8 @@ pub(crate) fn parse(source: &Source, scanned: Scanned, diagnostics: &mut Vec<Dia
         Ok(Statement::Query(query)) => {
             let keywords = keywords(&tokens, &positions);
             let placeholders = placeholders(&tokens, &positions);
-            Some(Rule { source: source.clone(), query, positions, keywords, placeholders, versions, canonical_sql })
+            let source = source.clone();
+            Some(Rule { source, query, positions, keywords, placeholders, versions, autos, canonical_sql })
         }
         Ok(_) => {
             let message = "only SELECT is possible";
@@ -187,17 +200,7 @@ fn refuse_other_statements(first: &TokenWithSpan, span: Option<Span>, diagnostic
     None
 }
 
-/// AUTO JOIN does not run yet; the parser would take its first word for an alias.
-fn refuse_auto_join(tokens: &[TokenWithSpan], positions: &Positions, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
-    let found = tokens.array_windows().find(|[one, two]| is_word(one, "AUTO") && is_word(two, "JOIN"));
-    let Some([one, two]) = found else { return Some(()) };
-    let (start, end) = (positions.span(one.span)?.start, positions.span(two.span)?.end);
-    let diagnostic = Diagnostic::error("DE004", start..end, "AUTO JOIN is not available yet");
-    diagnostics.push(diagnostic.help("no collector answers questions so far: join tables that are collected"));
-    None
-}
-
-fn is_word(token: &TokenWithSpan, name: &str) -> bool {
+pub(crate) fn is_word(token: &TokenWithSpan, name: &str) -> bool {
     matches!(&token.token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(name))
 }
 
@@ -232,13 +235,26 @@ fn take_versions(
         let after = left.last().and_then(|token: &TokenWithSpan| positions.span(token.span)).map_or(0, |span| span.end);
         versions.push(Version { after, span: start..end, moment });
         at += 2 + taken;
+        nothing_is_called(tokens.get(at), positions, diagnostics)?;
     }
     Some((left, versions))
 }
 
+/// What stands behind a clause that is taken out would be read with what stands before it: a parenthesis as a call.
+pub(crate) fn nothing_is_called(
+    next: Option<&TokenWithSpan>,
+    positions: &Positions,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<()> {
+    let Some(next) = next.filter(|next| matches!(next.token, Token::LParen | Token::LBracket)) else { return Some(()) };
+    let span = positions.span(next.span)?;
+    diagnostics.push(Diagnostic::error("DE001", span, format!("`{}` cannot stand here", next.token)));
+    None
+}
+
 /// What follows `FOR SYSTEM_TIME`, and of how many tokens it is made.
 fn moment(tokens: &[TokenWithSpan]) -> Result<(Moment, usize), String> {
-    let mut parser = Parser::new(&Sqlite).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens.to_vec());
+    let mut parser = Parser::new(&Sqlite).with_recursion_limit(NESTING.max).with_tokens_with_locations(tokens.to_vec());
     // AND separates the bounds of BETWEEN: what binds less is not part of them.
     let bound = |parser: &mut Parser<'_>| parser.parse_subexpr(crate::dialect::EQUAL).map(Box::new);
     let parsed = if parser.parse_keywords(&[Keyword::AS, Keyword::OF]) {
@@ -306,7 +322,7 @@ fn unexpected(token: &TokenWithSpan) -> ParserError {
 }
 
 /// sqlparser puts the place at the end of the message: ` at Line: 1, Column: 8`.
-fn syntax_error(error: &ParserError, positions: &Positions, source: &Source, end: usize) -> Diagnostic {
+pub(crate) fn syntax_error(error: &ParserError, positions: &Positions, source: &Source, end: usize) -> Diagnostic {
     let text = match error {
         ParserError::ParserError(text) | ParserError::TokenizerError(text) => text.as_str(),
         ParserError::RecursionLimitExceeded => {

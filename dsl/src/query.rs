@@ -9,11 +9,14 @@
 //! group's row (keys, aggregates, bare columns); values of windows follow. An expression of a subquery reaches the row
 //! that it is evaluated for by [`ExprKind::Outer`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnostic::Source;
 use crate::expr::{Collation, Expr, ExprKind, Place};
 use crate::header::{Annotation, Header};
+use crate::lists::List;
+use crate::tables::lineage::Lineage;
 use crate::tables::{Column, Table};
 use crate::types::Type;
 
@@ -26,7 +29,7 @@ pub struct CheckedRule {
     pub header: Option<Header>,
     /// The annotations as written.
     pub annotations: Vec<Annotation>,
-    /// First 12 hex digits of BLAKE3 over canonical header and SQL.
+    /// First 12 hex digits of BLAKE3 over canonical header, SQL, and the lists that it reads.
     pub revision: String,
     /// Columns that it names and no record has, once each; they are NULL.
     pub absent: Vec<Absent>,
@@ -136,6 +139,8 @@ pub enum From {
     Nothing,
     /// A table of the catalog.
     Table(TableRef),
+    /// `list('name')`.
+    List(ListRef),
     /// A query in FROM, or a common table expression where it is named.
     Query(Box<Derived>),
     /// A recursive common table expression.
@@ -155,6 +160,15 @@ pub struct TableRef {
     pub alias: String,
     /// Where its name was written.
     pub place: Place,
+}
+
+/// A list as a table with one column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListRef {
+    /// The list.
+    pub list: Arc<List>,
+    /// What it is called here.
+    pub alias: String,
 }
 
 /// A query as a table.
@@ -205,6 +219,19 @@ pub struct Join {
     pub kind: JoinKind,
     /// The condition over both rows; none is always true.
     pub on: Option<Expr>,
+    /// AUTO JOIN: the right side is asked for, not collected.
+    pub auto: Option<Auto>,
+}
+
+/// What makes a join an AUTO JOIN.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Auto {
+    /// The program that is asked.
+    pub collector: &'static str,
+    /// For which rows of the left side it is asked; none is for all.
+    pub when: Option<Expr>,
+    /// Where `AUTO JOIN` was written.
+    pub place: Place,
 }
 
 /// The right side of a join.
@@ -212,8 +239,10 @@ pub struct Join {
 pub enum Right {
     /// An input of its own.
     From(From),
-    /// `ancestors(process)`: for each left row the ancestors of one process, nearest first.
-    Ancestors {
+    /// `ancestors(process)` or `descendants(process)`: for each left row the relatives of one process, nearest first.
+    Lineage {
+        /// Above or below.
+        lineage: Lineage,
         /// The process's `proc_id`, over the left row.
         process: Expr,
         /// The columns, as a table.
@@ -658,6 +687,7 @@ impl From {
         match self {
             Self::Nothing => {}
             Self::Table(table) => add(Part::Table(table)),
+            Self::List(list) => add(Part::List(list)),
             Self::Query(derived) => add(Part::Query(derived)),
             Self::Recursive(recursive) => add(Part::Recursive(recursive)),
             Self::Working(working) => add(Part::Working(working)),
@@ -665,7 +695,7 @@ impl From {
                 join.left.collect(parts, width);
                 match &join.right {
                     Right::From(right) => right.collect(parts, width),
-                    Right::Ancestors { table, .. } => {
+                    Right::Lineage { table, .. } => {
                         parts.push((Part::Table(table), *width));
                         *width += table.table.columns.len();
                     }
@@ -695,9 +725,10 @@ impl From {
         let Self::Join(join) = self else { return vec![] };
         let mut exprs = join.left.exprs();
         exprs.extend(&join.on);
+        exprs.extend(join.auto.iter().flat_map(|auto| &auto.when));
         match &join.right {
             Right::From(right) => exprs.extend(right.exprs()),
-            Right::Ancestors { process, .. } => exprs.push(process),
+            Right::Lineage { process, .. } => exprs.push(process),
         }
         exprs
     }
@@ -707,16 +738,17 @@ impl From {
         let Self::Join(join) = self else { return vec![] };
         let mut exprs = join.left.exprs_mut();
         exprs.extend(&mut join.on);
+        exprs.extend(join.auto.iter_mut().flat_map(|auto| &mut auto.when));
         match &mut join.right {
             Right::From(right) => exprs.extend(right.exprs_mut()),
-            Right::Ancestors { process, .. } => exprs.push(process),
+            Right::Lineage { process, .. } => exprs.push(process),
         }
         exprs
     }
 
     fn queries_mut(&mut self) -> Vec<&mut Query> {
         match self {
-            Self::Nothing | Self::Table(_) | Self::Working(_) => vec![],
+            Self::Nothing | Self::Table(_) | Self::List(_) | Self::Working(_) => vec![],
             Self::Query(derived) => vec![&mut derived.query],
             Self::Recursive(recursive) => vec![&mut recursive.base, &mut recursive.step],
             Self::Join(join) => {
@@ -735,6 +767,8 @@ impl From {
 pub enum Part<'a> {
     /// A table of the catalog, or the result of a table function.
     Table(&'a TableRef),
+    /// A list.
+    List(&'a ListRef),
     /// A query.
     Query(&'a Derived),
     /// A recursive query.
@@ -748,6 +782,7 @@ impl Part<'_> {
     pub fn width(&self) -> usize {
         match self {
             Self::Table(table) => table.table.columns.len(),
+            Self::List(_) => 1,
             Self::Query(derived) => derived.query.output.len(),
             Self::Recursive(recursive) => recursive.base.output.len(),
             Self::Working(working) => working.columns.len(),
@@ -803,7 +838,7 @@ impl Query {
             Body::Select(select) => {
                 let parts = select.from.parts().into_iter();
                 let of = |part| match part {
-                    Part::Table(_) | Part::Working(_) => vec![],
+                    Part::Table(_) | Part::List(_) | Part::Working(_) => vec![],
                     Part::Query(derived) => vec![&derived.query],
                     Part::Recursive(recursive) => vec![&recursive.base, &recursive.step],
                 };
@@ -840,17 +875,41 @@ impl Query {
         all
     }
 
-    /// Every table of the catalog that is named anywhere in it.
-    pub fn tables(&self) -> Vec<&TableRef> {
+    fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         let parts = self.all().into_iter().flat_map(|query| match &query.body {
             Body::Select(select) => select.from.parts(),
             Body::Values(_) | Body::Set(_) => vec![],
         });
-        let table = |part| match part {
-            Part::Table(table) => Some(table),
-            Part::Query(_) | Part::Recursive(_) | Part::Working(_) => None,
-        };
-        parts.filter_map(|(part, _)| table(part)).collect()
+        parts.map(|(part, _)| part)
+    }
+
+    /// Every table of the catalog that is named anywhere in it.
+    pub fn tables(&self) -> Vec<&TableRef> {
+        self.parts().filter_map(|part| if let Part::Table(table) = part { Some(table) } else { None }).collect()
+    }
+
+    /// Every AUTO JOIN anywhere in it, once each, in the order of the text.
+    pub fn auto_joins(&self) -> Vec<&Auto> {
+        let mut found = BTreeMap::new();
+        for query in self.all() {
+            let Body::Select(select) = &query.body else { continue };
+            let mut rest = vec![&select.from];
+            while let Some(from) = rest.pop() {
+                let From::Join(join) = from else { continue };
+                found.extend(join.auto.iter().map(|auto| (auto.place.span().start, auto)));
+                rest.push(&join.left);
+                if let Right::From(right) = &join.right {
+                    rest.push(right);
+                }
+            }
+        }
+        found.into_values().collect()
+    }
+
+    /// Every list that is named anywhere in it, once each, in the order of their names.
+    pub fn lists(&self) -> Vec<&List> {
+        let lists = self.parts().filter_map(|part| if let Part::List(it) = part { Some(&*it.list) } else { None });
+        lists.map(|list| (list.name.as_str(), list)).collect::<BTreeMap<_, _>>().into_values().collect()
     }
 
     /// Every column of the catalog that is read anywhere in it.

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use crate::check::{Checked, check_rule};
+use crate::check::{Checked, check_once, check_rule};
 use crate::diagnostic::{Diagnostic, Source, error_count};
 use crate::header::Annotation;
 use crate::lints::{Further, lint};
 use crate::parse::on_large_stack;
 use crate::query::CheckedRule;
-use crate::tables::{Catalog, Kind, ancestors};
+use crate::tables::lineage::Lineage;
+use crate::tables::{Catalog, Kind};
 
 /// Rule files, checked.
 #[derive(Debug)]
@@ -22,8 +23,10 @@ pub struct RuleSet {
 pub struct RuleFile {
     /// Its text.
     pub source: Source,
-    /// The rule, if it compiles.
+    /// The rule, if it compiles and can run.
     pub rule: Option<CheckedRule>,
+    /// The rule, if it compiles and cannot run yet.
+    pub unavailable: Option<CheckedRule>,
     /// Every finding.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -40,12 +43,18 @@ impl RuleSet {
         Self::of(sources, |source| lint(source, catalog, further))
     }
 
+    /// Checks files that are run once: a header is checked where there is one.
+    pub fn check_once(sources: Vec<Source>, catalog: &Catalog) -> Self {
+        Self::of(sources, |source| check_once(source, catalog))
+    }
+
     fn of(sources: Vec<Source>, check: impl Fn(&Source) -> Checked + Sync) -> Self {
         // One thread for all: starting one takes as long as compiling a rule.
         let files = on_large_stack(|| {
             let file = |source: Source| {
                 let checked = check(&source);
-                RuleFile { source, rule: checked.rule, diagnostics: checked.diagnostics }
+                let Checked { rule, unavailable, diagnostics } = checked;
+                RuleFile { source, rule, unavailable, diagnostics }
             };
             sources.into_iter().map(file).collect()
         });
@@ -78,6 +87,15 @@ impl RuleSet {
         self.files.iter().filter_map(|file| file.rule.as_ref())
     }
 
+    /// The same with the rules that cannot run yet in their places: to be looked at, not to be run.
+    #[must_use]
+    pub fn with_unavailable(mut self) -> Self {
+        for file in &mut self.files {
+            file.rule = file.rule.take().or_else(|| file.unavailable.take());
+        }
+        self
+    }
+
     /// The files that do not.
     pub fn refused(&self) -> impl Iterator<Item = &RuleFile> {
         self.files.iter().filter(|file| error_count(&file.diagnostics) > 0)
@@ -93,7 +111,7 @@ impl RuleFile {
     fn refuse_other_tables(&mut self) {
         let Some(rule) = &self.rule else { return };
         let tables = rule.query.tables();
-        let runs = |name: &str| RULE_TABLES.contains(&name) || name == ancestors::NAME;
+        let runs = |name: &str| RULE_TABLES.contains(&name) || Lineage::named(name).is_some();
         let other = tables.iter().find(|it| it.table.kind != Kind::Records && !runs(&it.table.name));
         let Some(other) = other.map(|it| &*it.table.name) else { return };
         let at = self.source.text.rfind(other).map_or(0..0, |at| at..at + other.len());

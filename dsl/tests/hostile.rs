@@ -160,6 +160,7 @@ const WORDS: &[&str] = &[
     "processes",
     "process_starts",
     "ancestors",
+    "descendants",
     "pid",
     "name",
     "proc_id",

@@ -14,6 +14,9 @@ pub enum Error {
         /// The bound.
         limit: usize,
     },
+    /// An AUTO JOIN, for which nobody answers yet.
+    #[error("{0} cannot be asked for rows yet: write JOIN instead of AUTO JOIN")]
+    NobodyAnswers(&'static str),
     /// The catalog's table is not one that this reader knows.
     #[error("{0}")]
     NoTable(String),

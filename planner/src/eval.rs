@@ -267,7 +267,7 @@ fn compare(op: Comparison, left: &Operand, right: &Operand, collation: Collation
     let texts = left.is_text() && right.is_text();
     booleans((0..len).map(|row| {
         let ordering = if texts {
-            left.text(row).zip(right.text(row)).map(|(left, right)| compare_text(left, right, collation))
+            left.text(row).zip(right.text(row)).map(|(left, right)| collation.compare(left, right))
         } else {
             let (left, right) = (left.at(row), right.at(row));
             (!left.is_null() && !right.is_null()).then(|| compare_values(&left, &right, collation))
@@ -288,18 +288,8 @@ pub(crate) fn compare_values(left: &Value, right: &Value, collation: Collation) 
     match (left, right) {
         (Value::Integer(left), Value::Real(right)) => compare_mixed(*left, *right),
         (Value::Real(left), Value::Integer(right)) => compare_mixed(*right, *left).reverse(),
-        (Value::Text(left), Value::Text(right)) => compare_text(left, right, collation),
+        (Value::Text(left), Value::Text(right)) => collation.compare(left, right),
         _ => left.compare(right),
-    }
-}
-
-fn compare_text(left: &str, right: &str, collation: Collation) -> Ordering {
-    match collation {
-        Collation::Binary => left.cmp(right),
-        Collation::NoCase => {
-            let fold = |text: &str| text.bytes().map(|byte| byte.to_ascii_lowercase()).collect::<Vec<_>>();
-            fold(left).cmp(&fold(right))
-        }
     }
 }
 
@@ -318,13 +308,9 @@ fn compare_mixed(integer: i64, real: f64) -> Ordering {
 }
 
 fn is_in(values: &ArrayRef, list: &[Value], has_null: bool, collation: Collation) -> ArrayRef {
-    let folded = |text: &str| if collation == Collation::NoCase { text.to_ascii_lowercase() } else { text.to_owned() };
-    let found = |row: usize| match (collation, Value::at(values, row)) {
-        (Collation::NoCase, Value::Text(text)) => {
-            let text = folded(&text);
-            list.iter().any(|item| item.as_text().is_some_and(|item| folded(item) == text))
-        }
-        (_, value) => list.binary_search_by(|item| item.compare(&value)).is_ok(),
+    let found = |row: usize| {
+        let value = Value::at(values, row);
+        list.binary_search_by(|item| compare_values(item, &value, collation)).is_ok()
     };
     booleans((0..values.len()).map(|row| {
         // Nothing is in an empty list, not even NULL.

@@ -5,9 +5,10 @@
 
 use daemoneye_dsl::expr::{Expr, ExprKind};
 use daemoneye_dsl::query::{
-    Body, From, Group, Join, JoinKind, Query, Recursive, Right, Select, Subquery, SubqueryKind, TableRef, Working,
+    Body, From, Group, Join, JoinKind, ListRef, Query, Recursive, Right, Select, Subquery, SubqueryKind, TableRef,
+    Working,
 };
-use daemoneye_dsl::types::Type;
+use daemoneye_dsl::types::{Type, Value};
 
 use crate::plan::{Field, Plan, Question};
 
@@ -151,6 +152,7 @@ fn from(from: &From, start: usize, around: &mut Around) -> Plan {
     match from {
         From::Nothing => Plan::Unit,
         From::Table(table) => scan(table),
+        From::List(ListRef { list, alias }) => Plan::List { list: list.clone(), alias: alias.clone() },
         From::Query(derived) => query(&derived.query, around),
         From::Recursive(recursive) => self::recursive(recursive, around),
         From::Working(Working { id, columns, .. }) => {
@@ -182,18 +184,26 @@ fn join(join: &Join, start: usize, around: &mut Around) -> Plan {
     let own = |condition: &Expr| condition.clone().with_columns(&|column| column - start);
     let on = join.on.as_ref().map(own);
     match &join.right {
+        Right::From(right) if let Some(auto) = &join.auto => {
+            let right = from(right, start + width, around).into();
+            let when = auto.when.as_ref().map(|when| expr(own(when), &mut left, around));
+            let on = expr(on.expect("AUTO JOIN has an ON"), &mut left, around);
+            assert!(left.width() == width, "the checker refuses subqueries in these conditions");
+            Plan::AutoJoin { left: left.into(), right, on, when, collector: auto.collector }
+        }
         Right::From(right) => {
             let right = from(right, start + width, around);
             sides(left, right, join.kind, on, around)
         }
-        Right::Ancestors { process, table } => {
+        Right::Lineage { lineage, process, table } => {
             let process = expr(own(process), &mut left, around);
             let added = left.width() - width;
             let columns: Vec<_> = (0..table.table.columns.len()).collect();
             let behind = columns.len();
             let on = on.map(|on| on.with_columns(&|column| if column < width { column } else { column + added }));
             let alias = table.alias.clone();
-            let mut plan = Plan::Ancestors { input: left.into(), process, alias, columns, kind: join.kind, on: None };
+            let (lineage, kind) = (*lineage, join.kind);
+            let mut plan = Plan::Lineage { lineage, input: left.into(), process, alias, columns, kind, on: None };
             let whole = width + added;
             match on {
                 Some(condition) if has_subquery(&condition) => {
@@ -203,7 +213,7 @@ fn join(join: &Join, start: usize, around: &mut Around) -> Plan {
                 }
                 Some(condition) => {
                     let condition = expr(condition, &mut plan, around);
-                    if let Plan::Ancestors { on, .. } = &mut plan {
+                    if let Plan::Lineage { on, .. } = &mut plan {
                         *on = Some(condition);
                     }
                 }
@@ -282,8 +292,39 @@ fn expr(mut expr: Expr, plan: &mut Plan, around: &mut Around) -> Expr {
     }
     match expr.kind {
         ExprKind::Outer { level, index, name } => around.parameter(level, index, expr.ty, name),
-        ExprKind::Subquery(subquery) => apply(*subquery, expr.ty, plan, around),
+        ExprKind::Subquery(subquery) => match among_list(*subquery) {
+            Ok(constants) => constants,
+            Err(subquery) => apply(*subquery, expr.ty, plan, around),
+        },
         _ => expr,
+    }
+}
+
+/// `x IN (SELECT value FROM list('name'))` is `x IN ('a', 'b')`: nothing is looked up, and it runs on changes alone.
+fn among_list(subquery: Subquery) -> Result<Expr, Box<Subquery>> {
+    let list = match (&subquery.kind, &subquery.query) {
+        (SubqueryKind::In { values, .. }, Query { body: Body::Select(select), limit: None, offset: 0, .. }) => {
+            match (&**select, values.as_slice()) {
+                (
+                    Select { from: From::List(it), filter: None, group: None, windows, columns, .. },
+                    [Expr { ty: Type::Text, .. }],
+                ) if windows.is_empty()
+                    && matches!(columns.as_slice(), [Expr { kind: ExprKind::Column { .. }, .. }]) =>
+                {
+                    Some(it.list.clone())
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    match (list, subquery.kind) {
+        (Some(list), SubqueryKind::In { values, collation }) => {
+            let value = values.into_iter().next().expect("one value");
+            let list = list.values.iter().map(|value| Value::Text(value.clone())).collect();
+            Ok(Expr::among(value, list, false, collation))
+        }
+        (_, kind) => Err(Box::new(Subquery { kind, ..subquery })),
     }
 }
 

@@ -7,8 +7,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use daemoneye_dsl::expr::{Collation, Expr, ExprKind};
+use daemoneye_dsl::lists::{self, List};
 use daemoneye_dsl::query::{Aggregate, Bare, JoinKind, SetOp, SortKey, Window};
-use daemoneye_dsl::tables::{Column, Table, ancestors};
+use daemoneye_dsl::tables::lineage::Lineage;
+use daemoneye_dsl::tables::{Column, Table};
 use daemoneye_dsl::types::{Type, display_interval};
 
 /// An operation and its inputs.
@@ -56,6 +58,19 @@ pub enum Plan {
         /// What else must hold, over both rows.
         on: Option<Expr>,
     },
+    /// Each row with the rows that a collector answers for it.
+    AutoJoin {
+        /// The rows on the left.
+        left: Box<Plan>,
+        /// The table that is asked for.
+        right: Box<Plan>,
+        /// What must hold, over both rows.
+        on: Expr,
+        /// For which rows on the left it is asked, over them.
+        when: Option<Expr>,
+        /// Who is asked.
+        collector: &'static str,
+    },
     /// Each row with a subquery's answer for it, as one more column.
     Apply {
         /// The input.
@@ -83,6 +98,13 @@ pub enum Plan {
         rows: Vec<Vec<Expr>>,
         /// Their columns.
         fields: Vec<Field>,
+    },
+    /// The values of a list.
+    List {
+        /// The list.
+        list: Arc<List>,
+        /// What the statement calls it.
+        alias: String,
     },
     /// The rows of two inputs as one relation.
     Set {
@@ -120,17 +142,19 @@ pub enum Plan {
         /// The functions.
         windows: Vec<Window>,
     },
-    /// Each row with each ancestor of a process.
-    Ancestors {
+    /// Each row with each relative of a process.
+    Lineage {
+        /// Above or below.
+        lineage: Lineage,
         /// The input.
         input: Box<Plan>,
         /// The process's `proc_id`, over the input row.
         process: Expr,
-        /// What the statement calls the ancestors.
+        /// What the statement calls the relatives.
         alias: String,
-        /// Positions in [`ancestors::table`] that are read; they follow the input row.
+        /// Positions in [`Lineage::table`] that are read; they follow the input row.
         columns: Vec<usize>,
-        /// Whether rows without an ancestor stay.
+        /// Whether rows without a relative stay.
         kind: JoinKind,
         /// What must hold, over both rows.
         on: Option<Expr>,
@@ -209,6 +233,7 @@ impl Plan {
             Self::Set { left, .. } => left.fields(),
             Self::Recursive { base, .. } => base.fields(),
             Self::Values { fields, .. } | Self::Working { fields, .. } => fields.clone(),
+            Self::List { alias, .. } => vec![Field { name: format!("{alias}.{}", lists::COLUMN), ty: Type::Text }],
             Self::Apply { input, subplan, question, .. } => {
                 let ty = match question {
                     Question::Value => subplan.fields()[0].ty,
@@ -225,9 +250,11 @@ impl Plan {
             Self::Project { columns, .. } => {
                 columns.iter().map(|(name, expr)| Field { name: name.clone(), ty: expr.ty }).collect()
             }
-            Self::Join { left, right, .. } => left.fields().into_iter().chain(right.fields()).collect(),
-            Self::Ancestors { input, alias, columns, .. } => {
-                let table = ancestors::table();
+            Self::Join { left, right, .. } | Self::AutoJoin { left, right, .. } => {
+                left.fields().into_iter().chain(right.fields()).collect()
+            }
+            Self::Lineage { lineage, input, alias, columns, .. } => {
+                let table = lineage.table();
                 input.fields().into_iter().chain(columns.iter().map(|at| of(alias, &table.columns[*at]))).collect()
             }
             Self::Aggregate { keys, aggregates, bare, .. } => {
@@ -246,19 +273,24 @@ impl Plan {
     /// The inputs, left to right: what changes reach this operation through.
     pub fn inputs(&self) -> Vec<&Self> {
         match self {
-            Self::Unit | Self::Scan { .. } | Self::Values { .. } | Self::Recursive { .. } | Self::Working { .. } => {
-                vec![]
-            }
+            Self::Unit
+            | Self::Scan { .. }
+            | Self::Values { .. }
+            | Self::List { .. }
+            | Self::Recursive { .. }
+            | Self::Working { .. } => vec![],
             Self::Filter { input, .. }
             | Self::Lookup { input, .. }
             | Self::Apply { input, .. }
             | Self::Window { input, .. }
             | Self::Project { input, .. }
-            | Self::Ancestors { input, .. }
+            | Self::Lineage { input, .. }
             | Self::Aggregate { input, .. }
             | Self::Distinct { input }
             | Self::Sort { input, .. } => vec![input],
-            Self::Join { left, right, .. } | Self::Set { left, right, .. } => vec![left, right],
+            Self::Join { left, right, .. } | Self::AutoJoin { left, right, .. } | Self::Set { left, right, .. } => {
+                vec![left, right]
+            }
         }
     }
 
@@ -284,16 +316,17 @@ impl Plan {
             **child = change(old);
         };
         match &mut self {
-            Self::Unit | Self::Scan { .. } | Self::Values { .. } | Self::Working { .. } => {}
+            Self::Unit | Self::Scan { .. } | Self::Values { .. } | Self::List { .. } | Self::Working { .. } => {}
             Self::Filter { input, .. }
             | Self::Lookup { input, .. }
             | Self::Window { input, .. }
             | Self::Project { input, .. }
-            | Self::Ancestors { input, .. }
+            | Self::Lineage { input, .. }
             | Self::Aggregate { input, .. }
             | Self::Distinct { input }
             | Self::Sort { input, .. } => replace(input),
             Self::Join { left: one, right: other, .. }
+            | Self::AutoJoin { left: one, right: other, .. }
             | Self::Set { left: one, right: other, .. }
             | Self::Apply { input: one, subplan: other, .. }
             | Self::Recursive { base: one, step: other, .. } => {
@@ -357,18 +390,20 @@ impl Plan {
             | Self::Distinct { .. }
             | Self::Sort { .. }
             | Self::Set { .. }
+            | Self::List { .. }
             | Self::Recursive { .. }
             | Self::Working { .. } => vec![],
             Self::Scan { filter, .. } => filter.iter().collect(),
             Self::Filter { predicate, .. } => vec![predicate],
             Self::Project { columns, .. } => columns.iter().map(|(_, expr)| expr).collect(),
             Self::Join { keys, on, .. } => keys.iter().flat_map(|(left, right)| [left, right]).chain(on).collect(),
+            Self::AutoJoin { on, when, .. } => std::iter::once(on).chain(when).collect(),
             Self::Lookup { keys, rest, .. } => keys.iter().flat_map(|(own, given)| [own, given]).chain(rest).collect(),
             Self::Apply { params, question: Question::In(values, _), .. } => params.iter().chain(values).collect(),
             Self::Apply { params, .. } => params.iter().collect(),
             Self::Values { rows, .. } => rows.iter().flatten().collect(),
             Self::Window { windows, .. } => windows.iter().flat_map(Window::exprs).collect(),
-            Self::Ancestors { process, on, .. } => std::iter::once(process).chain(on).collect(),
+            Self::Lineage { process, on, .. } => std::iter::once(process).chain(on).collect(),
             Self::Aggregate { keys, aggregates, bare, .. } => {
                 keys.iter().chain(aggregates.iter().flat_map(Aggregate::exprs)).chain(&bare.columns).collect()
             }
@@ -414,6 +449,11 @@ impl Plan {
                 let all = if all.is_empty() { "everything".to_owned() } else { all.join(", ") };
                 write!(f, "{}Join: {all}", kept(*kind))
             }
+            Self::AutoJoin { on, when, collector, .. } => {
+                write!(f, "AutoJoin: {on}")?;
+                when.as_ref().map_or(Ok(()), |when| write!(f, ", when {when}"))?;
+                write!(f, ", asks {collector}")
+            }
             Self::Lookup { keys, rest, .. } => {
                 let keys = keys.iter().map(|(own, given)| format!("{own} = {given}"));
                 let all: Vec<_> = keys.chain(rest.iter().map(ToString::to_string)).collect();
@@ -425,6 +465,9 @@ impl Plan {
                 if params.is_empty() { f.write_str(", once") } else { write!(f, " for each {}", params.join(", ")) }
             }
             Self::Values { rows, .. } => write!(f, "Values: {} rows", rows.len()),
+            Self::List { list, alias } => {
+                write!(f, "List: {} as {alias} ({} values)", list.name, list.values.len())
+            }
             Self::Set { op, .. } => write!(f, "Set: {}", op.name()),
             Self::Recursive { distinct, limit, .. } => {
                 f.write_str(if *distinct { "Recursive: new rows" } else { "Recursive: all rows" })?;
@@ -435,8 +478,12 @@ impl Plan {
                 let windows: Vec<_> = windows.iter().map(ToString::to_string).collect();
                 write!(f, "Window: {}", windows.join(", "))
             }
-            Self::Ancestors { process, alias, kind, on, .. } => {
-                write!(f, "{}Ancestors: {process} as {alias}", kept(*kind))?;
+            Self::Lineage { lineage, process, alias, kind, on, .. } => {
+                let word = match lineage {
+                    Lineage::Ancestors => "Ancestors",
+                    Lineage::Descendants => "Descendants",
+                };
+                write!(f, "{}{word}: {process} as {alias}", kept(*kind))?;
                 on.as_ref().map_or(Ok(()), |on| write!(f, ", {on}"))
             }
             Self::Aggregate { keys, aggregates, bare, .. } => {

@@ -4,6 +4,7 @@ use daemoneye_dsl::diagnostic::Diagnostic;
 use daemoneye_dsl::expr::Expr;
 use daemoneye_dsl::lints::{RECOMPUTED, Subject};
 use daemoneye_dsl::query::CheckedRule;
+use daemoneye_dsl::tables::lineage::Lineage;
 
 use crate::{Plan, plan};
 
@@ -30,7 +31,9 @@ pub fn lint(rule: &CheckedRule, found: &mut Vec<Diagnostic>) {
 fn collect(plan: &Plan, clauses: &mut Vec<&'static str>) {
     match plan {
         Plan::Join { .. } => clauses.push("JOIN"),
-        Plan::Ancestors { .. } => clauses.push("ancestors()"),
+        Plan::AutoJoin { .. } => clauses.push("AUTO JOIN"),
+        Plan::Lineage { lineage: Lineage::Ancestors, .. } => clauses.push("ancestors()"),
+        Plan::Lineage { lineage: Lineage::Descendants, .. } => clauses.push("descendants()"),
         Plan::Aggregate { .. } => clauses.push("GROUP BY"),
         Plan::Distinct { .. } => clauses.push("DISTINCT"),
         Plan::Sort { .. } => clauses.push("ORDER BY/LIMIT"),
@@ -40,6 +43,7 @@ fn collect(plan: &Plan, clauses: &mut Vec<&'static str>) {
         Plan::Window { .. } => clauses.push("OVER"),
         Plan::Unit
         | Plan::Values { .. }
+        | Plan::List { .. }
         | Plan::Lookup { .. }
         | Plan::Working { .. }
         | Plan::Scan { .. }

@@ -124,7 +124,7 @@ fn compiled(sql: &str, catalog: &Catalog) -> Result<Query, Box<dyn Error>> {
     let source = Source::query(sql);
     let checked = check_query(&source, catalog);
     let drawn = drawn(&source, &checked);
-    Ok(checked.rule.ok_or(drawn)?.query)
+    Ok(checked.rule.or(checked.unavailable).ok_or(drawn)?.query)
 }
 
 /// Each finding with the text that it points at, and the statement with every fix.

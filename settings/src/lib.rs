@@ -13,6 +13,7 @@ pub mod choices;
 mod flag;
 pub mod lints;
 pub mod list;
+pub mod lists;
 mod load;
 pub mod logging;
 pub mod paths;

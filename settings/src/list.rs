@@ -4,6 +4,7 @@
 //! programs read [`crate::Settings`], whose fields a test compares with it. A new setting is an entry here and a field
 //! there.
 
+use daemoneye_dsl::limits::{self, Limit};
 use daemoneye_dsl::types::MICROS_PER_SEC;
 
 use crate::choices::{AlertForm, Choice, Color, Level, LogForm, Mode, Redact};
@@ -41,6 +42,13 @@ pub enum Kind {
     },
     /// One of a few words.
     Choice(&'static [Choice]),
+    /// A whole number within bounds.
+    Number {
+        /// The least.
+        min: usize,
+        /// The greatest.
+        max: usize,
+    },
     /// Yes or no.
     Switch,
     /// Names of flags and variables, up to a bound.
@@ -54,6 +62,8 @@ pub enum Kind {
 pub enum Unset {
     /// This word.
     Word(&'static str),
+    /// This number.
+    Number(usize),
     /// No.
     Off,
     /// An empty list.
@@ -135,6 +145,18 @@ const fn level(name: &'static str, doc: &'static str) -> Setting {
     }
 }
 
+/// A bound of the language.
+const fn limit(limit: Limit, doc: &'static str) -> Setting {
+    Setting {
+        name: limit.setting,
+        kind: Kind::Number { min: 1, max: limit.max },
+        default: Unset::Number(limit.default),
+        doc,
+        effect: Effect::Reload,
+        users: &[User::Agent, User::Cli],
+    }
+}
+
 /// Every setting, in the order of the reference.
 pub const ALL: &[Setting] = &[
     Setting {
@@ -169,6 +191,13 @@ pub const ALL: &[Setting] = &[
         effect: Effect::Reload,
         users: &[User::Agent],
     },
+    limit(limits::TEXT, "Bytes of text that a rule or a statement may have."),
+    limit(limits::TOKENS, "Tokens that a statement may have."),
+    limit(limits::TERMS, "Operands of AND and OR that a statement may have."),
+    limit(limits::NESTING, "How deep parentheses may stand within parentheses."),
+    limit(limits::JOINS, "Joins that a statement may have."),
+    limit(limits::IN_LIST, "Values that one IN list may have."),
+    limit(limits::COLUMNS, "Columns that a result may have."),
     Setting {
         name: "collector.mode",
         kind: Kind::Choice(Mode::CHOICES),

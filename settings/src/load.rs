@@ -172,6 +172,7 @@ impl Layers {
         for setting in ALL {
             let value = match setting.default {
                 Unset::Word(word) => Value::from(word),
+                Unset::Number(number) => Value::from(number),
                 Unset::Off => Value::from(false),
                 Unset::Empty => Value::from(Vec::<String>::new()),
                 Unset::Found(_) => continue,

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use daemoneye_dsl::diagnostic::Source;
-use daemoneye_dsl::limits::TEXT_LEN_MAX;
+use daemoneye_dsl::limits::TEXT;
 
 /// The directory of one agent: its event store and its socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
-    fn new(path: &Path, error: io::Error) -> Self {
+    pub(crate) fn new(path: &Path, error: io::Error) -> Self {
         Self { path: path.to_owned(), error }
     }
 }
@@ -164,21 +164,22 @@ impl Found {
     }
 }
 
-/// The text, of which one byte more than a rule may have is read; the checker says that it is too long.
 fn read(path: &Path) -> Result<Source, Unreadable> {
-    let read = || -> io::Result<String> {
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(TEXT_LEN_MAX as u64 + 1).read_to_end(&mut bytes)?;
-        let cut = bytes.len() > TEXT_LEN_MAX;
-        String::from_utf8(bytes).or_else(|error| {
-            let end_was_cut = cut && error.utf8_error().error_len().is_none();
-            let at = error.utf8_error().valid_up_to();
-            let refused = || io::Error::new(io::ErrorKind::InvalidData, format!("no UTF-8 text from byte {at} on"));
-            if end_was_cut { Ok(String::from_utf8_lossy(error.as_bytes()).into_owned()) } else { Err(refused()) }
-        })
-    };
-    let text = read().map_err(|error| Unreadable::new(path, error))?;
+    let text = read_text(path, TEXT.max).map_err(|error| Unreadable::new(path, error))?;
     Ok(Source { path: path.display().to_string(), text })
+}
+
+/// The text, of which one byte more than it may have is read; whoever takes it says that it is too long.
+pub(crate) fn read_text(path: &Path, len_max: usize) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(len_max as u64 + 1).read_to_end(&mut bytes)?;
+    let cut = bytes.len() > len_max;
+    String::from_utf8(bytes).or_else(|error| {
+        let end_was_cut = cut && error.utf8_error().error_len().is_none();
+        let at = error.utf8_error().valid_up_to();
+        let refused = || io::Error::new(io::ErrorKind::InvalidData, format!("no UTF-8 text from byte {at} on"));
+        if end_was_cut { Ok(String::from_utf8_lossy(error.as_bytes()).into_owned()) } else { Err(refused()) }
+    })
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
@@ -212,11 +213,11 @@ mod tests {
             assert_eq!(rule_sources(&[dir.path().to_owned()]).len(), 3, "a link that leads back is followed once");
         }
         std::fs::write(dir.path().join("b/c/y.sql"), b"\xff").unwrap();
-        std::fs::write(dir.path().join("b/c/long.sql"), "x".repeat(TEXT_LEN_MAX + 9)).unwrap();
+        std::fs::write(dir.path().join("b/c/long.sql"), "x".repeat(TEXT.max + 9)).unwrap();
         let found = rule_sources(&[dir.path().join("b/c")]);
         let refused: Vec<_> = found.iter().filter_map(|it| it.as_ref().err()).map(ToString::to_string).collect();
         assert!(refused.len() == 1 && refused[0].contains("y.sql"), "{refused:?}");
-        assert_eq!(found[0].as_ref().unwrap().text.len(), TEXT_LEN_MAX + 1);
+        assert_eq!(found[0].as_ref().unwrap().text.len(), TEXT.max + 1);
     }
 
     #[test]

@@ -49,6 +49,7 @@ fn entry(setting: &Setting) -> String {
     let users: Vec<_> = setting.users.iter().map(|user| user.name()).collect();
     let default = match setting.default {
         Unset::Word(word) => format!("`{word}`"),
+        Unset::Number(number) => format!("`{number}`"),
         Unset::Off => "`false`".to_owned(),
         Unset::Empty => "none".to_owned(),
         Unset::Found(what) => what.to_owned(),
@@ -121,6 +122,7 @@ fn property(setting: &Setting) -> Value {
             let words = choices.iter().map(|choice| json!({"const": choice.word, "description": choice.doc}));
             json!({"type": "string", "oneOf": words.collect::<Vec<_>>()})
         }
+        Kind::Number { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
         Kind::Switch => json!({"type": "boolean"}),
         Kind::Names => {
             let name = json!({"type": "string", "pattern": "^-*[A-Za-z0-9_.][A-Za-z0-9_.-]*$"});
@@ -132,6 +134,7 @@ fn property(setting: &Setting) -> Value {
     schema["description"] = format!("{doc} Allowed: {allowed}. Read by {}.", users.join(", ")).into();
     match setting.default {
         Unset::Word(word) => schema["default"] = word.into(),
+        Unset::Number(number) => schema["default"] = number.into(),
         Unset::Off => schema["default"] = false.into(),
         Unset::Empty => schema["default"] = json!([]),
         Unset::Found(_) => {}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use daemoneye_dsl::limits::Limits;
 use serde::{Deserialize, Serialize};
 
 use crate::choices::{AlertForm, Color, Level, LogForm, Mode, Redact};
@@ -19,6 +20,8 @@ pub struct Settings {
     pub socket: Option<PathBuf>,
     /// The rules.
     pub rules: Rules,
+    /// How large statements may be.
+    pub limits: Limits,
     /// The collector.
     pub collector: Collector,
     /// Alerts.

@@ -48,6 +48,7 @@ impl Kind {
                 format!("a number and a unit, from {} to {}", display_interval(min), display_interval(max))
             }
             Self::Choice(choices) => one_of(choices),
+            Self::Number { min, max } => format!("a whole number from {min} to {max}"),
             Self::Switch => "`true` or `false`".to_owned(),
             Self::Names => format!("a list of up to {NAMES_LEN_MAX} names"),
         }
@@ -61,6 +62,7 @@ impl Kind {
             Self::Paths => "paths",
             Self::Duration { .. } => "duration",
             Self::Choice(_) => "word",
+            Self::Number { .. } => "number",
             Self::Switch => "switch",
             Self::Names => "names",
         }
@@ -71,6 +73,7 @@ impl Kind {
         match (self, &node.value) {
             (Self::Paths | Self::Names, Tree::List(items)) => self.of_items(items),
             (Self::Switch, Tree::Switch(on)) => Ok(Value::from(*on)),
+            (Self::Number { .. }, Tree::Number(number)) => self.of_number(number),
             (Self::Path | Self::Command | Self::Duration { .. } | Self::Choice(_), Tree::Text(text)) => {
                 self.of_word(text)
             }
@@ -95,6 +98,7 @@ impl Kind {
     pub(crate) fn of_text(self, text: &str) -> Result<Value, Fault> {
         match self {
             Self::Path | Self::Command | Self::Duration { .. } | Self::Choice(_) => self.of_word(text),
+            Self::Number { .. } => self.of_number(text),
             Self::Switch => match text {
                 "true" | "1" => Ok(Value::from(true)),
                 "false" | "0" => Ok(Value::from(false)),
@@ -133,6 +137,18 @@ impl Kind {
             }
         }
         Ok(Value::from(texts))
+    }
+
+    fn of_number(self, text: &str) -> Result<Value, Fault> {
+        let Self::Number { min, max } = self else { unreachable!("only numbers are read as numbers") };
+        match text.replace('_', "").parse::<usize>() {
+            Ok(number) if (min..=max).contains(&number) => Ok(Value::from(number)),
+            _ => Err(Fault::new(
+                NOT_ALLOWED,
+                format!("`{}` is no number that is allowed", cut(text)),
+                format!("write {}", self.allowed()),
+            )),
+        }
     }
 
     fn of_word(self, text: &str) -> Result<Value, Fault> {

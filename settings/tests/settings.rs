@@ -181,6 +181,7 @@ fn the_schema_has_every_setting_at_its_place() {
         let ty = match setting.kind {
             Kind::Path | Kind::Command | Kind::Duration { .. } | Kind::Choice(_) => "string",
             Kind::Paths | Kind::Names => "array",
+            Kind::Number { .. } => "integer",
             Kind::Switch => "boolean",
         };
         assert_eq!(at["type"], ty, "{}", setting.name);

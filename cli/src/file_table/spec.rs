@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
-use daemoneye_dsl::tables::ancestors;
+use daemoneye_dsl::tables::lineage::Lineage;
 use daemoneye_dsl::types::Type;
 
 /// The types that a column of a file may have.
@@ -41,7 +41,7 @@ impl FromStr for Spec {
         if name.is_empty() || !is_name {
             bail!("`{name}` cannot name a table: take letters, digits and `_`, no digit first");
         }
-        if name.eq_ignore_ascii_case(ancestors::NAME) {
+        if Lineage::named(name).is_some() {
             bail!("`{name}` is a table function; take another name");
         }
         Ok(Self { name: name.to_owned(), declared, path: path.into() })
@@ -119,6 +119,7 @@ mod tests {
             ("my table=x", "cannot name a table"),
             ("1a=x", "cannot name a table"),
             ("ancestors=x", "table function"),
+            ("Descendants=x", "table function"),
             ("e(a)=x", "no type for column `a`"),
             ("e(a interval)=x", "INTEGER, REAL, TEXT"),
             ("e(a text, A text)=x", "declared twice"),

@@ -41,7 +41,7 @@ pub(super) fn of_result(query: &Query, column: usize) -> bool {
 /// Whether a column of FROM has one.
 pub(super) fn of_part(part: Part<'_>, column: usize) -> bool {
     match part {
-        Part::Table(_) => true,
+        Part::Table(_) | Part::List(_) => true,
         Part::Query(derived) => of_result(&derived.query, column),
         Part::Recursive(recursive) => of_result(&recursive.base, column),
         Part::Working(_) => false,

@@ -99,7 +99,8 @@ impl Checker<'_> {
                 let ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(arg)) = arg else {
                     return self.unsupported(span.clone(), "an argument of this form");
                 };
-                args.push(self.expr(arg)?);
+                let counts_different = distinct && kind == AggregateKind::Count;
+                args.push(if counts_different { self.folded(arg)? } else { self.expr(arg)? });
             }
             args
         };

@@ -7,7 +7,7 @@ use super::coerce::{Meeting, cast, meet, number};
 use crate::diagnostic::{Diagnostic, Span, nearest};
 use crate::expr::{Arithmetic, Collation, Comparison, Expr, ExprKind};
 use crate::functions::{self, forms};
-use crate::limits::{DEPTH_MAX, IN_LIST_MAX};
+use crate::limits::{DEPTH_MAX, IN_LIST};
 use crate::pattern::Pattern;
 use crate::query::{AggregateKind, Subquery, SubqueryKind};
 use crate::types::{Timestamp, Type, Value, parse_interval};
@@ -45,9 +45,11 @@ impl Checker<'_> {
         match node {
             ast::Expr::Collate { collation, .. } => {
                 let span = self.span(collation);
-                let message = "COLLATE stands at an operand of a comparison, of IN or BETWEEN, or in ORDER BY";
-                let diagnostic = Diagnostic::error("DE004", span, message);
-                self.diagnostics.push(diagnostic.help("elsewhere compare lower(x): it changes ASCII letters only"));
+                let message = "COLLATE has no meaning here: it would have to be carried through what is around it";
+                let note = "it stands at operands of comparisons, IN and BETWEEN, in ORDER BY, GROUP BY and PARTITION BY, in \
+                            count(DISTINCT x), and at columns of the whole result";
+                let diagnostic = Diagnostic::error("DE004", span, message).note(note);
+                self.diagnostics.push(diagnostic.help("write lower(x) instead: it changes ASCII letters only"));
                 None
             }
             ast::Expr::Identifier(name) => self.column(None, name),
@@ -76,7 +78,7 @@ impl Checker<'_> {
             }
             ast::Expr::Like { negated, any: false, expr, pattern, escape_char }
             | ast::Expr::ILike { negated, any: false, expr, pattern, escape_char } => {
-                let escape = self.escape(escape_char.as_deref(), &span)?;
+                let escape = self.escape(escape_char.as_deref())?;
                 let made = self.pattern_match(expr, pattern, Match::Like(escape), &span)?;
                 Some(negate_if(made, *negated))
             }
@@ -466,6 +468,8 @@ impl Checker<'_> {
             BinaryOperator::PGBitwiseShiftLeft => arithmetic(Arithmetic::ShiftLeft),
             BinaryOperator::PGBitwiseShiftRight => arithmetic(Arithmetic::ShiftRight),
             BinaryOperator::StringConcat => Some(Binary::Concat),
+            BinaryOperator::Arrow => return self.member("->", left, right, span),
+            BinaryOperator::LongArrow => return self.member("->>", left, right, span),
             BinaryOperator::Glob => Some(Binary::Match(Match::Glob)),
             BinaryOperator::Regexp => Some(Binary::Match(Match::Regexp)),
             _ => None,
@@ -485,6 +489,19 @@ impl Checker<'_> {
             }
             None => self.unsupported(span.clone(), "this operator"),
         }
+    }
+
+    /// `json -> label` and `json ->> label`: a key or a path as TEXT, a place in an array as INTEGER.
+    fn member(&mut self, name: &str, json: &ast::Expr, label: &ast::Expr, span: &Span) -> Option<Expr> {
+        let nodes = [json, label];
+        let (json, label) = (self.expr(json), self.expr(label));
+        let of = format!("`{name}`");
+        let json = self.argument(json?, Type::Text, span, &of);
+        let label = match label? {
+            label if label.ty == Type::Integer => Some(label),
+            label => self.argument(label, Type::Text, span, &of),
+        };
+        self.registered(name, &[json?, label?], &nodes, span)
     }
 
     /// A chain of ANDs or ORs leans to the left and may be thousands long: it is walked in a loop and laid flat.
@@ -600,15 +617,16 @@ impl Checker<'_> {
         None
     }
 
-    fn escape(&mut self, node: Option<&ast::Expr>, span: &Span) -> Option<Option<char>> {
+    fn escape(&mut self, node: Option<&ast::Expr>) -> Option<Option<char>> {
         let Some(node) = node else { return Some(None) };
+        let span = self.span(node);
         let mut chars = match node {
             ast::Expr::Value(ValueWithSpan { value: ast::Value::SingleQuotedString(text), .. }) => text.chars(),
-            _ => return self.error("DE208", span.clone(), "ESCAPE takes one character in quotes"),
+            _ => return self.error("DE208", span, "ESCAPE takes one character in quotes"),
         };
         match (chars.next(), chars.next()) {
             (Some(escape), None) => Some(Some(escape)),
-            _ => self.error("DE208", span.clone(), "ESCAPE takes exactly one character"),
+            _ => self.error("DE208", span, "ESCAPE takes exactly one character"),
         }
     }
 
@@ -653,9 +671,11 @@ impl Checker<'_> {
     }
 
     fn in_list(&mut self, value: &ast::Expr, list: &[ast::Expr], span: &Span) -> Option<Expr> {
-        if list.len() > IN_LIST_MAX {
-            let message = format!("{} values in one list, of which {IN_LIST_MAX} are allowed", list.len());
-            return self.error("DE024", span.clone(), message);
+        let allowed = self.catalog.limits().in_list;
+        if list.len() > allowed {
+            let advice = "put them in a file and ask IN (SELECT value FROM list('name'))";
+            self.diagnostics.push(IN_LIST.exceeded(allowed, span.clone(), advice));
+            return None;
         }
         let value = self.collated(value);
         let items: Vec<_> = list.iter().map(|item| self.expr(item)).collect();
@@ -677,10 +697,7 @@ impl Checker<'_> {
                 _ => others.push(self.compare(Comparison::Equal, value.clone(), item, collation, span)),
             }
         }
-        constants.sort_by(Value::compare);
-        constants.dedup();
-        let kind = ExprKind::In { value: Box::new(value), list: constants.into(), has_null, collation };
-        let mut any = vec![Expr::boolean(kind)];
+        let mut any = vec![Expr::among(value, constants, has_null, collation)];
         any.extend(others.into_iter().collect::<Option<Vec<_>>>()?);
         if any.len() == 1 { any.pop() } else { Some(Expr::boolean(ExprKind::Or(any))) }
     }

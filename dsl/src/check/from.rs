@@ -10,20 +10,22 @@ use super::coerce::cast;
 use super::expr::single_name;
 use super::queries::make_unique;
 use super::scope::Joined;
-use crate::ast::{Moment, Version};
-use crate::diagnostic::{Diagnostic, Span};
+use crate::ast::{Auto, Moment, Version};
+use crate::diagnostic::{Diagnostic, Span, nearest};
 use crate::expr::{Collation, Comparison, Expr, ExprKind, Place};
 use crate::functions::{Known, known_elsewhere};
-use crate::limits::JOINS_MAX;
-use crate::query::{Body, Derived, From, Join, JoinKind, Output, Part, Query, Right, Select, TableRef};
-use crate::tables::ancestors;
+use crate::limits::JOINS;
+use crate::lists::{self, List, NoList};
+use crate::query::{self, Body, Derived, From, Join, JoinKind, ListRef, Output, Part, Query, Right, Select, TableRef};
+use crate::tables::lineage::Lineage;
 use crate::types::{Type, Value};
 
 /// What stands between two commas or joins.
 enum Relation {
     Rows(From),
-    /// `ancestors(process)`, which needs the rows to its left.
-    Ancestors {
+    /// `ancestors(process)` or `descendants(process)`, which needs the rows to its left.
+    Lineage {
+        lineage: Lineage,
         process: Expr,
         table: TableRef,
     },
@@ -57,7 +59,12 @@ impl Checker<'_> {
         };
         for join in &table.joins {
             let (kind, constraint) = self.join_kind(join)?;
-            from = self.join(from, &join.relation, kind, constraint)?;
+            let start = self.span(&join.relation).start;
+            let rule = self.rule;
+            from = match rule.autos.iter().find(|auto| auto.table == start) {
+                Some(auto) => self.auto_join(from, &join.relation, &constraint, auto)?,
+                None => self.join(from, &join.relation, kind, constraint)?,
+            };
         }
         Some(from)
     }
@@ -66,12 +73,72 @@ impl Checker<'_> {
         match self.relation(node)? {
             Relation::Rows(from) => Some(from),
             // The process is a constant, or of a row around this query.
-            Relation::Ancestors { process, table } => {
+            Relation::Lineage { lineage, process, table } => {
                 self.scope.push_part(Part::Table(&table));
-                let right = Right::Ancestors { process, table };
-                Some(From::Join(Box::new(Join { left: From::Nothing, right, kind: JoinKind::Inner, on: None })))
+                let right = Right::Lineage { lineage, process, table };
+                Some(From::Join(Box::new(Join {
+                    left: From::Nothing,
+                    right,
+                    kind: JoinKind::Inner,
+                    on: None,
+                    auto: None,
+                })))
             }
         }
+    }
+
+    /// An inner join whose right side a collector is asked for. WHEN decides for which rows on the left, so it sees them
+    /// alone.
+    fn auto_join(
+        &mut self,
+        left: From,
+        node: &ast::TableFactor,
+        constraint: &Constraint<'_>,
+        auto: &Auto,
+    ) -> Option<From> {
+        self.autos_used += 1;
+        let when = auto.when.as_ref().map(|when| self.asks_nothing(when, "WHEN"));
+        let Constraint::On(on) = constraint else {
+            let diagnostic = Diagnostic::error("DE001", auto.span.clone(), "AUTO JOIN needs ON: what is asked for");
+            self.diagnostics.push(diagnostic.help("write AUTO JOIN table ON table.column = …"));
+            return None;
+        };
+        let joined = self.join(left, node, JoinKind::Inner, Constraint::On(on))?;
+        let From::Join(mut join) = joined else { unreachable!("a join was made") };
+        let subquery = join.on.as_ref().is_some_and(asks);
+        let collector = match &join.right {
+            Right::From(From::Table(table)) => match table.table.collector() {
+                Some(collector) => collector,
+                None => {
+                    let message = format!("nobody can be asked for rows of `{}`", table.table.name);
+                    let diagnostic = Diagnostic::error("DE313", auto.span.clone(), message);
+                    self.diagnostics
+                        .push(diagnostic.help("AUTO JOIN asks a collector; write JOIN for what is recorded"));
+                    return None;
+                }
+            },
+            _ => {
+                let span = self.span(node);
+                return self.unsupported(span, "AUTO JOIN with what is no table of a collector");
+            }
+        };
+        if subquery {
+            let span = self.span(*on);
+            return self.unsupported(span, "a subquery in the ON of AUTO JOIN");
+        }
+        let when = when.map_or(Some(None), |when| when.map(Some))?;
+        join.auto = Some(query::Auto { collector, when, place: Place::from(&auto.span) });
+        Some(From::Join(join))
+    }
+
+    /// A condition without a subquery.
+    fn asks_nothing(&mut self, node: &ast::Expr, clause: &str) -> Option<Expr> {
+        let condition = self.condition_of(node)?;
+        if asks(&condition) {
+            let span = self.span(node);
+            return self.unsupported(span, &format!("a subquery in the {clause} of AUTO JOIN"));
+        }
+        Some(condition)
     }
 
     fn join(
@@ -83,33 +150,44 @@ impl Checker<'_> {
     ) -> Option<From> {
         let span = self.span(node);
         self.joins += 1;
-        if self.joins > JOINS_MAX {
-            return self.error("DE026", span, format!("more than {JOINS_MAX} joins"));
+        let allowed = self.catalog.limits().joins;
+        if self.joins > allowed {
+            self.diagnostics.push(JOINS.exceeded(allowed, span, "split the statement into several"));
+            return None;
         }
         let (relations, width) = (self.scope.len(), self.scope.width());
         let right = match self.relation(node)? {
             Relation::Rows(from) => Right::From(from),
-            Relation::Ancestors { process, table } if !kind.keeps_right() => {
+            Relation::Lineage { lineage, process, table } if !kind.keeps_right() => {
                 self.named_once(&table.alias, &span)?;
                 self.scope.push_part(Part::Table(&table));
-                Right::Ancestors { process, table }
+                Right::Lineage { lineage, process, table }
             }
-            Relation::Ancestors { .. } => {
-                return self.unsupported(span, "a join that keeps `ancestors` without their process");
+            Relation::Lineage { lineage, .. } => {
+                return self.unsupported(span, &format!("a join that keeps `{lineage}` without their process"));
             }
         };
-        let ancestors = matches!(right, Right::Ancestors { .. });
+        let lineage = match right {
+            Right::Lineage { lineage, .. } => Some(lineage),
+            Right::From(_) => None,
+        };
         let on = match constraint {
             Constraint::None => None,
-            Constraint::On(on) => Some(self.join_condition(on, kind, width, ancestors)?),
+            Constraint::On(on) => Some(self.join_condition(on, kind, width, lineage)?),
             Constraint::Using(names) => self.using(&names, kind, relations, &span)?,
             Constraint::Natural => self.natural(kind, relations, &span)?,
         };
-        Some(From::Join(Box::new(Join { left, right, kind, on })))
+        Some(From::Join(Box::new(Join { left, right, kind, on, auto: None })))
     }
 
     /// ON. In an outer join a subquery in it may look at one side only.
-    fn join_condition(&mut self, node: &ast::Expr, kind: JoinKind, width: usize, ancestors: bool) -> Option<Expr> {
+    fn join_condition(
+        &mut self,
+        node: &ast::Expr,
+        kind: JoinKind,
+        width: usize,
+        lineage: Option<Lineage>,
+    ) -> Option<Expr> {
         let on = self.condition_of(node)?;
         let (mut both_sides, mut asks) = (false, false);
         on.walk(&mut |expr| {
@@ -124,9 +202,9 @@ impl Checker<'_> {
             let span = self.span(node);
             return self.unsupported(span, "a subquery over both sides in the ON of an outer join");
         }
-        if asks && ancestors && kind != JoinKind::Inner {
+        if let Some(lineage) = lineage.filter(|_| asks && kind != JoinKind::Inner) {
             let span = self.span(node);
-            return self.unsupported(span, "a subquery in the ON of an outer join with `ancestors`");
+            return self.unsupported(span, &format!("a subquery in the ON of an outer join with `{lineage}`"));
         }
         Some(on)
     }
@@ -220,7 +298,7 @@ impl Checker<'_> {
         Some((kind, constraint))
     }
 
-    /// A table, a query or joins in parentheses; their columns are visible afterwards, those of `ancestors` not yet.
+    /// A table, a query or joins in parentheses; their columns are visible afterwards, those of relatives not yet.
     fn relation(&mut self, node: &ast::TableFactor) -> Option<Relation> {
         let span = self.span(node);
         match node {
@@ -296,22 +374,73 @@ impl Checker<'_> {
             self.scope.push(&from);
             return Some(Relation::Rows(from));
         };
-        if !ident.value.eq_ignore_ascii_case(ancestors::NAME) {
-            if let Some(Known::Forbidden(why)) = known_elsewhere(&ident.value) {
-                return self.forbidden_function(&ident.value, why, &self.ident_span(ident));
+        if ident.value.eq_ignore_ascii_case(lists::NAME) {
+            let from = From::List(ListRef { list: self.list(&args.args, ident)?, alias });
+            if let From::List(list) = &from {
+                self.named_once(&list.alias, span)?;
             }
-            let diagnostic =
-                Diagnostic::error("DE202", self.ident_span(ident), format!("unknown table function `{}`", ident.value));
-            self.diagnostics.push(diagnostic.help("the table functions are: ancestors(proc_id)"));
-            return None;
+            self.scope.push(&from);
+            return Some(Relation::Rows(from));
         }
+        let Some(lineage) = Lineage::named(&ident.value) else {
+            return self.unknown_table_function(ident);
+        };
         let [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(process))] = args.args.as_slice() else {
-            return self.error("DE242", span.clone(), "`ancestors` takes one `proc_id`");
+            return self.error("DE242", span.clone(), format!("`{lineage}` takes one `proc_id`"));
         };
         let process_expr = self.expr(process)?;
         let process_span = self.span(process);
-        let process = self.argument(process_expr, Type::Text, &process_span, "`ancestors`")?;
-        Some(Relation::Ancestors { process, table: TableRef { table: Arc::new(ancestors::table()), alias, place } })
+        let process = self.argument(process_expr, Type::Text, &process_span, &format!("`{lineage}`"))?;
+        let table = TableRef { table: Arc::new(lineage.table()), alias, place };
+        Some(Relation::Lineage { lineage, process, table })
+    }
+
+    /// The list that the argument of `list` names.
+    fn list(&mut self, args: &[ast::FunctionArg], function: &ast::Ident) -> Option<Arc<List>> {
+        let name = match args {
+            [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(ast::Expr::Value(value)))] => match &value.value {
+                ast::Value::SingleQuotedString(name) => Some((name, self.rule.positions.span(value.span)?)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some((name, span)) = name else {
+            let span = match args {
+                [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(given))] => self.span(given),
+                _ => self.ident_span(function),
+            };
+            let diagnostic = Diagnostic::error("DE205", span, "`list` takes one name in quotes");
+            self.diagnostics.push(diagnostic.help("list('web_servers') is the file lists/web_servers.txt"));
+            return None;
+        };
+        let catalog = self.catalog;
+        let why = match catalog.lists().get(name) {
+            Ok(list) => return Some(list.clone()),
+            Err(why) => why,
+        };
+        let diagnostic = |message| Diagnostic::error("DE219", span.clone(), message);
+        self.diagnostics.push(match why {
+            NoList::Unusable(why) => diagnostic(format!("the list `{name}` cannot be used: {why}")),
+            NoList::Unknown(Some(near)) => diagnostic(format!("unknown list `{name}`"))
+                .patch(format!("did you mean `{near}`?"), format!("'{near}'")),
+            NoList::Unknown(None) => diagnostic(format!("unknown list `{name}`"))
+                .help(format!("write its values, one a line, to lists/{name}.txt beside the rules")),
+        });
+        None
+    }
+
+    fn unknown_table_function<T>(&mut self, name: &ast::Ident) -> Option<T> {
+        if let Some(Known::Forbidden(why)) = known_elsewhere(&name.value) {
+            return self.forbidden_function(&name.value, why, &self.ident_span(name));
+        }
+        let message = format!("unknown table function `{}`", name.value);
+        let diagnostic = Diagnostic::error("DE202", self.ident_span(name), message);
+        let known = Lineage::ALL.map(Lineage::name).into_iter().chain([lists::NAME]);
+        self.diagnostics.push(match nearest(&name.value, known) {
+            Some(near) => diagnostic.patch(format!("did you mean `{near}`?"), near),
+            None => diagnostic.help("the table functions are: ancestors(proc_id), descendants(proc_id), list('name')"),
+        });
+        None
     }
 
     /// `processes FOR SYSTEM_TIME …`: the versions that the record has of that moment, as rows of the table. Samples are
@@ -404,6 +533,13 @@ impl Checker<'_> {
         }
         Some(alias.name.value.clone())
     }
+}
+
+/// Whether it has a subquery.
+fn asks(expr: &Expr) -> bool {
+    let mut found = false;
+    expr.walk(&mut |expr| found |= matches!(expr.kind, ExprKind::Subquery(_)));
+    found
 }
 
 /// The first of two values that is not NULL.

@@ -26,6 +26,7 @@ use crate::expr::Expr;
 use crate::header::{self, Header, Part};
 use crate::limits::OPERATIONS_MAX;
 use crate::lints::suppress;
+use crate::lists::List;
 use crate::parameters::Parameters;
 use crate::parse;
 use crate::query::{Absent, Aggregate, CheckedRule, Query, Window};
@@ -34,8 +35,10 @@ use crate::tables::{Catalog, Kind};
 /// What compiling gave: the rule, unless an error stands in the way, and every finding.
 #[derive(Debug)]
 pub struct Checked {
-    /// The rule, if it compiles.
+    /// The rule, if it compiles and can run.
     pub rule: Option<CheckedRule>,
+    /// The rule, if it compiles and cannot run yet: for `explain`.
+    pub unavailable: Option<CheckedRule>,
     /// Errors and warnings in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -47,7 +50,14 @@ pub fn check_rule(source: &Source, catalog: &Catalog) -> Checked {
     checked
 }
 
-/// The same, with the findings that the file allows.
+/// Compiles a file to be run once: a statement without a header is one as well.
+pub fn check_once(source: &Source, catalog: &Catalog) -> Checked {
+    let mut checked = compile(source, catalog, &Parameters::default(), false);
+    suppress::in_compile(source, &mut checked.diagnostics);
+    checked
+}
+
+/// [`check_rule`] with the findings that the file allows.
 pub(crate) fn check_rule_unsuppressed(source: &Source, catalog: &Catalog) -> Checked {
     compile(source, catalog, &Parameters::default(), true)
 }
@@ -66,8 +76,10 @@ fn compile(source: &Source, catalog: &Catalog, parameters: &Parameters, header_n
     let mut diagnostics = Vec::new();
     let rule = compile_into(source, catalog, parameters, header_needed, &mut diagnostics);
     diagnostics.sort_by_key(|diagnostic| diagnostic.span().start);
-    let sound = !diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    Checked { rule: rule.filter(|_| sound), diagnostics }
+    let errors = || diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+    let rule = rule.filter(|_| errors().all(|error| error.code == UNAVAILABLE));
+    let (rule, unavailable) = if errors().next().is_none() { (rule, None) } else { (None, rule) };
+    Checked { rule, unavailable, diagnostics }
 }
 
 fn compile_into(
@@ -77,13 +89,12 @@ fn compile_into(
     header_needed: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<CheckedRule> {
-    let scanned = parse::scan(source, diagnostics)?;
+    let scanned = parse::scan(source, catalog.limits(), diagnostics)?;
     let annotations = scanned.annotations.clone();
     let has_header = header_needed || !annotations.is_empty();
     let header = has_header.then(|| header::check(source, &annotations, diagnostics)).flatten();
-    let tokens = scanned.tokens.clone();
     let mut absent = Vec::new();
-    let (query, canonical_sql) = parse::on_stack_for(&tokens, || {
+    let (query, canonical_sql) = parse::on_stack_for(parse::is_small(&scanned.tokens), || {
         let rule = parse::parse(source, scanned, diagnostics)?;
         let query = Checker::new(&rule, catalog, parameters, diagnostics, &mut absent).statement();
         Some((query, rule.canonical_sql))
@@ -92,15 +103,40 @@ fn compile_into(
     if let Some(header) = &header {
         check_header_columns(header, &query, diagnostics);
     }
-    let revision = revision(&header::canonical(&annotations), &canonical_sql);
+    refuse_auto_joins(&query, diagnostics);
+    let revision = revision(&header::canonical(&annotations), &canonical_sql, &query.lists());
     Some(CheckedRule { source: source.clone(), header, annotations, revision, absent, query })
 }
 
-fn revision(header: &str, sql: &str) -> String {
+/// DE312: no collector answers questions so far.
+const UNAVAILABLE: &str = "DE312";
+
+fn refuse_auto_joins(query: &Query, diagnostics: &mut Vec<Diagnostic>) {
+    for auto in query.auto_joins() {
+        let message = format!("AUTO JOIN is not available yet: {} cannot be asked", auto.collector);
+        let help = "write JOIN: it looks at what is collected; `daemoneye-cli explain` shows how this would run";
+        diagnostics.push(Diagnostic::error(UNAVAILABLE, auto.place.span(), message).help(help));
+    }
+}
+
+fn revision(header: &str, sql: &str, lists: &[&List]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&(header.len() as u64).to_le_bytes());
     hasher.update(header.as_bytes());
     hasher.update(sql.as_bytes());
+    let statement = hasher.finalize();
+    if lists.is_empty() {
+        return statement.to_hex()[..12].to_owned();
+    }
+    let mut hasher = blake3::Hasher::new_derive_key("daemoneye rule with lists");
+    hasher.update(statement.as_bytes());
+    for list in lists {
+        hasher.update(&(list.values.len() as u64).to_le_bytes());
+        for text in std::iter::once(&list.name).chain(&list.values) {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        }
+    }
     hasher.finalize().to_hex()[..12].to_owned()
 }
 
@@ -164,8 +200,9 @@ struct Checker<'a> {
     queries: usize,
     recursions: usize,
     working_reads: usize,
-    /// `FOR SYSTEM_TIME` clauses that found their table.
+    /// `FOR SYSTEM_TIME` and `AUTO JOIN` clauses that found their table.
     versions_used: usize,
+    autos_used: usize,
 }
 
 /// Expressions of the SELECT list by the names given to them; none for one with an error, which was said.
@@ -199,6 +236,7 @@ impl<'a> Checker<'a> {
             recursions: 0,
             working_reads: 0,
             versions_used: 0,
+            autos_used: 0,
         }
     }
 
@@ -210,6 +248,10 @@ impl<'a> Checker<'a> {
         if query.is_some() && self.versions_used < rule.versions.len() {
             let span = rule.versions.first().map_or(0..0, |version| version.span.clone());
             return self.error("DE001", span, "FOR SYSTEM_TIME stands after a table or its alias");
+        }
+        if query.is_some() && self.autos_used < rule.autos.len() {
+            let span = rule.autos.first().map_or(0..0, |auto| auto.span.clone());
+            return self.error("DE001", span, "AUTO JOIN stands between two tables of a FROM");
         }
         query
     }
@@ -277,6 +319,13 @@ impl<'a> Checker<'a> {
 
     /// The place of a name.
     fn ident_span(&self, ident: &sqlparser::ast::Ident) -> Span {
-        self.rule.positions.span(ident.span).unwrap_or(0..0)
+        let written = || {
+            // The parser gives no place to a name in single quotes or behind `@`, and knows no spaces in the latter.
+            let text = &self.rule.source.text;
+            let quoted = format!("'{}'", ident.value);
+            let named = text.find(&quoted).map(|at| at..at + quoted.len());
+            named.or_else(|| text.find('@').filter(|_| ident.value.starts_with('@')).map(|at| at..at + 1))
+        };
+        self.rule.positions.span(ident.span).or_else(written).unwrap_or(0..0)
     }
 }

@@ -10,6 +10,7 @@ use sqlparser::ast::Ident;
 use super::{Aliases, Checker};
 use crate::diagnostic::{Diagnostic, Safety, nearest};
 use crate::expr::{Expr, ExprKind};
+use crate::lists;
 use crate::query::{Absent, From, Output, Part};
 use crate::tables::{Access, Kind, Table, synonym, table_synonym};
 use crate::types::Type;
@@ -97,6 +98,21 @@ impl Relation {
                     records: table.table.kind == Kind::Records,
                 }
             }
+            Part::List(list) => Self {
+                alias: list.alias.clone(),
+                source: format!("{}('{}')", lists::NAME, list.list.name),
+                columns: vec![Visible {
+                    name: lists::COLUMN.to_owned(),
+                    ty: Type::Text,
+                    null: false,
+                    affinity: true,
+                    identity: false,
+                    volatile: false,
+                    absent: false,
+                    joined: Joined::Not,
+                }],
+                records: false,
+            },
             Part::Query(derived) => of_outputs(&derived.alias, &derived.query.output),
             Part::Recursive(recursive) => of_outputs(&recursive.alias, &recursive.base.output),
             Part::Working(working) => of_outputs(&working.alias, &working.columns),

@@ -10,14 +10,16 @@ use super::window::placed;
 use super::{Aliases, Checker};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::{Collation, Expr, ExprKind};
-use crate::limits::OUTPUT_MAX;
+use crate::limits::COLUMNS;
 use crate::query::{Bare, Body, Group, Output, Query, Select, SortKey};
-use crate::types::Value;
+use crate::types::{Type, Value};
 
 /// An expression of the SELECT list before grouping.
 pub(super) struct Item {
     alias: Option<String>,
     expr: Expr,
+    /// How it is ordered by its name or number.
+    collation: Collation,
     span: Span,
 }
 
@@ -38,7 +40,7 @@ impl Checker<'_> {
         self.windows = Some(Vec::new());
         // Their names can be used from here on, as in SQLite.
         let mut aliases = Aliases::new();
-        let items = self.items(&select.projection, &mut aliases);
+        let items = self.items(select, &mut aliases);
         let order = {
             self.scope.aliases = aliases;
             items.as_ref().and_then(|items| self.of_own_rows(|checker| checker.order_by(order_by, items)))
@@ -93,10 +95,13 @@ impl Checker<'_> {
     }
 
     fn within_columns(&mut self, columns: usize, span: &Span) -> Option<()> {
-        if columns <= OUTPUT_MAX {
+        let allowed = self.catalog.limits().columns;
+        if columns <= allowed {
             return Some(());
         }
-        self.error("DE025", span.clone(), format!("more than {OUTPUT_MAX} columns in the result and its ORDER BY"))
+        let advice = "ORDER BY terms that are no columns count as well";
+        self.diagnostics.push(COLUMNS.exceeded(allowed, span.clone(), advice));
+        None
     }
 
     fn refuse_clauses(&mut self, select: &ast::Select, span: &Span) -> Option<()> {
@@ -187,8 +192,8 @@ impl Checker<'_> {
             }
         };
         let key = match meant {
-            Some(item) => self.expr(item)?,
-            None => self.of_own_rows(|checker| checker.expr(node))?,
+            Some(item) => self.folded(item)?,
+            None => self.of_own_rows(|checker| checker.folded(node))?,
         };
         if key.columns().last().is_none_or(|last| *last < self.scope.width()) {
             return Some(key);
@@ -211,22 +216,52 @@ impl Checker<'_> {
         }
     }
 
-    fn items(&mut self, projection: &[ast::SelectItem], aliases: &mut Aliases) -> Option<Vec<Item>> {
+    /// A value of the result. A collation changes no value; it is carried to the ORDER BY of the statement's own result, and
+    /// nobody else looks at that. Elsewhere it would have to be carried on.
+    fn item(&mut self, node: &ast::Expr, select: &ast::Select) -> Option<(Expr, Option<Collation>)> {
+        let whole = match &*self.rule.query.body {
+            ast::SetExpr::Select(own) => std::ptr::eq(own.as_ref(), select),
+            _ => false,
+        };
+        let all = matches!(select.distinct, None | Some(ast::Distinct::All));
+        if whole && all { self.collated(node) } else { Some((self.expr(node)?, None)) }
+    }
+
+    /// What rows are grouped by: text that is compared without case, in lower case.
+    pub(super) fn folded(&mut self, node: &ast::Expr) -> Option<Expr> {
+        let (expr, collation) = self.collated(node)?;
+        if collation == Some(Collation::NoCase) && expr.ty == Type::Text {
+            let span = self.span(node);
+            return self.registered("lower", &[expr], &[node], &span);
+        }
+        Some(expr)
+    }
+
+    fn items(&mut self, select: &ast::Select, aliases: &mut Aliases) -> Option<Vec<Item>> {
         let mut items = Vec::new();
         let mut sound = true;
-        for item in projection {
+        for item in &select.projection {
             let span = self.span(item);
             self.within_columns(items.len(), &span)?;
             match item {
-                ast::SelectItem::UnnamedExpr(node) => match self.expr(node) {
-                    Some(expr) => items.push(Item { alias: own_name(node, &expr), expr, span }),
+                ast::SelectItem::UnnamedExpr(node) => match self.item(node, select) {
+                    Some((expr, collation)) => {
+                        let collation = collation.unwrap_or_default();
+                        items.push(Item { alias: own_name(node, &expr), expr, collation, span });
+                    }
                     None => sound = false,
                 },
                 ast::SelectItem::ExprWithAlias { expr: node, alias } => {
-                    let expr = self.expr(node);
-                    aliases.push((alias.value.clone(), expr.clone()));
-                    match expr {
-                        Some(expr) => items.push(Item { alias: Some(alias.value.clone()), expr, span }),
+                    let made = self.item(node, select);
+                    // A name for a value with a collation would be compared without it.
+                    if !matches!(made, Some((_, Some(_)))) {
+                        aliases.push((alias.value.clone(), made.as_ref().map(|(expr, _)| expr.clone())));
+                    }
+                    match made {
+                        Some((expr, collation)) => {
+                            let (alias, collation) = (Some(alias.value.clone()), collation.unwrap_or_default());
+                            items.push(Item { alias, expr, collation, span });
+                        }
                         None => sound = false,
                     }
                 }
@@ -264,7 +299,9 @@ impl Checker<'_> {
             self.diagnostics.push(Diagnostic::error("DE201", span.clone(), message));
             return false;
         }
-        items.extend(exprs.into_iter().map(|(expr, name)| Item { alias: Some(name), expr, span: span.clone() }));
+        let collation = Collation::default();
+        let item = |(expr, name)| Item { alias: Some(name), expr, collation, span: span.clone() };
+        items.extend(exprs.into_iter().map(item));
         true
     }
 
@@ -284,10 +321,10 @@ impl Checker<'_> {
 
     fn order_term(&mut self, term: &ast::OrderByExpr, items: &[Item]) -> Option<(Result<usize, Item>, SortKey)> {
         let span = self.span(&term.expr);
-        let key = self.sort_key(term, &span)?;
-        let node = match &term.expr {
-            ast::Expr::Collate { expr, .. } => expr,
-            node => node,
+        let mut key = self.sort_key(term, &span)?;
+        let (node, own) = match &term.expr {
+            ast::Expr::Collate { expr, .. } => (&**expr, true),
+            node => (node, false),
         };
         let by_alias = |name: &str| {
             items.iter().position(|item| item.alias.as_deref().is_some_and(|alias| alias.eq_ignore_ascii_case(name)))
@@ -297,10 +334,14 @@ impl Checker<'_> {
             _ => self.ordinal(node, items.len(), &span)?,
         };
         let place = match place {
-            Some(at) => Ok(at),
+            Some(at) => {
+                key.collation = if own { key.collation } else { items[at].collation };
+                Ok(at)
+            }
             None => {
                 let expr = self.expr(node)?;
-                items.iter().position(|item| item.expr == expr).ok_or(Item { alias: None, expr, span })
+                let collation = key.collation;
+                items.iter().position(|item| item.expr == expr).ok_or(Item { alias: None, expr, collation, span })
             }
         };
         Some((place, key))

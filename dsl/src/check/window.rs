@@ -205,7 +205,7 @@ impl Checker<'_> {
             None => Definition::default(),
         };
         for node in &spec.partition_by {
-            made.partition.push(self.expr(node)?);
+            made.partition.push(self.folded(node)?);
         }
         for term in &spec.order_by {
             made.order.push(self.own_order_term(term)?);

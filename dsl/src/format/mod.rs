@@ -25,7 +25,7 @@ use crate::tables::Catalog;
 
 /// The text of `source` in the usual form, or why there is none: what does not parse, or DE009.
 pub fn format(source: &Source, catalog: &Catalog) -> Result<String, Vec<Diagnostic>> {
-    must_parse(source)?;
+    must_parse(source, catalog)?;
     let with = |text: String| Source { path: source.path.clone(), text };
     let formatted = with(laid_out(source));
     if formatted.text == source.text {
@@ -44,11 +44,10 @@ pub fn format(source: &Source, catalog: &Catalog) -> Result<String, Vec<Diagnost
     }
 }
 
-fn must_parse(source: &Source) -> Result<(), Vec<Diagnostic>> {
+fn must_parse(source: &Source, catalog: &Catalog) -> Result<(), Vec<Diagnostic>> {
     let mut found = Vec::new();
-    let parsed = parse::scan(source, &mut found).and_then(|scanned| {
-        let tokens = scanned.tokens.clone();
-        parse::on_stack_for(&tokens, || parse::parse(source, scanned, &mut found).map(drop))
+    let parsed = parse::scan(source, catalog.limits(), &mut found).and_then(|scanned| {
+        parse::on_stack_for(parse::is_small(&scanned.tokens), || parse::parse(source, scanned, &mut found).map(drop))
     });
     parsed.ok_or(found)
 }

@@ -156,8 +156,11 @@ impl Function {
         self.args.get(index).or(last).map(|(_, takes)| *takes)
     }
 
-    /// `name(text TEXT [, count INTEGER])`.
+    /// `name(text TEXT [, count INTEGER])`, or an operator between its operands.
     pub fn signature(&self) -> String {
+        if let ([(left, takes), (right, also)], Some('-')) = (self.args, self.name.chars().next()) {
+            return format!("{left} {takes} {} {right} {also}", self.name);
+        }
         let required = self.args.len() - self.optional;
         let mut out = format!("{}(", self.name);
         for (at, (name, takes)) in self.args.iter().enumerate() {

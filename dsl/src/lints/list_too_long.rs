@@ -1,6 +1,6 @@
 use super::{Check, Example, Lint};
 use crate::diagnostic::Severity;
-use crate::limits::IN_LIST_MAX;
+use crate::limits::IN_LIST;
 
 pub(super) static LIST_TOO_LONG: Lint = Lint {
     code: "DE024",
@@ -12,7 +12,7 @@ pub(super) static LIST_TOO_LONG: Lint = Lint {
           NAME=FILE` and `x IN (SELECT value FROM NAME)`.",
     fires: Example::Made {
         shown: "SELECT proc_id FROM processes WHERE pid IN (1, 1, …)",
-        statement: || format!("SELECT proc_id FROM processes WHERE pid IN (1{})", ", 1".repeat(IN_LIST_MAX)),
+        statement: || format!("SELECT proc_id FROM processes WHERE pid IN (1{})", ", 1".repeat(IN_LIST.default)),
     },
     silent: Example::Statement("SELECT proc_id FROM processes WHERE pid IN (1, 2)"),
     check: Check::Compiler,

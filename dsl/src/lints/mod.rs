@@ -11,6 +11,7 @@ mod annotation_below_sql;
 mod argument_order;
 mod argv_only;
 mod attack;
+mod auto_join_unavailable;
 mod bad_dedup_window;
 mod bad_escape;
 mod bad_id;
@@ -45,6 +46,7 @@ mod never_equal;
 mod no_identity;
 mod no_such_column_number;
 mod no_versions;
+mod nobody_to_ask;
 mod not_one_select;
 mod nullable_not_in;
 mod order_or_limit;
@@ -76,6 +78,7 @@ mod unknown_collation;
 mod unknown_column;
 mod unknown_function;
 mod unknown_key;
+mod unknown_list;
 mod unknown_table;
 mod unknown_type;
 mod unordered_values;
@@ -202,6 +205,7 @@ pub static ALL: &[&Lint] = &[
     &letter_case::LETTER_CASE,
     &wildcard_equality::WILDCARD_EQUALITY,
     &nullable_not_in::NULLABLE_NOT_IN,
+    &unknown_list::UNKNOWN_LIST,
     &pid_join::PID_JOIN,
     &name_and_path::NAME_AND_PATH,
     &misplaced_aggregate::MISPLACED_AGGREGATE,
@@ -223,6 +227,8 @@ pub static ALL: &[&Lint] = &[
     &order_or_limit::ORDER_OR_LIMIT,
     &RECOMPUTED,
     &rule_on_record::RULE_ON_RECORD,
+    &auto_join_unavailable::AUTO_JOIN_UNAVAILABLE,
+    &nobody_to_ask::NOBODY_TO_ASK,
     &argv_only::ARGV_ONLY,
     &exact_path::EXACT_PATH,
     &argument_order::ARGUMENT_ORDER,

@@ -1,6 +1,6 @@
 use super::{Check, Example, Lint};
 use crate::diagnostic::Severity;
-use crate::limits::NESTING_MAX;
+use crate::limits::NESTING;
 
 pub(super) static NESTED_TOO_DEEP: Lint = Lint {
     code: "DE023",
@@ -15,8 +15,8 @@ pub(super) static NESTED_TOO_DEEP: Lint = Lint {
         statement: || {
             format!(
                 "SELECT proc_id FROM processes WHERE {}1{}",
-                "(".repeat(NESTING_MAX + 1),
-                ")".repeat(NESTING_MAX + 1)
+                "(".repeat(NESTING.default + 1),
+                ")".repeat(NESTING.default + 1)
             )
         },
     },

@@ -1,6 +1,6 @@
 use super::{Check, Example, Lint};
 use crate::diagnostic::Severity;
-use crate::limits::TEXT_LEN_MAX;
+use crate::limits::TEXT;
 
 pub(super) static TEXT_TOO_LONG: Lint = Lint {
     code: "DE020",
@@ -12,7 +12,7 @@ pub(super) static TEXT_TOO_LONG: Lint = Lint {
           table of its own: `--table NAME=FILE`.",
     fires: Example::Made {
         shown: "SELECT proc_id FROM processes -- … more than 262,144 bytes",
-        statement: || format!("SELECT proc_id FROM processes -- {}", "x".repeat(TEXT_LEN_MAX)),
+        statement: || format!("SELECT proc_id FROM processes -- {}", "x".repeat(TEXT.default)),
     },
     silent: Example::Statement("SELECT proc_id FROM processes"),
     check: Check::Compiler,

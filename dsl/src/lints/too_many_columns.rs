@@ -1,6 +1,6 @@
 use super::{Check, Example, Lint};
 use crate::diagnostic::Severity;
-use crate::limits::OUTPUT_MAX;
+use crate::limits::COLUMNS;
 
 pub(super) static TOO_MANY_COLUMNS: Lint = Lint {
     code: "DE025",
@@ -11,7 +11,7 @@ pub(super) static TOO_MANY_COLUMNS: Lint = Lint {
           reads the alert.",
     fires: Example::Made {
         shown: "SELECT proc_id, 1, 1, … FROM processes",
-        statement: || format!("SELECT proc_id{} FROM processes", ", 1".repeat(OUTPUT_MAX)),
+        statement: || format!("SELECT proc_id{} FROM processes", ", 1".repeat(COLUMNS.default)),
     },
     silent: Example::Statement("SELECT proc_id, name FROM processes"),
     check: Check::Compiler,

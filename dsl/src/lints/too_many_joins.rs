@@ -1,6 +1,6 @@
 use super::{Check, Example, Lint};
 use crate::diagnostic::Severity;
-use crate::limits::JOINS_MAX;
+use crate::limits::JOINS;
 
 pub(super) static TOO_MANY_JOINS: Lint = Lint {
     code: "DE026",
@@ -14,7 +14,7 @@ pub(super) static TOO_MANY_JOINS: Lint = Lint {
         statement: || {
             format!(
                 "SELECT a.proc_id FROM processes AS a{}",
-                (0..=JOINS_MAX).fold(String::new(), |joins, at| format!(
+                (0..=JOINS.default).fold(String::new(), |joins, at| format!(
                     "{joins} JOIN processes AS b{at} ON b{at}.proc_id = a.parent_id"
                 ))
             )

@@ -1,6 +1,6 @@
 use super::{Check, Example, Lint};
 use crate::diagnostic::Severity;
-use crate::limits::TERMS_MAX;
+use crate::limits::TERMS;
 
 pub(super) static TOO_MANY_TERMS: Lint = Lint {
     code: "DE022",
@@ -11,7 +11,7 @@ pub(super) static TOO_MANY_TERMS: Lint = Lint {
           column are one `IN (…)`, which is looked up instead of tried.",
     fires: Example::Made {
         shown: "SELECT proc_id FROM processes WHERE pid = 1 OR pid = 1 OR …",
-        statement: || format!("SELECT proc_id FROM processes WHERE 1{}", " OR 1".repeat(TERMS_MAX)),
+        statement: || format!("SELECT proc_id FROM processes WHERE 1{}", " OR 1".repeat(TERMS.default)),
     },
     silent: Example::Statement("SELECT proc_id FROM processes WHERE pid IN (1, 2, 3)"),
     check: Check::Compiler,

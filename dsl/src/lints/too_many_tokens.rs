@@ -1,6 +1,6 @@
 use super::{Check, Example, Lint};
 use crate::diagnostic::Severity;
-use crate::limits::TOKENS_MAX;
+use crate::limits::TOKENS;
 
 pub(super) static TOO_MANY_TOKENS: Lint = Lint {
     code: "DE021",
@@ -11,7 +11,7 @@ pub(super) static TOO_MANY_TOKENS: Lint = Lint {
           bound. Split the rule; in a hunt or a query a long list can be a table of its own: `--table NAME=FILE`.",
     fires: Example::Made {
         shown: "SELECT proc_id FROM processes WHERE pid IN (1, 1, …)",
-        statement: || format!("SELECT proc_id FROM processes WHERE pid IN (1{})", ", 1".repeat(TOKENS_MAX / 2)),
+        statement: || format!("SELECT proc_id FROM processes WHERE pid IN (1{})", ", 1".repeat(TOKENS.default / 2)),
     },
     silent: Example::Statement("SELECT proc_id FROM processes WHERE pid IN (1, 2)"),
     check: Check::Compiler,

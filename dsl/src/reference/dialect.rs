@@ -145,19 +145,22 @@ Scalar functions are in [functions.md](functions.md).
 ";
 
 /// What is bounded, with the bound and the code of what exceeds it.
-const LIMITS: [(&str, usize, &str); 18] = [
-    ("bytes of text in a file or statement", limits::TEXT_LEN_MAX, "DE020"),
-    ("tokens in a statement, white space and comments not counted", limits::TOKENS_MAX, "DE021"),
-    ("operands of AND and OR", limits::TERMS_MAX, "DE022"),
-    ("parentheses within parentheses", limits::NESTING_MAX, "DE023"),
+const LIMITS: [(&str, usize, &str); 21] = [
+    ("bytes of text in a file or statement", limits::TEXT.default, "DE020"),
+    ("tokens in a statement, white space and comments not counted", limits::TOKENS.default, "DE021"),
+    ("operands of AND and OR", limits::TERMS.default, "DE022"),
+    ("parentheses within parentheses", limits::NESTING.default, "DE023"),
     ("operations within operations; a chain of AND or OR is one", limits::DEPTH_MAX, "DE023"),
-    ("values in one IN list", limits::IN_LIST_MAX, "DE024"),
-    ("columns of a result", limits::OUTPUT_MAX, "DE025"),
-    ("joins", limits::JOINS_MAX, "DE026"),
+    ("values in one IN list", limits::IN_LIST.default, "DE024"),
+    ("columns of a result", limits::COLUMNS.default, "DE025"),
+    ("joins", limits::JOINS.default, "DE026"),
     ("operations, once BETWEEN, coalesce and the like are spelled out", limits::OPERATIONS_MAX, "DE027"),
     ("queries, those within others included", limits::QUERIES_MAX, "DE028"),
     ("operands of one chain of UNION and its like", limits::OPERANDS_MAX, "DE028"),
     ("bytes of a compiled regular expression", limits::REGEX_SIZE_MAX, "DE209"),
+    ("bytes of one list file", limits::LIST_LEN_MAX, "DE219"),
+    ("values in one list", limits::LIST_VALUES_MAX, "DE219"),
+    ("lists", limits::LISTS_MAX, "DE219"),
     ("bytes in one result of a function", limits::RESULT_LEN_MAX, "NULL"),
     ("bytes in all results of one function over one batch of rows", limits::RESULTS_LEN_MAX, "NULL"),
     (

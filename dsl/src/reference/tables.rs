@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::cell;
-use crate::tables::{Catalog, Kind, Table, ancestors};
+use crate::tables::lineage::DEPTH_MAX;
+use crate::tables::{Catalog, Kind, Table, table_functions};
 
 const HEAD: &str = "\
 # Tables
@@ -39,16 +40,20 @@ pub(super) fn page() -> String {
         write!(out, "\n## {}\n\n{} {rows}\n\n", table.name, table.doc).expect(WRITTEN);
         columns(table, &mut out);
     }
-    let table = ancestors::table();
-    let (name, depth) = (ancestors::NAME, ancestors::DEPTH_MAX);
-    write!(
-        out,
-        "\n## {name}\n\n`{name}(proc_id)`: {} It stands in FROM, also behind a table whose process it is asked about: `FROM \
-         processes AS p JOIN {name}(p.proc_id) AS a`. A chain of more than {depth} is cut, and said to be.\n\n",
-        table.doc
-    )
-    .expect(WRITTEN);
-    columns(&table, &mut out);
+    for (call, table) in table_functions() {
+        write!(out, "\n## {}\n\n`{call}`: {}", table.name, table.doc).expect(WRITTEN);
+        if call.ends_with("(proc_id)") {
+            write!(
+                out,
+                " It stands in FROM, also behind a table whose process it is asked about: `FROM processes AS p JOIN \
+                 {}(p.proc_id) AS a`. A chain of more than {DEPTH_MAX} is cut, and said to be.",
+                table.name
+            )
+            .expect(WRITTEN);
+        }
+        out.push_str("\n\n");
+        columns(&table, &mut out);
+    }
     out
 }
 

@@ -5,8 +5,8 @@
 //! [`row!`] makes from the declaration, so a new column is a compile error until every platform supplies it.
 
 mod alerts;
-pub mod ancestors;
 mod collectors;
+pub mod lineage;
 mod processes;
 mod rules;
 mod synonyms;
@@ -20,6 +20,10 @@ use arrow_schema::{Field as ArrowField, Schema, SchemaRef};
 pub use processes::Process;
 pub use synonyms::{synonym, table_synonym};
 
+use crate::limits::Limits;
+use crate::lists;
+use crate::lists::Lists;
+use crate::tables::lineage::Lineage;
 use crate::types::{Timestamp, Type};
 
 /// A relation that queries can name.
@@ -155,6 +159,12 @@ impl Table {
         self.columns.iter().enumerate().find(|(_, column)| column.name.eq_ignore_ascii_case(name))
     }
 
+    /// The program that collects its rows and can be asked for them (AUTO JOIN).
+    pub fn collector(&self) -> Option<&'static str> {
+        let collected = matches!(&*self.name, "processes" | "process_starts" | "process_exits");
+        (collected && self.kind != Kind::Records).then_some("procmond")
+    }
+
     /// The layout of a `RecordBatch` of this table.
     pub fn schema(&self) -> SchemaRef {
         schema_of(&self.columns)
@@ -168,10 +178,12 @@ pub fn schema_of(columns: &[Column]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// The tables that a statement may name.
+/// The tables and lists that a statement may name, and how large it may be.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     tables: Vec<Arc<Table>>,
+    lists: Lists,
+    limits: Limits,
 }
 
 impl Catalog {
@@ -186,7 +198,29 @@ impl Catalog {
             rules::rules(),
             collectors::collectors(),
         ];
-        Self { tables: tables.into_iter().map(Arc::new).collect() }
+        Self { tables: tables.into_iter().map(Arc::new).collect(), lists: Lists::default(), limits: Limits::default() }
+    }
+
+    /// The catalog with these lists.
+    #[must_use]
+    pub fn with_lists(self, lists: Lists) -> Self {
+        Self { lists, ..self }
+    }
+
+    /// The catalog with these bounds for what may be written.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// What bounds statements.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The lists.
+    pub fn lists(&self) -> &Lists {
+        &self.lists
     }
 
     /// The catalog with one more table, which goes before one of the same name.
@@ -205,6 +239,12 @@ impl Catalog {
     pub fn tables(&self) -> &[Arc<Table>] {
         &self.tables
     }
+}
+
+/// What else can stand in FROM: how each is called, and its columns.
+pub fn table_functions() -> Vec<(String, Table)> {
+    let lineage = Lineage::ALL.into_iter().map(|it| (format!("{it}(proc_id)"), it.table()));
+    lineage.chain([(format!("{}('name')", lists::NAME), lists::table())]).collect()
 }
 
 /// The columns of a process that make its version: all but the volatile ones, in the table's order. The columns that

@@ -149,3 +149,14 @@ impl<'a> Pairs<'a> {
 fn unmatched(matched: &[bool]) -> Vec<u32> {
     (0u32..).zip(matched).filter(|(_, matched)| !**matched).map(|(row, _)| row).collect()
 }
+
+/// An AUTO JOIN: no collector answers questions, so there is no answer rather than a wrong one.
+pub(super) struct Asking {
+    pub(super) collector: &'static str,
+}
+
+impl Meaning for Asking {
+    fn meaning(&self, _: &Context<'_>, _: &[RecordBatch]) -> Result<RecordBatch, Error> {
+        Err(Error::NobodyAnswers(self.collector))
+    }
+}

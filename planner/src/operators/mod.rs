@@ -7,11 +7,11 @@
 //! to step by itself drops the wrapper and nothing else changes.
 
 mod aggregate;
-mod ancestors;
 mod apply;
 mod distinct;
 mod filter;
 mod join;
+mod lineage;
 mod lookup;
 mod project;
 mod recomputed;
@@ -70,6 +70,8 @@ pub(crate) struct Context<'a> {
     completeness: Rc<RefCell<Completeness>>,
     /// Rows looked at so far.
     work: Rc<Cell<usize>>,
+    /// The processes whose relatives were asked for so far.
+    known: Rc<RefCell<lineage::Known>>,
 }
 
 /// Results of operations that neither parameters nor rounds change, by the operation's address.
@@ -91,6 +93,7 @@ impl<'a> Context<'a> {
             cache: None,
             completeness: Rc::default(),
             work: Rc::default(),
+            known: Rc::default(),
         }
     }
 
@@ -230,10 +233,11 @@ fn operator(plan: &Plan, inputs: &[Vec<Type>]) -> Box<dyn Operator> {
         Plan::Join { kind, keys, on, .. } => {
             Box::new(Recomputed::new(join::Join { kind, keys, on }, inputs, output).timed(timed))
         }
+        Plan::AutoJoin { collector, .. } => Box::new(Recomputed::new(join::Asking { collector }, inputs, output)),
         // Its answer depends on what the reader knows of processes, which may change without its input changing.
-        Plan::Ancestors { process, columns, kind, on, .. } => {
-            let ancestors = ancestors::Ancestors { process, columns, kind, on };
-            Box::new(Recomputed::new(ancestors, inputs, output).timed(true))
+        Plan::Lineage { lineage, process, columns, kind, on, .. } => {
+            let relatives = lineage::Relatives { lineage, process, columns, kind, on };
+            Box::new(Recomputed::new(relatives, inputs, output).timed(true))
         }
         Plan::Aggregate { keys, aggregates, bare, .. } => {
             Box::new(Recomputed::new(aggregate::Group { keys, aggregates, bare }, inputs, output).timed(timed))
@@ -253,6 +257,7 @@ fn operator(plan: &Plan, inputs: &[Vec<Type>]) -> Box<dyn Operator> {
             let values = values::Values { rows, types: fields.into_iter().map(|field| field.ty).collect() };
             Box::new(Recomputed::new(values, inputs, output).timed(timed))
         }
+        Plan::List { list, .. } => Box::new(Recomputed::new(values::List(list), inputs, output).timed(false)),
         Plan::Set { op, .. } => Box::new(Recomputed::new(set::Set(op), inputs, output)),
         Plan::Window { windows, .. } => {
             Box::new(Recomputed::new(window::Windows(windows), inputs, output).timed(timed))

@@ -1,8 +1,8 @@
 //! `time >= now() - INTERVAL '5 minutes'` at a scan bounds how far back rows can matter: older blocks are not read, and
-//! older rows are not kept.
+//! older rows are not kept. `time >= datetime('now', '-5 minutes')` does as well, a second further: it is cut to seconds.
 
 use daemoneye_dsl::expr::{Arithmetic, Comparison, Expr, ExprKind};
-use daemoneye_dsl::types::{Type, Value};
+use daemoneye_dsl::types::{MICROS_PER_SEC, Type, Value};
 
 use crate::plan::{Lookback, Plan};
 
@@ -44,6 +44,53 @@ fn back(moment: &Expr) -> Option<i64> {
                 _ => None,
             }
         }
+        ExprKind::Cast(civil) => match &civil.kind {
+            ExprKind::Call { function, args, .. } => civil_back(function.name, args),
+            _ => None,
+        },
         _ => None,
     }
+}
+
+const SECOND: i64 = MICROS_PER_SEC;
+const DAY: i64 = 86_400 * SECOND;
+
+/// The same for `datetime('now', '-5 minutes')` and `date`, whose text is cut to its second or day: at most so far.
+fn civil_back(function: &str, args: &[Expr]) -> Option<i64> {
+    let (first, modifiers) = args.split_first()?;
+    let cut = match function {
+        "datetime" => SECOND,
+        "date" => DAY,
+        _ => return None,
+    };
+    if first.kind != ExprKind::Now {
+        return None;
+    }
+    let steps = modifiers.iter().map(|modifier| step_back(modifier.as_literal()?.as_text()?));
+    steps.sum::<Option<i64>>()?.checked_add(cut)
+}
+
+/// How far back a modifier moves at most; less than nothing if it moves on.
+fn step_back(modifier: &str) -> Option<i64> {
+    let lower = modifier.to_ascii_lowercase();
+    match lower.as_str() {
+        "start of day" => return Some(DAY),
+        "start of month" => return Some(31 * DAY),
+        "start of year" => return Some(366 * DAY),
+        "subsec" | "subsecond" => return Some(0),
+        _ => {}
+    }
+    let (number, unit) = lower.split_once(' ')?;
+    let unit = unit.trim();
+    let (longest, fixed) = match unit.strip_suffix('s').unwrap_or(unit) {
+        "second" => (SECOND, true),
+        "minute" => (60 * SECOND, true),
+        "hour" => (3600 * SECOND, true),
+        "day" => (DAY, true),
+        "month" => (31 * DAY, false),
+        "year" => (366 * DAY, false),
+        _ => return None,
+    };
+    let by = number.parse::<i64>().ok()?.checked_mul(longest)?;
+    Some(if by > 0 && !fixed { 0 } else { -by })
 }

@@ -52,7 +52,19 @@ fn prune(plan: Plan, needed: &[usize]) -> (Plan, Vec<Option<usize>>) {
             let on = on.map(|on| renumber(on, &moved));
             (Plan::Join { left: left.into(), right: right.into(), kind, keys, on }, moved)
         }
-        Plan::Ancestors { input, process, alias, columns, kind, on } => {
+        Plan::AutoJoin { left, right, on, when, collector } => {
+            let width = left.width();
+            let needed = union(needed, std::iter::once(&on).chain(&when).flat_map(Expr::columns));
+            let (of_left, of_right): (Vec<_>, Vec<_>) = needed.into_iter().partition(|column| *column < width);
+            let of_right: Vec<_> = of_right.into_iter().map(|column| column - width).collect();
+            let (left, moved_left) = prune(*left, &of_left);
+            let (right, moved_right) = prune(*right, &of_right);
+            let when = when.map(|when| renumber(when, &moved_left));
+            let moved = beside(moved_left, moved_right, left.width());
+            let on = renumber(on, &moved);
+            (Plan::AutoJoin { left: left.into(), right: right.into(), on, when, collector }, moved)
+        }
+        Plan::Lineage { lineage, input, process, alias, columns, kind, on } => {
             let width = input.width();
             let needed = union(needed, on.iter().flat_map(Expr::columns));
             let of_input: Vec<_> = needed.iter().copied().filter(|column| *column < width).collect();
@@ -62,7 +74,7 @@ fn prune(plan: Plan, needed: &[usize]) -> (Plan, Vec<Option<usize>>) {
             let (input, moved_input) = prune(*input, &union(&of_input, process.columns()));
             let moved = beside(moved_input.clone(), moved_own, input.width());
             let (process, on) = (renumber(process, &moved_input), on.map(|on| renumber(on, &moved)));
-            (Plan::Ancestors { input: input.into(), process, alias, columns, kind, on }, moved)
+            (Plan::Lineage { lineage, input: input.into(), process, alias, columns, kind, on }, moved)
         }
         Plan::Aggregate { input, mut keys, mut aggregates, mut bare } => {
             let of_aggregates = aggregates.iter().flat_map(daemoneye_dsl::query::Aggregate::exprs);
@@ -129,7 +141,7 @@ fn prune(plan: Plan, needed: &[usize]) -> (Plan, Vec<Option<usize>>) {
             let (base, step) = (prune(*base, &all).0.into(), prune(*step, &all).0.into());
             (Plan::Recursive { base, step, id, distinct, limit }, all.into_iter().map(Some).collect())
         }
-        plan @ (Plan::Values { .. } | Plan::Working { .. }) => {
+        plan @ (Plan::Values { .. } | Plan::List { .. } | Plan::Working { .. }) => {
             let moved = (0..plan.width()).map(Some).collect();
             (plan, moved)
         }

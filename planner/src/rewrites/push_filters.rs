@@ -32,11 +32,18 @@ fn push(plan: Plan, conjuncts: Vec<Expr>) -> Plan {
             push(*input, predicate.into_conjuncts().into_iter().chain(conjuncts).collect())
         }
         Plan::Join { left, right, kind, keys, on } => join(*left, *right, kind, keys, on, conjuncts),
-        Plan::Ancestors { input, process, alias, columns, kind, on } => {
+        // What is asked for depends on WHEN and ON alone; the rows on the left can be fewer.
+        Plan::AutoJoin { left, right, on, when, collector } => {
+            let width = left.width();
+            let (below, above) = split(conjuncts, |columns| columns.iter().all(|column| *column < width));
+            let left = push(*left, below).into();
+            filter(Plan::AutoJoin { left, right, on, when, collector }, above)
+        }
+        Plan::Lineage { lineage, input, process, alias, columns, kind, on } => {
             let width = input.width();
             let (below, above) = split(conjuncts, |columns| columns.iter().all(|column| *column < width));
             let input = push(*input, below).into();
-            filter(Plan::Ancestors { input, process, alias, columns, kind, on }, above)
+            filter(Plan::Lineage { lineage, input, process, alias, columns, kind, on }, above)
         }
         Plan::Apply { input, subplan, params, question } => {
             let width = input.width();

@@ -4,7 +4,6 @@
 //! were found to fail. `CASES` asks for more cases than the default, `SEED` for others. What the generator covered is
 //! counted, and a form that never came up fails the test: the count of cases alone says little.
 
-mod ancestors;
 mod case;
 mod departures;
 mod differential;
@@ -13,6 +12,7 @@ mod functions;
 mod generator;
 mod hostile;
 mod joins;
+mod lineage;
 mod moments;
 mod precedence;
 mod random;

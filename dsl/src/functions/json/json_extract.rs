@@ -44,7 +44,7 @@ pub(super) static JSON_EXTRACT: Function = Function {
     ..Function::BASE
 };
 
-fn text_of(json: &Json) -> Option<String> {
+pub(super) fn text_of(json: &Json) -> Option<String> {
     match json {
         Json::Null => None,
         Json::String(text) => Some(text.clone()),

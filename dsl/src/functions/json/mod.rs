@@ -9,6 +9,7 @@ mod json_extract;
 mod json_object;
 mod json_type;
 mod json_valid;
+mod member;
 mod path;
 
 use serde_json::Value as Json;
@@ -25,6 +26,8 @@ pub(super) static JSON: Group = Group {
           bare keys too). Of a key that comes twice the last value counts (SQLite: the first). A path is `$`, then \
           `.key`, `.\"key\"`, `[0]`, or `[#-1]` for the last element; a constant that is no path is an error (DE211).",
     functions: &[
+        &member::AS_JSON,
+        &member::AS_TEXT,
         &json_array::JSON_ARRAY,
         &json_array_length::JSON_ARRAY_LENGTH,
         &json_extract::JSON_EXTRACT,
