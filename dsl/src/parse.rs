@@ -138,16 +138,23 @@ fn check_bounds(
 /// Reads the one SELECT. To be called on a large stack, as is everything that holds the result.
 pub(crate) fn parse(source: &Source, scanned: Scanned, diagnostics: &mut Vec<Diagnostic>) -> Option<Rule> {
     let Scanned { annotations: _, tokens, positions, canonical_sql } = scanned;
-    let span_of = |at: usize| tokens.get(at).and_then(|token| positions.span(token.span));
     let Some(first) = tokens.first() else {
         let message = "there is no SQL here";
         let end = source.text.len();
         diagnostics.push(Diagnostic::error("DE003", end..end, message).help("write one SELECT below the header"));
         return None;
     };
-    refuse_other_statements(first, span_of(0), diagnostics)?;
-    let (body, versions) = take_versions(&tokens, &positions, diagnostics)?;
-    let (mut body, autos) = auto_join::take(&without_hints(&body), &positions, source, diagnostics)?;
+    let begin = positions.span(first.span).unwrap_or_default();
+    refuse_other_statements(first, &begin, diagnostics)?;
+    let keywords = keywords(&tokens, &positions);
+    let placeholders = placeholders(&tokens, &positions);
+    let (mut body, versions, autos) = if tokens.iter().any(may_be_ours) {
+        let (body, versions) = take_versions(&tokens, &positions, diagnostics)?;
+        let (body, autos) = auto_join::take(&without_hints(&body), &positions, source, diagnostics)?;
+        (body, versions, autos)
+    } else {
+        (tokens, vec![], vec![])
+    };
     while body.last().is_some_and(|token| token.token == Token::SemiColon) {
         body.pop();
     }
@@ -165,14 +172,12 @@ pub(crate) fn parse(source: &Source, scanned: Scanned, diagnostics: &mut Vec<Dia
     });
     match parsed {
         Ok(Statement::Query(query)) => {
-            let keywords = keywords(&tokens, &positions);
-            let placeholders = placeholders(&tokens, &positions);
             let source = source.clone();
             Some(Rule { source, query, positions, keywords, placeholders, versions, autos, canonical_sql })
         }
         Ok(_) => {
             let message = "only SELECT is possible";
-            diagnostics.push(Diagnostic::error("DE003", span_of(0).unwrap_or_default(), message));
+            diagnostics.push(Diagnostic::error("DE003", begin, message));
             None
         }
         Err(error) => {
@@ -182,7 +187,12 @@ pub(crate) fn parse(source: &Source, scanned: Scanned, diagnostics: &mut Vec<Dia
     }
 }
 
-fn refuse_other_statements(first: &TokenWithSpan, span: Option<Span>, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
+/// Whether a clause that the parser does not know may begin here.
+fn may_be_ours(token: &TokenWithSpan) -> bool {
+    ["FOR", "AUTO", "INDEXED", "MATERIALIZED"].into_iter().any(|word| is_word(token, word))
+}
+
+fn refuse_other_statements(first: &TokenWithSpan, span: &Span, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
     let starts_query = match &first.token {
         Token::Word(word) => matches!(word.keyword, Keyword::SELECT | Keyword::WITH | Keyword::VALUES),
         Token::LParen => true,
@@ -192,7 +202,7 @@ fn refuse_other_statements(first: &TokenWithSpan, span: Option<Span>, diagnostic
         return Some(());
     }
     let message = format!("a statement begins with SELECT, not with `{}`", first.token);
-    let diagnostic = Diagnostic::error("DE003", span.unwrap_or_default(), message);
+    let diagnostic = Diagnostic::error("DE003", span.clone(), message);
     diagnostics.push(match nearest(&first.token.to_string(), ["SELECT"]) {
         Some(select) => diagnostic.patch("did you mean `SELECT`?", select),
         None => diagnostic.help("nothing can be written, attached or configured from SQL"),

@@ -156,14 +156,14 @@ fn small(source: &str) -> Regex {
     regex.expect("it was read before")
 }
 
-/// At most how many bytes the program of an expression takes: each step with its transitions, each range of characters
-/// as up to four bytes of UTF-8, what is repeated as often as it may be counted.
+/// About how many bytes the program of an expression takes: each step with its transitions, a class of characters as the
+/// automaton of its UTF-8 (`\w` has 700 ranges and takes 40 kB), what is repeated as often as it may be counted.
 fn program_len(expression: &Hir) -> usize {
     const STEP: usize = 32;
     match expression.kind() {
         HirKind::Empty | HirKind::Look(_) => STEP,
         HirKind::Literal(literal) => STEP * literal.0.len(),
-        HirKind::Class(Class::Unicode(class)) => 8 * STEP * (1 + class.ranges().len()),
+        HirKind::Class(Class::Unicode(class)) => 32 * STEP + 2 * STEP * class.ranges().len(),
         HirKind::Class(Class::Bytes(class)) => STEP * (1 + class.ranges().len()),
         HirKind::Repetition(repeated) => {
             let times = repeated.max.unwrap_or(repeated.min).max(1) as usize;

@@ -19,13 +19,15 @@ pub fn recomputed(plan: &Plan) -> Vec<&'static str> {
 
 /// DE310 for a rule of which a part is computed anew.
 pub fn lint(rule: &CheckedRule, found: &mut Vec<Diagnostic>) {
+    let subject = Subject::new(rule);
+    if subject.is_filter() {
+        return;
+    }
     let clauses = recomputed(&plan(&rule.query));
     let Some(first) = clauses.first() else { return };
     let word = first.split([' ', '(', '/']).next().unwrap_or_default();
     let message = format!("computed anew at each change: {}", clauses.join(", "));
-    found.push(
-        RECOMPUTED.at(Subject::new(rule).word(word), message).help("`daemoneye-cli explain` shows what it reads"),
-    );
+    found.push(RECOMPUTED.at(subject.word(word), message).help("`daemoneye-cli explain` shows what it reads"));
 }
 
 fn collect(plan: &Plan, clauses: &mut Vec<&'static str>) {

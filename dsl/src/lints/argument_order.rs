@@ -1,4 +1,4 @@
-use super::compared::{How, compared};
+use super::compared::How;
 use super::{Check, Example, Lint, Subject};
 use crate::diagnostic::{Diagnostic, Severity};
 
@@ -19,8 +19,8 @@ pub(super) static ARGUMENT_ORDER: Lint = Lint {
     check: Check::Rule(check),
 };
 
-fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
-    for it in compared(subject).into_iter().filter(|it| it.column.name == "command_line" && it.wanted) {
+fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    for it in subject.compared().iter().filter(|it| it.column.name == "command_line" && it.wanted) {
         let wildcard = match it.how {
             How::Like => "%",
             How::Glob => "*",

@@ -19,7 +19,7 @@ pub(super) static ARGV_ONLY: Lint = Lint {
     check: Check::Rule(check),
 };
 
-fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
+fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let (mut read, mut first) = (BTreeSet::new(), None);
     for rows in subject.selects() {
         if rows.inputs() > 1 {

@@ -22,7 +22,7 @@ pub(super) static CLOCK_AS_TEXT: Lint = Lint {
 
 const CLOCKS: [&str; 6] = ["date", "time", "datetime", "julianday", "strftime", "unixepoch"];
 
-fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
+fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     for rows in subject.selects() {
         for expr in rows.over_from() {
             expr.walk(&mut |expr| {

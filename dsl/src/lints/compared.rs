@@ -37,11 +37,11 @@ pub(super) enum How {
 }
 
 /// Every one in WHERE and ON, those of subqueries included.
-pub(super) fn compared(subject: Subject<'_>) -> Vec<Compared<'_>> {
+pub(super) fn compared<'a>(subject: &Subject<'a>) -> Vec<Compared<'a>> {
     let mut found = Vec::new();
     for rows in subject.selects() {
         for condition in rows.conditions() {
-            collect(&rows, condition, true, &mut found);
+            collect(rows, condition, true, &mut found);
         }
     }
     found

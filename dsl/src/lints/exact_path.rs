@@ -1,4 +1,4 @@
-use super::compared::{How, compared};
+use super::compared::How;
 use super::{Check, Example, Lint, Subject};
 use crate::diagnostic::{Diagnostic, Severity};
 
@@ -17,8 +17,8 @@ pub(super) static EXACT_PATH: Lint = Lint {
     check: Check::Rule(check),
 };
 
-fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
-    for it in compared(subject) {
+fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    for it in subject.compared() {
         let exact = matches!(it.how, How::Equal | How::EqualNoCase) && it.wanted;
         if exact && it.column.name == "executable_path" && it.texts.iter().any(|text| text.starts_with('/')) {
             let finding = EXACT_PATH.at(it.whole.clone(), "a copy of the program elsewhere is not found");

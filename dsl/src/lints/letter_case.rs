@@ -1,4 +1,4 @@
-use super::compared::{How, compared};
+use super::compared::How;
 use super::{Check, Example, Lint, Subject};
 use crate::diagnostic::{Diagnostic, Safety, Severity};
 
@@ -20,9 +20,9 @@ pub(super) static LETTER_CASE: Lint = Lint {
     check: Check::Rule(check),
 };
 
-fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
+fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let (windows, exact) = (subject.runs_on("windows"), subject.runs_on("linux"));
-    for it in compared(subject) {
+    for it in subject.compared() {
         let is_path = matches!(&*it.column.name, "executable_path" | "cwd");
         let lettered = it.texts.iter().any(|text| text.bytes().any(|byte| byte.is_ascii_alphabetic()));
         if !lettered {

@@ -147,7 +147,7 @@ pub enum Check {
     /// The compiler, on its way.
     Compiler,
     /// A function over a rule that compiles.
-    Rule(fn(Subject<'_>, &mut Vec<Diagnostic>)),
+    Rule(fn(&Subject<'_>, &mut Vec<Diagnostic>)),
     /// The planner, over a rule that compiles.
     Planner,
     /// `fmt`, which leaves the file as it is.
@@ -291,7 +291,7 @@ pub fn lint(source: &Source, catalog: &Catalog, further: &Further) -> Checked {
         let subject = Subject::new(rule);
         for lint in ALL {
             if let Check::Rule(check) = lint.check {
-                check(subject, &mut checked.diagnostics);
+                check(&subject, &mut checked.diagnostics);
             }
         }
         further(rule, &mut checked.diagnostics);

@@ -1,4 +1,4 @@
-use super::compared::{Compared, How, compared};
+use super::compared::{Compared, How};
 use super::{Check, Example, Lint, Subject};
 use crate::diagnostic::{Diagnostic, Safety, Severity};
 
@@ -15,11 +15,11 @@ pub(super) static NAME_AND_PATH: Lint = Lint {
     check: Check::Rule(check),
 };
 
-fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
-    for it in compared(subject) {
+fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    for it in subject.compared() {
         let instead = match &*it.column.name {
-            "name" if it.texts.iter().any(|text| is_path(&it, text)) => "executable_path",
-            "executable_path" if it.texts.iter().any(|text| is_name(&it, text)) => "name",
+            "name" if it.texts.iter().any(|text| is_path(it, text)) => "executable_path",
+            "executable_path" if it.texts.iter().any(|text| is_name(it, text)) => "name",
             _ => continue,
         };
         let message = match instead {
@@ -29,7 +29,7 @@ fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
         let never = if it.wanted { "never true" } else { "always true" };
         let written = subject.text(it.at.clone());
         let qualifier = written.rsplit_once('.').map(|(table, _)| format!("{table}.")).unwrap_or_default();
-        let all = it.texts.iter().all(|text| if instead == "name" { is_name(&it, text) } else { is_path(&it, text) });
+        let all = it.texts.iter().all(|text| if instead == "name" { is_name(it, text) } else { is_path(it, text) });
         let finding = NAME_AND_PATH.at(it.whole.clone(), message).label(never);
         found.push(if all {
             let edits = vec![(it.at.clone(), format!("{qualifier}{instead}"))];

@@ -21,7 +21,7 @@ pub(super) static NULLABLE_NOT_IN: Lint = Lint {
     check: Check::Rule(check),
 };
 
-fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
+fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     for rows in subject.selects() {
         for condition in rows.conditions() {
             condition.walk(&mut |expr| {

@@ -14,7 +14,7 @@ pub(super) static ORDER_OR_LIMIT: Lint = Lint {
     check: Check::Rule(check),
 };
 
-fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
+fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     if subject.header().is_none() {
         return;
     }

@@ -19,7 +19,7 @@ pub(super) static PID_JOIN: Lint = Lint {
     check: Check::Rule(check),
 };
 
-fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
+fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     for rows in subject.selects().iter().filter(|rows| rows.inputs() > 1) {
         for condition in rows.conditions() {
             condition.walk(&mut |expr| found.extend(joined(subject, rows, expr)));
@@ -27,7 +27,7 @@ fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn joined(subject: Subject<'_>, rows: &Rows<'_>, expr: &Expr) -> Option<Diagnostic> {
+fn joined(subject: &Subject<'_>, rows: &Rows<'_>, expr: &Expr) -> Option<Diagnostic> {
     let ExprKind::Compare { op: Comparison::Equal, left, right, .. } = &expr.kind else { return None };
     let identity = |expr: &Expr| {
         let (table, column) = rows.column(expr)?;

@@ -1,20 +1,25 @@
 //! What a lint looks at: a rule that compiles, its queries, and what their columns are.
 
+use std::cell::OnceCell;
+
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::compared::{Compared, compared};
 use crate::ast::Positions;
 use crate::diagnostic::{Source, Span};
 use crate::dialect::Sqlite;
 use crate::expr::{Expr, ExprKind};
 use crate::header::{self, Header};
-use crate::query::{Body, CheckedRule, Part, Query, Select, TableRef};
+use crate::query::{Body, CheckedRule, From, Part, Query, Select, TableRef};
 use crate::tables::Column;
 
 /// A rule to be judged.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Subject<'a> {
     /// The rule.
     pub rule: &'a CheckedRule,
+    selects: Vec<Rows<'a>>,
+    compared: OnceCell<Vec<Compared<'a>>>,
 }
 
 /// One SELECT of it, and where its columns come from.
@@ -30,49 +35,65 @@ pub struct Rows<'a> {
 impl<'a> Subject<'a> {
     /// For a rule.
     pub fn new(rule: &'a CheckedRule) -> Self {
-        Self { rule }
-    }
-
-    /// Its text.
-    pub fn source(self) -> &'a Source {
-        &self.rule.source
-    }
-
-    /// Its header; a statement typed by hand has none.
-    pub fn header(self) -> Option<&'a Header> {
-        self.rule.header.as_ref()
-    }
-
-    /// Every SELECT, those within others included.
-    pub fn selects(self) -> Vec<Rows<'a>> {
         let select = |query: &'a Query| match &query.body {
             Body::Select(select) => Some(Rows::new(query, select)),
             Body::Values(_) | Body::Set(_) => None,
         };
-        self.rule.query.all().into_iter().filter_map(select).collect()
+        let selects = rule.query.all().into_iter().filter_map(select).collect();
+        Self { rule, selects, compared: OnceCell::new() }
+    }
+
+    /// Its text.
+    pub fn source(&self) -> &'a Source {
+        &self.rule.source
+    }
+
+    /// Its header; a statement typed by hand has none.
+    pub fn header(&self) -> Option<&'a Header> {
+        self.rule.header.as_ref()
+    }
+
+    /// Every SELECT, those within others included.
+    pub fn selects(&self) -> &[Rows<'a>] {
+        &self.selects
+    }
+
+    /// Every comparison of a column with constant text in its conditions.
+    pub(super) fn compared(&self) -> &[Compared<'a>] {
+        self.compared.get_or_init(|| compared(self))
+    }
+
+    /// Whether it is conditions on the rows of one table and nothing else.
+    pub fn is_filter(&self) -> bool {
+        let query = &self.rule.query;
+        let [rows] = self.selects.as_slice() else { return false };
+        let select = rows.select;
+        let plain = select.group.is_none() && select.windows.is_empty() && !select.distinct && query.order.is_empty();
+        let one_table = matches!(select.from, From::Table(_)) && matches!(query.body, Body::Select(_));
+        plain && one_table && query.limit.is_none() && query.offset == 0 && !query.uses_now()
     }
 
     /// Whether its header names the platform.
-    pub fn runs_on(self, platform: &str) -> bool {
+    pub fn runs_on(&self, platform: &str) -> bool {
         self.header().is_some_and(|header| header.platform.iter().any(|it| it == platform))
     }
 
     /// The last place where a word is written as such, not within text or a comment; the beginning where there is none.
-    pub fn last_word(self, word: &str) -> Span {
+    pub fn last_word(&self, word: &str) -> Span {
         self.words(word).pop().unwrap_or(0..0)
     }
 
     /// The first place.
-    pub fn word(self, word: &str) -> Span {
+    pub fn word(&self, word: &str) -> Span {
         self.words(word).into_iter().next().unwrap_or(0..0)
     }
 
     /// Whether there is one.
-    pub fn has_word(self, word: &str) -> bool {
+    pub fn has_word(&self, word: &str) -> bool {
         !self.words(word).is_empty()
     }
 
-    fn words(self, word: &str) -> Vec<Span> {
+    fn words(&self, word: &str) -> Vec<Span> {
         let (_, sql_start) = header::read(self.source(), &mut Vec::new());
         let sql = &self.source().text[sql_start..];
         let positions = Positions::new(sql, sql_start);
@@ -83,7 +104,7 @@ impl<'a> Subject<'a> {
 
     /// What to write for a LIKE with this pattern so that it is a GLOB; nothing where the patterns differ in more than
     /// `%` and `*`.
-    pub(super) fn like_as_glob(self, whole: &Span, pattern: &str) -> Option<Vec<(Span, String)>> {
+    pub(super) fn like_as_glob(&self, whole: &Span, pattern: &str) -> Option<Vec<(Span, String)>> {
         let text = self.text(whole.clone());
         let operator = text.to_ascii_uppercase().find("LIKE")?;
         let literal = text.rfind(&format!("'{}'", pattern.replace('\'', "''")))?;
@@ -100,7 +121,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The text at a place.
-    pub fn text(self, span: Span) -> &'a str {
+    pub fn text(&self, span: Span) -> &'a str {
         self.rule.source.text.get(span).unwrap_or_default()
     }
 }

@@ -37,7 +37,7 @@ SELECT proc_id FROM processes
     check: Check::Rule(check),
 };
 
-fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
+fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let tags = attack::tags(&subject.rule.annotations);
     let tactics: Vec<_> = tags
         .iter()

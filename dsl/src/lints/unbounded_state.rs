@@ -24,7 +24,7 @@ pub(super) static UNBOUNDED_STATE: Lint = Lint {
     check: Check::Rule(check),
 };
 
-fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
+fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     if subject.header().is_some() {
         found.extend(subject.selects().iter().filter_map(unbounded));
     }

@@ -15,7 +15,7 @@ pub(super) static UNCOLLECTED_COLUMN: Lint = Lint {
     check: Check::Rule(check),
 };
 
-fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
+fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     for rows in subject.selects() {
         for expr in rows.over_from() {
             expr.walk(&mut |expr| {

@@ -38,7 +38,7 @@ SELECT proc_id FROM processes
     check: Check::Rule(check),
 };
 
-fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
+fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     found.extend(attack::tags(&subject.rule.annotations).into_iter().filter_map(|(named, span)| match named {
         Named::Technique(id) => technique(&id, span),
         Named::Tactic(name) => tactic(&name, span),

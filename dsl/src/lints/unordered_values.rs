@@ -17,7 +17,7 @@ pub(super) static UNORDERED_VALUES: Lint = Lint {
     check: Check::Rule(check),
 };
 
-fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
+fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let mut report = |name: &str| {
         let finding = UNORDERED_VALUES.at(subject.word(name), format!("`{name}` has no ORDER BY"));
         found.push(finding.help("write ORDER BY in it, so that the value does not depend on how rows are read"));

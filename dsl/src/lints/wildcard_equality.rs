@@ -1,4 +1,4 @@
-use super::compared::{How, compared};
+use super::compared::How;
 use super::{Check, Example, Lint, Subject};
 use crate::diagnostic::{Diagnostic, Safety, Severity};
 
@@ -14,8 +14,8 @@ pub(super) static WILDCARD_EQUALITY: Lint = Lint {
     check: Check::Rule(check),
 };
 
-fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
-    for it in compared(subject).into_iter().filter(|it| matches!(it.how, How::Equal | How::EqualNoCase)) {
+fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    for it in subject.compared().iter().filter(|it| matches!(it.how, How::Equal | How::EqualNoCase)) {
         let Some((text, wildcard)) = it.texts.iter().find_map(|text| Some((text, wildcard(text)?))) else { continue };
         let operator = if wildcard == '%' { "LIKE" } else { "GLOB" };
         let finding = WILDCARD_EQUALITY

@@ -21,7 +21,7 @@ pub(super) static WINDOW_OVER_STATE: Lint = Lint {
     check: Check::Rule(check),
 };
 
-fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
+fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     for rows in subject.selects().iter().filter(|rows| rows.select.group.is_some()) {
         let bounds = bounds(rows);
         for (at, table) in rows.numbered_tables() {

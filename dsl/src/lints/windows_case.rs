@@ -1,4 +1,4 @@
-use super::compared::{How, compared};
+use super::compared::How;
 use super::{Check, Example, Lint, Subject};
 use crate::diagnostic::{Diagnostic, Severity};
 
@@ -22,11 +22,11 @@ pub(super) static WINDOWS_CASE: Lint = Lint {
     check: Check::Rule(check),
 };
 
-fn check(subject: Subject<'_>, found: &mut Vec<Diagnostic>) {
+fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     if !subject.runs_on("windows") {
         return;
     }
-    for it in compared(subject).into_iter().filter(|it| it.wanted) {
+    for it in subject.compared().iter().filter(|it| it.wanted) {
         let text = it.texts.first().copied().unwrap_or_default();
         let lettered = text.bytes().any(|byte| byte.is_ascii_alphabetic());
         let help = match it.how {
