@@ -36,9 +36,9 @@ test-fuzz SECONDS="60" *ARGS:
         RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz "$target" {{ARGS}} -- -max_total_time={{SECONDS}} -rss_limit_mb=4096; \
     done
 
-# Which lines the tests reach (needs `cargo install cargo-tarpaulin`).
+# Which lines the tests reach, those of the programs that they start too (needs `cargo install cargo-llvm-cov`).
 coverage *ARGS:
-    cargo tarpaulin --workspace --exclude daemoneye-benches --out Html --output-dir target/coverage {{ARGS}}
+    cargo llvm-cov --workspace --exclude daemoneye-benches --locked --html --output-dir target/coverage {{ARGS}}
 
 # Every benchmark; each checks its result before it times.
 bench *ARGS:

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use daemoneye_tests::fuzz::{TARGETS, frames, header, query};
+use daemoneye_tests::fuzz::{TARGETS, formatted, frames, header, query};
 use daemoneye_tests::project;
 
 fn files(folder: &Path) -> Vec<Vec<u8>> {
@@ -44,7 +44,10 @@ fn scripts_and_rules() {
     }
     let rules = files(&project().join("rules"));
     assert!(rules.len() > 40);
-    rules.iter().flat_map(|rule| variants(rule)).for_each(|rule| header(&rule));
+    for rule in rules.iter().flat_map(|rule| variants(rule)) {
+        header(&rule);
+        formatted(&rule);
+    }
 }
 
 #[test]

@@ -79,7 +79,7 @@ impl InForce {
     /// How findings are drawn on standard error, where the log is for people.
     pub(crate) fn drawing(&self) -> Option<Style> {
         let human = self.started().log.format == LogForm::Human;
-        human.then(|| Style { colour: std::io::stderr().is_terminal(), ascii: false })
+        human.then(|| Style { colour: std::io::stderr().is_terminal(), ..Style::default() })
     }
 
     /// What the collector is told. It reads no settings by itself: they may be wrong by now, and it has to start.
@@ -116,7 +116,7 @@ fn log_problem(problem: &Error) {
 
 /// Draws what is wrong where there is no log yet.
 pub(crate) fn draw(problems: &Problems) {
-    let style = Style { colour: std::io::stderr().is_terminal(), ascii: false };
+    let style = Style { colour: std::io::stderr().is_terminal(), ..Style::default() };
     let mut err = anstream::stderr();
     for problem in &problems.0 {
         let _nobody_reads = writeln!(err, "{}\n", problem.render(style));

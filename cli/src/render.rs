@@ -341,7 +341,7 @@ mod tests {
     use super::*;
 
     fn screen(width: usize, ascii: bool) -> Screen {
-        let style = Style { colour: false, ascii };
+        let style = Style { ascii, ..Style::default() };
         let (zone, shows) = (TimeZone::UTC, crate::progress::Shows::Nothing);
         Screen { out: style, err: style, width, err_width: None, zone, shows, quiet: false, pager: None }
     }

@@ -76,12 +76,15 @@ impl Screen {
     pub(crate) fn new(settings: &Cli, quiet: bool, no_pager: bool) -> Self {
         let ascii = settings.ascii || !shows_unicode(&variable);
         let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
-        let style = |is_terminal| Style { colour: is_coloured(settings.color, &variable, is_terminal), ascii };
+        let out_width = width(&variable, out.then(|| size().0));
+        let err_width = err.then(|| width(&variable, Some(columns(terminal_size::terminal_size_of(io::stderr())))));
+        let style =
+            |is_terminal, width| Style { colour: is_coloured(settings.color, &variable, is_terminal), ascii, width };
         Self {
-            out: style(out),
-            err: style(err),
-            width: width(&variable, out.then(|| size().0)),
-            err_width: err.then(|| width(&variable, Some(columns(terminal_size::terminal_size_of(io::stderr()))))),
+            out: style(out, out.then_some(out_width)),
+            err: style(err, err_width),
+            width: out_width,
+            err_width,
             zone: if settings.utc { TimeZone::UTC } else { TimeZone::system() },
             shows: Shows::fitting(quiet, err, variable),
             quiet,

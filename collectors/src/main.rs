@@ -106,7 +106,7 @@ fn main() -> ExitCode {
     let settings = match Sources::here(options.files(), options.flags()).load() {
         Ok(effective) => effective,
         Err(problems) => {
-            let style = Style { colour: std::io::stderr().is_terminal(), ascii: false };
+            let style = Style { colour: std::io::stderr().is_terminal(), ..Style::default() };
             for problem in &problems.0 {
                 let _nobody_reads = writeln!(std::io::stderr(), "{}\n", problem.render(style));
             }

@@ -218,6 +218,7 @@ impl Diagnostic {
             Severity::Warning => Title::WARNING,
             Severity::Note => Title::NOTE,
         };
+        let width = style.width.unwrap_or(WIDTH);
         // The source is somebody's file: what could act on a terminal is blanked, byte for byte, so spans stay true.
         let text = blank_controls(&source.text);
         let path = Untrusted(&source.path).terminal().to_string();
@@ -239,7 +240,9 @@ impl Diagnostic {
         let help_text = self.help.as_ref().map(|help| Untrusted(&help.text).terminal().to_string());
         if let (Some(help), Some(help_text)) = (&self.help, &help_text) {
             let group = Group::with_title(Title::HELP.secondary_title(help_text));
-            groups.push(match &help.fix {
+            // A patch is drawn with its whole line; of a long one the advice alone is shown.
+            let fits = |fix: &&Fix| fix.edits.iter().all(|(span, _)| line_len(&text, span) <= width);
+            groups.push(match help.fix.as_ref().filter(fits) {
                 Some(fix) => {
                     let edits = fix.edits.iter().map(|(span, new)| Patch::new(clamp(span, &text), new.as_str()));
                     group.element(Snippet::source(&text).path(&path).patches(edits))
@@ -249,7 +252,7 @@ impl Diagnostic {
         }
         let renderer = if style.colour { Renderer::styled() } else { Renderer::plain() };
         let decor = if style.ascii { DecorStyle::Ascii } else { DecorStyle::Unicode };
-        renderer.decor_style(decor).render(&groups)
+        renderer.decor_style(decor).term_width(width).render(&groups)
     }
 
     /// One object: file, line, column, code, severity, message, help.
@@ -308,7 +311,12 @@ pub struct Style {
     pub colour: bool,
     /// `-->` and `^^^` instead of box drawing.
     pub ascii: bool,
+    /// Columns of the terminal: of longer lines, what is around the place is shown. Where nobody knows, [`WIDTH`].
+    pub width: Option<usize>,
 }
+
+/// Columns where there is no terminal.
+pub const WIDTH: usize = 140;
 
 /// Counts errors: what makes a rule not compile.
 pub fn error_count(diagnostics: &[Diagnostic]) -> usize {
@@ -336,6 +344,14 @@ fn blank_controls(text: &str) -> String {
         }
         out
     })
+}
+
+/// The length of the longest line that a span touches, in bytes.
+fn line_len(text: &str, span: &Span) -> usize {
+    let span = clamp(span, text);
+    let start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
+    let end = text[span.end..].find('\n').map_or(text.len(), |len| span.end + len);
+    text[start..end].split('\n').map(str::len).max().unwrap_or_default()
 }
 
 /// A span that lies in the text and covers at least one character where it can.
@@ -380,7 +396,7 @@ mod tests {
     fn a_finding_is_drawn_over_its_source_and_controls_are_blanked() {
         let source = Source { path: "rules/x.sql".to_owned(), text: "SELECT pidd\u{1b} FROM processes".to_owned() };
         let diagnostic = Diagnostic::error("DE201", 7..11, "unknown column `pidd`").patch("did you mean `pid`?", "pid");
-        let drawn = diagnostic.render(&source, Style { colour: false, ascii: true });
+        let drawn = diagnostic.render(&source, Style { ascii: true, ..Style::default() });
         assert!(drawn.contains("error[DE201]: unknown column `pidd`"), "{drawn}");
         assert!(drawn.contains("--> rules/x.sql:1:8"), "{drawn}");
         assert!(drawn.contains("^^^^"), "{drawn}");

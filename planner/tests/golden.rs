@@ -158,7 +158,7 @@ fn explained(query: &Query) -> String {
 fn drawn(source: &Source, checked: &Checked) -> String {
     let mut out = String::new();
     for diagnostic in &checked.diagnostics {
-        let drawn = diagnostic.render(source, Style { colour: false, ascii: true });
+        let drawn = diagnostic.render(source, Style { ascii: true, ..Style::default() });
         // A line of thousands of characters is cut: the message and the place are the point.
         for line in drawn.lines() {
             let cut: String = line.chars().take(160).collect();

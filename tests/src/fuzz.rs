@@ -7,9 +7,11 @@ use bytes::BytesMut;
 use daemoneye_broker::core::Core;
 use daemoneye_broker::frame::{self, FRAME_LEN_MAX};
 use daemoneye_broker::message::Message;
-use daemoneye_dsl::check::{Checked, check_query, check_rule};
-use daemoneye_dsl::diagnostic::{Source, Style};
+use daemoneye_dsl::check::{Checked, check_query};
+use daemoneye_dsl::diagnostic::{Safety, Source, Style};
+use daemoneye_dsl::format::format;
 use daemoneye_dsl::ipc::decode;
+use daemoneye_dsl::lints::{fix, lint};
 use daemoneye_dsl::tables::{Catalog, Process, schema_of};
 use daemoneye_planner::plan;
 use daemoneye_settings::{Form, check_text};
@@ -18,8 +20,14 @@ use daemoneye_settings::{Form, check_text};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 5] =
-    [("query", query), ("header", header), ("settings", settings), ("frame", frames), ("rows", rows)];
+pub const TARGETS: [Target; 6] = [
+    ("query", query),
+    ("header", header),
+    ("format", formatted),
+    ("settings", settings),
+    ("frame", frames),
+    ("rows", rows),
+];
 
 fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(bytes)
@@ -41,13 +49,30 @@ pub fn query(bytes: &[u8]) {
     }
 }
 
-/// Any text is a rule file, or has diagnostics; what follows the header is a statement that compiles.
+fn file(text: String) -> Source {
+    Source { path: "rule.sql".to_owned(), text }
+}
+
+/// Any text is a rule file, or has findings; what follows the header is a statement that compiles.
 pub fn header(bytes: &[u8]) {
-    let source = Source { path: "rule.sql".to_owned(), text: text(bytes).into_owned() };
-    drawn(&source, &check_rule(&source, &Catalog::builtin()));
-    let text = format!("{}\nSELECT proc_id, pid, name FROM processes", source.text);
-    let source = Source { path: source.path, text };
-    drawn(&source, &check_rule(&source, &Catalog::builtin()));
+    let catalog = Catalog::builtin();
+    let below = format!("{}\nSELECT proc_id, pid, name FROM processes", text(bytes));
+    for source in [file(text(bytes).into_owned()), file(below)] {
+        drawn(&source, &lint(&source, &catalog, &daemoneye_planner::lint));
+    }
+}
+
+/// A rule file that is formatted parses as before and is formatted for good; its fixes come to an end.
+pub fn formatted(bytes: &[u8]) {
+    let catalog = Catalog::builtin();
+    let source = file(text(bytes).into_owned());
+    if let Ok(text) = format(&source, &catalog) {
+        let again = format(&file(text.clone()), &catalog).expect("what was formatted parses");
+        assert_eq!(again, text, "formatting is not final");
+    }
+    let fixed = fix(&source, &catalog, &daemoneye_planner::lint, Safety::ChangesMeaning);
+    let left = file(fixed.text);
+    drawn(&left, &lint(&left, &catalog, &daemoneye_planner::lint));
 }
 
 /// Any text is a file of settings in each form, or has findings that can be drawn.
