@@ -7,9 +7,13 @@
 mod affinity;
 mod aggregate;
 mod calls;
+mod case;
 mod coerce;
+mod comparisons;
 mod expr;
 mod from;
+mod function;
+mod literals;
 mod queries;
 mod scope;
 mod select;
