@@ -73,7 +73,7 @@ impl PartialEq for Pattern {
 impl Pattern {
     /// `LIKE source [ESCAPE escape]`.
     pub fn like(source: &str, escape: Option<char>) -> Self {
-        let mut tokens = Vec::new();
+        let mut tokens = Vec::with_capacity(source.len());
         let mut chars = source.chars();
         while let Some(c) = chars.next() {
             tokens.push(if Some(c) == escape {
@@ -97,7 +97,7 @@ impl Pattern {
     /// `GLOB source`: `*`, `?`, `[a-z]`, `[^a-z]`.
     pub fn glob(source: &str) -> Self {
         let chars: Vec<char> = source.chars().collect();
-        let mut tokens = Vec::new();
+        let mut tokens = Vec::with_capacity(chars.len());
         let mut at = 0;
         while at < chars.len() {
             let (token, len) = glob_token(&chars[at..]);
