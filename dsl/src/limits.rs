@@ -24,6 +24,8 @@ pub struct Limits {
     pub in_list: usize,
     /// Columns of one result (DE025).
     pub columns: usize,
+    /// Bytes that a compiled regular expression may take (DE209).
+    pub regex: usize,
 }
 
 /// One of [`Limits`].
@@ -56,6 +58,10 @@ pub const IN_LIST: Limit = Limit::new("limits.in_list", "values in one IN list",
 /// Columns of one result.
 pub const COLUMNS: Limit = Limit::new("limits.columns", "columns of one result", 256, 1_024, "DE025");
 
+/// Bytes of a compiled regular expression; the product's largest takes 60 kB.
+pub const REGEX: Limit =
+    Limit::new("limits.regex", "bytes of a compiled regular expression", 4 << 20, 32 << 20, "DE209");
+
 impl Limit {
     const fn new(setting: &'static str, what: &'static str, default: usize, max: usize, code: &'static str) -> Self {
         Self { setting, what, default, max, code }
@@ -83,6 +89,7 @@ impl Default for Limits {
             joins: JOINS.default,
             in_list: IN_LIST.default,
             columns: COLUMNS.default,
+            regex: REGEX.default,
         }
     }
 }
@@ -92,8 +99,6 @@ impl Default for Limits {
 pub const DEPTH_MAX: usize = 128;
 /// Operations that a statement may come to once BETWEEN, coalesce and the like are spelled out (DE027).
 pub const OPERATIONS_MAX: usize = 262_144;
-/// Bytes that a compiled regular expression may take (DE209).
-pub const REGEX_SIZE_MAX: usize = 4 << 20;
 /// Queries in one statement, those within others included (DE028).
 pub const QUERIES_MAX: usize = 256;
 /// Operands of one chain of UNION, INTERSECT and EXCEPT (DE028).

@@ -10,7 +10,7 @@ use regex::{Regex, RegexBuilder};
 use regex_syntax::Parser;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-use crate::limits::REGEX_SIZE_MAX;
+use crate::limits::REGEX;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
@@ -108,11 +108,11 @@ impl Pattern {
     }
 
     /// `REGEXP source`, or why it is not a regular expression or too large.
-    pub fn regexp(source: &str) -> Result<Self, String> {
+    pub fn regexp(source: &str, len_max: usize) -> Result<Self, String> {
         let regex = match Parser::new().parse(source) {
-            Ok(parsed) if program_len(&parsed) <= REGEX_SIZE_MAX => OnceLock::new(),
+            Ok(parsed) if program_len(&parsed) <= len_max => OnceLock::new(),
             // Too large by a guess, or wrong: the library has the word.
-            _ => OnceLock::from(Self::compile(source)?),
+            _ => OnceLock::from(Self::compile(source, len_max)?),
         };
         Ok(Self { source: source.to_owned(), form: Form::Regex(regex) })
     }
@@ -132,10 +132,13 @@ impl Pattern {
     }
 
     /// The regular expression alone, within the language's bounds, or why it is none.
-    pub(crate) fn compile(source: &str) -> Result<Regex, String> {
-        let regex = RegexBuilder::new(source).size_limit(REGEX_SIZE_MAX).dfa_size_limit(REGEX_SIZE_MAX).build();
+    pub(crate) fn compile(source: &str, len_max: usize) -> Result<Regex, String> {
+        let regex = RegexBuilder::new(source).size_limit(len_max).dfa_size_limit(REGEX.default).build();
         regex.map_err(|error| match error {
-            regex::Error::CompiledTooBig(limit) => format!("needs more than {limit} bytes when compiled"),
+            regex::Error::CompiledTooBig(limit) => format!(
+                "needs more than {limit} bytes when compiled; the setting `{}` allows up to {}",
+                REGEX.setting, REGEX.max
+            ),
             other => other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
         })
     }
@@ -152,7 +155,7 @@ impl Pattern {
 
 /// A regular expression that [`Pattern::regexp`] found to be one, and small.
 fn small(source: &str) -> Regex {
-    let regex = RegexBuilder::new(source).size_limit(usize::MAX).dfa_size_limit(REGEX_SIZE_MAX).build();
+    let regex = RegexBuilder::new(source).size_limit(usize::MAX).dfa_size_limit(REGEX.default).build();
     regex.expect("it was read before")
 }
 
@@ -309,8 +312,8 @@ mod tests {
 
     #[test]
     fn a_bad_regex_says_why() {
-        assert!(Pattern::regexp("a(b").unwrap_err().contains("unclosed group"));
-        assert!(Pattern::regexp("\\w{500}{50}").unwrap_err().contains("bytes when compiled"));
-        assert!(Pattern::regexp("b+c").unwrap().is_match("abbc"));
+        assert!(Pattern::regexp("a(b", REGEX.default).unwrap_err().contains("unclosed group"));
+        assert!(Pattern::regexp("\\w{500}{50}", REGEX.default).unwrap_err().contains("bytes when compiled"));
+        assert!(Pattern::regexp("b+c", REGEX.default).unwrap().is_match("abbc"));
     }
 }

@@ -3,7 +3,7 @@
 
 use daemoneye_dsl::check::{Checked, check_query};
 use daemoneye_dsl::diagnostic::Source;
-use daemoneye_dsl::limits::{COLUMNS, IN_LIST, JOINS, Limits, NESTING, TERMS, TEXT, TOKENS};
+use daemoneye_dsl::limits::{COLUMNS, IN_LIST, JOINS, Limits, NESTING, REGEX, TERMS, TEXT, TOKENS};
 use daemoneye_dsl::tables::Catalog;
 
 fn check(text: &str, limits: Limits) -> Checked {
@@ -40,6 +40,20 @@ fn each_bound_can_be_set_and_says_its_setting() {
 }
 
 #[test]
+fn expressions_have_a_bound_wherever_they_stand() {
+    let (few, most) = (Limits { regex: 10_000, ..Limits::default() }, Limits { regex: REGEX.max, ..Limits::default() });
+    for condition in ["name REGEXP 'PATTERN'", "regexp_count(name, 'PATTERN') > 1"] {
+        let text = |pattern: &str| format!("SELECT pid FROM processes WHERE {}", condition.replace("PATTERN", pattern));
+        assert!(check(&text("[a-c]{20}"), few).rule.is_some(), "{condition}");
+        let refused = check(&text("[a-c]{5000}"), few);
+        let found = &refused.diagnostics[0];
+        assert!(found.code == "DE209" && found.message.contains("`limits.regex` allows up to "), "{found:?}");
+        assert!(check(&text(r"\w{200}"), Limits::default()).rule.is_none(), "{condition}");
+        assert!(check(&text(r"\w{200}"), most).rule.is_some(), "{condition}");
+    }
+}
+
+#[test]
 fn what_the_greatest_bounds_let_through_compiles() {
     let most = Limits {
         text: TEXT.max,
@@ -49,6 +63,7 @@ fn what_the_greatest_bounds_let_through_compiles() {
         joins: JOINS.max,
         in_list: IN_LIST.max,
         columns: COLUMNS.max,
+        regex: REGEX.max,
     };
     let repeated = |piece: &str, times: usize, between: &str| vec![piece; times].join(between);
     let ands = format!("SELECT 1 FROM processes WHERE {}", repeated("accessible", TERMS.max, " AND "));

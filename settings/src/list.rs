@@ -198,6 +198,7 @@ pub const ALL: &[Setting] = &[
     limit(limits::JOINS, "Joins that a statement may have."),
     limit(limits::IN_LIST, "Values that one IN list may have."),
     limit(limits::COLUMNS, "Columns that a result may have."),
+    limit(limits::REGEX, "Bytes that a compiled regular expression may take."),
     Setting {
         name: "collector.mode",
         kind: Kind::Choice(Mode::CHOICES),

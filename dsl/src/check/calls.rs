@@ -31,7 +31,7 @@ impl Checker<'_> {
             }
         };
         let constants: Vec<_> = args.iter().map(Expr::as_literal).collect();
-        match (function.load)(&constants) {
+        match (function.load)(&constants, self.catalog.limits()) {
             Ok(prepared) => Some(Expr::new(ExprKind::Call { function, args, prepared: Arc::new(prepared) }, ty)),
             Err(refusal) => {
                 let span = nodes.get(refusal.argument).map_or_else(|| span.clone(), |node| self.span(*node));

@@ -203,7 +203,7 @@ impl Checker<'_> {
         let compiled = match how {
             Match::Like(escape) => Ok(Pattern::like(text, escape)),
             Match::Glob => Ok(Pattern::glob(text)),
-            Match::Regexp => Pattern::regexp(text),
+            Match::Regexp => Pattern::regexp(text, self.catalog.limits().regex),
         };
         match compiled {
             Ok(pattern) => Some(Expr::boolean(ExprKind::Match { value, pattern: pattern.into() })),

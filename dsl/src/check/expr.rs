@@ -286,6 +286,12 @@ impl Checker<'_> {
                     return Some(Expr::literal(Value::Integer(value), Type::Integer));
                 }
                 let of = self.expr(node)?;
+                // A number below zero is a constant as one above is; the sign of zero is left to the operation.
+                if let Some(&Value::Real(value)) = of.as_literal()
+                    && value != 0.0
+                {
+                    return Some(Expr::literal(Value::Real(-value), Type::Real));
+                }
                 self.negated(of, span)
             }
             UnaryOperator::BitwiseNot => {

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use arrow_array::ArrayRef;
 use regex::Regex;
 
+use crate::limits::Limits;
 use crate::types::{Type, Value};
 
 pub use call::Call;
@@ -56,7 +57,7 @@ pub struct Function {
     pub examples: &'static [(&'static str, &'static str)],
     /// Looks at the arguments that are constant when a rule is loaded (the others are nothing): refuses those with
     /// which no row could have an answer, and prepares what need not be made again for every batch.
-    pub load: fn(&[Option<&Value>]) -> Result<Prepared, Refusal>,
+    pub load: fn(&[Option<&Value>], &Limits) -> Result<Prepared, Refusal>,
     /// The work.
     pub eval: Eval,
 }
@@ -141,7 +142,7 @@ impl Function {
         returns: Gives::One(Type::Text),
         doc: "",
         examples: &[],
-        load: |_| Ok(Prepared::default()),
+        load: |_, _| Ok(Prepared::default()),
         eval: |call| call.text(|_| None::<&str>),
     };
 
@@ -294,7 +295,9 @@ mod tests {
                 function.args.len() - function.optional..=function.args.len() + 2 * usize::from(function.repeats);
             for count in counts {
                 // What the checker adds, or refuses whatever the arguments are.
-                if function.takes(count) == Some(Takes::Moment) || (function.load)(&vec![None; count]).is_err() {
+                if function.takes(count) == Some(Takes::Moment)
+                    || (function.load)(&vec![None; count], &Limits::default()).is_err()
+                {
                     continue;
                 }
                 let types = |takes: Takes| match takes {
@@ -338,7 +341,7 @@ mod tests {
             };
             assert!(len <= crate::limits::RESULT_LEN_MAX, "{}", function.name);
             let constants: Vec<_> = columns.iter().map(|column| Value::at(column, row)).collect();
-            let loaded = (function.load)(&constants.iter().map(Some).collect::<Vec<_>>());
+            let loaded = (function.load)(&constants.iter().map(Some).collect::<Vec<_>>(), &Limits::default());
             if let Ok(prepared) = loaded {
                 let again = function.evaluate(&one, 1, returns, &Arc::new(prepared));
                 // A constant pattern has more room than one from a row.

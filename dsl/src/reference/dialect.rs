@@ -157,7 +157,7 @@ const LIMITS: [(&str, usize, &str); 21] = [
     ("operations, once BETWEEN, coalesce and the like are spelled out", limits::OPERATIONS_MAX, "DE027"),
     ("queries, those within others included", limits::QUERIES_MAX, "DE028"),
     ("operands of one chain of UNION and its like", limits::OPERANDS_MAX, "DE028"),
-    ("bytes of a compiled regular expression", limits::REGEX_SIZE_MAX, "DE209"),
+    ("bytes of a compiled regular expression", limits::REGEX.default, "DE209"),
     ("bytes of one list file", limits::LIST_LEN_MAX, "DE219"),
     ("values in one list", limits::LIST_VALUES_MAX, "DE219"),
     ("lists", limits::LISTS_MAX, "DE219"),

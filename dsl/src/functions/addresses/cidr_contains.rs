@@ -16,7 +16,7 @@ pub(super) static CIDR_CONTAINS: Function = Function {
         ("cidr_contains('fe80::/10', '2001:db8::1')", "FALSE"),
         ("cidr_contains('10.0.0.0/8', 'localhost')", "NULL"),
     ],
-    load: |constants| match constants[0].and_then(Value::as_text) {
+    load: |constants, _| match constants[0].and_then(Value::as_text) {
         Some(text) if Network::parse(text).is_none() => Err(Refusal {
             code: "DE211",
             argument: 0,

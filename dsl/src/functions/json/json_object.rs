@@ -12,7 +12,7 @@ pub(super) static JSON_OBJECT: Function = Function {
     doc: "A JSON object of keys and values in turn. Text is a string, also where it holds JSON. A NULL among the keys \
           gives NULL (SQLite fails).",
     examples: &[("json_object('pid', 7, 'name', 'sh')", "'{\"pid\":7,\"name\":\"sh\"}'"), ("json_object()", "'{}'")],
-    load: |constants| {
+    load: |constants, _| {
         if constants.len().is_multiple_of(2) {
             return Ok(Prepared::default());
         }

@@ -17,6 +17,7 @@ use serde_json::Value as Json;
 use super::call::Row;
 use super::{Group, Prepared, Refusal};
 use crate::convert;
+use crate::limits::Limits;
 use crate::types::Value;
 use path::Path;
 
@@ -46,7 +47,7 @@ fn parsed(text: &str) -> Option<Json> {
 }
 
 /// Refuses constant arguments from the second on that are no paths.
-fn load_paths(constants: &[Option<&Value>]) -> Result<Prepared, Refusal> {
+fn load_paths(constants: &[Option<&Value>], _: &Limits) -> Result<Prepared, Refusal> {
     for (argument, constant) in constants.iter().enumerate().skip(1) {
         if let Some(text) = constant.and_then(Value::as_text)
             && Path::parse(text).is_none()

@@ -14,7 +14,7 @@ use regex::{Regex, RegexBuilder};
 
 use super::call::{Call, Row};
 use super::{Group, Prepared, Refusal};
-use crate::limits::{DYNAMIC_PATTERN_LEN_MAX, DYNAMIC_REGEX_SIZE_MAX, DYNAMIC_REGEXES_MAX};
+use crate::limits::{DYNAMIC_PATTERN_LEN_MAX, DYNAMIC_REGEX_SIZE_MAX, DYNAMIC_REGEXES_MAX, Limits};
 use crate::pattern::Pattern;
 use crate::types::Value;
 
@@ -32,9 +32,9 @@ pub(super) static REGEXPS: Group = Group {
 };
 
 /// Compiles the pattern, the second argument of every function here, if it is constant.
-fn load(constants: &[Option<&Value>]) -> Result<Prepared, Refusal> {
+fn load(constants: &[Option<&Value>], limits: &Limits) -> Result<Prepared, Refusal> {
     let Some(source) = constants[1].and_then(Value::as_text) else { return Ok(Prepared::default()) };
-    match Pattern::compile(source) {
+    match Pattern::compile(source, limits.regex) {
         Ok(regex) => Ok(Prepared { regex: Some(regex) }),
         Err(reason) => Err(Refusal {
             code: "DE209",

@@ -21,7 +21,7 @@ const fn entry(name: &'static str, examples: &'static [(&'static str, &'static s
               count characters (SQLite: bytes). `!` gives `%f`, `%e` and `%g` up to 19 digits instead of 16 (SQLite's 18th and \
               19th are not exact). What is wider than a result may be is NULL.",
         examples,
-        load: |constants| match constants[0].and_then(Value::as_text).and_then(unknown_conversion) {
+        load: |constants, _| match constants[0].and_then(Value::as_text).and_then(unknown_conversion) {
             None => Ok(Prepared::default()),
             Some(conversion) => Err(Refusal {
                 code: "DE211",

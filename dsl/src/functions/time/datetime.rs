@@ -16,7 +16,7 @@ pub(super) static DATE: Function = Function {
         ("date(TIMESTAMP '2026-11-22T23:30:00-01:00')", "'2026-11-23'"),
         ("date('now') = date(now())", "TRUE"),
     ],
-    load: |constants| load(constants, 0),
+    load: |constants, _| load(constants, 0),
     eval: |call| call.text(|row| Some(date_of(moment(row, 0)?.ymd()?))),
     ..Function::BASE
 };
@@ -31,7 +31,7 @@ pub(super) static TIME: Function = Function {
         ("time('2026-11-22 10:30', '-45 minutes')", "'09:45:00'"),
         ("time('10:30:00.25', 'subsec')", "'10:30:00.250'"),
     ],
-    load: |constants| load(constants, 0),
+    load: |constants, _| load(constants, 0),
     eval: |call| {
         call.text(|row| {
             let mut moment = moment(row, 0)?;
@@ -53,7 +53,7 @@ pub(super) static DATETIME: Function = Function {
         ("datetime('2026-01-31', '+1 month')", "'2026-03-03 00:00:00'"),
         ("datetime(NULL)", "NULL"),
     ],
-    load: |constants| load(constants, 0),
+    load: |constants, _| load(constants, 0),
     eval: |call| {
         call.text(|row| {
             let mut moment = moment(row, 0)?;

@@ -12,7 +12,7 @@ pub(super) static JULIANDAY: Function = Function {
     returns: Gives::One(Type::Real),
     doc: "The moment in days since noon in Greenwich on November 24th, 4714 BC.",
     examples: &[("julianday('2000-01-01 12:00')", "2451545.0"), ("julianday('x' || '')", "NULL")],
-    load: |constants| load(constants, 0),
+    load: |constants, _| load(constants, 0),
     eval: |call| {
         call.real(|row| {
             #[expect(clippy::cast_precision_loss, reason = "exact: less than 2^53")]
@@ -34,7 +34,7 @@ pub(super) static UNIXEPOCH: Function = Function {
         ("unixepoch('2026-11-22 10:30:00')", "1795343400"),
         ("unixepoch(TIMESTAMP '1970-01-01T00:00:01.5Z')", "1"),
     ],
-    load: |constants| load(constants, 0),
+    load: |constants, _| load(constants, 0),
     // SQLite drops the fraction before it subtracts, so that it is dropped downwards.
     eval: |call| call.integer(|row| Some(moment(row, 0)?.unix_millis()?.div_euclid(1000))),
 };

@@ -20,7 +20,7 @@ pub(super) static STRFTIME: Function = Function {
         ("strftime('%j %w %V', '2026-11-22')", "'326 0 47'"),
         ("strftime('%s', '1970-01-02')", "'86400'"),
     ],
-    load: |constants| match constants[0].and_then(Value::as_text).and_then(unknown) {
+    load: |constants, _| match constants[0].and_then(Value::as_text).and_then(unknown) {
         None => load(constants, 1),
         Some(conversion) => Err(Refusal {
             code: "DE211",

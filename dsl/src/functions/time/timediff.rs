@@ -14,7 +14,7 @@ pub(super) static TIMEDIFF: Function = Function {
         ("timediff('2026-11-22', '2025-10-20 12:00')", "'+0001-01-01 12:00:00.000'"),
         ("timediff('10:00', '10:30')", "'-0000-00-00 00:30:00.000'"),
     ],
-    load: |constants| {
+    load: |constants, _| {
         load(&constants[..1], 0)?;
         let second: [Option<&Value>; 2] = [None, constants[1]];
         load(&second, 1)
