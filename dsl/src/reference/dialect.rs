@@ -39,8 +39,9 @@ LIMIT 10 OFFSET 0;
 |---|---|
 | `WITH [RECURSIVE]` | Common table expressions, with or without names of columns. One that names itself is computed in rounds: rows first, then after `UNION [ALL]` queries that each read it once, without aggregates or windows. |
 | `SELECT [DISTINCT]` | Expressions with or without `AS name`, `*`, `table.*`. |
-| `FROM` | Tables, queries in parentheses, `VALUES` in parentheses, `ancestors(proc_id)`; joins in parentheses. Every one has a name of its own. |
+| `FROM` | Tables, queries in parentheses, `VALUES` in parentheses, `ancestors(proc_id)`, `descendants(proc_id)`, `list('name')`; joins in parentheses. Every one has a name of its own. |
 | joins | `,`, `[INNER] JOIN`, `CROSS`, `LEFT`, `RIGHT`, `FULL [OUTER] JOIN`, `NATURAL`; `ON condition` or `USING (columns)`. |
+| `AUTO JOIN table ON … [WHEN …]` | Asks the collector that owns the table for rows, where WHEN is true. Checked and explained; it cannot run yet (DE312). |
 | `FOR SYSTEM_TIME` | Behind `processes` or its alias: `AS OF moment`, or `BETWEEN moment AND moment`, a constant or computed from `now()`. The versions recorded of then, with NULL for samples. |
 | `WHERE` | A condition on single rows. |
 | `GROUP BY` | Expressions, names or numbers of columns of the result. |
@@ -80,7 +81,10 @@ Operators, those that bind tightest first; all of one line bind alike, from left
 /// Operators and what there is to say of them, those that bind tightest first.
 const OPERATORS: [(&str, &str); 10] = [
     ("`-x` `+x` `~x`", "Sign; the bits turned round."),
-    ("`||`", "Two texts, one behind the other; NULL if either is."),
+    (
+        "`||` `->` `->>`",
+        "Two texts, one behind the other; NULL if either is. A part of a JSON text, as JSON and as TEXT: `argv ->> 0`.",
+    ),
     ("`*` `/` `%`", "INTEGERs are divided to an INTEGER; division by zero is NULL. An INTERVAL times an INTEGER."),
     ("`+` `-`", "Also TIMESTAMP and INTERVAL; two TIMESTAMPs differ by an INTERVAL."),
     ("`&` `|` `<<` `>>`", "The bits of INTEGERs."),
@@ -150,14 +154,14 @@ const LIMITS: [(&str, usize, &str); 21] = [
     ("tokens in a statement, white space and comments not counted", limits::TOKENS.default, "DE021"),
     ("operands of AND and OR", limits::TERMS.default, "DE022"),
     ("parentheses within parentheses", limits::NESTING.default, "DE023"),
-    ("operations within operations; a chain of AND or OR is one", limits::DEPTH_MAX, "DE023"),
     ("values in one IN list", limits::IN_LIST.default, "DE024"),
     ("columns of a result", limits::COLUMNS.default, "DE025"),
     ("joins", limits::JOINS.default, "DE026"),
+    ("bytes of a compiled regular expression", limits::REGEX.default, "DE209"),
+    ("operations within operations; a chain of AND or OR is one", limits::DEPTH_MAX, "DE023"),
     ("operations, once BETWEEN, coalesce and the like are spelled out", limits::OPERATIONS_MAX, "DE027"),
     ("queries, those within others included", limits::QUERIES_MAX, "DE028"),
     ("operands of one chain of UNION and its like", limits::OPERANDS_MAX, "DE028"),
-    ("bytes of a compiled regular expression", limits::REGEX.default, "DE209"),
     ("bytes of one list file", limits::LIST_LEN_MAX, "DE219"),
     ("values in one list", limits::LIST_VALUES_MAX, "DE219"),
     ("lists", limits::LISTS_MAX, "DE219"),
@@ -197,7 +201,7 @@ pub(super) fn page() -> String {
     aggregates.extend(["`count_if`".to_owned(), "`approx_count_distinct`".to_owned()]);
     let windows: Vec<_> = WINDOW_FUNCTIONS.iter().map(|name| format!("`{name}`")).collect();
     writeln!(out, "Aggregates: {}. With OVER also: {}.", aggregates.join(", "), windows.join(", ")).expect(WRITTEN);
-    out.push_str("\n## Limits\n\n| at most | what | beyond |\n|---:|---|---|\n");
+    out.push_str("\n## Limits\n\nThe first eight can be set (`limits.*` in [settings.md](settings.md)).\n\n| at most | what | beyond |\n|---:|---|---|\n");
     for (what, bound, beyond) in LIMITS {
         writeln!(out, "| {} | {what} | {beyond} |", grouped(bound)).expect(WRITTEN);
     }
