@@ -20,6 +20,7 @@ pub(super) static AS_JSON: Function = Function {
         ("'{\"a\":[1,\"x\"]}' -> 'a'", "'[1,\"x\"]'"),
         ("'{\"a\":[1,\"x\"]}' -> '$.a[1]'", "'\"x\"'"),
         ("'[null]' -> 0", "'null'"),
+        ("'{\"\":7}' -> ''", "NULL"),
         ("'{}' -> 'a'", "NULL"),
     ],
     eval: |call| {
@@ -57,6 +58,8 @@ fn found(row: Row<'_>) -> Option<Json> {
             0.. => format!("$[{at}]"),
             _ => format!("$[#{at}]"),
         }),
+        // In SQLite it is the path `$.`, which leads nowhere, also where a key is empty.
+        _ if label.is_empty() => return None,
         _ if label.starts_with('$') => label,
         _ if label.starts_with('[') && label.ends_with(']') && label.len() > 2 => Cow::Owned(format!("${label}")),
         _ => return whole.get(&*label).cloned(),
