@@ -273,6 +273,10 @@ impl Generator<'_> {
         if ty == Type::Integer && direction.ours.contains("DESC") {
             term = sql!("({} % 1000000)", term);
         }
+        // SQLite adds the distance, which beyond 2^53 may be lost; here it is exact.
+        if ty == Type::Real {
+            term = sql!("CASE WHEN abs({}) < 1e9 THEN {} END", term, term);
+        }
         let spec = self.partitioned(&[sql!("{}{}", term, direction)]);
         let distances: &[&str] = if ty == Type::Real { &["0.5", "1.5", "0", "2"] } else { &["1", "2", "0", "7"] };
         let bounds: Sql = self.bounds(true, distances).into();

@@ -94,8 +94,8 @@ impl Generator<'_> {
         }
         let grouped = self.scope().group.is_some();
         let term = if grouped || self.random.percent(50) { self.random.pick(&own).clone() } else { self.any_term() };
-        // A bare number would be the number of a column.
-        if !term.is_named() {
+        // A bare number would be the number of a column; behind a constant with DESC SQLite 3.54 sorts backwards.
+        if !term.is_named() || !term.has_column() {
             return None;
         }
         self.note("order expression");
