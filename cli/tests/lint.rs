@@ -336,3 +336,20 @@ fn a_change_is_checked_at_once_until_ctrl_c() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     reader.join().unwrap();
 }
+
+/// The stack for a large statement does not fit into what the process may have.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_statement_for_which_there_is_no_stack_is_an_error_and_the_others_are_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let terms: Vec<_> = (0..900).map(|pid| format!("pid = {pid}")).collect();
+    let large = format!("SELECT proc_id FROM processes WHERE {}", terms.join(" OR "));
+    fs::write(dir.path().join("large.sql"), rule(1, "x", "low", &large)).unwrap();
+    fs::write(dir.path().join("odd.sql"), rule(2, "x", "low", "SELECT proc_id, pidd FROM processes")).unwrap();
+    let path = program().get_program().to_owned();
+    let mut command = Command::new("sh");
+    let output = command.args(["-c", "ulimit -v 240000; exec \"$0\" lint -o ndjson ."]).arg(path).current_dir(&dir);
+    let output = output.output().unwrap();
+    let codes: Vec<_> = lines(&output).iter().map(|it| it["code"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((code(&output), codes), (1, vec!["DE023".to_owned(), "DE201".to_owned()]), "{}", err(&output));
+}

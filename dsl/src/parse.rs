@@ -3,8 +3,6 @@
 //! sqlparser recurses, and its trees drop recursively: long chains overflow a small stack. So the bounds are checked on
 //! the tokens first, and everything that touches its tree runs on a thread with a large stack ([`on_stack_for`]).
 
-use std::cell::Cell;
-
 use sqlparser::ast::Statement;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -24,10 +22,6 @@ const SMALL_TOKENS: usize = 600;
 /// One with no more tokens that open something does not nest too deep for it.
 const SMALL_OPENERS: usize = 24;
 
-thread_local! {
-    static STACK_IS_LARGE: Cell<bool> = const { Cell::new(false) };
-}
-
 /// Whether the parser's recursion on these tokens, and that of what becomes of them, is safe on an ordinary stack.
 pub(crate) fn is_small(tokens: &[TokenWithSpan]) -> bool {
     let (mut depth, mut deepest, mut openers) = (0usize, 0, 0);
@@ -42,24 +36,22 @@ pub(crate) fn is_small(tokens: &[TokenWithSpan]) -> bool {
     tokens.len() <= SMALL_TOKENS && deepest + openers <= SMALL_OPENERS
 }
 
-/// Runs `work` here if what it is about is small, else on a large stack.
-pub(crate) fn on_stack_for<T: Send>(small: bool, work: impl FnOnce() -> T + Send) -> T {
-    if small { work() } else { on_large_stack(work) }
-}
-
-/// Runs `work` on a thread with a large stack; here, if this is one.
-pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    if STACK_IS_LARGE.get() {
-        return work();
+/// Runs `work` here if what it is about is small, else on a thread with a large stack; DE023 where the system gives none.
+pub(crate) fn on_stack_for<T: Send>(small: bool, work: impl FnOnce() -> T + Send) -> Result<T, Box<Diagnostic>> {
+    if small {
+        return Ok(work());
     }
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("compile".to_owned()).stack_size(STACK_LEN);
-        let work = || {
-            STACK_IS_LARGE.set(true);
-            work()
-        };
-        let handle = thread.spawn_scoped(scope, work).expect("the system can start a thread");
-        handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        match thread.spawn_scoped(scope, work) {
+            Ok(handle) => Ok(handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
+            Err(error) => {
+                let message =
+                    format!("the system gives no stack of {STACK_LEN} bytes for so large a statement: {error}");
+                let help = "split the statement, or raise the limits of address space and threads";
+                Err(Box::new(Diagnostic::error("DE023", 0..0, message).help(help)))
+            }
+        }
     })
 }
 

@@ -316,4 +316,16 @@ mod tests {
         assert!(Pattern::regexp("\\w{500}{50}", REGEX.default).unwrap_err().contains("bytes when compiled"));
         assert!(Pattern::regexp("b+c", REGEX.default).unwrap().is_match("abbc"));
     }
+
+    proptest::proptest! {
+        /// What is compiled when it is first asked must compile then.
+        #[test]
+        fn what_is_taken_for_an_expression_is_one(
+            source in "(\\(\\?i\\))?([a-z.é]|\\[\\^?[a-z]-?\\]|\\\\[wdsbBWpPx]|\\(|\\)|[|*+?^$]|\\{[0-9]{1,3},?\\}){0,12}"
+        ) {
+            if let Ok(pattern) = Pattern::regexp(&source, REGEX.default) {
+                pattern.is_match("a text, é");
+            }
+        }
+    }
 }

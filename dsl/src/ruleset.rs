@@ -6,7 +6,6 @@ use crate::check::{Checked, check_once, check_rule};
 use crate::diagnostic::{Diagnostic, Source, error_count};
 use crate::header::Annotation;
 use crate::lints::{Further, lint};
-use crate::parse::on_large_stack;
 use crate::query::CheckedRule;
 use crate::tables::lineage::Lineage;
 use crate::tables::{Catalog, Kind};
@@ -48,17 +47,12 @@ impl RuleSet {
         Self::of(sources, |source| check_once(source, catalog))
     }
 
-    fn of(sources: Vec<Source>, check: impl Fn(&Source) -> Checked + Sync) -> Self {
-        // One thread for all: starting one takes as long as compiling a rule.
-        let files = on_large_stack(|| {
-            let file = |source: Source| {
-                let checked = check(&source);
-                let Checked { rule, unavailable, diagnostics } = checked;
-                RuleFile { source, rule, unavailable, diagnostics }
-            };
-            sources.into_iter().map(file).collect()
-        });
-        let mut set = Self { files };
+    fn of(sources: Vec<Source>, check: impl Fn(&Source) -> Checked) -> Self {
+        let file = |source: Source| {
+            let Checked { rule, unavailable, diagnostics } = check(&source);
+            RuleFile { source, rule, unavailable, diagnostics }
+        };
+        let mut set = Self { files: sources.into_iter().map(file).collect() };
         set.refuse_repeats("id", |rule| rule.header.as_ref().map(|header| header.id.clone()));
         set.refuse_repeats("name", |rule| Some(rule.name().to_owned()));
         set.files.iter_mut().for_each(RuleFile::refuse_other_tables);

@@ -98,10 +98,14 @@ fn compile_into(
     let has_header = header_needed || !annotations.is_empty();
     let header = has_header.then(|| header::check(source, &annotations, diagnostics)).flatten();
     let mut absent = Vec::new();
-    let (query, canonical_sql) = parse::on_stack_for(parse::is_small(&scanned.tokens), || {
+    let compiled = parse::on_stack_for(parse::is_small(&scanned.tokens), || {
         let rule = parse::parse(source, scanned, diagnostics)?;
         let query = Checker::new(&rule, catalog, parameters, diagnostics, &mut absent).statement();
         Some((query, rule.canonical_sql))
+    });
+    let (query, canonical_sql) = compiled.unwrap_or_else(|unable| {
+        diagnostics.push(*unable);
+        None
     })?;
     let query = query?;
     if let Some(header) = &header {

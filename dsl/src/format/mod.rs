@@ -46,10 +46,10 @@ pub fn format(source: &Source, catalog: &Catalog) -> Result<String, Vec<Diagnost
 
 fn must_parse(source: &Source, catalog: &Catalog) -> Result<(), Vec<Diagnostic>> {
     let mut found = Vec::new();
-    let parsed = parse::scan(source, catalog.limits(), &mut found).and_then(|scanned| {
-        parse::on_stack_for(parse::is_small(&scanned.tokens), || parse::parse(source, scanned, &mut found).map(drop))
-    });
-    parsed.ok_or(found)
+    let Some(scanned) = parse::scan(source, catalog.limits(), &mut found) else { return Err(found) };
+    let small = parse::is_small(&scanned.tokens);
+    let parsed = parse::on_stack_for(small, || parse::parse(source, scanned, &mut found).map(drop));
+    parsed.map_err(|unable| vec![*unable])?.ok_or(found)
 }
 
 fn laid_out(source: &Source) -> String {

@@ -99,7 +99,7 @@ use crate::query::CheckedRule;
 use crate::tables::Catalog;
 
 /// Judgements of other parts over a rule that compiles.
-pub type Further = dyn Fn(&CheckedRule, &mut Vec<Diagnostic>) + Sync;
+pub type Further = dyn Fn(&CheckedRule, &mut Vec<Diagnostic>);
 
 /// No such judgements: those of the language alone.
 pub const NOTHING_FURTHER: &Further = &|_, _| ();
