@@ -1,6 +1,7 @@
 //! Rules, installed: what changed goes in, what the rules' results change by comes out.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::completeness::Completeness;
@@ -51,16 +52,69 @@ pub struct Answer<T> {
     pub completeness: Completeness,
 }
 
+/// Which of the rules in a [`Dataflow`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleId(usize);
+
+/// The rules that run, together.
+#[derive(Default)]
+pub struct Dataflow {
+    rules: BTreeMap<RuleId, Installed>,
+    next: usize,
+}
+
+impl Dataflow {
+    /// Adds a rule. It takes part in the steps once it is loaded; one whose matches are events does at once.
+    pub fn install(&mut self, plan: &Plan) -> RuleId {
+        let id = RuleId(self.next);
+        self.next += 1;
+        self.rules.insert(id, Installed::new(plan));
+        id
+    }
+
+    /// Takes a rule away, with all that it holds.
+    pub fn remove(&mut self, rule: RuleId) {
+        self.rules.remove(&rule);
+    }
+
+    /// Takes the tables as they are now as having just appeared: fills the rule's state, and gives its whole result. A
+    /// rule whose matches are events has no state and no result from before. One that fails is removed.
+    pub fn load(&mut self, rule: RuleId, reader: &dyn Reader, now: Timestamp) -> Result<Answer<Batch>, Error> {
+        let Some(installed) = self.rules.get_mut(&rule) else { return Err(Error::NotInstalled) };
+        let answer = installed.load(reader, now);
+        installed.loaded = true;
+        answer.inspect_err(|_| drop(self.rules.remove(&rule)))
+    }
+
+    /// What the results of the rules that are loaded change by, after `changes`, which `reader` already shows: only of
+    /// those whose result changed. A rule that fails is removed; the others go on.
+    pub fn step(
+        &mut self,
+        reader: &dyn Reader,
+        changes: &Changes,
+        now: Timestamp,
+    ) -> Vec<(RuleId, Result<Answer<Batch>, Error>)> {
+        let running = self.rules.iter_mut().filter(|(_, rule)| rule.loaded || rule.matches_are_events);
+        let answers: Vec<_> = running.map(|(id, rule)| (*id, rule.step(reader, changes, now))).collect();
+        self.rules.retain(|id, _| answers.iter().all(|(other, answer)| other != id || answer.is_ok()));
+        answers
+            .into_iter()
+            .filter(|(_, answer)| answer.as_ref().is_ok_and(|it| !it.rows.is_empty()) || answer.is_err())
+            .collect()
+    }
+}
+
 /// One rule, running.
 pub struct Installed {
     root: Node,
     matches_are_events: bool,
+    loaded: bool,
 }
 
 impl Installed {
     /// Makes the plan ready to run; nothing is read yet.
     pub fn new(plan: &Plan) -> Self {
-        Self { root: Node::new(plan), matches_are_events: matches_are_events(plan) }
+        Self { root: Node::new(plan), matches_are_events: matches_are_events(plan), loaded: false }
     }
 
     /// Whether a match is something that happened: it has no end, and history from before is not matched again.

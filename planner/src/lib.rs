@@ -22,7 +22,7 @@ mod tests;
 mod view;
 
 pub use batch::Batch;
-pub use dataflow::{Answer, Changes, Installed, execute};
+pub use dataflow::{Answer, Changes, Dataflow, Installed, RuleId, execute};
 pub use error::Error;
 pub use plan::{Field, Lookback, Plan};
 pub use recomputed::{lint, recomputed};
