@@ -42,10 +42,6 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.rows.num_rows() == 0
     }
-
-    pub(crate) fn take(&self, rows: &[u32]) -> Self {
-        Self { rows: take(&self.rows, rows), weights: rows.iter().map(|row| self.weights[*row as usize]).collect() }
-    }
 }
 
 /// A batch of these columns; the number of rows is needed where there are none.
@@ -135,7 +131,7 @@ impl RowCodec {
 }
 
 /// REAL has two zeros that are equal and differ in their bytes.
-fn one_zero(column: &ArrayRef) -> ArrayRef {
+pub(crate) fn one_zero(column: &ArrayRef) -> ArrayRef {
     match column.as_primitive_opt::<Float64Type>() {
         Some(reals) if reals.values().contains(&-0.0) => {
             Arc::new(reals.unary::<_, Float64Type>(|real| real + 0.0)) as Arc<Float64Array>
@@ -144,15 +140,19 @@ fn one_zero(column: &ArrayRef) -> ArrayRef {
     }
 }
 
+/// What an entry of a [`ZSet`] takes beside its bytes.
+const ENTRY: usize = 32;
+
 /// A relation that changes: each row with how often it is there.
 pub(crate) struct ZSet {
     codec: RowCodec,
     rows: BTreeMap<Box<[u8]>, i64>,
+    bytes: usize,
 }
 
 impl ZSet {
     pub(crate) fn new(types: &[Type]) -> Self {
-        Self { codec: RowCodec::new(types), rows: BTreeMap::new() }
+        Self { codec: RowCodec::new(types), rows: BTreeMap::new(), bytes: 0 }
     }
 
     /// Distinct rows held.
@@ -160,15 +160,25 @@ impl ZSet {
         self.rows.len()
     }
 
+    /// About how many bytes that takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn add(&mut self, change: &Batch) {
         let keys = self.codec.encode(change.rows.columns(), change.rows.num_rows());
         for (key, weight) in keys.into_iter().zip(&change.weights) {
+            let len = key.len() + ENTRY;
             match self.rows.entry(key) {
-                Entry::Vacant(entry) => drop(entry.insert(*weight)),
+                Entry::Vacant(entry) => {
+                    entry.insert(*weight);
+                    self.bytes += len;
+                }
                 Entry::Occupied(mut entry) => {
                     *entry.get_mut() += weight;
                     if *entry.get() == 0 {
                         entry.remove();
+                        self.bytes -= len;
                     }
                 }
             }
@@ -200,14 +210,8 @@ impl ZSet {
         changed.sort_by_key(|(_, weight)| *weight > 0);
         let rows = self.codec.decode(changed.iter().map(|(key, _)| *key));
         let weights = changed.iter().map(|(_, weight)| *weight).collect();
+        self.bytes = new.keys().map(|key| key.len() + ENTRY).sum();
         self.rows = new;
         Batch { rows, weights }
-    }
-
-    /// Drops the rows for which `gone` says so.
-    pub(crate) fn drop_rows(&mut self, gone: impl Fn(&RecordBatch) -> Vec<bool>) {
-        let rows = self.codec.decode(self.rows.keys().map(|key| &**key).collect::<Vec<_>>().into_iter());
-        let mut gone = gone(&rows).into_iter();
-        self.rows.retain(|_, _| !gone.next().unwrap_or(false));
     }
 }

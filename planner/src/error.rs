@@ -17,9 +17,9 @@ pub enum Error {
     /// An AUTO JOIN, for which nobody answers yet.
     #[error("{0} cannot be asked for rows yet: write JOIN instead of AUTO JOIN")]
     NobodyAnswers(&'static str),
-    /// It was removed, or failed.
-    #[error("the rule does not run")]
-    NotInstalled,
+    /// An operation that several rules share failed.
+    #[error(transparent)]
+    Shared(std::sync::Arc<Error>),
     /// The catalog's table is not one that this reader knows.
     #[error("{0}")]
     NoTable(String),

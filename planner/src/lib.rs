@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! query::Query ─ lower ─► Plan ─ rewrites ─► Plan ─┬─ execute             once, over whole tables
-//!                                                  └─ Installed::step     on what changed
+//!                                                  └─ Dataflow::step      on what changed, all rules together
 //! ```
 //!
 //! One evaluator ([`eval`]) serves both ways. The planner reads through [`daemoneye_storage::Reader`], which has no way
@@ -12,7 +12,9 @@ mod batch;
 mod dataflow;
 mod error;
 mod eval;
+mod exact_sum;
 mod lower;
+mod matcher;
 mod operators;
 mod plan;
 mod recomputed;
@@ -22,7 +24,7 @@ mod tests;
 mod view;
 
 pub use batch::Batch;
-pub use dataflow::{Answer, Changes, Dataflow, Installed, RuleId, execute};
+pub use dataflow::{Answer, Changes, Dataflow, Outcome, RuleId, Size, execute};
 pub use error::Error;
 pub use plan::{Field, Lookback, Plan};
 pub use recomputed::{lint, recomputed};

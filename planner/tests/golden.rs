@@ -22,13 +22,13 @@ use daemoneye_dsl::lints::{EXAMPLE_HEADER, NOTHING_FURTHER, lint};
 use daemoneye_dsl::query::Query;
 use daemoneye_dsl::tables::{Catalog, Table, schema_of};
 use daemoneye_dsl::types::{Timestamp, Type, Value, parse_interval};
-use daemoneye_planner::{Batch, Changes, Installed, explain, plan};
+use daemoneye_planner::{Batch, Changes, Dataflow, Outcome, RuleId, explain, plan};
 use daemoneye_storage::{Reader, Scan, Scanned, StoredProcess};
 
 #[derive(Default)]
 struct Runner {
     filling: String,
-    installed: Option<Installed>,
+    dataflow: Option<Dataflow>,
     /// What the tables hold: name and row, one batch each.
     rows: Vec<(String, RecordBatch)>,
     now: Timestamp,
@@ -62,10 +62,11 @@ impl goldenscript::Runner for Runner {
             }
             "explain" => explained(&compiled(next()?, &catalog)?),
             "install" => {
-                let mut installed = Installed::new(&plan(&compiled(next()?, &catalog)?));
-                let answer = installed.load(self, self.now)?;
-                self.installed = Some(installed);
-                listed(&answer.rows)
+                let mut dataflow = Dataflow::default();
+                dataflow.install(&plan(&compiled(next()?, &catalog)?));
+                let answers = dataflow.load(self, self.now)?;
+                self.dataflow = Some(dataflow);
+                listed(answers)?
             }
             "at" => {
                 self.now = Timestamp(parse_interval(next()?).ok_or("not a duration")?);
@@ -101,10 +102,10 @@ impl Runner {
     }
 
     fn step(&mut self, changes: &Changes) -> Result<String, Box<dyn Error>> {
-        let Some(mut installed) = self.installed.take() else { return Ok(String::new()) };
-        let answer = installed.step(self, changes, self.now)?;
-        self.installed = Some(installed);
-        Ok(listed(&answer.rows))
+        let Some(mut dataflow) = self.dataflow.take() else { return Ok(String::new()) };
+        let answers = dataflow.step(self, changes, self.now);
+        self.dataflow = Some(dataflow);
+        listed(answers)
     }
 }
 
@@ -168,7 +169,11 @@ fn drawn(source: &Source, checked: &Checked) -> String {
     if checked.rule.is_some() { out + "compiles\n" } else { out }
 }
 
-fn listed(change: &Batch) -> String {
+fn listed(answers: Vec<(RuleId, Outcome)>) -> Result<String, Box<dyn Error>> {
+    answers.into_iter().map(|(_, answer)| Ok(listed_one(&answer?.rows))).collect()
+}
+
+fn listed_one(change: &Batch) -> String {
     let shown = |value: Value| if value.is_null() { "NULL".to_owned() } else { convert::to_text(&value) };
     let mut lines: Vec<String> = (0..change.rows.num_rows())
         .map(|row| {

@@ -14,11 +14,12 @@ use super::{Context, Meaning};
 use crate::batch::{RowCodec, batch, take};
 use crate::error::Error;
 use crate::eval::{Evaluator, compare_values};
+use crate::exact_sum::ExactSum;
 
-pub(super) struct Group {
-    pub(super) keys: Vec<Expr>,
-    pub(super) aggregates: Vec<Aggregate>,
-    pub(super) bare: Bare,
+pub(crate) struct Group {
+    pub(crate) keys: Vec<Expr>,
+    pub(crate) aggregates: Vec<Aggregate>,
+    pub(crate) bare: Bare,
 }
 
 impl Meaning for Group {
@@ -226,7 +227,7 @@ fn value(aggregate: &Aggregate, values: Vec<Value>) -> Value {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the sum is asked for as a double")]
-fn to_real(sum: i128) -> f64 {
+pub(crate) fn to_real(sum: i128) -> f64 {
     sum as f64
 }
 
@@ -235,20 +236,13 @@ fn integer_sum(values: &[Value]) -> i128 {
     values.iter().filter_map(Value::as_integer).map(i128::from).sum()
 }
 
-fn real(value: f64) -> Value {
+pub(crate) fn real(value: f64) -> Value {
     if value.is_nan() { Value::Null } else { Value::Real(value) }
 }
 
-/// A sum that depends on the values alone, not on their order: smallest first, with Neumaier's compensation
-/// ("Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", 1974).
+/// A sum that depends on the values alone, not on their order.
 fn sum(values: &[Value]) -> f64 {
-    let mut numbers: Vec<f64> = values.iter().filter_map(Value::as_real).collect();
-    numbers.sort_by(|a, b| a.abs().total_cmp(&b.abs()).then(a.total_cmp(b)));
-    let (mut total, mut lost) = (0.0f64, 0.0f64);
-    for number in numbers {
-        let next = total + number;
-        lost += if total.abs() >= number.abs() { (total - next) + number } else { (number - next) + total };
-        total = next;
-    }
-    if lost.is_finite() { total + lost } else { total }
+    let mut sum = ExactSum::new();
+    values.iter().filter_map(Value::as_real).for_each(|number| sum.add(number, 1));
+    sum.value()
 }

@@ -1,12 +1,9 @@
-//! The operations, running.
+//! What each operation means: whole relations in, whole relation out.
 //!
-//! Each has a [`Meaning`] (whole relations in, whole relation out); an [`Operator`] has a step as well (changes in,
-//! changes out). The law: the sum of the steps is the meaning of the summed input. Filters and projections are linear,
-//! so their step is their meaning on the changed rows. The others are [`Recomputed`]: it keeps their input and what
-//! they last gave, takes their meaning anew when something changed, and gives the difference. An operation that learns
-//! to step by itself drops the wrapper and nothing else changes.
+//! A statement that is evaluated once runs here. What rules keep up with changes is in `crate::dataflow`, whose operators
+//! give, summed over their steps, exactly this; what has no step there is taken anew from here.
 
-mod aggregate;
+pub(crate) mod aggregate;
 mod apply;
 mod distinct;
 mod filter;
@@ -14,7 +11,6 @@ mod join;
 mod lineage;
 mod lookup;
 mod project;
-mod recomputed;
 mod recursive;
 mod scan;
 mod set;
@@ -31,12 +27,9 @@ use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::types::{Timestamp, Type, Value};
 use daemoneye_storage::Reader;
 
-use crate::batch::Batch;
-use crate::dataflow::Changes;
 use crate::error::Error;
 use crate::eval::Evaluator;
 use crate::plan::Plan;
-use recomputed::Recomputed;
 
 /// Rows that one operation may give.
 pub(crate) const ROWS_MAX: usize = 4_000_000;
@@ -54,8 +47,6 @@ const ONCE: usize = 100;
 pub(crate) struct Context<'a> {
     /// The tables as they are now.
     pub(crate) reader: &'a dyn Reader,
-    /// What changed; nothing where the whole tables are taken as having just appeared.
-    pub(crate) changes: Option<&'a Changes>,
     /// The snapshot's time.
     pub(crate) now: Timestamp,
     /// A rule that runs from snapshot to snapshot: its result must depend on the rows alone, not on their order.
@@ -82,10 +73,9 @@ struct Cache {
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(reader: &'a dyn Reader, changes: Option<&'a Changes>, now: Timestamp, installed: bool) -> Self {
+    pub(crate) fn new(reader: &'a dyn Reader, now: Timestamp, installed: bool) -> Self {
         Self {
             reader,
-            changes,
             now,
             installed,
             params: Rc::new([]),
@@ -108,7 +98,7 @@ impl<'a> Context<'a> {
 
     /// The context of plans that are evaluated many times over: what does not change between, is kept.
     fn repeated(&self) -> Self {
-        Self { changes: None, cache: Some(self.cache.clone().unwrap_or_default()), ..self.clone() }
+        Self { cache: Some(self.cache.clone().unwrap_or_default()), ..self.clone() }
     }
 
     fn with_params(&self, params: Vec<Value>) -> Self {
@@ -143,20 +133,9 @@ pub(crate) trait Meaning {
     fn meaning(&self, context: &Context<'_>, inputs: &[RecordBatch]) -> Result<RecordBatch, Error>;
 }
 
-/// An operation that runs on changes.
-pub(crate) trait Operator: Meaning + Send {
-    /// The output's change for the inputs' changes.
-    fn step(&mut self, context: &Context<'_>, changes: &[Batch]) -> Result<Batch, Error>;
-
-    /// Distinct rows held from step to step.
-    fn state_rows(&self) -> usize {
-        0
-    }
-}
-
 /// An operation with its inputs.
 pub(crate) struct Node {
-    operator: Box<dyn Operator>,
+    operation: Box<dyn Meaning + Send>,
     inputs: Vec<Node>,
     /// Neither parameters nor rounds change its rows.
     constant: bool,
@@ -164,10 +143,8 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new(plan: &Plan) -> Self {
-        let inputs: Vec<_> = plan.inputs();
-        let types: Vec<Vec<Type>> = inputs.iter().map(|input| types(input)).collect();
-        let inputs = inputs.into_iter().map(Self::new).collect();
-        Self { operator: operator(plan, &types), inputs, constant: plan.is_constant() }
+        let inputs = plan.inputs().into_iter().map(Self::new).collect();
+        Self { operation: operation(plan), inputs, constant: plan.is_constant() }
     }
 
     pub(crate) fn meaning(&self, context: &Context<'_>) -> Result<RecordBatch, Error> {
@@ -177,7 +154,7 @@ impl Node {
             return Ok(known);
         }
         let inputs = self.inputs.iter().map(|input| input.meaning(context)).collect::<Result<Vec<_>, _>>()?;
-        let output = self.operator.meaning(context, &inputs)?;
+        let output = self.operation.meaning(context, &inputs)?;
         within(output.num_rows(), ROWS_MAX, "the result of an operation")?;
         context.spend(output.num_rows() + ONCE)?;
         if let Some(cache) = cache {
@@ -185,17 +162,9 @@ impl Node {
         }
         Ok(output)
     }
-
-    pub(crate) fn step(&mut self, context: &Context<'_>) -> Result<Batch, Error> {
-        let changes = self.inputs.iter_mut().map(|input| input.step(context)).collect::<Result<Vec<_>, _>>()?;
-        let change = self.operator.step(context, &changes)?;
-        within(change.rows.num_rows(), ROWS_MAX, "the change of an operation")?;
-        within(self.operator.state_rows(), STATE_ROWS_MAX, "the state of an operation")?;
-        Ok(change)
-    }
 }
 
-fn within(rows: usize, limit: usize, operation: &'static str) -> Result<(), Error> {
+pub(crate) fn within(rows: usize, limit: usize, operation: &'static str) -> Result<(), Error> {
     if rows > limit { Err(Error::TooManyRows { operation, limit }) } else { Ok(()) }
 }
 
@@ -204,67 +173,36 @@ pub(crate) fn types(plan: &Plan) -> Vec<Type> {
     plan.fields().into_iter().map(|field| field.ty).collect()
 }
 
-fn operator(plan: &Plan, inputs: &[Vec<Type>]) -> Box<dyn Operator> {
-    let output = types(plan);
-    let timed = plan.exprs().into_iter().any(daemoneye_dsl::expr::Expr::uses_now);
+/// The operation at the top of a plan.
+pub(crate) fn operation(plan: &Plan) -> Box<dyn Meaning + Send> {
     match plan.clone() {
-        Plan::Unit => Box::new(Recomputed::new(scan::Unit, inputs, output).timed(false)),
+        Plan::Unit => Box::new(scan::Unit),
         Plan::Scan { table, columns, filter, lookback, .. } => {
-            let scan = scan::Scan::new(table, columns, lookback);
-            match filter {
-                None => Box::new(scan),
-                Some(filter) if timed => {
-                    let lookback = scan.lookback_in_output();
-                    let filter = Recomputed::new(filter::Filter(filter), std::slice::from_ref(&output), output.clone())
-                        .timed(true);
-                    Box::new(scan::Filtered { scan, filter: Box::new(filter.forgetting(lookback)) })
-                }
-                Some(filter) => Box::new(scan::Filtered { scan, filter: Box::new(filter::Filter(filter)) }),
-            }
-        }
-        Plan::Filter { predicate, .. } if timed => {
-            Box::new(Recomputed::new(filter::Filter(predicate), inputs, output).timed(true))
+            Box::new(scan::Scan { types: types(plan), table, columns, filter, lookback })
         }
         Plan::Filter { predicate, .. } => Box::new(filter::Filter(predicate)),
         Plan::Project { columns, .. } => {
-            let project = project::Project(columns.into_iter().map(|(_, expr)| expr).collect());
-            if timed { Box::new(Recomputed::new(project, inputs, output).timed(true)) } else { Box::new(project) }
+            Box::new(project::Project(columns.into_iter().map(|(_, expr)| expr).collect()))
         }
-        Plan::Join { kind, keys, on, .. } => {
-            Box::new(Recomputed::new(join::Join { kind, keys, on }, inputs, output).timed(timed))
-        }
-        Plan::AutoJoin { collector, .. } => Box::new(Recomputed::new(join::Asking { collector }, inputs, output)),
-        // Its answer depends on what the reader knows of processes, which may change without its input changing.
+        Plan::Join { kind, keys, on, .. } => Box::new(join::Join { kind, keys, on }),
+        Plan::AutoJoin { collector, .. } => Box::new(join::Asking { collector }),
         Plan::Lineage { lineage, process, columns, kind, on, .. } => {
-            let relatives = lineage::Relatives { lineage, process, columns, kind, on };
-            Box::new(Recomputed::new(relatives, inputs, output).timed(true))
+            Box::new(lineage::Relatives { lineage, process, columns, kind, on })
         }
-        Plan::Aggregate { keys, aggregates, bare, .. } => {
-            Box::new(Recomputed::new(aggregate::Group { keys, aggregates, bare }, inputs, output).timed(timed))
-        }
-        // What a subquery reads may change without the input changing.
-        Plan::Apply { subplan, params, question, .. } => {
-            let apply = apply::Apply::new(&subplan, params, question);
-            Box::new(Recomputed::new(apply, inputs, output).timed(true))
-        }
+        Plan::Aggregate { keys, aggregates, bare, .. } => Box::new(aggregate::Group { keys, aggregates, bare }),
+        Plan::Apply { subplan, params, question, .. } => Box::new(apply::Apply::new(&subplan, params, question)),
         Plan::Recursive { base, step, id, distinct, limit } => {
-            let recursive = recursive::Recursive::new(&base, &step, id, distinct, limit);
-            Box::new(Recomputed::new(recursive, inputs, output).timed(true))
+            Box::new(recursive::Recursive::new(&base, &step, id, distinct, limit))
         }
-        Plan::Working { id, .. } => Box::new(Recomputed::new(recursive::Working(id), inputs, output)),
-        Plan::Lookup { keys, rest, .. } => Box::new(Recomputed::new(lookup::Lookup { keys, rest }, inputs, output)),
+        Plan::Working { id, .. } => Box::new(recursive::Working(id)),
+        Plan::Lookup { keys, rest, .. } => Box::new(lookup::Lookup { keys, rest }),
         Plan::Values { rows, fields } => {
-            let values = values::Values { rows, types: fields.into_iter().map(|field| field.ty).collect() };
-            Box::new(Recomputed::new(values, inputs, output).timed(timed))
+            Box::new(values::Values { rows, types: fields.into_iter().map(|field| field.ty).collect() })
         }
-        Plan::List { list, .. } => Box::new(Recomputed::new(values::List(list), inputs, output).timed(false)),
-        Plan::Set { op, .. } => Box::new(Recomputed::new(set::Set(op), inputs, output)),
-        Plan::Window { windows, .. } => {
-            Box::new(Recomputed::new(window::Windows(windows), inputs, output).timed(timed))
-        }
-        Plan::Distinct { .. } => Box::new(Recomputed::new(distinct::Distinct, inputs, output).timed(false)),
-        Plan::Sort { keys, limit, offset, .. } => {
-            Box::new(Recomputed::new(sort::Sort { keys, limit, offset }, inputs, output).timed(false))
-        }
+        Plan::List { list, .. } => Box::new(values::List(list)),
+        Plan::Set { op, .. } => Box::new(set::Set(op)),
+        Plan::Window { windows, .. } => Box::new(window::Windows(windows)),
+        Plan::Distinct { .. } => Box::new(distinct::Distinct),
+        Plan::Sort { keys, limit, offset, .. } => Box::new(sort::Sort { keys, limit, offset }),
     }
 }

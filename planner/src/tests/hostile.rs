@@ -16,7 +16,7 @@ use super::random::{Random, shrunk};
 use super::setting;
 use super::statement::statement;
 use super::world::{EPOCH, World};
-use crate::dataflow::{Changes, Installed};
+use crate::dataflow::{Changes, Dataflow};
 
 /// One text may take so long, on a busy machine and without optimisation.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -97,10 +97,11 @@ fn end(world: &World, text: &str) -> Result<Ended, ()> {
         drop(crate::explain(&rule.query));
         let plan = crate::plan(&rule.query);
         let whole = crate::execute(&plan, world, Timestamp(EPOCH));
-        let mut installed = Installed::new(&plan);
-        let loaded = installed.load(world, Timestamp(EPOCH));
-        let stepped = installed.step(world, &Changes::default(), Timestamp(EPOCH + 1));
-        if whole.is_ok() && loaded.is_ok() && stepped.is_ok() { Ended::Rows } else { Ended::Failed }
+        let mut dataflow = Dataflow::default();
+        dataflow.install(&plan);
+        let loaded = dataflow.load(world, Timestamp(EPOCH)).is_ok_and(|all| all.iter().all(|(_, it)| it.is_ok()));
+        let stepped = dataflow.step(world, &Changes::default(), Timestamp(EPOCH + 1));
+        if whole.is_ok() && loaded && stepped.iter().all(|(_, it)| it.is_ok()) { Ended::Rows } else { Ended::Failed }
     });
     std::panic::catch_unwind(work).map_err(drop)
 }

@@ -10,7 +10,7 @@ use daemoneye_dsl::tables::{Catalog, Process};
 use daemoneye_dsl::types::{Timestamp, Value};
 
 use crate::batch::Batch;
-use crate::dataflow::{Answer, Changes, Installed};
+use crate::dataflow::{Answer, Changes, Dataflow, Outcome, RuleId};
 use crate::plan::Plan;
 use crate::view::View;
 
@@ -76,20 +76,27 @@ fn a_chain_ends_at_what_is_unknown_at_a_loop_and_at_the_bound() {
     assert_eq!(answer.completeness.reasons, [Reason::ResultTruncated]);
 }
 
+/// What the only rule's result changed by.
+fn only(outcomes: Vec<(RuleId, Outcome)>) -> Batch {
+    assert_eq!(outcomes.len(), 1);
+    outcomes.into_iter().next().unwrap().1.unwrap().rows
+}
+
 #[test]
 fn steps_follow_the_present() {
-    let mut installed = Installed::new(&plan(&format!("{INNER} WHERE p.name = 'ls'")));
+    let mut dataflow = Dataflow::default();
+    dataflow.install(&plan(&format!("{INNER} WHERE p.name = 'ls'")));
     let before = snapshot(&[(1, "init", None), (3, "sh", Some(1)), (4, "ls", Some(3))]);
-    let loaded = installed.load(&View::new(Some(&before), None), Timestamp(0)).unwrap();
-    assert_eq!(shown(&loaded.rows.rows), ["ls 1 sh", "ls 2 init"]);
+    let loaded = only(dataflow.load(&View::new(Some(&before), None), Timestamp(0)).unwrap());
+    assert_eq!(shown(&loaded.rows), ["ls 1 sh", "ls 2 init"]);
 
     // The shell becomes another program: the row of `ls` is the same, what is above it is not.
     let after = snapshot(&[(1, "init", None), (3, "python", Some(1)), (4, "ls", Some(3))]);
     let mut changes = Changes::default();
     changes.add("processes", Batch::replacing(&before.slice(1, 1), &after.slice(1, 1)));
-    let step = installed.step(&View::new(Some(&after), None), &changes, Timestamp(1)).unwrap();
-    assert_eq!(shown(&step.rows.rows), ["ls 1 sh", "ls 1 python"]);
-    assert_eq!(step.rows.weights, [-1, 1]);
+    let step = only(dataflow.step(&View::new(Some(&after), None), &changes, Timestamp(1)));
+    assert_eq!(shown(&step.rows), ["ls 1 sh", "ls 1 python"]);
+    assert_eq!(step.weights, [-1, 1]);
 }
 
 #[test]
@@ -179,12 +186,13 @@ fn both_are_with_recursive_over_the_same_rows() {
 fn a_subquery_about_descendants_reads_the_present_once_and_steps_follow_it() {
     let sql =
         "SELECT p.name FROM processes p WHERE EXISTS (SELECT 1 FROM descendants(p.proc_id) d WHERE d.name = 'nc')";
-    let mut installed = Installed::new(&plan(sql));
+    let mut dataflow = Dataflow::default();
+    dataflow.install(&plan(sql));
     let before = snapshot(&[(1, "init", None), (3, "sh", Some(1))]);
-    assert_eq!(shown(&installed.load(&View::new(Some(&before), None), Timestamp(0)).unwrap().rows.rows), [""; 0]);
+    assert_eq!(shown(&only(dataflow.load(&View::new(Some(&before), None), Timestamp(0)).unwrap()).rows), [""; 0]);
     let after = snapshot(&[(1, "init", None), (3, "sh", Some(1)), (4, "nc", Some(3))]);
     let mut changes = Changes::default();
     changes.add("processes", Batch::appearing(after.slice(2, 1)));
-    let step = installed.step(&View::new(Some(&after), None), &changes, Timestamp(1)).unwrap();
-    assert_eq!(shown(&step.rows.rows), ["init", "sh"]);
+    let step = only(dataflow.step(&View::new(Some(&after), None), &changes, Timestamp(1)));
+    assert_eq!(shown(&step.rows), ["init", "sh"]);
 }

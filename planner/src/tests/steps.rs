@@ -16,7 +16,8 @@ use super::statement::statement;
 use super::world::{EPOCH, Row, World, columns, row, rows_of, value};
 use super::{generator, setting, statement as statements};
 use crate::batch::Batch;
-use crate::dataflow::{Changes, Installed};
+use crate::dataflow::{Changes, Dataflow, Outcome, RuleId};
+use crate::operators::{Context, Node};
 use crate::plan::Plan;
 
 /// Rows with how often each is there, by the bytes of its key.
@@ -53,18 +54,13 @@ fn steps_sum_to_the_whole() {
     }
 }
 
-/// What the plan finds when it is installed anew, its tables' rows in another order. A rule of events finds nothing that
-/// was before; its meaning is that of a single evaluation.
+/// What the plan means over whole tables, their rows in another order, as a rule: its result depends on the rows alone.
 pub(super) fn whole(plan: &Plan, world: &World, now: Timestamp) -> Result<Relation, String> {
     let mut world = world.clone();
     world.tables.iter_mut().for_each(|(_, rows)| rows.reverse());
-    let mut installed = Installed::new(plan);
-    if installed.matches_are_events() {
-        let answer = crate::execute(plan, &world, now).map_err(|error| error.to_string())?;
-        return Ok(relation(&Batch::appearing(answer.rows)));
-    }
-    let loaded = installed.load(&world, now).map_err(|error| error.to_string())?;
-    Ok(relation(&loaded.rows))
+    let context = Context::new(&world, now, true);
+    let rows = Node::new(plan).meaning(&context).map_err(|error| error.to_string())?;
+    Ok(relation(&Batch::appearing(rows)))
 }
 
 pub(super) fn relation(rows: &Batch) -> Relation {
@@ -134,24 +130,34 @@ fn empty(world: &mut World, running: &mut Running, now: Timestamp) -> Result<(),
 
 /// An installed plan and the sum of what it gave.
 struct Running {
-    installed: Installed,
+    dataflow: Dataflow,
+    rule: RuleId,
     sum: Relation,
 }
 
 impl Running {
     fn start(plan: &Plan, world: &World, now: Timestamp) -> Result<Self, String> {
-        let mut installed = Installed::new(plan);
+        let mut dataflow = Dataflow::default();
+        let rule = dataflow.install(plan);
         // Events from before are not matched again: the sum starts with what they gave.
-        let mut sum = if installed.matches_are_events() { whole(plan, world, now)? } else { Relation::new() };
-        let loaded = installed.load(world, now).map_err(|error| error.to_string())?;
-        add(&mut sum, &loaded.rows);
-        Ok(Self { installed, sum })
+        let sum = if dataflow.matches_are_events(rule) { whole(plan, world, now)? } else { Relation::new() };
+        let loaded = dataflow.load(world, now).map_err(|error| error.to_string())?;
+        let mut running = Self { dataflow, rule, sum };
+        running.take(loaded)?;
+        Ok(running)
     }
 
     fn step(&mut self, changes: &[Change], world: &World, now: Timestamp) -> Result<(), String> {
         let changed = batches(changes, world);
-        let answer = self.installed.step(world, &changed, now).map_err(|error| error.to_string())?;
-        add(&mut self.sum, &answer.rows);
+        let outcomes = self.dataflow.step(world, &changed, now);
+        self.take(outcomes)
+    }
+
+    fn take(&mut self, outcomes: Vec<(RuleId, Outcome)>) -> Result<(), String> {
+        for (rule, outcome) in outcomes {
+            assert_eq!(rule, self.rule);
+            add(&mut self.sum, &outcome.map_err(|error| error.to_string())?.rows);
+        }
         Ok(())
     }
 

@@ -1,0 +1,447 @@
+//! The operators of all rules, each once, and how a change runs through them.
+//!
+//! An operator stands behind its inputs, so going through those that something reached in the order of their numbers
+//! visits each once. What nothing reached costs nothing.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow_array::{RecordBatch, new_null_array};
+use daemoneye_dsl::completeness::Completeness;
+use daemoneye_dsl::tables::Table;
+use daemoneye_storage::{Reader, Scan, Window};
+
+use super::arrangement::Arrange;
+use super::delta::{Delta, Layout, Rows, Run};
+use super::recipe::Recipe;
+use super::source::Source;
+use super::steps::{Size, Step};
+use super::store::Store;
+use super::{Changes, make};
+use crate::batch::{Batch, batch, stack};
+use crate::error::Error;
+use crate::operators::{Context, ROWS_MAX, within};
+
+pub(crate) type NodeId = usize;
+
+/// One operator.
+pub(crate) struct Node {
+    pub(crate) recipe: Recipe,
+    pub(crate) layout: Layout,
+    pub(crate) inputs: Vec<NodeId>,
+    /// None while it runs, and for legs, which the matcher answers.
+    step: Option<Box<dyn Step>>,
+    consumers: Vec<NodeId>,
+    /// How many rules it belongs to.
+    users: usize,
+    output: Option<Delta>,
+    /// It holds what came before, and takes part in steps.
+    loaded: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Graph {
+    nodes: Vec<Option<Node>>,
+    known: HashMap<u64, Vec<NodeId>>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) stores: Vec<RefCell<Store>>,
+    /// Where the rows of a node of values are kept.
+    value_stores: HashMap<NodeId, usize>,
+    /// Asked in every step.
+    timed: BTreeSet<NodeId>,
+    /// Nodes with an output in this step.
+    reached: Vec<NodeId>,
+}
+
+/// What a run did.
+#[derive(Default)]
+pub(crate) struct Ran {
+    /// Operators that failed.
+    pub(crate) failed: Vec<(NodeId, Error)>,
+    /// What was missing from the tables that were read.
+    pub(crate) completeness: Completeness,
+}
+
+impl Node {
+    /// What changed in this step, if anything.
+    pub(crate) fn delta(&self) -> Option<&Delta> {
+        self.output.as_ref()
+    }
+
+    /// Its rows by key.
+    pub(crate) fn arranged(&self) -> &Arrange {
+        self.step.as_ref().and_then(|step| step.arranged()).expect("joins have arrangements as inputs")
+    }
+
+    fn size(&self) -> Size {
+        self.step.as_ref().map_or_else(Size::default, |step| step.size())
+    }
+
+    fn is_leg(&self) -> bool {
+        matches!(self.recipe, Recipe::Leg { .. })
+    }
+
+    /// It holds nothing, so that it is the same whenever it begins.
+    fn is_stateless(&self) -> bool {
+        matches!(
+            self.recipe,
+            Recipe::Leg { .. } | Recipe::Filter(_) | Recipe::Project(_) | Recipe::Columns(_) | Recipe::Union
+        )
+    }
+}
+
+impl Graph {
+    pub(crate) fn node(&self, id: NodeId) -> &Node {
+        self.nodes[id].as_ref().expect("a node that is there")
+    }
+
+    fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        self.nodes[id].as_mut().expect("a node that is there")
+    }
+
+    /// The node that does this, made if there is none.
+    pub(crate) fn add(&mut self, recipe: Recipe, inputs: Vec<NodeId>, layout: Layout) -> NodeId {
+        let fingerprint = recipe.fingerprint(&inputs);
+        let same = |id: &&NodeId| {
+            let node = self.node(**id);
+            node.inputs == inputs && node.layout == layout && node.recipe.is_same(&recipe)
+        };
+        if let Some(known) = fingerprint.and_then(|it| self.known.get(&it)?.iter().find(same).copied()) {
+            return known;
+        }
+        let id = self.nodes.len();
+        let step = make::step(&recipe, &inputs, &layout, self);
+        if step.as_ref().is_some_and(|step| step.is_timed()) {
+            self.timed.insert(id);
+        }
+        for input in &inputs {
+            self.node_mut(*input).consumers.push(id);
+        }
+        if let Some(fingerprint) = fingerprint {
+            self.known.entry(fingerprint).or_default().push(id);
+        }
+        let mut node = Node { recipe, layout, inputs, step, consumers: vec![], users: 0, output: None, loaded: false };
+        node.loaded = node.is_stateless();
+        self.nodes.push(Some(node));
+        id
+    }
+
+    /// The source of a table.
+    pub(crate) fn source(&mut self, table: &Arc<Table>, samples: bool) -> usize {
+        let known = |source: &Source| source.table == *table && source.samples == samples;
+        self.sources.iter().position(known).unwrap_or_else(|| {
+            self.sources.push(Source::new(table.clone(), samples));
+            self.sources.len() - 1
+        })
+    }
+
+    /// The number of a source's columns in a store.
+    pub(crate) fn keep(&mut self, source: usize, columns: &[usize]) -> usize {
+        let Self { sources, stores, .. } = self;
+        sources[source].keep(columns, &mut |again, types| {
+            let store = RefCell::new(Store::new(types));
+            if let Some(at) = again {
+                stores[at] = store;
+                return at;
+            }
+            stores.push(store);
+            stores.len() - 1
+        })
+    }
+
+    /// The store of a node's values.
+    pub(crate) fn store_of(&mut self, id: NodeId) -> usize {
+        if let Some(known) = self.value_stores.get(&id) {
+            return *known;
+        }
+        self.stores.push(RefCell::new(Store::new(&self.node(id).layout.types)));
+        self.value_stores.insert(id, self.stores.len() - 1);
+        self.stores.len() - 1
+    }
+
+    /// The node and all that it is made of, inputs first.
+    pub(crate) fn below(&self, root: NodeId) -> Vec<NodeId> {
+        let mut all = BTreeSet::new();
+        let mut open = vec![root];
+        while let Some(id) = open.pop() {
+            if all.insert(id) {
+                open.extend(&self.node(id).inputs);
+            }
+        }
+        all.into_iter().collect()
+    }
+
+    /// One rule more uses these nodes.
+    pub(crate) fn use_all(&mut self, nodes: &[NodeId]) {
+        nodes.iter().for_each(|id| self.node_mut(*id).users += 1);
+    }
+
+    /// One less; what nobody uses goes.
+    pub(crate) fn drop_all(&mut self, nodes: &[NodeId]) {
+        for id in nodes.iter().rev() {
+            let node = self.node_mut(*id);
+            node.users -= 1;
+            if node.users == 0 {
+                self.remove(*id);
+            }
+        }
+        self.stores.iter_mut().for_each(|store| store.get_mut().sweep());
+    }
+
+    fn remove(&mut self, id: NodeId) {
+        let mut node = self.nodes[id].take().expect("a node that is there");
+        if let Some(step) = &mut node.step {
+            step.release(&self.stores);
+        }
+        if let Recipe::Leg { source, condition, .. } = &node.recipe {
+            self.sources[*source].leave(id, *condition);
+        }
+        for input in &node.inputs {
+            if let Some(input) = &mut self.nodes[*input] {
+                input.consumers.retain(|other| *other != id);
+            }
+        }
+        if let Some(known) = node.recipe.fingerprint(&node.inputs).and_then(|it| self.known.get_mut(&it)) {
+            known.retain(|other| *other != id);
+        }
+        self.timed.remove(&id);
+    }
+
+    fn run<'a>(&'a self, context: &'a Context<'a>, changes: Option<&'a Changes>) -> Run<'a> {
+        Run { now: context.now, context, changes, sources: &self.sources, stores: &self.stores }
+    }
+
+    /// Takes what changed through every node that it reaches.
+    pub(crate) fn step(&mut self, context: &Context<'_>, changes: &Changes) -> Ran {
+        let mut dirty = Dirty::of(self.nodes.len());
+        for at in 0..self.sources.len() {
+            let source = &mut self.sources[at];
+            let Some(change) = changes.of(&source.table.name, source.samples).filter(|it| !it.is_empty()) else {
+                continue;
+            };
+            source.begin(change.clone());
+            for (leg, rows) in source.matching() {
+                let weights = rows.iter().map(|row| change.weights[*row as usize]).collect();
+                self.reach(leg, Delta { rows: Rows::Picked(rows), weights }, &mut dirty);
+            }
+        }
+        for id in &self.timed {
+            if self.node(*id).loaded {
+                dirty.add(*id);
+            }
+        }
+        let mut ran = Ran::default();
+        while let Some(id) = dirty.next() {
+            match self.run_node(id, context, Some(changes)) {
+                Ok(output) => self.reach(id, output, &mut dirty),
+                Err(error) => ran.failed.push((id, error)),
+            }
+        }
+        ran
+    }
+
+    /// A node has this output; those behind it that hold what came before will run.
+    fn reach(&mut self, id: NodeId, output: Delta, dirty: &mut Dirty) {
+        if output.is_empty() {
+            return;
+        }
+        let node = self.node_mut(id);
+        node.output = Some(output);
+        let consumers = std::mem::take(&mut node.consumers);
+        consumers.iter().filter(|id| self.node(**id).loaded).for_each(|id| dirty.add(*id));
+        self.node_mut(id).consumers = consumers;
+        self.reached.push(id);
+    }
+
+    fn run_node(&mut self, id: NodeId, context: &Context<'_>, changes: Option<&Changes>) -> Result<Delta, Error> {
+        let Some(mut step) = self.node_mut(id).step.take() else { return Ok(Delta::nothing()) };
+        let inputs: Vec<&Node> = self.node(id).inputs.iter().map(|input| self.node(*input)).collect();
+        let output = step.step(&self.run(context, changes), &inputs);
+        let size = step.size();
+        self.node_mut(id).step = Some(step);
+        let output = output?;
+        within(output.len(), ROWS_MAX, "the change of an operation")?;
+        within(size.rows, crate::operators::STATE_ROWS_MAX, "the state of an operation")?;
+        Ok(output)
+    }
+
+    /// Fills nodes that hold nothing yet with the tables as they are now, as if all had just appeared.
+    /// `roots` are those whose whole output is asked for.
+    pub(crate) fn load(
+        &mut self,
+        pending: &BTreeSet<NodeId>,
+        roots: &BTreeSet<NodeId>,
+        context: &Context<'_>,
+        reader: &dyn Reader,
+    ) -> Result<Ran, Error> {
+        let mut ran = Ran::default();
+        let all = self.with_feeds(pending.union(roots).copied().collect());
+        self.read_sources(&all, context, reader, &mut ran.completeness)?;
+        let mut dirty = Dirty::of(0);
+        for id in all {
+            let node = self.node(id);
+            let output = if node.is_leg() {
+                Ok(self.leg_output(id))
+            } else if pending.contains(&id) || node.is_stateless() {
+                self.run_node(id, context, None)
+            } else {
+                // It runs already and does not keep what it gave: somebody new gives it again.
+                let (recipe, inputs, layout) = (node.recipe.clone(), node.inputs.clone(), node.layout.clone());
+                let again = make::step(&recipe, &inputs, &layout, self);
+                let own = std::mem::replace(&mut self.node_mut(id).step, again);
+                let output = self.run_node(id, context, None);
+                self.node_mut(id).step = own;
+                output
+            };
+            match output {
+                Ok(output) => self.reach(id, output, &mut dirty),
+                Err(error) => ran.failed.push((id, error)),
+            }
+        }
+        pending.iter().for_each(|id| self.node_mut(*id).loaded = true);
+        Ok(ran)
+    }
+
+    /// The nodes, with those whose whole output they need to begin.
+    fn with_feeds(&self, mut all: BTreeSet<NodeId>) -> BTreeSet<NodeId> {
+        let mut open: Vec<NodeId> = all.iter().copied().collect();
+        while let Some(id) = open.pop() {
+            for input in &self.node(id).inputs {
+                let node = self.node(*input);
+                // What an arrangement holds is there to be read.
+                let is_there = node.loaded && matches!(node.recipe, Recipe::Arrange(_));
+                if !is_there && all.insert(*input) {
+                    open.push(*input);
+                }
+            }
+        }
+        all
+    }
+
+    /// Reads the tables below these nodes whole, as far as they look back.
+    fn read_sources(
+        &mut self,
+        nodes: &BTreeSet<NodeId>,
+        context: &Context<'_>,
+        reader: &dyn Reader,
+        completeness: &mut Completeness,
+    ) -> Result<(), Error> {
+        for at in 0..self.sources.len() {
+            let legs: Vec<NodeId> = nodes
+                .iter()
+                .copied()
+                .filter(|id| matches!(self.node(*id).recipe, Recipe::Leg { source, .. } if source == at))
+                .collect();
+            if legs.is_empty() {
+                continue;
+            }
+            let source = &self.sources[at];
+            let columns = source.columns_read(&legs, self);
+            let window = source.lookback(&legs).map(|lookback| Window {
+                column: lookback.column,
+                from: Some(context.now.0.saturating_sub(lookback.micros)),
+                to: None,
+            });
+            let scanned = reader.scan(&Scan { table: &source.table, columns: &columns, window })?;
+            *completeness = std::mem::take(completeness).and(&scanned.completeness);
+            let rows = whole_table(&source.table, &columns, &scanned.batches);
+            self.sources[at].begin(Batch::appearing(rows));
+        }
+        Ok(())
+    }
+
+    fn leg_output(&self, id: NodeId) -> Delta {
+        let Recipe::Leg { source, condition, .. } = &self.node(id).recipe else { return Delta::nothing() };
+        let source = &self.sources[*source];
+        let rows = source.matching_one(*condition);
+        Delta {
+            weights: rows.iter().map(|row| source.change().weights[*row as usize]).collect(),
+            rows: Rows::Picked(rows),
+        }
+    }
+
+    /// What a node gave in this step, as values.
+    pub(crate) fn output(&self, id: NodeId, context: &Context<'_>) -> Option<Batch> {
+        let node = self.node(id);
+        Some(node.delta()?.batch(&node.layout, &self.run(context, None)))
+    }
+
+    /// The nodes that gave something in this step.
+    pub(crate) fn reached(&self) -> &[NodeId] {
+        &self.reached
+    }
+
+    /// What a node holds.
+    pub(crate) fn size(&self, id: NodeId) -> Size {
+        self.node(id).size()
+    }
+
+    /// What the stores hold.
+    pub(crate) fn rows_held(&self) -> Size {
+        let mut held = Size::default();
+        self.stores.iter().for_each(|store| held += store.borrow().size());
+        held
+    }
+
+    pub(crate) fn is_loaded(&self, id: NodeId) -> bool {
+        self.node(id).loaded
+    }
+
+    /// The step is over, and what was there for its sake goes.
+    pub(crate) fn end(&mut self) {
+        for id in std::mem::take(&mut self.reached) {
+            if let Some(node) = &mut self.nodes[id] {
+                node.output = None;
+                if let Some(step) = &mut node.step {
+                    step.end_step();
+                }
+            }
+        }
+        self.sources.iter_mut().for_each(Source::end);
+        self.stores.iter_mut().for_each(|store| store.get_mut().sweep());
+    }
+}
+
+/// Rows in the layout of their table, of which only some columns were read.
+fn whole_table(table: &Table, columns: &[usize], batches: &[RecordBatch]) -> RecordBatch {
+    let types: Vec<_> = columns.iter().map(|at| table.columns[*at].ty).collect();
+    let rows = stack(batches, &crate::batch::empty(&types));
+    let len = rows.num_rows();
+    let column = |at: usize| match columns.iter().position(|other| *other == at) {
+        Some(place) => rows.column(place).clone(),
+        None => new_null_array(&table.columns[at].ty.arrow(), len),
+    };
+    batch((0..table.columns.len()).map(column).collect(), len)
+}
+
+/// Nodes that are to run.
+struct Dirty {
+    bits: Vec<u64>,
+    at: usize,
+}
+
+impl Dirty {
+    fn of(nodes: usize) -> Self {
+        Self { bits: vec![0; nodes.div_ceil(64)], at: 0 }
+    }
+
+    fn add(&mut self, id: NodeId) {
+        if let Some(word) = self.bits.get_mut(id / 64) {
+            *word |= 1 << (id % 64);
+        }
+    }
+
+    /// The first of them. Those behind it come later, so it never goes back.
+    fn next(&mut self) -> Option<NodeId> {
+        while let Some(word) = self.bits.get_mut(self.at) {
+            if *word != 0 {
+                let bit = word.trailing_zeros() as usize;
+                *word &= *word - 1;
+                return Some(64 * self.at + bit);
+            }
+            self.at += 1;
+        }
+        None
+    }
+}

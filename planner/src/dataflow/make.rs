@@ -1,0 +1,102 @@
+//! From what an operator does to the operator.
+
+use daemoneye_dsl::expr::Expr;
+use daemoneye_dsl::types::Type;
+
+use super::arrangement::{Arrange, Keyed, Taken};
+use super::delta::{Exprs, Form, Layout};
+use super::graph::{Graph, NodeId};
+use super::recipe::{Recipe, nameless};
+use super::steps::Step;
+use super::steps::aggregate::Aggregate;
+use super::steps::distinct::Distinct;
+use super::steps::linear::{Columns, Filter, Project, Union};
+use super::steps::pair::Pair;
+use super::steps::recomputed::Recomputed;
+use super::steps::set::Set;
+use super::steps::temporal::Temporal;
+use super::steps::top::Top;
+use crate::operators;
+use crate::plan::Plan;
+
+/// An operator that holds nothing yet; none for a leg.
+pub(crate) fn step(recipe: &Recipe, inputs: &[NodeId], layout: &Layout, graph: &mut Graph) -> Option<Box<dyn Step>> {
+    let input = inputs.first().map(|id| graph.node(*id).layout.clone());
+    let types = input.as_ref().map(|it| it.types.clone()).unwrap_or_default();
+    Some(match recipe {
+        Recipe::Leg { .. } => return None,
+        Recipe::Filter(condition) => Box::new(Filter::new(condition)),
+        Recipe::Project(exprs) => Box::new(Project::new(exprs)),
+        Recipe::Columns(_) => Box::new(Columns),
+        Recipe::Union => Box::new(Union),
+        Recipe::Arrange(keys) => {
+            let input = input.expect("an arrangement has an input");
+            Box::new(Arrange::new(keyed(keys, &input, graph), taken(&input, layout, graph)))
+        }
+        Recipe::Pair { kind, on } => {
+            let parts = |id: &NodeId| graph.node(*id).layout.parts();
+            let both = super::install::beside(&graph.node(inputs[0]).layout, &graph.node(inputs[1]).layout);
+            Box::new(Pair::new(*kind, on.as_ref(), both, (parts(&inputs[0]), parts(&inputs[1]))))
+        }
+        Recipe::Aggregate(grouping) => Box::new(Aggregate::new(grouping, &types, &layout.types)),
+        Recipe::Distinct => Box::new(Distinct::new(whole(&types))),
+        Recipe::Set(op) => Box::new(Set::new(*op, whole(&types))),
+        Recipe::Top { keys, limit, offset } => Box::new(Top::new(keys, *limit, *offset, &types)),
+        Recipe::Temporal(turning) => {
+            let input = input.expect("a filter has an input");
+            let taken = taken(&input, layout, graph);
+            Box::new(Temporal::new(turning.clone(), taken, graph.are_events(inputs[0])))
+        }
+        Recipe::Recomputed(plan) => {
+            let types: Vec<&[Type]> = inputs.iter().map(|id| graph.node(*id).layout.types.as_slice()).collect();
+            let timed = plan.exprs().into_iter().any(Expr::uses_now) || plan.subplans().iter().any(|it| it.uses_now());
+            let reads = reads(plan);
+            Box::new(Recomputed::new(operators::operation(plan), &types, &layout.types, timed, reads))
+        }
+    })
+}
+
+fn whole(types: &[Type]) -> Exprs {
+    let columns: Vec<_> = types.iter().enumerate().map(|(at, ty)| Expr::column(at, *ty, "")).collect();
+    Exprs::new(&columns)
+}
+
+fn keyed(keys: &[Expr], input: &Layout, graph: &mut Graph) -> Keyed {
+    match &input.form {
+        _ if keys.is_empty() => Keyed::Nothing,
+        Form::Picked { source, columns } => {
+            let keys = keys.iter().map(|key| nameless(key.clone().with_columns(&|at| columns[at]))).collect();
+            Keyed::Source(graph.sources[*source].keyed_by(keys))
+        }
+        Form::Slots { .. } | Form::Values => Keyed::Input(Exprs::new(keys)),
+    }
+}
+
+fn taken(input: &Layout, layout: &Layout, graph: &Graph) -> Taken {
+    let Form::Slots { stores, .. } = &layout.form else { unreachable!("what is kept is slots") };
+    let kept = match &input.form {
+        Form::Picked { source, .. } => graph.sources[*source].kept.iter().position(|kept| kept.store == stores[0]),
+        Form::Slots { .. } | Form::Values => None,
+    };
+    Taken { kept, stores: stores.clone() }
+}
+
+/// The tables that an operation reads by itself, and whether it reads their samples.
+fn reads(plan: &Plan) -> Vec<(String, bool)> {
+    let mut found = Vec::new();
+    if matches!(plan, Plan::Lineage { .. }) {
+        found.push(("processes".to_owned(), false));
+    }
+    let mut open = plan.subplans();
+    while let Some(plan) = open.pop() {
+        match plan {
+            Plan::Scan { table, columns, .. } => {
+                found.push((table.name.to_string(), columns.iter().any(|at| table.columns[*at].volatile)));
+            }
+            Plan::Lineage { .. } => found.push(("processes".to_owned(), false)),
+            _ => {}
+        }
+        open.extend(plan.children());
+    }
+    found
+}

@@ -1,0 +1,249 @@
+//! The rules that run, together: what changed goes in, what their results change by comes out.
+//!
+//! ```text
+//! Plan ─ install ─► Graph: legs (matcher) ─► arrangements ─► pairs, groups, … ─► a rule's result
+//! ```
+//!
+//! The graph has each operator once, whoever needs it. A step goes through those that the change reaches.
+
+mod arrangement;
+mod delta;
+mod graph;
+mod install;
+mod keys;
+mod make;
+mod recipe;
+mod source;
+mod steps;
+mod store;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use daemoneye_dsl::completeness::Completeness;
+use daemoneye_dsl::tables::Kind;
+use daemoneye_dsl::types::Timestamp;
+use daemoneye_storage::Reader;
+
+use self::graph::{Graph, NodeId, Ran};
+use self::keys::Keys;
+pub use self::steps::Size;
+use crate::batch::{Batch, take};
+use crate::error::Error;
+use crate::operators::{Context, Node};
+use crate::plan::Plan;
+
+/// What one snapshot changed, by table. Rows have the table's declared columns.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    tables: Vec<(Cow<'static, str>, Change)>,
+}
+
+#[derive(Clone, Debug)]
+struct Change {
+    versions: Batch,
+    samples: Option<Batch>,
+}
+
+impl Changes {
+    /// What changed in a table, volatile columns aside.
+    pub fn add(&mut self, table: impl Into<Cow<'static, str>>, versions: Batch) {
+        self.tables.push((table.into(), Change { versions, samples: None }));
+    }
+
+    /// The same, with the change that samples of volatile columns make on top: every row whose sample moved.
+    pub fn add_with_samples(&mut self, table: impl Into<Cow<'static, str>>, versions: Batch, samples: Batch) {
+        self.tables.push((table.into(), Change { versions, samples: Some(samples) }));
+    }
+
+    pub(crate) fn of(&self, table: &str, samples: bool) -> Option<&Batch> {
+        let (_, change) = self.tables.iter().find(|(name, _)| *name == table)?;
+        Some(change.samples.as_ref().filter(|_| samples).unwrap_or(&change.versions))
+    }
+}
+
+/// A rule's result and how complete it is.
+#[derive(Clone, Debug)]
+pub struct Answer<T> {
+    /// The rows, or what they change by.
+    pub rows: T,
+    /// What was missing from what was read.
+    pub completeness: Completeness,
+}
+
+/// Which of the rules in a [`Dataflow`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleId(usize);
+
+/// The rules that run, together: what they have in common is done once.
+#[derive(Default)]
+pub struct Dataflow {
+    graph: Graph,
+    rules: BTreeMap<RuleId, Rule>,
+    /// The rules whose result a node gives.
+    roots: HashMap<NodeId, Vec<RuleId>>,
+    next: usize,
+}
+
+/// One rule, running.
+struct Rule {
+    root: NodeId,
+    /// All nodes that it is made of, inputs first.
+    nodes: Vec<NodeId>,
+    matches_are_events: bool,
+    loaded: bool,
+}
+
+/// What a rule's result changed by, or why it does not run any more.
+pub type Outcome = Result<Answer<Batch>, Error>;
+
+impl Dataflow {
+    /// Adds a rule. It takes part in the steps once it is loaded; one whose matches are events does at once.
+    pub fn install(&mut self, plan: &Plan) -> RuleId {
+        let id = RuleId(self.next);
+        self.next += 1;
+        let root = self.graph.install(plan);
+        let nodes = self.graph.below(root);
+        self.graph.use_all(&nodes);
+        let matches_are_events = matches_are_events(plan);
+        self.rules.insert(id, Rule { root, nodes, matches_are_events, loaded: matches_are_events });
+        self.roots.entry(root).or_default().push(id);
+        id
+    }
+
+    /// Takes a rule away, with all that only it holds.
+    pub fn remove(&mut self, rule: RuleId) {
+        let Some(Rule { root, nodes, .. }) = self.rules.remove(&rule) else { return };
+        if let Some(rules) = self.roots.get_mut(&root) {
+            rules.retain(|other| *other != rule);
+            if rules.is_empty() {
+                self.roots.remove(&root);
+            }
+        }
+        self.graph.drop_all(&nodes);
+    }
+
+    /// Whether a match is something that happened: it has no end, and history from before is not matched again.
+    pub fn matches_are_events(&self, rule: RuleId) -> bool {
+        self.rules.get(&rule).is_some_and(|rule| rule.matches_are_events)
+    }
+
+    /// What a rule's operators hold, those that it shares with others included; the rows themselves are held once for
+    /// all rules, see [`Dataflow::rows_held`].
+    pub fn size(&self, rule: RuleId) -> Size {
+        let mut size = Size::default();
+        let nodes = self.rules.get(&rule).into_iter().flat_map(|rule| &rule.nodes);
+        nodes.for_each(|node| size += self.graph.size(*node));
+        size
+    }
+
+    /// The rows that operators refer to.
+    pub fn rows_held(&self) -> Size {
+        self.graph.rows_held()
+    }
+
+    /// Fills the state of the rules that are not loaded yet: takes the tables as they are now as having just appeared,
+    /// and gives the whole result of each. A rule whose matches are events has no state and no result from before. One
+    /// that fails is removed. An error of the reader is nobody's fault: nothing is loaded then.
+    pub fn load(&mut self, reader: &dyn Reader, now: Timestamp) -> Result<Vec<(RuleId, Outcome)>, Error> {
+        let new: Vec<RuleId> = self.rules.iter().filter(|(_, rule)| !rule.loaded).map(|(id, _)| *id).collect();
+        let nodes = new.iter().flat_map(|id| &self.rules[id].nodes).copied();
+        let pending: BTreeSet<NodeId> = nodes.filter(|id| !self.graph.is_loaded(*id)).collect();
+        // A rule of nodes that all run already has its result given once more.
+        let roots: BTreeSet<NodeId> = new.iter().map(|id| self.rules[id].root).collect();
+        let context = Context::new(reader, now, true);
+        let ran = match self.graph.load(&pending, &roots, &context, reader) {
+            Ok(ran) => ran,
+            Err(error) => {
+                self.graph.end();
+                return Err(error);
+            }
+        };
+        let whole = |root| Batch::empty(&self.graph.node(root).layout.types);
+        let answers = new.iter().map(|id| {
+            let root = self.rules[id].root;
+            (*id, self.graph.output(root, &context).unwrap_or_else(|| whole(root)))
+        });
+        let answers: Vec<_> = answers.collect();
+        for id in &new {
+            self.rules.get_mut(id).expect("it is there").loaded = true;
+        }
+        Ok(self.finish(answers, ran, context))
+    }
+
+    /// What the results of the rules that are loaded change by, after `changes`, which `reader` already shows: only of
+    /// those whose result changed. A rule that fails is removed; the others go on.
+    pub fn step(&mut self, reader: &dyn Reader, changes: &Changes, now: Timestamp) -> Vec<(RuleId, Outcome)> {
+        let context = Context::new(reader, now, true);
+        let ran = self.graph.step(&context, changes);
+        let mut answers = Vec::new();
+        for node in self.graph.reached() {
+            let Some(rules) = self.roots.get(node) else { continue };
+            let Some(change) = self.graph.output(*node, &context).and_then(consolidated) else { continue };
+            let loaded = rules.iter().filter(|id| self.rules[*id].loaded);
+            answers.extend(loaded.map(|id| (*id, change.clone())));
+        }
+        answers.sort_by_key(|(id, _)| *id);
+        self.finish(answers, ran, context)
+    }
+
+    /// Ends a step: gives the answers, with the rules that failed, which are removed.
+    fn finish(&mut self, answers: Vec<(RuleId, Batch)>, ran: Ran, context: Context<'_>) -> Vec<(RuleId, Outcome)> {
+        self.graph.end();
+        let completeness = context.into_completeness().and(&ran.completeness);
+        let mut outcomes: BTreeMap<RuleId, Outcome> = answers
+            .into_iter()
+            .map(|(id, rows)| (id, Ok(Answer { rows, completeness: completeness.clone() })))
+            .collect();
+        for (node, error) in ran.failed {
+            let error = Arc::new(error);
+            let hit = self.rules.iter().filter(|(_, rule)| rule.nodes.binary_search(&node).is_ok());
+            for id in hit.map(|(id, _)| *id).collect::<Vec<_>>() {
+                self.remove(id);
+                outcomes.insert(id, Err(Error::Shared(error.clone())));
+            }
+        }
+        outcomes.into_iter().collect()
+    }
+}
+
+/// The change with each row once; nothing where everything cancels out.
+fn consolidated(change: Batch) -> Option<Batch> {
+    if change.weights.iter().all(|weight| *weight > 0) || change.weights.iter().all(|weight| *weight < 0) {
+        return Some(change);
+    }
+    let len = change.rows.num_rows();
+    let keys = Keys::of_group(change.rows.columns(), len);
+    let mut sums: HashMap<&keys::Key, (u32, i64)> = HashMap::new();
+    for (row, weight) in (0u32..).zip(&change.weights) {
+        sums.entry(keys.group(row as usize).0).or_insert((row, 0)).1 += weight;
+    }
+    let mut kept: Vec<(u32, i64)> = sums.into_values().filter(|(_, weight)| *weight != 0).collect();
+    // What leaves stands before what appears, so that a reader never sees a key twice.
+    kept.sort_by_key(|(row, weight)| (*weight > 0, *row));
+    let (rows, weights): (Vec<u32>, Vec<i64>) = kept.into_iter().unzip();
+    (!rows.is_empty()).then(|| Batch { rows: take(&change.rows, &rows), weights })
+}
+
+/// Evaluates the plan once over the tables as they are.
+pub fn execute(plan: &Plan, reader: &dyn Reader, now: Timestamp) -> Result<Answer<RecordBatch>, Error> {
+    let context = Context::new(reader, now, false);
+    let rows = Node::new(plan).meaning(&context)?;
+    Ok(Answer { rows, completeness: context.into_completeness() })
+}
+
+/// Filters and projections over one table of events or records, without a clock.
+fn matches_are_events(plan: &Plan) -> bool {
+    let events = plan.tables().iter().all(|table| table.kind != Kind::State);
+    let linear = |plan: &Plan| matches!(plan, Plan::Scan { .. } | Plan::Filter { .. } | Plan::Project { .. });
+    let mut rest = Some(plan);
+    while let Some(plan) = rest {
+        if !linear(plan) || plan.exprs().into_iter().any(daemoneye_dsl::expr::Expr::uses_now) {
+            return false;
+        }
+        rest = plan.inputs().first().copied();
+    }
+    events
+}

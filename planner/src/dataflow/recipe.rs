@@ -1,0 +1,132 @@
+//! What an operator does, apart from what it holds: two rules that need the same of the same inputs share it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::mem::discriminant;
+use std::sync::{Arc, LazyLock};
+
+use daemoneye_dsl::expr::{Expr, ExprKind};
+use daemoneye_dsl::query::{SetOp, SortKey};
+
+use super::steps::aggregate::Grouping;
+use super::steps::pair::PairKind;
+use super::steps::temporal::Turning;
+use crate::plan::Plan;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Recipe {
+    /// Columns of the rows of a source for which a condition holds, by its number there.
+    Leg {
+        source: usize,
+        condition: Option<usize>,
+        columns: Vec<usize>,
+    },
+    Filter(Expr),
+    Project(Vec<Expr>),
+    Columns(Vec<usize>),
+    Union,
+    Arrange(Vec<Expr>),
+    Pair {
+        kind: PairKind,
+        on: Option<Expr>,
+    },
+    Aggregate(Grouping),
+    Distinct,
+    Set(SetOp),
+    Top {
+        keys: Vec<SortKey>,
+        limit: Option<u64>,
+        offset: u64,
+    },
+    Temporal(Vec<Turning>),
+    /// The operation at the top of a plan, whose inputs are the operator's: taken anew.
+    Recomputed(Box<Plan>),
+}
+
+impl Recipe {
+    /// Whether two do the same to the same inputs. What is taken anew is nobody else's.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Leg { source, condition, columns },
+                Self::Leg { source: other, condition: other_condition, columns: other_columns },
+            ) => (source, condition, columns) == (other, other_condition, other_columns),
+            (Self::Filter(one), Self::Filter(other)) => one == other,
+            (Self::Project(one), Self::Project(other)) | (Self::Arrange(one), Self::Arrange(other)) => one == other,
+            (Self::Columns(one), Self::Columns(other)) => one == other,
+            (Self::Union, Self::Union) | (Self::Distinct, Self::Distinct) => true,
+            (Self::Pair { kind, on }, Self::Pair { kind: other, on: other_on }) => (kind, on) == (other, other_on),
+            (Self::Aggregate(one), Self::Aggregate(other)) => one == other,
+            (Self::Set(one), Self::Set(other)) => one == other,
+            (
+                Self::Top { keys, limit, offset },
+                Self::Top { keys: other, limit: other_limit, offset: other_offset },
+            ) => (keys, limit, offset) == (other, other_limit, other_offset),
+            (Self::Temporal(one), Self::Temporal(other)) => one == other,
+            _ => false,
+        }
+    }
+
+    /// Equal for those that are the same; nothing for one that is nobody else's.
+    pub(crate) fn fingerprint(&self, inputs: &[usize]) -> Option<u64> {
+        let mut hasher = DefaultHasher::new();
+        discriminant(self).hash(&mut hasher);
+        inputs.hash(&mut hasher);
+        match self {
+            Self::Leg { source, condition, columns } => (source, condition, columns).hash(&mut hasher),
+            Self::Filter(expr) => feed(expr, &mut hasher),
+            Self::Project(exprs) | Self::Arrange(exprs) => exprs.iter().for_each(|expr| feed(expr, &mut hasher)),
+            Self::Columns(columns) => columns.hash(&mut hasher),
+            Self::Pair { on, .. } => on.iter().for_each(|expr| feed(expr, &mut hasher)),
+            Self::Aggregate(grouping) => {
+                let calls = grouping.aggregates.iter().flat_map(|call| call.exprs());
+                grouping.keys.iter().chain(calls).for_each(|expr| feed(expr, &mut hasher));
+            }
+            Self::Temporal(turning) => turning.iter().for_each(|it| feed(&it.moment, &mut hasher)),
+            Self::Union | Self::Distinct | Self::Set(_) | Self::Top { .. } => {}
+            Self::Recomputed(_) => return None,
+        }
+        Some(hasher.finish())
+    }
+}
+
+/// A hash of what an expression does.
+pub(crate) fn fingerprint(expr: &Expr) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    feed(expr, &mut hasher);
+    hasher.finish()
+}
+
+fn feed(expr: &Expr, hasher: &mut DefaultHasher) {
+    discriminant(&expr.kind).hash(hasher);
+    match &expr.kind {
+        ExprKind::Column { index, .. } => index.hash(hasher),
+        ExprKind::Literal(value) => {
+            let mut bytes = Vec::new();
+            value.encode_key(&mut bytes);
+            bytes.hash(hasher);
+        }
+        ExprKind::Compare { op, .. } => discriminant(op).hash(hasher),
+        ExprKind::In { list, .. } => {
+            let mut bytes = Vec::new();
+            list.iter().for_each(|value| value.encode_key(&mut bytes));
+            bytes.hash(hasher);
+        }
+        ExprKind::Match { pattern, .. } => pattern.source().hash(hasher),
+        ExprKind::Call { function, .. } => function.name.hash(hasher),
+        _ => {}
+    }
+    expr.operands().into_iter().for_each(|operand| feed(operand, hasher));
+}
+
+/// The expression without what only people read: the names of columns.
+pub(crate) fn nameless(mut expr: Expr) -> Expr {
+    static NONE: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(""));
+    if let ExprKind::Column { name, .. } = &mut expr.kind {
+        *name = NONE.clone();
+    }
+    for operand in expr.operands_mut() {
+        let own = std::mem::replace(operand, Expr::null());
+        *operand = nameless(own);
+    }
+    expr
+}

@@ -1,0 +1,236 @@
+//! Where changes enter: a table, the conditions that rules put on its rows, and what of it operators keep.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow_array::ArrayRef;
+use daemoneye_dsl::expr::Expr;
+use daemoneye_dsl::tables::Table;
+use daemoneye_dsl::types::Type;
+
+use super::delta::Run;
+use super::graph::{Graph, NodeId};
+use super::keys::Keys;
+use super::recipe::{Recipe, fingerprint};
+use super::store::{Slot, Store};
+use crate::batch::Batch;
+use crate::eval::Evaluator;
+use crate::matcher::Matcher;
+use crate::plan::Lookback;
+
+/// One table, with or without the changes that samples make.
+pub(crate) struct Source {
+    pub(crate) table: Arc<Table>,
+    /// Whether rules here read volatile columns: then every sample is a change.
+    pub(crate) samples: bool,
+    /// The conditions of all legs.
+    matcher: Matcher,
+    conditions: Vec<Condition>,
+    /// Conditions by the hash of what they do.
+    known: HashMap<u64, Vec<usize>>,
+    /// Legs without a condition.
+    open: Vec<NodeId>,
+    /// What of the table is kept, the newest last.
+    pub(crate) kept: Vec<Kept>,
+    /// What joins ask for: lists of expressions over the table's columns.
+    keyed: Vec<Vec<Expr>>,
+    /// How far back the rows of a leg can matter, where that is bounded.
+    lookbacks: HashMap<NodeId, Lookback>,
+    change: Option<Batch>,
+    /// The slots that rows of the change were given, by store.
+    slots: RefCell<HashMap<usize, Vec<Option<Slot>>>>,
+    keys: RefCell<HashMap<usize, Arc<Keys>>>,
+}
+
+/// What legs ask of a row.
+struct Condition {
+    expr: Arc<Expr>,
+    /// Those whose condition it is; one for each list of columns.
+    legs: Vec<NodeId>,
+}
+
+/// Columns of a table in a store.
+pub(crate) struct Kept {
+    pub(crate) store: usize,
+    /// Positions in the table.
+    pub(crate) columns: Vec<usize>,
+    /// Rows are in it: it cannot get another column.
+    used: Cell<bool>,
+}
+
+impl Source {
+    pub(crate) fn new(table: Arc<Table>, samples: bool) -> Self {
+        Self {
+            table,
+            samples,
+            matcher: Matcher::default(),
+            conditions: vec![],
+            known: HashMap::new(),
+            open: vec![],
+            lookbacks: HashMap::new(),
+            kept: vec![],
+            keyed: vec![],
+            change: None,
+            slots: RefCell::default(),
+            keys: RefCell::default(),
+        }
+    }
+
+    /// The number of a condition over the table's columns.
+    pub(crate) fn condition(&mut self, expr: Expr) -> usize {
+        let known = self.known.entry(fingerprint(&expr)).or_default();
+        if let Some(number) = known.iter().find(|it| *self.conditions[**it].expr == expr) {
+            return *number;
+        }
+        let expr = Arc::new(expr);
+        let number = self.matcher.add(expr.clone());
+        known.push(number);
+        self.conditions.resize_with(number + 1, || Condition { expr: expr.clone(), legs: vec![] });
+        number
+    }
+
+    /// A leg asks for rows: those for which the condition holds, or all.
+    pub(crate) fn enter(&mut self, leg: NodeId, condition: Option<usize>, lookback: Option<Lookback>) {
+        let legs = condition.map_or(&mut self.open, |number| &mut self.conditions[number].legs);
+        if !legs.contains(&leg) {
+            legs.push(leg);
+        }
+        if let Some(lookback) = lookback {
+            self.lookbacks.insert(leg, lookback);
+        }
+    }
+
+    /// A leg is no more.
+    pub(crate) fn leave(&mut self, leg: NodeId, condition: Option<usize>) {
+        self.lookbacks.remove(&leg);
+        let Some(number) = condition else { return self.open.retain(|other| *other != leg) };
+        let Condition { expr, legs } = &mut self.conditions[number];
+        legs.retain(|other| *other != leg);
+        if legs.is_empty() {
+            if let Some(known) = self.known.get_mut(&fingerprint(expr)) {
+                known.retain(|other| *other != number);
+            }
+            self.matcher.remove(number);
+        }
+    }
+
+    /// The rows of the change that each leg asks for, where there are any.
+    pub(crate) fn matching(&mut self) -> Vec<(NodeId, Vec<u32>)> {
+        let change = self.change.as_ref().expect("a change was taken up");
+        let found = self.matcher.matching(&change.rows);
+        let conditions = &self.conditions;
+        let legs = found.into_iter().flat_map(|(number, rows)| {
+            conditions[number].legs.iter().map(move |leg| (*leg, rows.clone())).collect::<Vec<_>>()
+        });
+        let all = || (0u32..).take(change.rows.num_rows()).collect::<Vec<_>>();
+        legs.chain(self.open.iter().map(|leg| (*leg, all()))).collect()
+    }
+
+    /// The rows of the change for which a condition holds; all without one.
+    pub(crate) fn matching_one(&self, condition: Option<usize>) -> Vec<u32> {
+        let rows = &self.change().rows;
+        match condition {
+            Some(number) => self.matcher.matching_one(number, rows),
+            None => (0u32..).take(rows.num_rows()).collect(),
+        }
+    }
+
+    /// The columns that these legs read.
+    pub(crate) fn columns_read(&self, legs: &[NodeId], graph: &Graph) -> Vec<usize> {
+        let mut read = BTreeSet::new();
+        for leg in legs {
+            let Recipe::Leg { condition, columns, .. } = &graph.node(*leg).recipe else { continue };
+            read.extend(columns);
+            read.extend(condition.iter().flat_map(|number| self.conditions[*number].expr.columns()));
+        }
+        // What is kept of a row is kept whole.
+        read.extend(self.kept.iter().flat_map(|kept| &kept.columns));
+        read.into_iter().collect()
+    }
+
+    /// How far back the rows of these legs can matter, if that is bounded and by the same column for all.
+    pub(crate) fn lookback(&self, legs: &[NodeId]) -> Option<Lookback> {
+        let mut farthest: Option<Lookback> = None;
+        for leg in legs {
+            let own = *self.lookbacks.get(leg)?;
+            match &mut farthest {
+                None => farthest = Some(own),
+                Some(known) if known.column == own.column => known.micros = known.micros.max(own.micros),
+                Some(_) => return None,
+            }
+        }
+        farthest
+    }
+
+    /// The number of a store that has these columns; `begin` makes a store for columns, or makes one anew.
+    pub(crate) fn keep(&mut self, columns: &[usize], begin: &mut dyn FnMut(Option<usize>, &[Type]) -> usize) -> usize {
+        let has = |kept: &Kept| columns.iter().all(|column| kept.columns.contains(column));
+        if let Some(at) = self.kept.iter().rposition(has) {
+            return at;
+        }
+        let types = |columns: &[usize]| columns.iter().map(|at| self.table.columns[*at].ty).collect::<Vec<_>>();
+        if let Some(last) = self.kept.last_mut().filter(|last| !last.used.get()) {
+            last.columns
+                .extend(columns.iter().filter(|column| !last.columns.contains(column)).copied().collect::<Vec<_>>());
+            begin(Some(last.store), &types(&last.columns));
+            return self.kept.len() - 1;
+        }
+        let store = begin(None, &types(columns));
+        self.kept.push(Kept { store, columns: columns.to_vec(), used: Cell::new(false) });
+        self.kept.len() - 1
+    }
+
+    /// What this step changes.
+    pub(crate) fn change(&self) -> &Batch {
+        self.change.as_ref().expect("rows are picked from a change")
+    }
+
+    pub(crate) fn begin(&mut self, change: Batch) {
+        self.change = Some(change);
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.change = None;
+        self.slots.get_mut().clear();
+        self.keys.get_mut().clear();
+    }
+
+    /// The number of a list of expressions, for [`Source::keys`].
+    pub(crate) fn keyed_by(&mut self, exprs: Vec<Expr>) -> usize {
+        self.keyed.iter().position(|known| *known == exprs).unwrap_or_else(|| {
+            self.keyed.push(exprs);
+            self.keyed.len() - 1
+        })
+    }
+
+    /// The keys of all rows of the change, made once for all who ask.
+    pub(crate) fn keys(&self, number: usize, run: &Run<'_>) -> Arc<Keys> {
+        let mut known = self.keys.borrow_mut();
+        let make = || {
+            let rows = &self.change().rows;
+            let evaluator = Evaluator::new(rows, run.now, &[]);
+            let columns: Vec<_> = self.keyed[number].iter().map(|expr| evaluator.values(expr)).collect();
+            Arc::new(Keys::of_join(&columns, rows.num_rows()))
+        };
+        known.entry(number).or_insert_with(make).clone()
+    }
+
+    /// The slots of rows of the change.
+    pub(crate) fn slots(&self, kept: usize, rows: &[u32], stores: &[RefCell<Store>]) -> Vec<Slot> {
+        let Kept { store, columns, used } = &self.kept[kept];
+        used.set(true);
+        let change = &self.change().rows;
+        let mut known = self.slots.borrow_mut();
+        let known = known.entry(*store).or_insert_with(|| vec![None; change.num_rows()]);
+        let missing: Vec<u32> = rows.iter().copied().filter(|row| known[*row as usize].is_none()).collect();
+        if !missing.is_empty() {
+            let columns: Vec<ArrayRef> = columns.iter().map(|at| change.column(*at).clone()).collect();
+            let slots = stores[*store].borrow_mut().slots(&columns, &missing);
+            for (row, slot) in missing.into_iter().zip(slots) {
+                known[row as usize] = Some(slot);
+            }
+        }
+        rows.iter().map(|row| known[*row as usize].expect("it was just given")).collect()
+    }
+}
