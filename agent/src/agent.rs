@@ -4,8 +4,9 @@
 //! only after its commit is the batch acknowledged. Taking a batch is a plain function of what is stored and what
 //! comes in: it never waits for the network and reads no clock.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use daemoneye_broker::message::SnapshotBatch;
@@ -15,7 +16,7 @@ use daemoneye_dsl::ipc;
 use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleState, RuleStatus};
 use daemoneye_dsl::tables::{Catalog, Table};
 use daemoneye_dsl::types::Timestamp;
-use daemoneye_planner::{Answer, Batch, Changes, View};
+use daemoneye_planner::{Answer, Batch, Changes, Dataflow, Outcome, RuleId, View};
 use daemoneye_storage::{ProcessChange, Recorded, Store, Transaction};
 
 use crate::alerts::{Raised, Scene};
@@ -29,6 +30,7 @@ const FORGET_EVERY: u64 = 100;
 pub(crate) struct Agent {
     store: Arc<Store>,
     rules: Vec<Rule>,
+    dataflow: Dataflow,
     /// What one rule may take for one snapshot before it is said to be slow.
     rule_time_limit: Duration,
     present: Present,
@@ -87,6 +89,7 @@ impl Agent {
         let mut agent = Self {
             store,
             rules: loaded.rules,
+            dataflow: new_dataflow(),
             rule_time_limit,
             present,
             processes,
@@ -96,6 +99,7 @@ impl Agent {
             snapshots: 0,
         };
         agent.remove_old_rules()?;
+        agent.install();
         Ok(agent)
     }
 
@@ -111,12 +115,18 @@ impl Agent {
         };
         self.refused = refused;
         turnover.log(self.rules.len());
+        turnover.gone.iter().for_each(|id| self.dataflow.remove(*id));
+        self.install();
         if let Err(error) = self.note_rules(&statuses) {
             tracing::error!(%error, "cannot note the rules that run now: `daemoneye-cli status` shows those before");
         }
         if let Err(error) = self.remove_old_rules() {
             tracing::error!(%error, "cannot remove what rules that are gone have left; the next start tries again");
         }
+    }
+
+    fn install(&mut self) {
+        self.rules.iter_mut().for_each(|rule| rule.install(&mut self.dataflow));
     }
 
     /// What a rule that is no longer there left behind would be taken for the state of a new one with its id. A refused
@@ -191,7 +201,7 @@ impl Agent {
         let changes = self.changes(&difference, &recorded);
         let view = View::new(Some(&difference.rows), Some(&transaction));
         let began = Instant::now();
-        let answers = evaluate(&mut self.rules, &view, &changes, now, self.rule_time_limit);
+        let answers = evaluate(&mut self.rules, &mut self.dataflow, &view, &changes, now, self.rule_time_limit);
         let evaluation = began.elapsed();
         let processes = difference.rows.num_rows();
         let snapshot = SnapshotRef { source: batch.source.clone(), sequence: batch.sequence };
@@ -202,7 +212,11 @@ impl Agent {
             transaction.commit().map(|()| raised)
         });
         // After a failure the rules' state is ahead of the store: the next batch fills it anew from what is stored.
-        let raised = committed.inspect_err(|_| self.rules.iter_mut().for_each(Rule::reset))?;
+        let raised = committed.inspect_err(|_| {
+            self.rules.iter_mut().for_each(Rule::reset);
+            self.dataflow = new_dataflow();
+            self.rules.iter_mut().for_each(|rule| rule.install(&mut self.dataflow));
+        })?;
         self.rules.iter_mut().filter(|rule| rule.quarantined.is_none()).for_each(|rule| rule.loaded = true);
         self.present.advance(difference.rows, now);
         self.source = Some(batch.source.clone());
@@ -230,9 +244,9 @@ impl Agent {
             } else {
                 scene.reconcile(rule, &answer.rows, &completeness)?
             });
-            if self.snapshots.is_multiple_of(FORGET_EVERY) {
-                scene.forget(rule)?;
-            }
+        }
+        if self.snapshots.is_multiple_of(FORGET_EVERY) {
+            self.rules.iter().try_for_each(|rule| scene.forget(rule))?;
         }
         Ok(raised)
     }
@@ -324,36 +338,67 @@ fn note_collector(
     })
 }
 
-/// Runs every rule on the changes, or on everything where it has not run yet. One that reaches a bound is set aside;
+/// Rules that run together, timed.
+fn new_dataflow() -> Dataflow {
+    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    Dataflow::timed(|| BEGAN.elapsed())
+}
+
+/// Snapshots in a row for which a rule may take too long: a busy host makes every rule slow now and then.
+const SLOW_MAX: u32 = 5;
+
+/// Runs the rules on the changes, and on everything those that have not run yet. One that reaches a bound is set aside;
 /// the others go on. A store that cannot be read is no rule's fault and ends the batch.
 fn evaluate(
     rules: &mut [Rule],
+    dataflow: &mut Dataflow,
     view: &View<'_>,
     changes: &Changes,
     now: Timestamp,
     time_limit: Duration,
 ) -> Result<Vec<(usize, Answer<Batch>)>, daemoneye_storage::Error> {
-    let mut answers = Vec::new();
-    for (at, rule) in rules.iter_mut().enumerate().filter(|(_, rule)| rule.quarantined.is_none()) {
-        let began = Instant::now();
-        // What happened before is not matched again: such a rule begins with the changes of this snapshot.
-        let answer = if rule.loaded || rule.installed.matches_are_events() {
-            rule.installed.step(view, changes, now)
-        } else {
-            rule.installed.load(view, now)
-        };
-        let took = began.elapsed();
-        if took > time_limit {
-            tracing::warn!(rule = rule.name, ?took, limit = ?time_limit, "a rule took longer than its limit for one snapshot");
-        }
-        match answer {
-            Ok(answer) => answers.push((at, answer)),
+    let mut outcomes = dataflow.step(view, changes, now);
+    let took: HashMap<RuleId, Duration> = dataflow.slower_than(time_limit).into_iter().collect();
+    if rules.iter().any(|rule| rule.running.is_some() && !rule.loaded && !rule.events) {
+        match dataflow.load(view, now) {
+            Ok(loaded) => outcomes.extend(loaded),
             Err(daemoneye_planner::Error::Storage(error)) => return Err(error),
-            Err(error) => {
-                tracing::error!(rule = rule.name, %error, "rule quarantined until it changes or the agent is restarted");
-                rule.quarantined = Some(error.to_string());
+            Err(error) => return Err(daemoneye_storage::Error::Refused(error.to_string())),
+        }
+    }
+    let mut outcomes: HashMap<RuleId, Outcome> = outcomes.into_iter().collect();
+    let mut answers = Vec::new();
+    for (at, rule) in rules.iter_mut().enumerate() {
+        let Some(id) = rule.running else { continue };
+        match outcomes.remove(&id) {
+            Some(Ok(answer)) => answers.push((at, answer)),
+            // What happened before is not matched again: such a rule begins with the changes of this snapshot.
+            None if !rule.loaded => {
+                let rows = Batch::empty(&[]);
+                answers.push((at, Answer { rows, completeness: Completeness::default() }));
             }
+            None => {}
+            // A store that cannot be read is no rule's fault.
+            Some(Err(error)) if error.is_storage() => return Err(daemoneye_storage::Error::Refused(error.to_string())),
+            Some(Err(error)) => set_aside(rule, error.to_string(), dataflow),
+        }
+        let Some(took) = took.get(&id) else {
+            rule.slow = 0;
+            continue;
+        };
+        rule.slow += 1;
+        let name = &rule.name;
+        tracing::warn!(rule = name, ?took, limit = ?time_limit, "a rule took longer than its limit for one snapshot");
+        if rule.slow >= SLOW_MAX && rule.running.is_some() {
+            let why = format!("it took longer than rules.time_limit for {SLOW_MAX} snapshots in a row, last {took:?}");
+            set_aside(rule, why, dataflow);
+            answers.retain(|(other, _)| *other != at);
         }
     }
     Ok(answers)
+}
+
+fn set_aside(rule: &mut Rule, why: String, dataflow: &mut Dataflow) {
+    tracing::error!(rule = rule.name, why, "rule quarantined until it changes or the agent is restarted");
+    rule.quarantine(why, dataflow);
 }

@@ -68,11 +68,11 @@ impl Scene<'_> {
                     self.update(state.alert_id, |alert| alert.status = AlertStatus::Resolved)?;
                 }
                 self.transaction.put_match_state(&rule.header.id, &key, &MatchState { weight: 0, ..state })?;
-            } else if !rule.installed.matches_are_events() {
+            } else if !rule.events {
                 turns.entry(key).or_default().weight -= state.weight;
             }
         }
-        let held_before = initial && !rule.installed.matches_are_events();
+        let held_before = initial && !rule.events;
         self.take_turns(rule, turns, completeness, held_before)
     }
 
@@ -122,7 +122,7 @@ impl Scene<'_> {
         let id = &rule.header.id;
         let state = self.transaction.match_state(id, key)?;
         let before = state.as_ref().map_or(0, |state| state.weight);
-        let events = rule.installed.matches_are_events();
+        let events = rule.events;
         // What happened has no end: it does not stay to match.
         let after = if events { 0 } else { (before + turn.weight).max(0) };
         let begins = if events { turn.appeared > 0 } else { before <= 0 && after > 0 };

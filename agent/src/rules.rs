@@ -10,7 +10,7 @@ use daemoneye_dsl::query::{CheckedRule, Output};
 use daemoneye_dsl::ruleset::{RuleFile, RuleSet};
 use daemoneye_dsl::status::{RuleState, RuleStatus};
 use daemoneye_dsl::tables::{Access, Catalog};
-use daemoneye_planner::{Installed, Plan, plan};
+use daemoneye_planner::{Dataflow, Plan, RuleId, matches_are_events, plan};
 use daemoneye_settings::lists::rule_lists;
 use daemoneye_settings::paths::{Unreadable, rule_sources};
 
@@ -27,10 +27,15 @@ pub(crate) struct Rule {
     pub(crate) key: Vec<usize>,
     /// How long the same key counts up one alert, in microseconds from the first raise.
     pub(crate) window_micros: i64,
-    pub(crate) installed: Installed,
+    /// A match is something that happened: it has no end.
+    pub(crate) events: bool,
     plan: Plan,
+    /// Its place among those that run.
+    pub(crate) running: Option<RuleId>,
     /// It reads columns that change without their process changing.
     pub(crate) reads_samples: bool,
+    /// Snapshots in a row for which it took longer than it may.
+    pub(crate) slow: u32,
     /// Its result was taken whole at least once; from then on only changes are looked at.
     pub(crate) loaded: bool,
     /// Why it no longer runs.
@@ -38,10 +43,26 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
-    /// Forgets what it holds: it is filled anew from what is stored.
+    /// Takes its place among those that run, if it may and has none.
+    pub(crate) fn install(&mut self, dataflow: &mut Dataflow) {
+        if self.quarantined.is_none() && self.running.is_none() {
+            self.running = Some(dataflow.install(&self.plan));
+        }
+    }
+
+    /// Forgets its place and what it held: it is filled anew from what is stored.
     pub(crate) fn reset(&mut self) {
-        self.installed = Installed::new(&self.plan);
+        self.running = None;
         self.loaded = false;
+    }
+
+    /// It does not run any more, for this reason.
+    pub(crate) fn quarantine(&mut self, why: String, dataflow: &mut Dataflow) {
+        if let Some(id) = self.running.take() {
+            dataflow.remove(id);
+        }
+        self.loaded = false;
+        self.quarantined = Some(why);
     }
 }
 
@@ -116,8 +137,10 @@ impl Loaded {
             window_micros: header.window_micros(),
             output,
             header,
-            installed: Installed::new(&plan),
+            events: matches_are_events(&plan),
             plan,
+            running: None,
+            slow: 0,
             reads_samples: rule.query.reads_samples(),
             loaded: false,
             quarantined: None,
@@ -178,11 +201,14 @@ impl Loaded {
                 if new.name == old.name && new.revision == old.revision {
                     let path = std::mem::take(&mut new.path);
                     *new = Rule { path, ..old };
+                } else {
+                    turnover.gone.extend(old.running);
                 }
             } else if is_lost(&old) && !is_taken(&old, &self.rules) {
                 turnover.kept.push(old.name.clone());
                 self.rules.push(old);
             } else {
+                turnover.gone.extend(old.running);
                 turnover.removed.push(old.name);
             }
         }
@@ -211,6 +237,8 @@ pub(crate) struct Turnover {
     kept: Vec<String>,
     /// The ids that there were before and are now.
     seen: Vec<String>,
+    /// The places of those that ran and are no more as they were.
+    pub(crate) gone: Vec<RuleId>,
 }
 
 impl Turnover {

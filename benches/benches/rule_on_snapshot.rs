@@ -26,7 +26,7 @@ use daemoneye_dsl::check::{Checked, check_query, check_rule};
 use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::tables::{Catalog, Process};
 use daemoneye_dsl::types::MICROS_PER_SEC;
-use daemoneye_planner::{Batch, Changes, Installed, Plan, View, execute, plan};
+use daemoneye_planner::{Batch, Changes, Dataflow, Outcome, Plan, RuleId, View, execute, plan};
 use daemoneye_settings::paths::rule_sources;
 use daemoneye_storage::{ProcessChange, Recorded, Store};
 use rusqlite::Connection;
@@ -230,18 +230,19 @@ impl Scene {
                 after.len()
             );
         }
-        let mut installed = Installed::new(&question.plan);
+        let mut dataflow = Dataflow::default();
+        dataflow.install(&question.plan);
         let mut sum = Rows::default();
         // A rule over what happened has the starts of both snapshots in the store: it begins at the second, steps back
         // to the first, and from there on and back again.
-        sum.add(&weighted(&installed.load(&view(&self.second), SECOND)?.rows, question.width));
+        sum.add(&changed(dataflow.load(&view(&self.second), SECOND)?, question.width)?);
         for round in 0..4 {
             let (changes, snapshot, expected) = if round % 2 == 0 {
                 (&self.back, &self.first, &before)
             } else {
                 (&self.changes.0, &self.second, &after)
             };
-            sum.add(&weighted(&installed.step(&view(snapshot), changes, SECOND)?.rows, question.width));
+            sum.add(&changed(dataflow.step(&view(snapshot), changes, SECOND), question.width)?);
             ensure!(sum == *expected, "the steps do not add up to the whole:\n{}", sum.against(expected));
         }
 
@@ -250,7 +251,7 @@ impl Scene {
             whole.cpu(|| execute(&question.plan, &view(&self.second), SECOND).map(|answer| black_box(answer.rows)))?;
             peer.cpu(|| sqlite::answer(&mut theirs[1]).map(black_box))?;
             for (changes, snapshot) in [(&self.back, &self.first), (&self.changes.0, &self.second)] {
-                step.cpu(|| installed.step(&view(snapshot), changes, SECOND).map(|answer| black_box(answer.rows)))?;
+                step.cpu(|| anyhow::Ok(black_box(dataflow.step(&view(snapshot), changes, SECOND))))?;
             }
         }
         Ok(Figures {
@@ -260,6 +261,15 @@ impl Scene {
             sqlite: peer.median_micros(),
         })
     }
+}
+
+/// What the only rule's result changed by.
+fn changed(outcomes: Vec<(RuleId, Outcome)>, width: usize) -> anyhow::Result<Vec<(Vec<Cell>, i64)>> {
+    let mut all = Vec::new();
+    for (_, outcome) in outcomes {
+        all.extend(weighted(&outcome?.rows, width));
+    }
+    Ok(all)
 }
 
 fn weighted(batch: &Batch, width: usize) -> Vec<(Vec<Cell>, i64)> {

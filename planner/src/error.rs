@@ -1,5 +1,7 @@
 //! Why a plan could not be carried out.
 
+use std::time::Duration;
+
 /// An evaluation that ended without an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -17,10 +19,29 @@ pub enum Error {
     /// An AUTO JOIN, for which nobody answers yet.
     #[error("{0} cannot be asked for rows yet: write JOIN instead of AUTO JOIN")]
     NobodyAnswers(&'static str),
+    /// An operation took longer than any rule may.
+    #[error("{operation} took longer than {limit:?}: make its conditions narrower")]
+    TooSlow {
+        /// Which one.
+        operation: &'static str,
+        /// The bound.
+        limit: Duration,
+    },
     /// An operation that several rules share failed.
     #[error(transparent)]
     Shared(std::sync::Arc<Error>),
     /// The catalog's table is not one that this reader knows.
     #[error("{0}")]
     NoTable(String),
+}
+
+impl Error {
+    /// Whether the store could not be read, which is no rule's fault.
+    pub fn is_storage(&self) -> bool {
+        match self {
+            Self::Storage(_) => true,
+            Self::Shared(error) => error.is_storage(),
+            _ => false,
+        }
+    }
 }

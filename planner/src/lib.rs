@@ -24,7 +24,7 @@ mod tests;
 mod view;
 
 pub use batch::Batch;
-pub use dataflow::{Answer, Changes, Dataflow, Outcome, RuleId, Size, execute};
+pub use dataflow::{Answer, Changes, Clock, Dataflow, Outcome, RuleId, Size, execute, matches_are_events};
 pub use error::Error;
 pub use plan::{Field, Lookback, Plan};
 pub use recomputed::{lint, recomputed};

@@ -6,11 +6,13 @@
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::{RecordBatch, new_null_array};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::Table;
 use daemoneye_storage::{Reader, Scan, Window};
+use smallvec::SmallVec;
 
 use super::arrangement::Arrange;
 use super::delta::{Delta, Layout, Rows, Run};
@@ -18,7 +20,7 @@ use super::recipe::Recipe;
 use super::source::Source;
 use super::steps::{Size, Step};
 use super::store::Store;
-use super::{Changes, make};
+use super::{Changes, Clock, make};
 use crate::batch::{Batch, batch, stack};
 use crate::error::Error;
 use crate::operators::{Context, ROWS_MAX, within};
@@ -38,6 +40,8 @@ pub(crate) struct Node {
     output: Option<Delta>,
     /// It holds what came before, and takes part in steps.
     loaded: bool,
+    /// The step in which it ran last, and how long that took.
+    last: (u64, Duration),
 }
 
 #[derive(Default)]
@@ -52,6 +56,10 @@ pub(crate) struct Graph {
     timed: BTreeSet<NodeId>,
     /// Nodes with an output in this step.
     reached: Vec<NodeId>,
+    clock: Option<Clock>,
+    /// Steps so far, and how long all operators took in the last.
+    steps: u64,
+    last_took: Duration,
 }
 
 /// What a run did.
@@ -92,6 +100,21 @@ impl Node {
 }
 
 impl Graph {
+    pub(crate) fn timed(clock: Clock) -> Self {
+        Self { clock: Some(clock), ..Self::default() }
+    }
+
+    /// How long all operators took in the last step.
+    pub(crate) fn last_took(&self) -> Duration {
+        self.last_took
+    }
+
+    /// How long a node took in the last step.
+    pub(crate) fn took(&self, id: NodeId) -> Duration {
+        let (step, took) = self.node(id).last;
+        if step == self.steps { took } else { Duration::ZERO }
+    }
+
     pub(crate) fn node(&self, id: NodeId) -> &Node {
         self.nodes[id].as_ref().expect("a node that is there")
     }
@@ -121,7 +144,17 @@ impl Graph {
         if let Some(fingerprint) = fingerprint {
             self.known.entry(fingerprint).or_default().push(id);
         }
-        let mut node = Node { recipe, layout, inputs, step, consumers: vec![], users: 0, output: None, loaded: false };
+        let mut node = Node {
+            recipe,
+            layout,
+            inputs,
+            step,
+            consumers: vec![],
+            users: 0,
+            output: None,
+            loaded: false,
+            last: (0, Duration::ZERO),
+        };
         node.loaded = node.is_stateless();
         self.nodes.push(Some(node));
         id
@@ -214,6 +247,8 @@ impl Graph {
 
     /// Takes what changed through every node that it reaches.
     pub(crate) fn step(&mut self, context: &Context<'_>, changes: &Changes) -> Ran {
+        self.steps += 1;
+        self.last_took = Duration::ZERO;
         let mut dirty = Dirty::of(self.nodes.len());
         for at in 0..self.sources.len() {
             let source = &mut self.sources[at];
@@ -256,10 +291,17 @@ impl Graph {
 
     fn run_node(&mut self, id: NodeId, context: &Context<'_>, changes: Option<&Changes>) -> Result<Delta, Error> {
         let Some(mut step) = self.node_mut(id).step.take() else { return Ok(Delta::nothing()) };
-        let inputs: Vec<&Node> = self.node(id).inputs.iter().map(|input| self.node(*input)).collect();
+        let began = self.clock.map(|clock| clock());
+        let inputs: SmallVec<[&Node; 2]> = self.node(id).inputs.iter().map(|input| self.node(*input)).collect();
         let output = step.step(&self.run(context, changes), &inputs);
+        drop(inputs);
         let size = step.size();
-        self.node_mut(id).step = Some(step);
+        let took = self.clock.zip(began).map_or(Duration::ZERO, |(clock, began)| clock().saturating_sub(began));
+        self.last_took += took;
+        let steps = self.steps;
+        let node = self.node_mut(id);
+        node.step = Some(step);
+        node.last = (steps, took);
         let output = output?;
         within(output.len(), ROWS_MAX, "the change of an operation")?;
         within(size.rows, crate::operators::STATE_ROWS_MAX, "the state of an operation")?;

@@ -20,6 +20,7 @@ mod store;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::completeness::Completeness;
@@ -92,14 +93,32 @@ struct Rule {
     root: NodeId,
     /// All nodes that it is made of, inputs first.
     nodes: Vec<NodeId>,
-    matches_are_events: bool,
     loaded: bool,
 }
 
 /// What a rule's result changed by, or why it does not run any more.
 pub type Outcome = Result<Answer<Batch>, Error>;
 
+/// Reads a clock that only goes forward, from any moment on: the planner has none of its own.
+pub type Clock = fn() -> Duration;
+
 impl Dataflow {
+    /// One whose operators are timed.
+    pub fn timed(clock: Clock) -> Self {
+        Self { graph: Graph::timed(clock), ..Self::default() }
+    }
+
+    /// The rules that took longer than that in the last step, with how long: the operators that they share with others
+    /// are counted for each.
+    pub fn slower_than(&self, limit: Duration) -> Vec<(RuleId, Duration)> {
+        if self.graph.last_took() <= limit {
+            return vec![];
+        }
+        let took = |rule: &Rule| rule.nodes.iter().map(|node| self.graph.took(*node)).sum::<Duration>();
+        let all = self.rules.iter().map(|(id, rule)| (*id, took(rule)));
+        all.filter(|(_, took)| *took > limit).collect()
+    }
+
     /// Adds a rule. It takes part in the steps once it is loaded; one whose matches are events does at once.
     pub fn install(&mut self, plan: &Plan) -> RuleId {
         let id = RuleId(self.next);
@@ -107,8 +126,7 @@ impl Dataflow {
         let root = self.graph.install(plan);
         let nodes = self.graph.below(root);
         self.graph.use_all(&nodes);
-        let matches_are_events = matches_are_events(plan);
-        self.rules.insert(id, Rule { root, nodes, matches_are_events, loaded: matches_are_events });
+        self.rules.insert(id, Rule { root, nodes, loaded: matches_are_events(plan) });
         self.roots.entry(root).or_default().push(id);
         id
     }
@@ -123,11 +141,6 @@ impl Dataflow {
             }
         }
         self.graph.drop_all(&nodes);
-    }
-
-    /// Whether a match is something that happened: it has no end, and history from before is not matched again.
-    pub fn matches_are_events(&self, rule: RuleId) -> bool {
-        self.rules.get(&rule).is_some_and(|rule| rule.matches_are_events)
     }
 
     /// What a rule's operators hold, those that it shares with others included; the rows themselves are held once for
@@ -234,8 +247,9 @@ pub fn execute(plan: &Plan, reader: &dyn Reader, now: Timestamp) -> Result<Answe
     Ok(Answer { rows, completeness: context.into_completeness() })
 }
 
-/// Filters and projections over one table of events or records, without a clock.
-fn matches_are_events(plan: &Plan) -> bool {
+/// Whether a match is something that happened: it has no end, and history from before is not matched again. So it is
+/// for filters and projections over one table of events or records, without a clock.
+pub fn matches_are_events(plan: &Plan) -> bool {
     let events = plan.tables().iter().all(|table| table.kind != Kind::State);
     let linear = |plan: &Plan| matches!(plan, Plan::Scan { .. } | Plan::Filter { .. } | Plan::Project { .. });
     let mut rest = Some(plan);

@@ -16,7 +16,7 @@ use super::statement::statement;
 use super::world::{EPOCH, Row, World, columns, row, rows_of, value};
 use super::{generator, setting, statement as statements};
 use crate::batch::Batch;
-use crate::dataflow::{Changes, Dataflow, Outcome, RuleId};
+use crate::dataflow::{Changes, Dataflow, Outcome, RuleId, matches_are_events};
 use crate::operators::{Context, Node};
 use crate::plan::Plan;
 
@@ -140,7 +140,7 @@ impl Running {
         let mut dataflow = Dataflow::default();
         let rule = dataflow.install(plan);
         // Events from before are not matched again: the sum starts with what they gave.
-        let sum = if dataflow.matches_are_events(rule) { whole(plan, world, now)? } else { Relation::new() };
+        let sum = if matches_are_events(plan) { whole(plan, world, now)? } else { Relation::new() };
         let loaded = dataflow.load(world, now).map_err(|error| error.to_string())?;
         let mut running = Self { dataflow, rule, sum };
         running.take(loaded)?;
