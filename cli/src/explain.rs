@@ -12,7 +12,7 @@ use daemoneye_dsl::match_key::MatchKey;
 use daemoneye_dsl::query::CheckedRule;
 use daemoneye_dsl::ruleset::RuleSet;
 use daemoneye_dsl::types::{MICROS_PER_SEC, display_interval};
-use daemoneye_planner::{Installed, Plan, explain, plan, recomputed};
+use daemoneye_planner::{Plan, explain, matches_are_events, plan, recomputed};
 use serde_json::{Map, Value, json};
 
 use crate::file_table::FileArguments;
@@ -134,7 +134,7 @@ impl<'a> Explained<'a> {
         let plan = plan(&rule.query);
         Self {
             anew: recomputed(&plan),
-            events: Installed::new(&plan).matches_are_events(),
+            events: matches_are_events(&plan),
             samples: rule.query.reads_samples(),
             key: rule.match_key(),
             window_micros: header.map_or(DEDUP_WINDOW_DEFAULT_MICROS, Header::window_micros),

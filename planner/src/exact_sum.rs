@@ -9,6 +9,8 @@
 const DIGITS: usize = 68;
 /// Additions after which carries are carried: each adds less than 2^32 to a digit of 63 bits.
 const CARRY_AFTER: u64 = 1 << 29;
+/// So few at a time that their product with a digit fits.
+const MANY: i64 = 1 << 20;
 /// The exponent of the lowest digit.
 const LOWEST: i32 = -1074;
 
@@ -34,8 +36,6 @@ impl ExactSum {
             self.infinite[usize::from(number < 0.0)] += times;
             return;
         }
-        // So few that their product with a digit fits.
-        const MANY: i64 = 1 << 20;
         if times.abs() > MANY {
             let (whole, rest) = (times / MANY, times % MANY);
             (0..whole.abs()).for_each(|_| self.add(number, MANY * whole.signum()));
@@ -118,7 +118,9 @@ mod tests {
 
     fn sum(numbers: &[f64]) -> f64 {
         let mut sum = ExactSum::new();
-        numbers.iter().for_each(|number| sum.add(*number, 1));
+        for number in numbers {
+            sum.add(*number, 1);
+        }
         sum.value()
     }
 
@@ -147,9 +149,13 @@ mod tests {
             let finite = |all: Vec<f64>| all.into_iter().filter(|it| it.is_finite()).collect::<Vec<_>>();
             let (kept, gone) = (finite(kept), finite(gone));
             let mut both = ExactSum::new();
-            gone.iter().for_each(|number| both.add(*number, times));
+            for number in &gone {
+                both.add(*number, times);
+            }
             kept.iter().rev().for_each(|number| both.add(*number, 1));
-            gone.iter().for_each(|number| both.add(*number, -times));
+            for number in &gone {
+                both.add(*number, -times);
+            }
             prop_assert_eq!(both.value().to_bits(), sum(&kept).to_bits());
         }
     }

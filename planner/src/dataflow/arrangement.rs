@@ -15,6 +15,9 @@ use crate::error::Error;
 /// The slots of one row.
 pub(crate) type Tuple = SmallVec<[Slot; 4]>;
 
+/// Takes a key with its hash and its rows.
+type EachKey<'e> = &'e mut dyn FnMut(&Key, u64, &mut dyn Iterator<Item = (&Tuple, i64)>);
+
 /// Makes slots of an operator's rows and keeps them.
 pub(crate) struct Taken {
     /// Where rows of a source are kept, by its number there.
@@ -147,11 +150,7 @@ impl Arrange {
     }
 
     /// Every key that this step changed here and that `other` has rows under, once, with those rows.
-    pub(crate) fn each_changed(
-        &self,
-        other: &Self,
-        each: &mut dyn FnMut(&Key, u64, &mut dyn Iterator<Item = (&Tuple, i64)>),
-    ) {
+    pub(crate) fn each_changed(&self, other: &Self, each: EachKey<'_>) {
         if self.change.len() > 2 * other.buckets.len() {
             for bucket in &other.buckets {
                 if self.changed(&bucket.key, bucket.hash).next().is_some() {
@@ -198,7 +197,7 @@ impl Arrange {
     }
 
     /// Every key with its rows.
-    pub(crate) fn each_key(&self, each: &mut dyn FnMut(&Key, u64, &mut dyn Iterator<Item = (&Tuple, i64)>)) {
+    pub(crate) fn each_key(&self, each: EachKey<'_>) {
         for bucket in &self.buckets {
             each(&bucket.key, bucket.hash, &mut bucket.rows.iter());
         }
@@ -283,7 +282,9 @@ impl Step for Arrange {
             }
         }
         let change = std::mem::take(&mut self.change);
-        change.iter().for_each(|entry| self.add(entry, run));
+        for entry in &change {
+            self.add(entry, run);
+        }
         self.change = change;
         // Joins look at the arrangement itself; this only tells them that there is something.
         Ok(Delta { rows: Rows::Slots(vec![]), weights: delta.weights.clone() })

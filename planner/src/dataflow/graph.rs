@@ -207,7 +207,9 @@ impl Graph {
 
     /// One rule more uses these nodes.
     pub(crate) fn use_all(&mut self, nodes: &[NodeId]) {
-        nodes.iter().for_each(|id| self.node_mut(*id).users += 1);
+        for id in nodes {
+            self.node_mut(*id).users += 1;
+        }
     }
 
     /// One less; what nobody uses goes.
@@ -341,7 +343,9 @@ impl Graph {
                 Err(error) => ran.failed.push((id, error)),
             }
         }
-        pending.iter().for_each(|id| self.node_mut(*id).loaded = true);
+        for id in pending {
+            self.node_mut(*id).loaded = true;
+        }
         Ok(ran)
     }
 
@@ -422,7 +426,9 @@ impl Graph {
     /// What the stores hold.
     pub(crate) fn rows_held(&self) -> Size {
         let mut held = Size::default();
-        self.stores.iter().for_each(|store| held += store.borrow().size());
+        for store in &self.stores {
+            held += store.borrow().size();
+        }
         held
     }
 

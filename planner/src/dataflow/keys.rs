@@ -46,7 +46,9 @@ impl Keys {
     pub(crate) fn of_group(columns: &[ArrayRef], len: usize) -> Self {
         let key = |row| {
             let mut key = Key::new();
-            columns.iter().for_each(|column| append(column, row, &mut key));
+            for column in columns {
+                append(column, row, &mut key);
+            }
             key
         };
         let keys: Vec<_> = (0..len).map(key).collect();

@@ -75,7 +75,7 @@ pub struct Answer<T> {
 }
 
 /// Which of the rules in a [`Dataflow`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleId(usize);
 
 /// The rules that run, together: what they have in common is done once.

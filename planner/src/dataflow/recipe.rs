@@ -108,7 +108,9 @@ fn feed(expr: &Expr, hasher: &mut DefaultHasher) {
         ExprKind::Compare { op, .. } => discriminant(op).hash(hasher),
         ExprKind::In { list, .. } => {
             let mut bytes = Vec::new();
-            list.iter().for_each(|value| value.encode_key(&mut bytes));
+            for value in list.iter() {
+                value.encode_key(&mut bytes);
+            }
             bytes.hash(hasher);
         }
         ExprKind::Match { pattern, .. } => pattern.source().hash(hasher),

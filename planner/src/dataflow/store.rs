@@ -72,7 +72,9 @@ impl Store {
             .map(|row| {
                 let row = *row as usize;
                 bytes.clear();
-                columns.iter().for_each(|column| append(column, row, &mut bytes));
+                for column in columns {
+                    append(column, row, &mut bytes);
+                }
                 self.slot(columns, row, hash(&bytes))
             })
             .collect()

@@ -60,7 +60,7 @@ struct Group {
     weight: i64,
     keys: Box<[Value]>,
     states: Box<[State]>,
-    kept: Option<Box<BTreeMap<Box<[u8]>, i64>>>,
+    kept: Option<BTreeMap<Box<[u8]>, i64>>,
     /// What was given for it last.
     last: Option<Box<[Value]>>,
 }
@@ -132,7 +132,9 @@ impl Aggregate {
         let mut key = Key::new();
         for (row, weight) in delta.weights.iter().enumerate() {
             key.clear();
-            keys.iter().for_each(|column| append(column, row, &mut key));
+            for column in &keys {
+                append(column, row, &mut key);
+            }
             if seen.get(&key).is_none() {
                 seen.entry(&key);
                 touched.push(key.clone());
@@ -144,7 +146,7 @@ impl Aggregate {
                 way.begin(group);
             }
             group.weight += weight;
-            way.add(group, &arguments, row, *weight);
+            arguments.add(group, row, *weight);
         }
         touched
     }
@@ -155,6 +157,30 @@ enum Arguments {
     /// For each aggregate its argument and whether FILTER admits the row.
     Counted(Vec<(Option<ArrayRef>, Option<ArrayRef>)>),
     Kept(Vec<Box<[u8]>>),
+}
+
+impl Arguments {
+    /// A row comes to a group or leaves it.
+    fn add(&self, group: &mut Group, row: usize, weight: i64) {
+        match self {
+            Self::Counted(arguments) => {
+                for (state, (arg, filter)) in group.states.iter_mut().zip(arguments) {
+                    let admitted = filter.as_ref().is_none_or(|it| Value::at(it, row).as_boolean() == Some(true));
+                    if admitted && arg.as_ref().is_none_or(|arg| arg.is_valid(row)) {
+                        state.add(arg.as_ref(), row, weight);
+                    }
+                }
+            }
+            Self::Kept(rows) => {
+                let kept = group.kept.get_or_insert_default();
+                let held = kept.entry(rows[row].clone()).or_insert(0);
+                *held += weight;
+                if *held == 0 {
+                    kept.remove(&rows[row]);
+                }
+            }
+        }
+    }
 }
 
 impl Way {
@@ -177,28 +203,7 @@ impl Way {
     fn begin(&self, group: &mut Group) {
         match self {
             Self::Counted(calls) => group.states = calls.iter().map(|call| State::new(&call.call)).collect(),
-            Self::Kept { .. } => group.kept = Some(Box::default()),
-        }
-    }
-
-    fn add(&self, group: &mut Group, arguments: &Arguments, row: usize, weight: i64) {
-        match arguments {
-            Arguments::Counted(arguments) => {
-                for (state, (arg, filter)) in group.states.iter_mut().zip(arguments) {
-                    let admitted = filter.as_ref().is_none_or(|it| Value::at(it, row).as_boolean() == Some(true));
-                    if admitted && arg.as_ref().is_none_or(|arg| arg.is_valid(row)) {
-                        state.add(arg.as_ref(), row, weight);
-                    }
-                }
-            }
-            Arguments::Kept(rows) => {
-                let kept = group.kept.get_or_insert_default();
-                let held = kept.entry(rows[row].clone()).or_insert(0);
-                *held += weight;
-                if *held == 0 {
-                    kept.remove(&rows[row]);
-                }
-            }
+            Self::Kept { .. } => group.kept = Some(BTreeMap::new()),
         }
     }
 
@@ -208,7 +213,7 @@ impl Way {
                 Ok(calls.iter().zip(&group.states).map(|(call, state)| state.value(&call.call)).collect())
             }
             Self::Kept { codec, types, meant, .. } => {
-                let kept = group.kept.as_deref().into_iter().flatten();
+                let kept = group.kept.iter().flatten();
                 let rows: Vec<&[u8]> = kept
                     .flat_map(|(row, weight)| std::iter::repeat_n(&**row, usize::try_from(*weight).unwrap_or(0)))
                     .collect();
@@ -262,7 +267,9 @@ impl Step for Aggregate {
 /// Values so that they can be compared: NULL with NULL, and the two zeros as one.
 fn same(values: &[Value]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    values.iter().for_each(|value| value.encode_key(&mut bytes));
+    for value in values {
+        value.encode_key(&mut bytes);
+    }
     bytes
 }
 

@@ -18,6 +18,9 @@ use crate::dataflow::delta::{Delta, Run};
 use crate::dataflow::graph::Node;
 use crate::error::Error;
 
+/// The bytes of the keys, in their order, and of the row.
+type Place = (Box<[u8]>, Box<[u8]>);
+
 pub(crate) struct Top {
     keys: Vec<SortKey>,
     limit: u64,
@@ -25,7 +28,7 @@ pub(crate) struct Top {
     order: Option<RowConverter>,
     codec: RowCodec,
     /// Every row by its place in the order: first the keys, then all of it.
-    rows: BTreeMap<(Box<[u8]>, Box<[u8]>), i64>,
+    rows: BTreeMap<Place, i64>,
     bytes: usize,
     /// What was among the first, each with how often.
     first: HashMap<Box<[u8]>, i64>,
