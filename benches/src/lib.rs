@@ -6,6 +6,8 @@
 
 #[cfg(target_os = "linux")]
 pub mod crowd;
+pub mod engine;
 pub mod host;
 pub mod measure;
+pub mod rows;
 pub mod sqlite;
