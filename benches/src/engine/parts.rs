@@ -224,8 +224,9 @@ impl Parts {
         let bounds = self.sizes.bounds(90.0, 50.0);
         let mut all = self.rules(processes, RULES, rules_large)?;
         all.extend(self.rules(processes, STATEFUL, rules)?);
-        let peer = self.world(processes)?.check(&all, |_| true)?;
-        let resident = resident::measure(processes, rules_large, rules)?;
+        let world = self.world(processes)?;
+        let peer = world.check(&all, |_| true)?;
+        let resident = resident::measure(&world.folder, &world.series, &all)?;
         ensure!(resident.rows == peer.rows, "{} rows in the child, {} here", resident.rows, peer.rows);
         let what = format!("{processes} processes, {rules_large} rules and {rules} stateful ones, RSS");
         Ok(vec![

@@ -23,9 +23,14 @@ pub struct Records {
 impl Records {
     /// Reads a file.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
+        Self::read_first(path, usize::MAX)
+    }
+
+    /// Reads at most so many of a file's records.
+    pub fn read_first(path: &Path, records_max: usize) -> anyhow::Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let mut records = Cells::default();
-        for line in BufReader::new(file).lines() {
+        for line in BufReader::new(file).lines().take(records_max) {
             let record: Map<String, Json> =
                 serde_json::from_str(&line?).with_context(|| format!("{} has no records", path.display()))?;
             records.add(record);

@@ -28,6 +28,8 @@ pub struct Rule {
     pub plan: Plan,
     /// The names of the result's columns.
     pub columns: Vec<String>,
+    /// Columns that it asks for and that no record has: NULL, always.
+    pub absent: Vec<String>,
 }
 
 impl Rule {
@@ -37,7 +39,8 @@ impl Rule {
         let checked = check_rule(&source, catalog);
         let rule = checked.rule.ok_or_else(|| anyhow!("`{sql}` does not compile: {:?}", checked.diagnostics))?;
         let columns = rule.query.output.iter().map(|output| output.name.clone()).collect();
-        Ok(Self { sql: sql.to_owned(), plan: plan(&rule.query), columns })
+        let absent = rule.absent.iter().map(|absent| absent.column.clone()).collect();
+        Ok(Self { sql: sql.to_owned(), plan: plan(&rule.query), columns, absent })
     }
 
     /// Compiles many.
