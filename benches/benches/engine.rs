@@ -22,7 +22,7 @@
 #![expect(clippy::print_stdout, reason = "printing is what this does")]
 
 use anyhow::{Context, bail};
-use daemoneye_benches::engine::parts::{PARTS, Parts, Sizes};
+use daemoneye_benches::engine::parts::{self, PARTS, Parts, Sizes};
 use daemoneye_benches::engine::resident::{self, RESIDENT};
 use daemoneye_benches::engine::{material, report};
 use daemoneye_benches::measure::Verdict;
@@ -43,6 +43,10 @@ fn main() -> anyhow::Result<()> {
     let mut missed = Vec::new();
     let mut run = Parts::new(sizes);
     for part in parts {
+        if let Some(why) = parts::impossible(part) {
+            println!("part {part} skipped: {why}");
+            continue;
+        }
         match run.run(part) {
             Ok(lines) => {
                 for line in &lines {

@@ -148,7 +148,8 @@ fn short(value: f64) -> String {
         value if value >= 999.5 => format!("{}k", short(value / 1e3)),
         value if value >= 9.995 => format!("{value:.0}"),
         value => {
-            let text = format!("{value:.3}");
+            let decimals = if value < 0.9995 { 3 } else { 2 };
+            let text = format!("{value:.decimals$}");
             text.trim_end_matches('0').trim_end_matches('.').to_owned()
         }
     }

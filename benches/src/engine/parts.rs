@@ -77,6 +77,15 @@ impl Sizes {
     }
 }
 
+/// Why a part cannot be measured here, if so.
+pub fn impossible(part: usize) -> Option<&'static str> {
+    match part {
+        7 if sigma::corpus().is_none() => Some("the Sigma corpus is not at shared/corpora/sigma beside the project"),
+        9 if !cfg!(target_os = "linux") => Some("only Linux has /proc to read the memory from"),
+        _ => None,
+    }
+}
+
 /// The sizes, and what has been loaded so far.
 pub struct Parts {
     sizes: Sizes,
