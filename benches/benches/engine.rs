@@ -22,8 +22,9 @@
 #![expect(clippy::print_stdout, reason = "printing is what this does")]
 
 use anyhow::{Context, bail};
-use daemoneye_benches::engine::parts::{self, PARTS, Parts, Sizes};
+use daemoneye_benches::engine::parts::{self, PARTS, Parts};
 use daemoneye_benches::engine::resident::{self, RESIDENT};
+use daemoneye_benches::engine::sizes::Sizes;
 use daemoneye_benches::engine::{material, report};
 use daemoneye_benches::measure::Verdict;
 

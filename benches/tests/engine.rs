@@ -1,7 +1,8 @@
 //! The parts of the benchmark `engine` agree with SQLite on small sizes. Nothing here is about time.
 
 use daemoneye_benches::engine::material;
-use daemoneye_benches::engine::parts::{Parts, Sizes};
+use daemoneye_benches::engine::parts::Parts;
+use daemoneye_benches::engine::sizes::Sizes;
 
 #[test]
 #[expect(clippy::print_stderr, reason = "a test that skips says so")]

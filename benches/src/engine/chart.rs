@@ -22,6 +22,8 @@ pub struct Trace {
     pub name: &'static str,
     /// As CSS has it.
     pub color: &'static str,
+    /// How far below its points their values stand; above them if negative.
+    pub label: f64,
     /// From left to right; all above zero.
     pub points: Vec<(f64, f64)>,
 }
@@ -32,6 +34,9 @@ const LEFT: f64 = 70.0;
 const TOP: f64 = 90.0;
 const RIGHT: f64 = 20.0;
 const BOTTOM: f64 = 55.0;
+const INSET: f64 = 20.0;
+/// Letters stay readable on a line.
+const HALO: &str = "stroke=\"#fff\" stroke-width=\"3\" paint-order=\"stroke\"";
 
 /// A logarithmic axis over whole decades: its ends as powers of ten, and where they lie.
 #[derive(Clone, Copy)]
@@ -87,7 +92,8 @@ impl Chart {
 
     fn draw(&self, page: &mut String) {
         let points = || self.traces.iter().flat_map(|trace| &trace.points);
-        let x = Axis::over(points().map(|point| point.0), LEFT, WIDTH - RIGHT);
+        // The values beside the outermost points keep clear of the axis.
+        let x = Axis::over(points().map(|point| point.0), LEFT + INSET, WIDTH - RIGHT - INSET);
         let y = Axis::over(points().map(|point| point.1), HEIGHT - BOTTOM, TOP);
         text(page, LEFT, 24.0, "start", "font-size=\"14\" font-weight=\"bold\"", &self.title);
         self.draw_legend(page);
@@ -98,8 +104,8 @@ impl Chart {
         }
         for value in y.decades() {
             let at = y.place(value);
-            line(page, (x.from, at), (x.to, at));
-            text(page, x.from - 8.0, at + 4.0, "end", "", &short(value));
+            line(page, (LEFT, at), (WIDTH - RIGHT, at));
+            text(page, LEFT - 8.0, at + 4.0, "end", "", &short(value));
         }
         text(page, f64::midpoint(x.from, x.to), HEIGHT - 12.0, "middle", "", self.x);
         let turned = format!("transform=\"rotate(-90 16 {0})\"", f64::midpoint(y.from, y.to));
@@ -113,7 +119,8 @@ impl Chart {
                 writeln!(page, "<polyline points=\"{path}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>");
             for ((x, y), (_, value)) in places.into_iter().zip(&trace.points) {
                 let _infallible = writeln!(page, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{color}\"/>");
-                text(page, x, y - 7.0, "middle", &format!("font-size=\"10\" style=\"fill:{color}\""), &short(*value));
+                let style = format!("font-size=\"10\" style=\"fill:{color}\" {HALO}");
+                text(page, x, y + trace.label, "middle", &style, &short(*value));
             }
         }
     }

@@ -68,15 +68,16 @@ impl Curve {
         let over = self.by_rules.first().map_or(0, |point| point.processes);
         let of = self.by_processes.first().map_or(0, |point| point.rules);
         let traces = |points: &[Point], x: fn(&Point) -> usize| {
-            let trace = |name, color, cost: fn(&Point) -> f64| Trace {
+            let trace = |name, color, label, cost: fn(&Point) -> f64| Trace {
                 name,
                 color,
+                label,
                 points: points.iter().map(|point| (number(x(point)), cost(point) / 1e3)).collect(),
             };
             vec![
-                trace("SQLite, all rules", "#8a8a8a", |point| point.sqlite),
-                trace("all rows new", "#c2410c", |point| point.full),
-                trace("2 % change", "#1d4ed8", |point| point.step),
+                trace("SQLite, all rules", "#8a8a8a", -8.0, |point| point.sqlite),
+                trace("all rows new", "#c2410c", -8.0, |point| point.full),
+                trace("2 % change", "#1d4ed8", 16.0, |point| point.step),
             ]
         };
         Chart::page(&[

@@ -13,4 +13,5 @@ pub mod report;
 pub mod resident;
 pub mod running;
 pub mod sigma;
+pub mod sizes;
 pub mod world;

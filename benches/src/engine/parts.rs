@@ -10,6 +10,7 @@ use crate::engine::curve::{Curve, Point};
 use crate::engine::material;
 use crate::engine::report::{Bounds, Line, Unit};
 use crate::engine::running::{Rule, Running};
+use crate::engine::sizes::Sizes;
 use crate::engine::world::{Peer, World};
 use crate::engine::{resident, sigma};
 use crate::measure::Samples;
@@ -25,57 +26,6 @@ const ADDED: usize = 50;
 const RULES: &str = "rules_10000.json";
 const REGEXES: &str = "regex_rules.json";
 const STATEFUL: &str = "stateful_rules.json";
-
-/// How much of everything.
-#[derive(Clone, Copy, Debug)]
-pub struct Sizes {
-    /// Processes of the usual snapshot.
-    pub processes: usize,
-    /// Processes of a large one.
-    pub processes_large: usize,
-    /// A set of rules.
-    pub rules: usize,
-    /// A large one.
-    pub rules_large: usize,
-    /// How often everything is done.
-    pub rounds: usize,
-    /// Every which Sigma rule takes part.
-    pub sigma_nth: usize,
-    /// Whether the bounds are meant for these sizes.
-    pub bounded: bool,
-}
-
-impl Sizes {
-    /// Those that the goals are for.
-    pub const USUAL: Self = Self {
-        processes: 10_000,
-        processes_large: 100_000,
-        rules: 1_000,
-        rules_large: 10_000,
-        rounds: 10,
-        sigma_nth: 1,
-        bounded: true,
-    };
-    /// Those that show in a minute whether all is well.
-    pub const QUICK: Self = Self {
-        processes: 1_000,
-        processes_large: 2_000,
-        rules: 100,
-        rules_large: 1_000,
-        rounds: 2,
-        sigma_nth: 20,
-        bounded: false,
-    };
-
-    fn bounds(self, solid: f64, goal: f64) -> Bounds {
-        if self.bounded { Bounds::new(solid, goal) } else { Bounds::NONE }
-    }
-
-    /// In milliseconds.
-    fn millis(self, solid: f64, goal: f64) -> Bounds {
-        self.bounds(solid * 1e3, goal * 1e3)
-    }
-}
 
 /// Why a part cannot be measured here, if so.
 pub fn impossible(part: usize) -> Option<&'static str> {
