@@ -11,8 +11,6 @@
 
 #![expect(clippy::print_stdout, reason = "printing is what this does")]
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::hint::black_box;
 use std::path::Path;
 
@@ -21,6 +19,7 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use daemoneye_benches::host::{self, CROWD, FIRST, Host, PROCESSES, SECOND, versions};
 use daemoneye_benches::measure::{Samples, Verdict};
+use daemoneye_benches::rows::{self, Rows};
 use daemoneye_benches::sqlite;
 use daemoneye_dsl::check::{Checked, check_query, check_rule};
 use daemoneye_dsl::diagnostic::Source;
@@ -30,7 +29,6 @@ use daemoneye_planner::{Batch, Changes, Dataflow, Outcome, Plan, RuleId, View, e
 use daemoneye_settings::paths::rule_sources;
 use daemoneye_storage::{ProcessChange, Recorded, Store};
 use rusqlite::Connection;
-use rusqlite::types::Value as Cell;
 
 const ROUNDS: usize = 15;
 const FLOOR_MICROS: f64 = 100_000.0;
@@ -267,13 +265,9 @@ impl Scene {
 fn changed(outcomes: Vec<(RuleId, Outcome)>, width: usize) -> anyhow::Result<Vec<(Vec<Cell>, i64)>> {
     let mut all = Vec::new();
     for (_, outcome) in outcomes {
-        all.extend(weighted(&outcome?.rows, width));
+        all.extend(rows::weighted(&outcome?.rows, width));
     }
     Ok(all)
-}
-
-fn weighted(batch: &Batch, width: usize) -> Vec<(Vec<Cell>, i64)> {
-    sqlite::as_sqlite(&batch.rows, width).into_iter().zip(batch.weights.iter().copied()).collect()
 }
 
 fn record(store: &Store, change: &ProcessChange<'_>) -> anyhow::Result<Recorded> {
@@ -297,40 +291,6 @@ fn in_sqlite(snapshot: &RecordBatch, starts: &[RecordBatch]) -> anyhow::Result<C
     }
     connection.execute_batch("COMMIT; ANALYZE")?;
     Ok(connection)
-}
-
-/// Rows without an order, each with how often it is there.
-#[derive(Debug, Default, PartialEq)]
-struct Rows(BTreeMap<String, i64>);
-
-impl Rows {
-    fn of(rows: Vec<Vec<Cell>>) -> Self {
-        let mut all = Self::default();
-        all.add(&rows.into_iter().map(|row| (row, 1)).collect::<Vec<_>>());
-        all
-    }
-
-    fn add(&mut self, rows: &[(Vec<Cell>, i64)]) {
-        for (row, weight) in rows {
-            *self.0.entry(format!("{row:?}")).or_default() += weight;
-        }
-        self.0.retain(|_, weight| *weight != 0);
-    }
-
-    fn len(&self) -> usize {
-        self.0.values().map(|weight| usize::try_from(*weight).unwrap_or_default()).sum()
-    }
-
-    /// A few of the rows that only one of them has.
-    fn against(&self, right: &Self) -> String {
-        let mut text = String::new();
-        for (side, these, those) in [("ours", self, right), ("right", right, self)] {
-            for (row, weight) in these.0.iter().filter(|(row, weight)| those.0.get(*row) != Some(weight)).take(3) {
-                let _infallible = writeln!(text, "  {side}: {weight} × {row}");
-            }
-        }
-        text
-    }
 }
 
 /// Medians in microseconds.

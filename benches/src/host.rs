@@ -3,7 +3,7 @@
 //!
 //! Processes form a tree of eight children each. The inner ones are supervisors; the leaves are services, shells and
 //! scripts with command lines of about 150 bytes; a few are threads of the kernel. Into the leaves goes what the
-//! queries look for ([`PLANTS`], [`LINEAGES`]), so that the right count of each answer is known beforehand.
+//! queries look for (`PLANTS`, `LINEAGES`), so that the right count of each answer is known beforehand.
 
 use std::collections::HashSet;
 

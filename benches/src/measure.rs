@@ -61,6 +61,24 @@ impl Samples {
         sorted.sort_unstable();
         sorted[sorted.len() / 2].as_secs_f64() * 1e6
     }
+
+    /// What that many in a hundred do not exceed, in microseconds; there is at least one.
+    pub fn percentile_micros(&self, percent: usize) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        let rank = (sorted.len() * percent).div_ceil(100).max(1);
+        sorted[rank - 1].as_secs_f64() * 1e6
+    }
+
+    /// The last one, in microseconds; there is at least one.
+    pub fn last_micros(&self) -> f64 {
+        self.0[self.0.len() - 1].as_secs_f64() * 1e6
+    }
+
+    /// All one after the other, in microseconds.
+    pub fn sum_micros(&self) -> f64 {
+        self.0.iter().sum::<Duration>().as_secs_f64() * 1e6
+    }
 }
 
 /// A count as a number to calculate with.

@@ -33,7 +33,7 @@ pub fn create(connection: &Connection, name: &str, columns: &[Column], key: Opti
     let affinity = |ty: Type| if ty == Type::Real || ty == Type::Text { ty.name() } else { "INTEGER" };
     let column = |column: &Column| {
         let key = if Some(&*column.name) == key { " PRIMARY KEY" } else { "" };
-        format!("{} {}{key}", column.name, affinity(column.ty))
+        format!("\"{}\" {}{key}", column.name, affinity(column.ty))
     };
     let columns: Vec<_> = columns.iter().map(column).collect();
     connection.execute_batch(&format!("CREATE TABLE {name} ({})", columns.join(", ")))
