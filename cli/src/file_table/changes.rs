@@ -99,6 +99,14 @@ impl ChangeFile {
         loaded.with_context(|| shown(path))
     }
 
+    /// What a text holds.
+    #[cfg(test)]
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
+        let mut reading = Reading::new(Path::new("x"));
+        reading.read(text.as_bytes())?;
+        reading.finish(&mut vec![])
+    }
+
     /// The changes of a step, in the order of the file.
     pub(crate) fn changes(&self, step: &Step) -> &[Changed] {
         &self.changes[step.changes.clone()]
@@ -314,12 +322,6 @@ fn quoted(text: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> anyhow::Result<ChangeFile> {
-        let mut reading = Reading::new(Path::new("x"));
-        reading.read(text.as_bytes())?;
-        reading.finish(&mut vec![])
-    }
-
     fn line(at: &str, op: &str, row: &str) -> String {
         format!("{{\"at\":{at},\"table\":\"t\",\"op\":\"{op}\",\"row\":{row}}}\n")
     }
@@ -327,7 +329,7 @@ mod tests {
     #[test]
     fn equal_moments_in_a_row_are_one_step() {
         let ats = ["1", "1.0", "\"1970-01-01T00:00:01Z\"", "2.25", "\"1970-01-01 01:00:02.25+01:00\"", "1", "1e0"];
-        let file = read(&ats.map(|at| line(at, "+", "{\"a\":1}")).concat()).unwrap();
+        let file = ChangeFile::parse(&ats.map(|at| line(at, "+", "{\"a\":1}")).concat()).unwrap();
         let steps: Vec<_> = file.steps.iter().map(|step| (step.at.moment.0, file.changes(step).len())).collect();
         assert_eq!(steps, [(1_000_000, 3), (2_250_000, 2), (1_000_000, 2)]);
         assert_eq!(file.tables[0].first_equal, [0; 7]);
@@ -338,8 +340,8 @@ mod tests {
         let text = "{\"row\":{\"PID\":\"7\"},\"op\":\"+\",\"table\":\"Processes\",\"at\":\"2026-11-22T10:30:00Z\"}\n\n\
                     {\"at\":\"2026-11-22T10:30:00Z\",\"table\":\"processes\",\"op\":\"-\",\"row\":{\"pid\":7}}";
         // `PID` and `pid` are two keys, of which the second gets another name: no such row is there.
-        assert!(read(text).unwrap_err().to_string().starts_with("line 3: `processes` has no such row"));
-        let file = read(&text.replace("PID", "pid")).unwrap();
+        assert!(ChangeFile::parse(text).unwrap_err().to_string().starts_with("line 3: `processes` has no such row"));
+        let file = ChangeFile::parse(&text.replace("PID", "pid")).unwrap();
         assert_eq!((file.tables.len(), &*file.tables[0].table.name, file.steps.len()), (1, "processes", 1));
         let ids = &file.tables[0].first_equal;
         assert_eq!(ids, &[0, 0], "a process without an id is the same when it goes");
@@ -349,7 +351,7 @@ mod tests {
     fn what_is_wrong_is_said_with_its_line() {
         let good = line("1", "+", "{\"a\":1}");
         for (bad, expected) in [
-            ("{\"at\":1,\"table\":\"t\",\"op\":\"+\"}", "line 2: missing field `row` at column 32; a line is {"),
+            ("{\"at\":1,\"table\":\"t\",\"op\":\"+\"}", "line 2: missing field `row` at column 29; a line is {"),
             ("{\"at\":1,\"table\":\"t\",\"op\":\"+\",\"row\":{},\"x\":1}", "line 2: unknown field `x`, expected"),
             ("{\"at\":1,\"at\":2,\"table\":\"t\",\"op\":\"+\",\"row\":{}}", "line 2: duplicate field `at`"),
             ("[1,\"t\",\"+\",{}]", "line 2 is no object; a line is {"),
@@ -365,10 +367,10 @@ mod tests {
             (&line("1", "+", "{}").replace("\"t\"", "\"ancestors\""), "line 2: `ancestors` is a table function"),
             (&line("1", "+", "{\"pid\":\"x\"}").replace("\"t\"", "\"processes\""), "table processes: line 2: column"),
         ] {
-            let error = format!("{:#}", read(&format!("{good}{bad}")).unwrap_err());
+            let error = format!("{:#}", ChangeFile::parse(&format!("{good}{bad}")).unwrap_err());
             assert!(error.starts_with(expected), "{bad}: {error}");
         }
         let twice = [line("1", "+", "{\"a\":1}"), line("2", "-", "{\"a\":1}"), line("2", "-", "{\"a\":1.0}")].concat();
-        assert!(read(&twice).unwrap_err().to_string().starts_with("line 3: "));
+        assert!(ChangeFile::parse(&twice).unwrap_err().to_string().starts_with("line 3: "));
     }
 }

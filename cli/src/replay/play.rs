@@ -232,10 +232,29 @@ mod tests {
 
     use super::*;
 
+    fn compiled(text: &str, catalog: &Catalog) -> RuleSet {
+        RuleSet::check_once(vec![Source { path: "r.sql".to_owned(), text: text.to_owned() }], catalog)
+    }
+
+    #[test]
+    fn a_check_ends_at_the_first_difference() {
+        let line = |at: i64| format!("{{\"at\":{at},\"table\":\"t\",\"op\":\"+\",\"row\":{{\"a\":{at}}}}}\n");
+        let file = ChangeFile::parse(&[line(1), line(2), line(3)].concat()).unwrap();
+        let set = compiled("SELECT a FROM t", &file.catalog());
+        let play = || Play::new(&file, set.rules().collect(), true);
+        let mut right = play();
+        assert_eq!((right.by_ref().count(), right.outcome.difference), (3, None));
+        let mut wrong = play();
+        assert!(wrong.next().is_some());
+        wrong.rules[0].sum.add(&[Type::Integer.array([Value::Integer(7)])], 1, |_| 1);
+        assert_eq!(wrong.by_ref().count(), 1, "the matches of the step that is wrong are given, and no more");
+        let said = "step 2, at 2: the changes of rule r do not add up to its answer: too many {\"a\":7}";
+        assert_eq!(wrong.outcome.difference.as_deref(), Some(said));
+    }
+
     #[test]
     fn a_sum_that_is_not_the_answer_is_found() {
-        let source = Source { path: "r.sql".to_owned(), text: "SELECT 1 AS a, 'x' AS b".to_owned() };
-        let set = RuleSet::check_once(vec![source], &Catalog::builtin());
+        let set = compiled("SELECT 1 AS a, 'x' AS b", &Catalog::builtin());
         let rule = set.rules().next().unwrap();
         let bag = |rows: &[(i64, i64)]| {
             let mut bag = Bag::new(&types(rule));
