@@ -7,7 +7,7 @@ use arrow_array::RecordBatch;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::query::CheckedRule;
 use daemoneye_dsl::types::{Type, Value};
-use daemoneye_planner::{Answer, Batch, Changes, Dataflow, Error, Plan, RuleId, execute, plan};
+use daemoneye_planner::{Answer, Batch, Dataflow, Error, Plan, RuleId, execute, plan};
 
 use super::world::World;
 use crate::bag::{Bag, Rows};
@@ -85,9 +85,8 @@ impl<'f> Play<'f> {
     fn step(&mut self) -> Option<()> {
         let step = self.file.steps.get(self.next).filter(|_| self.outcome.difference.is_none())?;
         let before = cpu_time();
-        let changes = self.world.take(self.file.changes(step));
         let mut bags: BTreeMap<usize, Bag> = BTreeMap::new();
-        for (id, answer) in self.answers(step, &changes) {
+        for (id, answer) in self.answers(step) {
             let Some(number) = self.numbers.get(&id).copied() else { continue };
             match answer {
                 Ok(answer) => {
@@ -114,15 +113,17 @@ impl<'f> Play<'f> {
         Some(())
     }
 
-    /// What the rules say to a step. At the first one there was nothing before, so it appears whole.
-    fn answers(&mut self, step: &Step, changes: &Changes) -> Vec<(RuleId, Result<Answer<Batch>, Error>)> {
-        let mut answers = self.dataflow.step(&self.world, changes, step.at.moment);
-        if self.next == 0 {
-            let failed: Vec<_> = answers.iter().filter(|(_, answer)| answer.is_err()).map(|(id, _)| *id).collect();
-            for id in self.rules.iter().map(|running| running.id).filter(|id| !failed.contains(id)) {
-                answers.push((id, self.dataflow.load(id, &self.world, step.at.moment)));
-            }
+    /// What the rules say to a step. Before the first one the tables are empty, and what a rule finds in those it takes
+    /// back at once where something came.
+    fn answers(&mut self, step: &Step) -> Vec<(RuleId, Result<Answer<Batch>, Error>)> {
+        let Self { file, world, dataflow, rules, next, .. } = self;
+        let now = step.at.moment;
+        let mut answers = Vec::new();
+        if *next == 0 {
+            answers.extend(rules.iter().map(|running| (running.id, dataflow.load(running.id, world, now))));
         }
+        let changes = world.take(file.changes(step));
+        answers.extend(dataflow.step(world, &changes, now));
         answers
     }
 
