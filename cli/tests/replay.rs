@@ -27,7 +27,9 @@ fn replay_with(text: &str, rules: &[(&str, &str)], more: &[&str]) -> (TempDir, O
     fs::write(&file, text).unwrap();
     fs::create_dir(&folder).unwrap();
     for (name, sql) in rules {
-        fs::write(folder.join(format!("{name}.sql")), sql).unwrap();
+        let file = folder.join(format!("{name}.sql"));
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, sql).unwrap();
     }
     let arguments = ["replay", file.to_str().unwrap(), "--rules", folder.to_str().unwrap()];
     let output = run(&[&arguments, more].concat());
@@ -201,8 +203,11 @@ fn what_disappears_stands_first_then_rules_and_rows_in_their_order() {
             (2.0, "+", json!({"a": 11})),
         ],
     );
-    let rules =
-        [("b", "SELECT a FROM t"), ("a", "SELECT a, max(a) OVER () AS m FROM t"), ("C", "SELECT 1 AS a FROM t")];
+    let rules = [
+        ("below/b", "SELECT a FROM t"),
+        ("deep/a", "SELECT a, max(a) OVER () AS m FROM t"),
+        ("C", "SELECT 1 AS a FROM t"),
+    ];
     let (_dir, output) = replay_with(&text, &rules, &["-o", "ndjson", "--check"]);
     let shown: Vec<_> = lines(&output)
         .iter()
@@ -267,6 +272,23 @@ fn records_stand_in_for_tables_of_the_catalog() {
     let file = format!("{}/c.ndjson", path(&dir));
     let table = run(&["replay", &file, "--rules", &format!("{}/rules/by.sql", path(&dir)), "-o", "table"]);
     assert!(out(&table).contains("1.0  +   by    curl by cmd.exe"), "{}", out(&table));
+
+    // A process is as it is now, however it was meanwhile.
+    let named = |name: &str| process("g1", "", "10", name);
+    let child = process("g2", "g1", "11", "/bin/sh");
+    let text = changes(
+        "processes",
+        &[
+            (1.0, "+", named("a")),
+            (2.0, "+", named("b")),
+            (2.0, "-", named("a")),
+            (3.0, "+", named("a")),
+            (3.0, "-", named("b")),
+            (4.0, "+", child),
+        ],
+    );
+    let above = "SELECT a.name FROM processes AS p JOIN ancestors(p.proc_id) AS a";
+    assert_eq!(replay(&text, above), ["4.0 + \"a\""]);
 
     // Without an id, equal rows are one process.
     let bare = changes("processes", &[(1.0, "+", json!({"pid": 1})), (2.0, "-", json!({"pid": 1}))]);
