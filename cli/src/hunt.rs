@@ -461,14 +461,14 @@ impl Finding<'_> {
 
 /// What this process has had of the processor.
 #[cfg(unix)]
-fn cpu_time() -> Duration {
+pub(crate) fn cpu_time() -> Duration {
     let clock = nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID;
     nix::time::clock_gettime(clock).map(Duration::from).unwrap_or_default()
 }
 
 /// What this process has had of the processor: not known here, so the time that went by.
 #[cfg(not(unix))]
-fn cpu_time() -> Duration {
+pub(crate) fn cpu_time() -> Duration {
     static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
     START.elapsed()
 }
@@ -550,7 +550,8 @@ fn by_level(findings: &[Finding<'_>]) -> String {
     if levels.is_empty() { total } else { format!("{total} ({})", levels.join(", ")) }
 }
 
-fn names(rules: &[&str], all: bool) -> String {
+/// Rules by name, or the first of many.
+pub(crate) fn names(rules: &[&str], all: bool) -> String {
     let shown = if all { rules.len() } else { NAMED_MAX.min(rules.len()) };
     let listed = rules[..shown].join(", ");
     match rules.len() - shown {

@@ -5,6 +5,7 @@
 
 mod agent;
 mod alerts;
+mod bag;
 mod completions;
 mod config;
 mod explain;
@@ -20,8 +21,10 @@ mod page;
 mod pager;
 mod progress;
 mod query;
+mod record;
 mod render;
 mod replace;
+mod replay;
 mod rules;
 mod schema;
 mod screen;
@@ -68,6 +71,8 @@ struct Arguments {
 enum Command {
     Hunt(hunt::Hunt),
     Query(query::Query),
+    Replay(replay::Replay),
+    Record(record::Record),
     Tree(tree::Tree),
     Lint(lint::Lint),
     Fmt(fmt::Fmt),
@@ -241,6 +246,8 @@ fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Ending> {
     match &arguments.command {
         Command::Hunt(hunt) => hunt::run(hunt, globals, screen),
         Command::Query(query) => query::run(query, globals, screen),
+        Command::Replay(replay) => replay::run(replay, globals, screen),
+        Command::Record(record) => record::run(record, globals, screen),
         Command::Tree(tree) => tree::run(tree, globals, screen),
         Command::Lint(lint) => lint::run(lint, globals, screen),
         Command::Fmt(fmt) => fmt::run(fmt, globals, screen),

@@ -14,6 +14,7 @@ use daemoneye_dsl::types::{Type, Value};
 use super::infer;
 use super::spec::Spec;
 use super::spelled::{Records, Spelled};
+use crate::bag::first_equal;
 
 /// Characters of a value that an error quotes.
 const QUOTED_LEN: usize = 60;
@@ -58,8 +59,17 @@ impl Places {
     }
 }
 
+/// Which records without a `proc_id` are of one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Apart {
+    /// None: each is one of its own.
+    Always,
+    /// Those that are equal: they say that one came and went.
+    UnlessEqual,
+}
+
 /// The columns of a table of their own, or of the catalog's `table`.
-pub(super) fn columns(content: Content, spec: &Spec, table: Option<&Table>) -> anyhow::Result<Columns> {
+pub(super) fn columns(content: Content, spec: &Spec, table: Option<&Table>, apart: Apart) -> anyhow::Result<Columns> {
     let (mut read, places, records) = taken_apart(content);
     let mut made = Columns { records, ..Columns::default() };
     tell_apart(&mut read, &mut made.notes);
@@ -71,6 +81,9 @@ pub(super) fn columns(content: Content, spec: &Spec, table: Option<&Table>) -> a
         maker.add(it)?;
     }
     maker.add_declared();
+    if table.is_some() {
+        maker.number_processes(apart);
+    }
     Ok(maker.made)
 }
 
@@ -170,8 +183,17 @@ impl Maker<'_> {
             }
         }
         self.fill("name", |maker, record| maker.text("executable_path", record).map(|path| last_component(&path)));
-        self.fill("proc_id", |_, record| Some(format!("{:016x}", record + 1)));
         Ok(())
+    }
+
+    /// A process without an id gets the number of its record for one.
+    fn number_processes(&mut self, apart: Apart) {
+        let equal = match apart {
+            Apart::Always => None,
+            Apart::UnlessEqual => Some(first_equal(&self.made.arrays, self.made.records)),
+        };
+        let number = |record: usize| equal.as_ref().map_or(record, |equal| equal[record] as usize);
+        self.fill("proc_id", |_, record| Some(format!("{:016x}", number(record) + 1)));
     }
 
     /// Fills a column of text where it is NULL, or absent altogether.

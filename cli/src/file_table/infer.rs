@@ -183,7 +183,7 @@ fn real(text: &str) -> Option<f64> {
 }
 
 /// Microseconds since 1970, if the moment is in one of the years 0 to 9999.
-fn seconds(text: &str) -> Option<i64> {
+pub(super) fn seconds(text: &str) -> Option<i64> {
     const LAST: f64 = 253_402_300_799.0;
     const FIRST: f64 = -62_167_219_200.0;
     if let Ok(seconds) = text.parse::<i64>() {

@@ -80,7 +80,7 @@ fn by_name(path: &Path) -> Option<Form> {
 /// The form that the first bytes show; an error where they show one that is not read.
 fn by_content(first: &[u8]) -> anyhow::Result<Option<Form>> {
     let compressed = |with: &str, program: &str| -> anyhow::Result<Option<Form>> {
-        bail!("it is compressed with {with}; unpack it into a pipe: {program} FILE | daemoneye-cli … --table NAME=-")
+        bail!("it is compressed with {with}; unpack it into a pipe, and name `-`: {program} FILE | daemoneye-cli …")
     };
     match first {
         [0x1f, 0x8b, ..] => compressed("gzip", "zcat"),

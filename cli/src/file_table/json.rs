@@ -23,25 +23,19 @@ pub(super) fn read(mut input: impl BufRead, records: &mut Records) -> anyhow::Re
     let mut bytes = Vec::new();
     let mut line: u64 = 0;
     loop {
-        bytes.clear();
-        let len = input.by_ref().take(LINE_LEN_MAX + 1).read_until(b'\n', &mut bytes)?;
         line += 1;
-        if len == 0 {
+        if !next_line(&mut input, line, &mut bytes)? {
             return Ok(());
-        }
-        if len as u64 > LINE_LEN_MAX {
-            bail!("line {line} is longer than {} MiB", LINE_LEN_MAX >> 20);
         }
         let is_first = records.lines.is_empty();
         if is_first && bytes.trim_ascii_start().starts_with(b"[") {
             return read_document(bytes, input, line, records);
         }
-        let text = str::from_utf8(&bytes)
-            .with_context(|| format!("line {line} is not UTF-8 text; convert the file, with iconv for one"))?;
-        if text.trim_ascii().is_empty() {
+        let text = text_of(&bytes, line)?;
+        if text.is_empty() {
             continue;
         }
-        match read_record(text.trim_ascii(), line, records) {
+        match read_record(text, line, records) {
             Ok(()) => {}
             Err(error) if is_first && error.is_eof() => {
                 *records = Records::default();
@@ -50,6 +44,23 @@ pub(super) fn read(mut input: impl BufRead, records: &mut Records) -> anyhow::Re
             Err(error) => bail!("line {line}: {}", said(&error)),
         }
     }
+}
+
+/// Reads the line of that number in place of the one before; false at the end.
+pub(super) fn next_line(input: &mut impl BufRead, line: u64, bytes: &mut Vec<u8>) -> anyhow::Result<bool> {
+    bytes.clear();
+    let len = input.by_ref().take(LINE_LEN_MAX + 1).read_until(b'\n', bytes)?;
+    if len as u64 > LINE_LEN_MAX {
+        bail!("line {line} is longer than {} MiB", LINE_LEN_MAX >> 20);
+    }
+    Ok(len > 0)
+}
+
+/// The text of a line, without the white space around it.
+pub(super) fn text_of(bytes: &[u8], line: u64) -> anyhow::Result<&str> {
+    let text = str::from_utf8(bytes)
+        .with_context(|| format!("line {line} is not UTF-8 text; convert the file, with iconv for one"))?;
+    Ok(text.trim_ascii())
 }
 
 /// Values over several lines, the first of which has been read.
@@ -102,7 +113,7 @@ fn newlines(bytes: &[u8]) -> u64 {
 }
 
 /// What is wrong, without the place in what was a part of the file.
-fn said(error: &serde_json::Error) -> String {
+pub(super) fn said(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     match text.strip_suffix(&place) {
@@ -111,7 +122,8 @@ fn said(error: &serde_json::Error) -> String {
     }
 }
 
-fn read_record(text: &str, line: u64, records: &mut Records) -> serde_json::Result<()> {
+/// Reads an object into a new record.
+pub(super) fn read_record(text: &str, line: u64, records: &mut Records) -> serde_json::Result<()> {
     records.begin(line).map_err(serde_json::Error::custom)?;
     let mut json = serde_json::Deserializer::from_str(text);
     Object { records }.deserialize(&mut json)?;

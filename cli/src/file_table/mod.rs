@@ -9,7 +9,10 @@
 //! name of a table of the catalog stands in for it: its columns have the catalog's types, and rules run over it as they
 //! would over the host. Nothing of a file is dropped in silence: what cannot be a cell is an error that names the line,
 //! names that collide are changed and said, and the bounds of `spelled` end reading with an error.
+//!
+//! `changes` reads the other kind of file, in which rows of tables appear and disappear, with the same parts.
 
+mod changes;
 mod columns;
 mod csv;
 mod infer;
@@ -31,7 +34,8 @@ use daemoneye_dsl::tables::{Catalog, Kind, Table};
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
 
-use self::columns::Content;
+pub(crate) use self::changes::{At, ChangeFile, Changed, ChangingTable, Step};
+use self::columns::{Apart, Content};
 use self::input::{Form, Input};
 use self::spec::Spec;
 use self::spelled::{BYTES_MAX, Records};
@@ -134,7 +138,17 @@ fn read_table(
     notes: &mut Vec<String>,
 ) -> anyhow::Result<FileTable> {
     let content = read_content(input::open(&spec.path, progress)?, progress)?;
-    let made = columns::columns(content, spec, stands_for)?;
+    made_table(content, spec, stands_for, Apart::Always, notes)
+}
+
+fn made_table(
+    content: Content,
+    spec: &Spec,
+    stands_for: Option<&Table>,
+    apart: Apart,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<FileTable> {
+    let made = columns::columns(content, spec, stands_for, apart)?;
     let path = columns::shown(&spec.path);
     notes.extend(made.notes.iter().map(|note| format!("{path}: {note}")));
     let table = Table {

@@ -36,7 +36,13 @@ impl FromStr for Spec {
         if path.is_empty() {
             bail!("no file after `=`: {form}");
         }
-        let name = name.trim();
+        Self::new(name.trim(), declared, path.into())
+    }
+}
+
+impl Spec {
+    /// A table of that name, if it can be one.
+    pub(super) fn new(name: &str, declared: Vec<(String, Type)>, path: PathBuf) -> anyhow::Result<Self> {
         let is_name = name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.starts_with(char::is_numeric);
         if name.is_empty() || !is_name {
             bail!("`{name}` cannot name a table: take letters, digits and `_`, no digit first");
@@ -44,7 +50,7 @@ impl FromStr for Spec {
         if Lineage::named(name).is_some() {
             bail!("`{name}` is a table function; take another name");
         }
-        Ok(Self { name: name.to_owned(), declared, path: path.into() })
+        Ok(Self { name: name.to_owned(), declared, path })
     }
 }
 
