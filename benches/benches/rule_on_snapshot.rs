@@ -262,7 +262,7 @@ impl Scene {
 }
 
 /// What the only rule's result changed by.
-fn changed(outcomes: Vec<(RuleId, Outcome)>, width: usize) -> anyhow::Result<Vec<(Vec<Cell>, i64)>> {
+fn changed(outcomes: Vec<(RuleId, Outcome)>, width: usize) -> anyhow::Result<Vec<(Vec<rusqlite::types::Value>, i64)>> {
     let mut all = Vec::new();
     for (_, outcome) in outcomes {
         all.extend(rows::weighted(&outcome?.rows, width));

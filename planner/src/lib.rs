@@ -24,7 +24,9 @@ mod tests;
 mod view;
 
 pub use batch::Batch;
-pub use dataflow::{Answer, Changes, Clock, Dataflow, Outcome, RuleId, Size, execute, matches_are_events};
+pub use dataflow::{
+    Answer, Changes, Clock, Dataflow, Outcome, RuleId, Size, execute, matches_are_events, whole_result,
+};
 pub use error::Error;
 pub use plan::{Field, Lookback, Plan};
 pub use recomputed::{lint, recomputed};

@@ -1,13 +1,14 @@
 //! Step after step: what the rules' results change by.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::query::CheckedRule;
 use daemoneye_dsl::types::{Type, Value};
-use daemoneye_planner::{Answer, Batch, Dataflow, Error, Plan, RuleId, execute, plan};
+use daemoneye_planner::{Answer, Batch, Dataflow, Error, Plan, RuleId, plan, whole_result};
 
 use super::world::World;
 use crate::bag::{Bag, Rows};
@@ -120,7 +121,13 @@ impl<'f> Play<'f> {
         let now = step.at.moment;
         let mut answers = Vec::new();
         if *next == 0 {
-            answers.extend(rules.iter().map(|running| (running.id, dataflow.load(running.id, world, now))));
+            match dataflow.load(world, now) {
+                Ok(loaded) => answers.extend(loaded),
+                Err(error) => {
+                    let error = Arc::new(error);
+                    answers.extend(rules.iter().map(|running| (running.id, Err(Error::Shared(error.clone())))));
+                }
+            }
         }
         let changes = world.take(file.changes(step));
         answers.extend(dataflow.step(world, &changes, now));
@@ -151,7 +158,7 @@ impl<'f> Play<'f> {
             if !running.runs {
                 continue;
             }
-            match execute(&running.plan, &self.world, step.at.moment) {
+            match whole_result(&running.plan, &self.world, step.at.moment) {
                 Ok(answer) => {
                     let whole = bag_of(&types(running.rule), &answer.rows);
                     if let Some(difference) = difference(running.rule, &running.sum, &whole) {

@@ -63,8 +63,9 @@ pub(crate) struct Arrange {
     buckets: HashTable<Bucket>,
     /// Rows without a key: they match nothing, which is what some joins are after.
     keyless: Bag,
-    /// What this step changed, after which the rows are as they are now.
-    pub(crate) change: Vec<Entry>,
+    change: Vec<Entry>,
+    /// The change does not count now.
+    hidden: bool,
     /// The change's entries by the hash of their key, made when somebody with few keys asks for them.
     by_hash: OnceCell<HashMap<u64, SmallVec<[u32; 2]>>>,
     /// Rows held, each different one once.
@@ -111,9 +112,15 @@ impl Arrange {
             buckets: HashTable::new(),
             keyless: Bag::Few(SmallVec::new()),
             change: vec![],
+            hidden: false,
             by_hash: OnceCell::new(),
             len: 0,
         }
+    }
+
+    /// What this step changed, after which the rows are as they are now.
+    pub(crate) fn change(&self) -> &[Entry] {
+        if self.hidden { &[] } else { &self.change }
     }
 
     /// The rows under a key.
@@ -139,19 +146,19 @@ impl Arrange {
     /// What this step changed under a key.
     pub(crate) fn changed<'a>(&'a self, key: &'a Key, hash: u64) -> impl Iterator<Item = &'a Entry> {
         let by_hash = self.by_hash.get_or_init(|| {
-            let mut by_hash: HashMap<u64, SmallVec<[u32; 2]>> = HashMap::with_capacity(self.change.len());
-            for (at, entry) in (0u32..).zip(&self.change).filter(|(_, entry)| entry.key.is_some()) {
+            let mut by_hash: HashMap<u64, SmallVec<[u32; 2]>> = HashMap::with_capacity(self.change().len());
+            for (at, entry) in (0u32..).zip(self.change()).filter(|(_, entry)| entry.key.is_some()) {
                 by_hash.entry(entry.hash).or_default().push(at);
             }
             by_hash
         });
-        let entries = by_hash.get(&hash).into_iter().flatten().map(|at| &self.change[*at as usize]);
+        let entries = by_hash.get(&hash).into_iter().flatten().map(|at| &self.change()[*at as usize]);
         entries.filter(move |entry| entry.key.as_ref() == Some(key))
     }
 
     /// Every key that this step changed here and that `other` has rows under, once, with those rows.
     pub(crate) fn each_changed(&self, other: &Self, each: EachKey<'_>) {
-        if self.change.len() > 2 * other.buckets.len() {
+        if self.change().len() > 2 * other.buckets.len() {
             for bucket in &other.buckets {
                 if self.changed(&bucket.key, bucket.hash).next().is_some() {
                     each(&bucket.key, bucket.hash, &mut bucket.rows.iter());
@@ -160,7 +167,7 @@ impl Arrange {
             return;
         }
         let mut seen: HashSet<&Key> = HashSet::new();
-        for Entry { key, hash, .. } in &self.change {
+        for Entry { key, hash, .. } in self.change() {
             let Some(key) = key else { continue };
             if seen.insert(key)
                 && let Some(bucket) = other.bucket(key, *hash)
@@ -177,7 +184,7 @@ impl Arrange {
         other: &Self,
         each: &mut dyn FnMut(&Tuple, &Tuple, i64) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        if self.change.len() > 2 * other.buckets.len() {
+        if self.change().len() > 2 * other.buckets.len() {
             for bucket in &other.buckets {
                 for entry in self.changed(&bucket.key, bucket.hash) {
                     for (tuple, times) in bucket.rows.iter() {
@@ -187,7 +194,7 @@ impl Arrange {
             }
             return Ok(());
         }
-        for Entry { key, hash, tuple, weight } in &self.change {
+        for Entry { key, hash, tuple, weight } in self.change() {
             let Some(key) = key else { continue };
             for (other, times) in other.rows(key, *hash) {
                 each(tuple, other, weight * times)?;
@@ -292,6 +299,11 @@ impl Step for Arrange {
 
     fn arranged(&self) -> Option<&Arrange> {
         Some(self)
+    }
+
+    fn hide(&mut self, hidden: bool) {
+        self.hidden = hidden;
+        self.by_hash.take();
     }
 
     fn end_step(&mut self) {

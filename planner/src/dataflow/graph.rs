@@ -23,6 +23,7 @@ use super::store::Store;
 use super::{Changes, Clock, make};
 use crate::batch::{Batch, batch, stack};
 use crate::error::Error;
+use crate::operators::recursive::ROUNDS_MAX;
 use crate::operators::{Context, ROWS_MAX, within};
 
 pub(crate) type NodeId = usize;
@@ -38,6 +39,8 @@ pub(crate) struct Node {
     /// How many rules it belongs to.
     users: usize,
     output: Option<Delta>,
+    /// Its change does not count now: it did already in an earlier round.
+    hidden: bool,
     /// It holds what came before, and takes part in steps.
     loaded: bool,
     /// The step in which it ran last, and how long that took.
@@ -50,6 +53,8 @@ pub(crate) struct Graph {
     known: HashMap<u64, Vec<NodeId>>,
     pub(crate) sources: Vec<Source>,
     pub(crate) stores: Vec<RefCell<Store>>,
+    /// While a recursion is installed, where its step finds the rows of the round before.
+    pub(crate) working: HashMap<usize, NodeId>,
     /// Where the rows of a node of values are kept.
     value_stores: HashMap<NodeId, usize>,
     /// Asked in every step.
@@ -74,7 +79,7 @@ pub(crate) struct Ran {
 impl Node {
     /// What changed in this step, if anything.
     pub(crate) fn delta(&self) -> Option<&Delta> {
-        self.output.as_ref()
+        self.output.as_ref().filter(|_| !self.hidden)
     }
 
     /// Its rows by key.
@@ -152,6 +157,7 @@ impl Graph {
             consumers: vec![],
             users: 0,
             output: None,
+            hidden: false,
             loaded: false,
             last: (0, Duration::ZERO),
         };
@@ -292,6 +298,10 @@ impl Graph {
     }
 
     fn run_node(&mut self, id: NodeId, context: &Context<'_>, changes: Option<&Changes>) -> Result<Delta, Error> {
+        if let Recipe::Recursion { working, rounds } = &self.node(id).recipe {
+            let (working, rounds) = (*working, rounds.clone());
+            return self.run_rounds(id, working, &rounds, context, changes);
+        }
         let Some(mut step) = self.node_mut(id).step.take() else { return Ok(Delta::nothing()) };
         let began = self.clock.map(|clock| clock());
         let inputs: SmallVec<[&Node; 2]> = self.node(id).inputs.iter().map(|input| self.node(*input)).collect();
@@ -308,6 +318,76 @@ impl Graph {
         within(output.len(), ROWS_MAX, "the change of an operation")?;
         within(size.rows, crate::operators::STATE_ROWS_MAX, "the state of an operation")?;
         Ok(output)
+    }
+
+    /// The first round has run already: its rows and what the step made of them, and of what changed beside them, are the
+    /// inputs. Every further one takes what the last one made, until one makes nothing.
+    fn run_rounds(
+        &mut self,
+        id: NodeId,
+        working: NodeId,
+        rounds: &[NodeId],
+        context: &Context<'_>,
+        changes: Option<&Changes>,
+    ) -> Result<Delta, Error> {
+        let [base, step] = self.node(id).inputs[..] else { unreachable!("a recursion has two inputs") };
+        let values = |graph: &Self, id: NodeId| graph.output(id, context);
+        let mut parts: Vec<Batch> = values(self, base).into_iter().collect();
+        let mut made = values(self, step);
+        // What changed beside the rounds counted in the first.
+        let beside: Vec<NodeId> = rounds
+            .iter()
+            .flat_map(|node| &self.node(*node).inputs)
+            .copied()
+            .filter(|input| *input != working && !rounds.contains(input))
+            .collect();
+        self.hide(&beside, true);
+        let mut rows = 0;
+        let mut ended = Ok(());
+        for round in 0.. {
+            let Some(change) = made.take().filter(|change| !change.is_empty()) else { break };
+            rows += change.rows.num_rows();
+            parts.push(change.clone());
+            self.node_mut(working).output = Some(Delta::of_values(change));
+            ended = within(rows, ROWS_MAX, "a recursion")
+                .and_then(|()| within(round, ROUNDS_MAX, "the rounds of a recursion"))
+                .and_then(|()| self.run_round(rounds, context, changes));
+            if ended.is_err() {
+                break;
+            }
+            made = values(self, step);
+        }
+        self.hide(&beside, false);
+        // The end of the step clears them whether something reached them or not.
+        self.reached.extend(rounds.iter().chain([&working]));
+        ended?;
+        let Some(like) = parts.first().map(|part| part.rows.clone()) else { return Ok(Delta::nothing()) };
+        let (rows, weights): (Vec<_>, Vec<_>) = parts.into_iter().map(|part| (part.rows, part.weights)).unzip();
+        Ok(Delta::of_values(Batch { rows: stack(&rows, &like), weights: weights.concat() }))
+    }
+
+    fn run_round(&mut self, rounds: &[NodeId], context: &Context<'_>, changes: Option<&Changes>) -> Result<(), Error> {
+        for node in rounds {
+            let own = self.node_mut(*node);
+            own.output = None;
+            if let Some(step) = &mut own.step {
+                step.end_step();
+            }
+            let output = self.run_node(*node, context, changes)?;
+            self.node_mut(*node).output = (!output.is_empty()).then_some(output);
+        }
+        Ok(())
+    }
+
+    /// Nodes as if nothing had changed there.
+    fn hide(&mut self, nodes: &[NodeId], hidden: bool) {
+        for id in nodes {
+            let node = self.node_mut(*id);
+            node.hidden = hidden;
+            if let Some(step) = &mut node.step {
+                step.hide(hidden);
+            }
+        }
     }
 
     /// Fills nodes that hold nothing yet with the tables as they are now, as if all had just appeared.

@@ -76,12 +76,16 @@ impl Graph {
                     SetOp::Intersect | SetOp::Except => self.add(Recipe::Set(*op), inputs, layout),
                 }
             }
+            Plan::Recursive { base, step, id, distinct: false, limit: None } if is_linear(step, *id) => {
+                self.recursion(base, step, *id)
+            }
             Plan::Sort { input, limit: None, offset: 0, .. } => self.install(input),
             Plan::Sort { input, keys, limit, offset } => {
                 let input = self.install(input);
                 let recipe = Recipe::Top { keys: keys.clone(), limit: *limit, offset: *offset };
                 self.add(recipe, vec![input], Layout::values(types(plan)))
             }
+            Plan::Working { id, .. } if self.working.contains_key(id) => self.working[id],
             _ => self.recomputed(plan),
         }
     }
@@ -221,6 +225,29 @@ impl Graph {
         self.add(Recipe::Recomputed(plan.clone().into()), inputs, layout)
     }
 
+    fn recursion(&mut self, base: &Plan, step: &Plan, id: usize) -> NodeId {
+        let base = self.install(base);
+        let layout = Layout::values(self.node(base).layout.types.clone());
+        // Its rows come from the base and from the step, whose forms differ: values are what both can be.
+        let base = self.add(Recipe::Union, vec![base], layout.clone());
+        let working = self.add(Recipe::Working, vec![base], layout.clone());
+        let around = self.working.insert(id, working);
+        let step = self.install(step);
+        let step = self.add(Recipe::Union, vec![step], layout.clone());
+        match around {
+            Some(around) => self.working.insert(id, around),
+            None => self.working.remove(&id),
+        };
+        let mut rounds: Vec<NodeId> = vec![working];
+        for node in self.below(step) {
+            if self.node(node).inputs.iter().any(|input| rounds.contains(input)) {
+                rounds.push(node);
+            }
+        }
+        rounds.remove(0);
+        self.add(Recipe::Recursion { working, rounds }, vec![base, step], layout)
+    }
+
     /// Whether its rows are things that happened: they never leave.
     pub(crate) fn are_events(&self, id: NodeId) -> bool {
         let node = self.node(id);
@@ -231,6 +258,21 @@ impl Graph {
             }
             _ => false,
         }
+    }
+}
+
+/// Whether each row of the round before makes its rows by itself: then what changes in the base or in the tables runs
+/// through the rounds like the rows themselves.
+fn is_linear(step: &Plan, id: usize) -> bool {
+    match step {
+        Plan::Working { id: own, .. } => *own == id,
+        Plan::Filter { input, .. } | Plan::Project { input, .. } => {
+            !step.exprs().into_iter().any(Expr::uses_now) && is_linear(input, id)
+        }
+        Plan::Join { left, right, kind: JoinKind::Inner, .. } if !step.exprs().into_iter().any(Expr::uses_now) => {
+            (is_linear(left, id) && right.is_constant()) || (left.is_constant() && is_linear(right, id))
+        }
+        _ => false,
     }
 }
 

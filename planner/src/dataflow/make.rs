@@ -6,6 +6,7 @@ use daemoneye_dsl::types::Type;
 use super::arrangement::{Arrange, Keyed, Taken};
 use super::delta::{Exprs, Form, Layout};
 use super::graph::{Graph, NodeId};
+use super::install::beside;
 use super::recipe::{Recipe, nameless};
 use super::steps::Step;
 use super::steps::aggregate::Aggregate;
@@ -24,10 +25,10 @@ pub(crate) fn step(recipe: &Recipe, inputs: &[NodeId], layout: &Layout, graph: &
     let input = inputs.first().map(|id| graph.node(*id).layout.clone());
     let types = input.as_ref().map(|it| it.types.clone()).unwrap_or_default();
     Some(match recipe {
-        Recipe::Leg { .. } => return None,
+        Recipe::Leg { .. } | Recipe::Recursion { .. } => return None,
         Recipe::Filter(condition) => Box::new(Filter::new(condition)),
         Recipe::Project(exprs) => Box::new(Project::new(exprs)),
-        Recipe::Columns(_) => Box::new(Columns),
+        Recipe::Columns(_) | Recipe::Working => Box::new(Columns),
         Recipe::Union => Box::new(Union),
         Recipe::Arrange(keys) => {
             let input = input.expect("an arrangement has an input");
@@ -35,7 +36,7 @@ pub(crate) fn step(recipe: &Recipe, inputs: &[NodeId], layout: &Layout, graph: &
         }
         Recipe::Pair { kind, on } => {
             let parts = |id: &NodeId| graph.node(*id).layout.parts();
-            let both = super::install::beside(&graph.node(inputs[0]).layout, &graph.node(inputs[1]).layout);
+            let both = beside(&graph.node(inputs[0]).layout, &graph.node(inputs[1]).layout);
             Box::new(Pair::new(*kind, on.as_ref(), both, (parts(&inputs[0]), parts(&inputs[1]))))
         }
         Recipe::Aggregate(grouping) => Box::new(Aggregate::new(grouping, &types, &layout.types)),

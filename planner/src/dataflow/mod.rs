@@ -247,6 +247,14 @@ pub fn execute(plan: &Plan, reader: &dyn Reader, now: Timestamp) -> Result<Answe
     Ok(Answer { rows, completeness: context.into_completeness() })
 }
 
+/// A rule's whole result over the tables as they are, evaluated from nothing: what the sum of its steps is. Unlike the
+/// answer of [`execute`], which rows a LIMIT keeps among equals depends on the rows alone.
+pub fn whole_result(plan: &Plan, reader: &dyn Reader, now: Timestamp) -> Result<Answer<RecordBatch>, Error> {
+    let context = Context::new(reader, now, true);
+    let rows = Node::new(plan).meaning(&context)?;
+    Ok(Answer { rows, completeness: context.into_completeness() })
+}
+
 /// Whether a match is something that happened: it has no end, and history from before is not matched again. So it is
 /// for filters and projections over one table of events or records, without a clock.
 pub fn matches_are_events(plan: &Plan) -> bool {

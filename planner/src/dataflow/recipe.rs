@@ -38,12 +38,20 @@ pub(crate) enum Recipe {
         offset: u64,
     },
     Temporal(Vec<Turning>),
+    /// In the step of a recursion, the rows of the round before; in its first round those of its base.
+    Working,
+    /// Rows of the base, then what the step makes of the rows of the round before, round by round. The inputs are the
+    /// base and the step; these nodes run in each round.
+    Recursion {
+        working: usize,
+        rounds: Vec<usize>,
+    },
     /// The operation at the top of a plan, whose inputs are the operator's: taken anew.
     Recomputed(Box<Plan>),
 }
 
 impl Recipe {
-    /// Whether two do the same to the same inputs. What is taken anew is nobody else's.
+    /// Whether two do the same to the same inputs. What is taken anew, and a recursion, is nobody else's.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (
@@ -83,7 +91,7 @@ impl Recipe {
             }
             Self::Temporal(turning) => turning.iter().for_each(|it| feed(&it.moment, &mut hasher)),
             Self::Union | Self::Distinct | Self::Set(_) | Self::Top { .. } => {}
-            Self::Recomputed(_) => return None,
+            Self::Recomputed(_) | Self::Working | Self::Recursion { .. } => return None,
         }
         Some(hasher.finish())
     }

@@ -11,7 +11,7 @@ mod join;
 mod lineage;
 mod lookup;
 mod project;
-mod recursive;
+pub(crate) mod recursive;
 mod scan;
 mod set;
 mod sort;

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::plan::Plan;
 
 /// Rounds of one recursion.
-const ROUNDS_MAX: usize = 100_000;
+pub(crate) const ROUNDS_MAX: usize = 100_000;
 
 pub(super) struct Recursive {
     base: Node,

@@ -17,7 +17,6 @@ use super::world::{EPOCH, Row, World, columns, row, rows_of, value};
 use super::{generator, setting, statement as statements};
 use crate::batch::Batch;
 use crate::dataflow::{Changes, Dataflow, Outcome, RuleId, matches_are_events};
-use crate::operators::{Context, Node};
 use crate::plan::Plan;
 
 /// Rows with how often each is there, by the bytes of its key.
@@ -58,9 +57,8 @@ fn steps_sum_to_the_whole() {
 pub(super) fn whole(plan: &Plan, world: &World, now: Timestamp) -> Result<Relation, String> {
     let mut world = world.clone();
     world.tables.iter_mut().for_each(|(_, rows)| rows.reverse());
-    let context = Context::new(&world, now, true);
-    let rows = Node::new(plan).meaning(&context).map_err(|error| error.to_string())?;
-    Ok(relation(&Batch::appearing(rows)))
+    let whole = crate::whole_result(plan, &world, now).map_err(|error| error.to_string())?;
+    Ok(relation(&Batch::appearing(whole.rows)))
 }
 
 pub(super) fn relation(rows: &Batch) -> Relation {

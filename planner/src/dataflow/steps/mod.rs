@@ -49,6 +49,9 @@ pub(crate) trait Step: Send {
         None
     }
 
+    /// What this step changed does not count now, or does again.
+    fn hide(&mut self, _hidden: bool) {}
+
     /// The step is over: what was there for its sake goes.
     fn end_step(&mut self) {}
 

@@ -147,10 +147,10 @@ impl Pair {
             return found;
         }
         let moved = |key: &Key, hash: u64| {
-            if right.change.is_empty() { 0 } else { right.changed(key, hash).map(|entry| entry.weight).sum() }
+            if right.change().is_empty() { 0 } else { right.changed(key, hash).map(|entry| entry.weight).sum() }
         };
         // What the left change does where the other side had, or had not, a row: as it was before.
-        for entry in &left.change {
+        for entry in left.change() {
             let kept = match &entry.key {
                 None => anti,
                 Some(key) => (right.total(key, entry.hash) - moved(key, entry.hash) > 0) != anti,
@@ -183,7 +183,7 @@ impl Step for Pair {
                 let pairs = self.pairs(left, right, run)?;
                 let degrees = self.left.as_mut().expect("it counts the pairs of the left rows");
                 let fresh = self.fresh.then_some(left);
-                let turned = Self::turned(degrees, &left.change, fresh, &pairs, 0..self.parts.0, width);
+                let turned = Self::turned(degrees, left.change(), fresh, &pairs, 0..self.parts.0, width);
                 let anti = self.kind == PairKind::Anti;
                 let kept = |(weight, pairs): (i64, i64)| if (pairs != 0) == anti { 0 } else { weight };
                 let mut found = Pairs { slots: vec![], weights: vec![], repeated: false };
@@ -204,7 +204,7 @@ impl Step for Pair {
                 if let Some(degrees) = &mut self.left {
                     let own = 0..self.parts.0;
                     for (tuple, [before, after]) in
-                        Self::turned(degrees, &left.change, fresh.then_some(left), &pairs, own, width)
+                        Self::turned(degrees, left.change(), fresh.then_some(left), &pairs, own, width)
                     {
                         more.alone(&tuple, None, self.parts.1, alone(after) - alone(before));
                     }
@@ -212,7 +212,7 @@ impl Step for Pair {
                 if let Some(degrees) = &mut self.right {
                     let own = self.parts.0..width;
                     for (tuple, [before, after]) in
-                        Self::turned(degrees, &right.change, fresh.then_some(right), &pairs, own, width)
+                        Self::turned(degrees, right.change(), fresh.then_some(right), &pairs, own, width)
                     {
                         more.alone(&tuple, Some(self.parts.0), 0, alone(after) - alone(before));
                     }
@@ -257,9 +257,9 @@ impl Pairs {
 
     /// The pairs of two changes were counted twice.
     fn subtract_changed(&mut self, left: &Arrange, right: &Arrange) -> Result<(), Error> {
-        let right_is_short = right.change.len() < left.change.len();
+        let right_is_short = right.change().len() < left.change().len();
         let (short, long) = if right_is_short { (right, left) } else { (left, right) };
-        for Entry { key, hash, tuple, weight } in &short.change {
+        for Entry { key, hash, tuple, weight } in short.change() {
             let Some(key) = key else { continue };
             for entry in long.changed(key, *hash) {
                 let (one, other) = if right_is_short { (&entry.tuple, tuple) } else { (tuple, &entry.tuple) };
