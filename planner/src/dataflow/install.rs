@@ -37,7 +37,7 @@ impl Graph {
                 let input = self.install(input);
                 self.project(input, columns.iter().map(|(_, expr)| expr.clone()).collect())
             }
-            Plan::Join { left, right, kind, keys, on } if !on.iter().any(Expr::uses_now) => {
+            Plan::Join { left, right, kind, keys, on } if !plan.exprs().into_iter().any(Expr::uses_now) => {
                 let (left, right) = (self.install(left), self.install(right));
                 self.pair(PairKind::Join(*kind), (left, right), keys, on.clone(), None)
             }
@@ -389,7 +389,8 @@ impl Asked {
         let has_params = |expr: &Expr| crate::plan::has_parameter(expr);
         let usable = asked.inner.is_constant()
             && !asked.on.iter().any(Expr::uses_now)
-            && !asked.keys.iter().any(|(one, other)| has_params(one) || has_params(other) || one.columns().is_empty());
+            && !asked.keys.iter().any(|(one, other)| has_params(one) || has_params(other) || one.columns().is_empty())
+            && !asked.keys.iter().any(|(one, other)| one.uses_now() || other.uses_now());
         usable.then_some(asked)
     }
 }
