@@ -9,10 +9,13 @@
 //! to write; the time comes with the rows. It reads no clock, file, socket or environment.
 
 mod batch;
+mod cell;
 mod dataflow;
 mod error;
 mod eval;
 mod lower;
+#[cfg_attr(not(test), expect(dead_code, reason = "the dataflow takes it up next"))]
+mod matcher;
 mod operators;
 mod plan;
 mod recomputed;
