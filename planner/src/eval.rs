@@ -3,7 +3,6 @@
 //! It works on columns and a selection of their rows, so one row and a million take the same path. Every expression is
 //! total: a value or NULL for every row, never an error, so the order in which conditions are tried cannot be seen.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -18,6 +17,9 @@ use daemoneye_dsl::convert;
 use daemoneye_dsl::expr::{Arithmetic, Collation, Comparison, Expr, ExprKind};
 use daemoneye_dsl::pattern::Pattern;
 use daemoneye_dsl::types::{Timestamp, Type, Value};
+
+pub(crate) use crate::cell::compare_values;
+use crate::cell::{Cell, Cells};
 
 /// Rows and the time at which expressions over them are evaluated.
 #[derive(Clone, Copy)]
@@ -48,6 +50,12 @@ impl<'a> Evaluator<'a> {
     /// The rows for which the condition is true: neither false nor NULL.
     pub(crate) fn matching(&self, condition: &Expr) -> Vec<u32> {
         self.select(condition, Selection::All)
+    }
+
+    /// Whether the condition is true for that row.
+    pub(crate) fn truth_at(&self, condition: &Expr, row: u32) -> Option<bool> {
+        let truth = self.truth(condition, Selection::Some(&[row]));
+        truth.is_valid(0).then(|| truth.value(0))
     }
 
     fn len(&self, selection: Selection<'_>) -> usize {
@@ -145,9 +153,8 @@ impl<'a> Evaluator<'a> {
                 let (texts, patterns) = (self.value(value, selection), self.value(pattern, selection));
                 let pairs = texts.as_string::<i32>().iter().zip(patterns.as_string::<i32>());
                 booleans(pairs.map(|(text, pattern)| {
-                    let pattern = pattern?;
-                    let pattern = if *glob { Pattern::glob(pattern) } else { Pattern::like(pattern, *escape) };
-                    Some(pattern.is_match(text?))
+                    let (text, pattern) = (text?, pattern?);
+                    Some(if *glob { Pattern::is_glob(text, pattern) } else { Pattern::is_like(text, pattern, *escape) })
                 }))
             }
             ExprKind::Arithmetic { op, left, right } => {
@@ -227,25 +234,13 @@ enum Operand {
 }
 
 impl Operand {
-    fn at(&self, row: usize) -> Value {
-        match self {
-            Self::Column(column) => Value::at(column, row),
-            Self::Constant(value) => value.clone(),
-        }
-    }
-
-    fn text(&self, row: usize) -> Option<&str> {
-        match self {
-            Self::Column(column) => column.is_valid(row).then(|| column.as_string::<i32>().value(row)),
-            Self::Constant(value) => value.as_text(),
-        }
-    }
-
-    fn is_text(&self) -> bool {
-        match self {
-            Self::Column(column) => Type::from_arrow(column.data_type()) == Some(Type::Text),
-            Self::Constant(value) => value.ty() == Some(Type::Text),
-        }
+    /// The value for each row.
+    fn cells<'a>(&'a self) -> impl Fn(usize) -> Cell<'a> {
+        let (column, constant) = match self {
+            Self::Column(column) => (Some(Cells::of(column)), Cell::Null),
+            Self::Constant(value) => (None, Cell::of(value)),
+        };
+        move |row| column.map_or(constant, |column| column.at(row))
     }
 }
 
@@ -264,64 +259,13 @@ fn difference(all: &[u32], taken: &[u32]) -> Vec<u32> {
 }
 
 fn compare(op: Comparison, left: &Operand, right: &Operand, collation: Collation, len: usize) -> ArrayRef {
-    let texts = left.is_text() && right.is_text();
-    booleans((0..len).map(|row| {
-        let ordering = if texts {
-            left.text(row).zip(right.text(row)).map(|(left, right)| collation.compare(left, right))
-        } else {
-            let (left, right) = (left.at(row), right.at(row));
-            (!left.is_null() && !right.is_null()).then(|| compare_values(&left, &right, collation))
-        };
-        match (op, ordering) {
-            (_, Some(ordering)) => Some(op.holds(ordering)),
-            (Comparison::Is | Comparison::IsNot, None) => {
-                let both = left.at(row).is_null() && right.at(row).is_null();
-                Some(both == (op == Comparison::Is))
-            }
-            (_, None) => None,
-        }
-    }))
-}
-
-/// The order of two values that are not NULL and of one type, or numbers.
-pub(crate) fn compare_values(left: &Value, right: &Value, collation: Collation) -> Ordering {
-    match (left, right) {
-        (Value::Integer(left), Value::Real(right)) => compare_mixed(*left, *right),
-        (Value::Real(left), Value::Integer(right)) => compare_mixed(*right, *left).reverse(),
-        (Value::Text(left), Value::Text(right)) => collation.compare(left, right),
-        _ => left.compare(right),
-    }
-}
-
-/// An INTEGER with a REAL by exact value, without rounding the INTEGER to 53 bits.
-fn compare_mixed(integer: i64, real: f64) -> Ordering {
-    // 2^63 is the least double above every i64.
-    if real >= 9_223_372_036_854_775_808.0 {
-        return Ordering::Less;
-    }
-    if real < -9_223_372_036_854_775_808.0 {
-        return Ordering::Greater;
-    }
-    let whole = convert::saturate(real);
-    let fraction = real - real.trunc();
-    integer.cmp(&whole).then(0.0.partial_cmp(&fraction).expect("a REAL is never NaN"))
+    let (left, right) = (left.cells(), right.cells());
+    booleans((0..len).map(|row| left(row).compare(op, right(row), collation)))
 }
 
 fn is_in(values: &ArrayRef, list: &[Value], has_null: bool, collation: Collation) -> ArrayRef {
-    let found = |row: usize| {
-        let value = Value::at(values, row);
-        list.binary_search_by(|item| compare_values(item, &value, collation)).is_ok()
-    };
-    booleans((0..values.len()).map(|row| {
-        // Nothing is in an empty list, not even NULL.
-        if list.is_empty() && !has_null {
-            return Some(false);
-        }
-        if values.is_null(row) {
-            return None;
-        }
-        if found(row) { Some(true) } else { (!has_null).then_some(false) }
-    }))
+    let cells = Cells::of(values);
+    booleans((0..cells.len()).map(|row| cells.at(row).is_in(list, has_null, collation)))
 }
 
 fn cast(values: &ArrayRef, to: Type) -> ArrayRef {
@@ -416,15 +360,6 @@ fn reals(op: Arithmetic, left: f64, right: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn integers_and_reals_compare_exactly() {
-        assert_eq!(compare_mixed(i64::MAX, 9_223_372_036_854_775_807.0), Ordering::Less);
-        assert_eq!(compare_mixed(9_007_199_254_740_993, 9_007_199_254_740_992.0), Ordering::Greater);
-        assert_eq!(compare_mixed(-1, -1.5), Ordering::Greater);
-        assert_eq!(compare_mixed(1, 1.5), Ordering::Less);
-        assert_eq!(compare_mixed(i64::MIN, f64::NEG_INFINITY), Ordering::Greater);
-    }
 
     #[test]
     fn shifts_are_sqlite_s() {

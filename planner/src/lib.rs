@@ -9,6 +9,7 @@
 //! to write; the time comes with the rows. It reads no clock, file, socket or environment.
 
 mod batch;
+mod cell;
 mod dataflow;
 mod error;
 mod eval;

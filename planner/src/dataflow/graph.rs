@@ -498,6 +498,13 @@ impl Graph {
         &self.reached
     }
 
+    /// The table of a leg, and how its rows are found.
+    pub(crate) fn found_by(&self, id: NodeId) -> Option<(String, String)> {
+        let Recipe::Leg { source, condition, .. } = &self.node(id).recipe else { return None };
+        let source = &self.sources[*source];
+        Some((source.table.name.to_string(), source.found_by(*condition)))
+    }
+
     /// What a node holds.
     pub(crate) fn size(&self, id: NodeId) -> Size {
         self.node(id).size()

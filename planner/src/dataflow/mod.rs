@@ -157,6 +157,12 @@ impl Dataflow {
         self.graph.rows_held()
     }
 
+    /// The tables that a rule reads row by row, each with how a row is told to concern it.
+    pub fn found_by(&self, rule: RuleId) -> Vec<(String, String)> {
+        let nodes = self.rules.get(&rule).into_iter().flat_map(|rule| &rule.nodes);
+        nodes.filter_map(|node| self.graph.found_by(*node)).collect()
+    }
+
     /// Fills the state of the rules that are not loaded yet: takes the tables as they are now as having just appeared,
     /// and gives the whole result of each. A rule whose matches are events has no state and no result from before. One
     /// that fails is removed. An error of the reader is nobody's fault: nothing is loaded then.

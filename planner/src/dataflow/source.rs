@@ -136,6 +136,12 @@ impl Source {
         }
     }
 
+    /// How rows are found for which a condition holds, for people.
+    pub(crate) fn found_by(&self, condition: Option<usize>) -> String {
+        let name = |at: usize| self.table.columns[at].name.to_string();
+        condition.map_or_else(|| "every row".to_owned(), |number| self.matcher.guard(number, name))
+    }
+
     /// The columns that these legs read.
     pub(crate) fn columns_read(&self, legs: &[NodeId], graph: &Graph) -> Vec<usize> {
         let mut read = BTreeSet::new();

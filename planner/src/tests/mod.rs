@@ -13,6 +13,7 @@ mod generator;
 mod hostile;
 mod joins;
 mod lineage;
+mod matcher;
 mod moments;
 mod precedence;
 mod random;

@@ -18,7 +18,7 @@ pub(super) static LIKE: Function = Function {
                 None => None,
                 Some(text) => Some(text.chars().next().filter(|c| c.len_utf8() == text.len())?),
             };
-            Some(Pattern::like(row.text(0), escape).is_match(row.text(1)))
+            Some(Pattern::is_like(row.text(1), row.text(0), escape))
         })
     },
     ..Function::BASE
@@ -30,6 +30,6 @@ pub(super) static GLOB: Function = Function {
     returns: Gives::One(Type::Boolean),
     doc: "`text GLOB pattern`; note the order.",
     examples: &[("glob('/tmp/*', '/tmp/x')", "TRUE"), ("glob('A*', 'abc')", "FALSE")],
-    eval: |call| call.boolean(|row| Some(Pattern::glob(row.text(0)).is_match(row.text(1)))),
+    eval: |call| call.boolean(|row| Some(Pattern::is_glob(row.text(1), row.text(0)))),
     ..Function::BASE
 };

@@ -2,6 +2,14 @@
 //!
 //! LIKE ignores the case of ASCII letters and only of those; GLOB and REGEXP are exact; REGEXP finds a match anywhere
 //! and runs in linear time. All are as in SQLite (REGEXP as its extension of that name).
+//!
+//! LIKE and GLOB are tokens ([`wildcard`]); where these are literals with "any" between them, as in nearly every rule,
+//! they are searched by bytes instead ([`pieces`]), with the same answers. [`required`] says what a match contains.
+
+mod pieces;
+mod rarity;
+mod required;
+mod wildcard;
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -11,6 +19,10 @@ use regex_syntax::Parser;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::limits::REGEX;
+use pieces::Pieces;
+pub use rarity::rarity;
+pub use required::{Literal, Required};
+use wildcard::{GlobToken, LikeToken, glob_tokens, like_tokens};
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
@@ -24,9 +36,11 @@ enum Form {
     Like {
         tokens: Vec<LikeToken>,
         escape: Option<char>,
+        pieces: Option<Pieces>,
     },
     Glob {
         tokens: Vec<GlobToken>,
+        pieces: Option<Pieces>,
     },
     /// Compiled when it is first asked: that takes longer than everything else about a rule, and a linter never asks.
     Regex(OnceLock<Regex>),
@@ -43,68 +57,36 @@ pub enum PatternKind {
     Regexp,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum LikeToken {
-    Char(char),
-    One,
-    Any,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum GlobToken {
-    Char(char),
-    One,
-    Any,
-    Set {
-        negated: bool,
-        ranges: Vec<(char, char)>,
-    },
-    /// `[` without `]`: matches nothing, as in SQLite.
-    Never,
-}
-
 /// Two patterns are the same when their text and kind are.
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.to_string() == other.to_string()
+        self.source == other.source && self.kind() == other.kind() && self.escape() == other.escape()
     }
 }
 
 impl Pattern {
     /// `LIKE source [ESCAPE escape]`.
     pub fn like(source: &str, escape: Option<char>) -> Self {
-        let mut tokens = Vec::with_capacity(source.len());
-        let mut chars = source.chars();
-        while let Some(c) = chars.next() {
-            tokens.push(if Some(c) == escape {
-                // An escape at the end escapes nothing and can match nothing.
-                let Some(escaped) = chars.next() else {
-                    tokens.push(LikeToken::Char('\0'));
-                    break;
-                };
-                LikeToken::Char(escaped.to_ascii_lowercase())
-            } else {
-                match c {
-                    '%' => LikeToken::Any,
-                    '_' => LikeToken::One,
-                    c => LikeToken::Char(c.to_ascii_lowercase()),
-                }
-            });
-        }
-        Self { source: source.to_owned(), form: Form::Like { tokens, escape } }
+        let tokens = like_tokens(source, escape);
+        let pieces = Pieces::of(&tokens, true);
+        Self { source: source.to_owned(), form: Form::Like { tokens, escape, pieces } }
     }
 
     /// `GLOB source`: `*`, `?`, `[a-z]`, `[^a-z]`.
     pub fn glob(source: &str) -> Self {
-        let chars: Vec<char> = source.chars().collect();
-        let mut tokens = Vec::with_capacity(chars.len());
-        let mut at = 0;
-        while at < chars.len() {
-            let (token, len) = glob_token(&chars[at..]);
-            tokens.push(token);
-            at += len;
-        }
-        Self { source: source.to_owned(), form: Form::Glob { tokens } }
+        let tokens = glob_tokens(source);
+        let pieces = Pieces::of(&tokens, false);
+        Self { source: source.to_owned(), form: Form::Glob { tokens, pieces } }
+    }
+
+    /// `text LIKE source [ESCAPE escape]`, once: nothing is made ready.
+    pub fn is_like(text: &str, source: &str, escape: Option<char>) -> bool {
+        wildcard::matches(&like_tokens(source, escape), text)
+    }
+
+    /// `text GLOB source`, once.
+    pub fn is_glob(text: &str, source: &str) -> bool {
+        wildcard::matches(&glob_tokens(source), text)
     }
 
     /// `REGEXP source`, or why it is not a regular expression or too large.
@@ -131,6 +113,20 @@ impl Pattern {
         }
     }
 
+    /// LIKE's ESCAPE.
+    pub fn escape(&self) -> Option<char> {
+        if let Form::Like { escape, .. } = self.form { escape } else { None }
+    }
+
+    /// What every text that matches contains.
+    pub fn required(&self) -> Required {
+        match &self.form {
+            Form::Like { tokens, .. } => required::of_tokens(tokens),
+            Form::Glob { tokens, .. } => required::of_tokens(tokens),
+            Form::Regex(_) => required::of_expression(&self.source),
+        }
+    }
+
     /// The regular expression alone, within the language's bounds, or why it is none.
     pub(crate) fn compile(source: &str, len_max: usize) -> Result<Regex, String> {
         let regex = RegexBuilder::new(source).size_limit(len_max).dfa_size_limit(REGEX.default).build();
@@ -146,8 +142,9 @@ impl Pattern {
     /// Whether `text` matches.
     pub fn is_match(&self, text: &str) -> bool {
         match &self.form {
-            Form::Like { tokens, .. } => wildcard(tokens, text, |token| *token == LikeToken::Any, like_matches),
-            Form::Glob { tokens } => wildcard(tokens, text, |token| *token == GlobToken::Any, glob_matches),
+            Form::Like { pieces: Some(pieces), .. } | Form::Glob { pieces: Some(pieces), .. } => pieces.matches(text),
+            Form::Like { tokens, .. } => wildcard::matches(tokens, text),
+            Form::Glob { tokens, .. } => wildcard::matches(tokens, text),
             Form::Regex(regex) => regex.get_or_init(|| small(&self.source)).is_match(text),
         }
     }
@@ -189,86 +186,6 @@ impl fmt::Display for Pattern {
             Form::Glob { .. } => write!(f, "GLOB '{quoted}'"),
             Form::Regex(_) => write!(f, "REGEXP '{quoted}'"),
         }
-    }
-}
-
-/// Whether the tokens match the whole text. On a mismatch only the last "any" is extended by one character: earlier
-/// ones need no second try, so the time is at most tokens × characters (Krauss, "Matching Wildcards", 2008).
-fn wildcard<T>(tokens: &[T], text: &str, is_any: impl Fn(&T) -> bool, matches: impl Fn(&T, char) -> bool) -> bool {
-    let (mut token, mut rest) = (0, text);
-    let mut retry: Option<(usize, &str)> = None;
-    loop {
-        let next = rest.chars().next();
-        match (tokens.get(token), next) {
-            (Some(it), _) if is_any(it) => {
-                token += 1;
-                if token == tokens.len() {
-                    return true;
-                }
-                retry = Some((token, rest));
-                continue;
-            }
-            (Some(it), Some(c)) if matches(it, c) => {
-                token += 1;
-                rest = &rest[c.len_utf8()..];
-                continue;
-            }
-            (None, None) => return true,
-            (_, None) => return false,
-            _ => {}
-        }
-        let Some((after_any, from)) = retry else { return false };
-        let Some(skipped) = from.chars().next() else { return false };
-        rest = &from[skipped.len_utf8()..];
-        token = after_any;
-        retry = Some((after_any, rest));
-    }
-}
-
-fn like_matches(token: &LikeToken, c: char) -> bool {
-    match token {
-        LikeToken::Char(wanted) => c.to_ascii_lowercase() == *wanted,
-        LikeToken::One => true,
-        LikeToken::Any => false,
-    }
-}
-
-fn glob_matches(token: &GlobToken, c: char) -> bool {
-    match token {
-        GlobToken::Char(wanted) => c == *wanted,
-        GlobToken::One => true,
-        GlobToken::Set { negated, ranges } => ranges.iter().any(|(from, to)| (*from..=*to).contains(&c)) != *negated,
-        GlobToken::Any | GlobToken::Never => false,
-    }
-}
-
-/// The token at the start of `chars` (not empty) and how many characters it takes.
-fn glob_token(chars: &[char]) -> (GlobToken, usize) {
-    match chars[0] {
-        '*' => (GlobToken::Any, 1),
-        '?' => (GlobToken::One, 1),
-        '[' => glob_set(chars).unwrap_or((GlobToken::Never, chars.len())),
-        c => (GlobToken::Char(c), 1),
-    }
-}
-
-fn glob_set(chars: &[char]) -> Option<(GlobToken, usize)> {
-    let negated = chars.get(1) == Some(&'^');
-    let mut at = 1 + usize::from(negated);
-    let mut ranges = Vec::new();
-    // A `]` right after the opening is a member.
-    if chars.get(at) == Some(&']') {
-        ranges.push((']', ']'));
-        at += 1;
-    }
-    loop {
-        let c = *chars.get(at)?;
-        if c == ']' {
-            return Some((GlobToken::Set { negated, ranges }, at + 1));
-        }
-        let end = chars.get(at + 2).filter(|end| chars[at + 1] == '-' && **end != ']');
-        ranges.push((c, *end.unwrap_or(&c)));
-        at += if end.is_some() { 3 } else { 1 };
     }
 }
 
@@ -315,6 +232,26 @@ mod tests {
         assert!(Pattern::regexp("a(b", REGEX.default).unwrap_err().contains("unclosed group"));
         assert!(Pattern::regexp("\\w{500}{50}", REGEX.default).unwrap_err().contains("bytes when compiled"));
         assert!(Pattern::regexp("b+c", REGEX.default).unwrap().is_match("abbc"));
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(500))]
+
+        /// The search by bytes against the general form.
+        #[test]
+        fn literals_are_found_as_tokens_are(
+            source in "([aAbBé1%*_\\\\]|%%|ab|aab){0,6}",
+            texts in proptest::collection::vec("([aAbBéÉ1%\\\\]|aab|AB){0,9}", 30)
+        ) {
+            for text in &texts {
+                for escape in [None, Some('\\'), Some('a')] {
+                    let expected = Pattern::is_like(text, &source, escape);
+                    proptest::prop_assert_eq!(Pattern::like(&source, escape).is_match(text), expected, "{}", text);
+                }
+                let expected = Pattern::is_glob(text, &source);
+                proptest::prop_assert_eq!(Pattern::glob(&source).is_match(text), expected, "{}", text);
+            }
+        }
     }
 
     proptest::proptest! {

@@ -1,0 +1,213 @@
+//! The predicates of all conditions, each kept once, and what they are for the row at hand.
+//!
+//! An atom is what is left of a condition without AND, OR and NOT. Most are a question about one column's value; what
+//! else there is goes to the one evaluator of expressions, for one row. Either way it is asked at most once per row.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use daemoneye_dsl::expr::{Collation, Comparison, Expr, ExprKind};
+use daemoneye_dsl::pattern::{Pattern, PatternKind};
+use daemoneye_dsl::types::{Timestamp, Type, Value};
+
+use super::program::Truths;
+use crate::cell::{Cell, Cells};
+use crate::eval::Evaluator;
+
+/// What a test of a condition asks.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Atom {
+    /// One value.
+    Column(usize, Question),
+    /// The row.
+    Row(Expr),
+}
+
+/// What is asked about a value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Question {
+    IsTrue,
+    IsNull,
+    Compare { op: Comparison, with: Value, collation: Collation },
+    In { list: Arc<[Value]>, has_null: bool, collation: Collation },
+    Match(Arc<Pattern>),
+}
+
+impl Question {
+    fn answer(&self, cell: Cell<'_>) -> Option<bool> {
+        match (self, cell) {
+            (Self::IsNull, cell) => Some(cell.is_null()),
+            (Self::Compare { op, with, collation }, cell) => cell.compare(*op, Cell::of(with), *collation),
+            (Self::In { list, has_null, collation }, cell) => cell.is_in(list, *has_null, *collation),
+            (Self::Match(pattern), Cell::Text(text)) => Some(pattern.is_match(text)),
+            (Self::IsTrue, Cell::Boolean(truth)) => Some(truth),
+            (Self::Match(_) | Self::IsTrue, _) => None,
+        }
+    }
+}
+
+impl Atom {
+    pub(super) fn of(expr: &Expr) -> Self {
+        Self::about_column(expr).unwrap_or_else(|| Self::Row(expr.clone()))
+    }
+
+    fn about_column(expr: &Expr) -> Option<Self> {
+        let column = |expr: &Expr| if let ExprKind::Column { index, .. } = expr.kind { Some(index) } else { None };
+        let constant = |expr: &Expr| if let ExprKind::Literal(value) = &expr.kind { Some(value.clone()) } else { None };
+        Some(match &expr.kind {
+            ExprKind::Column { index, .. } if expr.ty == Type::Boolean => Self::Column(*index, Question::IsTrue),
+            ExprKind::IsNull(of) => Self::Column(column(of)?, Question::IsNull),
+            ExprKind::Compare { op, left, right, collation } => {
+                let collation = *collation;
+                if let Some(at) = column(left) {
+                    Self::Column(at, Question::Compare { op: *op, with: constant(right)?, collation })
+                } else {
+                    let (op, with) = (op.flipped(), constant(left)?);
+                    Self::Column(column(right)?, Question::Compare { op, with, collation })
+                }
+            }
+            ExprKind::In { value, list, has_null, collation } => {
+                let (has_null, collation) = (*has_null, *collation);
+                Self::Column(column(value)?, Question::In { list: list.clone(), has_null, collation })
+            }
+            ExprKind::Match { value, pattern } => Self::Column(column(value)?, Question::Match(pattern.clone())),
+            _ => return None,
+        })
+    }
+
+    /// About how long an answer takes, against others.
+    fn cost(&self) -> u32 {
+        match self {
+            Self::Column(_, Question::IsTrue | Question::IsNull) => 1,
+            Self::Column(_, Question::Compare { with, .. }) => 2 + u32::from(with.ty() == Some(Type::Text)),
+            Self::Column(_, Question::In { .. }) => 8,
+            Self::Column(_, Question::Match(pattern)) => match pattern.kind() {
+                PatternKind::Like | PatternKind::Glob => 12,
+                PatternKind::Regexp => 100,
+            },
+            Self::Row(_) => 400,
+        }
+    }
+
+    /// Equal for atoms that are.
+    fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let mut key = Vec::new();
+        match self {
+            Self::Column(column, question) => {
+                column.hash(&mut hasher);
+                match question {
+                    Question::IsTrue | Question::IsNull => {}
+                    Question::Compare { with, .. } => with.encode_key(&mut key),
+                    Question::In { list, .. } => list.iter().for_each(|value| value.encode_key(&mut key)),
+                    Question::Match(pattern) => pattern.source().hash(&mut hasher),
+                }
+            }
+            Self::Row(expr) => expr.to_string().hash(&mut hasher),
+        }
+        key.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// The rows at hand.
+pub(super) struct Rows<'a> {
+    pub(super) batch: &'a RecordBatch,
+    pub(super) cells: Vec<Cells<'a>>,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn of(batch: &'a RecordBatch) -> Self {
+        Self { batch, cells: batch.columns().iter().map(|column| Cells::of(column.as_ref())).collect() }
+    }
+}
+
+/// Every atom once.
+#[derive(Default)]
+pub(super) struct Atoms {
+    places: Vec<Place>,
+    /// Places that nothing uses.
+    free: Vec<u32>,
+    by_fingerprint: HashMap<u64, Vec<u32>>,
+    /// For each place, which row it was last answered for, and the answer in the lowest three bits.
+    answers: Vec<u64>,
+    /// A number for the row at hand.
+    turn: u64,
+}
+
+struct Place {
+    atom: Atom,
+    fingerprint: u64,
+    uses: usize,
+}
+
+impl Atoms {
+    /// The place of an atom, used once more.
+    pub(super) fn take(&mut self, atom: Atom) -> u32 {
+        let fingerprint = atom.fingerprint();
+        let same = self.by_fingerprint.entry(fingerprint).or_default();
+        if let Some(at) = same.iter().find(|at| self.places[**at as usize].atom == atom) {
+            self.places[*at as usize].uses += 1;
+            return *at;
+        }
+        let place = Place { atom, fingerprint, uses: 1 };
+        let at = if let Some(at) = self.free.pop() {
+            self.places[at as usize] = place;
+            at
+        } else {
+            self.places.push(place);
+            self.answers.push(0);
+            u32::try_from(self.places.len() - 1).expect("fewer than 2^32 predicates")
+        };
+        same.push(at);
+        at
+    }
+
+    /// One use less.
+    pub(super) fn give_back(&mut self, at: u32) {
+        let place = &mut self.places[at as usize];
+        place.uses -= 1;
+        if place.uses > 0 {
+            return;
+        }
+        place.atom = Atom::Column(0, Question::IsNull);
+        self.answers[at as usize] = 0;
+        self.free.push(at);
+        if let Some(same) = self.by_fingerprint.get_mut(&place.fingerprint) {
+            same.retain(|other| *other != at);
+            if same.is_empty() {
+                self.by_fingerprint.remove(&place.fingerprint);
+            }
+        }
+    }
+
+    pub(super) fn get(&self, at: u32) -> &Atom {
+        &self.places[at as usize].atom
+    }
+
+    pub(super) fn cost(&self, at: u32) -> u32 {
+        self.get(at).cost()
+    }
+
+    /// Forgets the answers: another row follows. Gives a number that no row had.
+    pub(super) fn next_row(&mut self) -> u64 {
+        self.turn += 1;
+        self.turn
+    }
+
+    /// What the atom is for a row, the same one until [`Atoms::next_row`].
+    pub(super) fn truth(&mut self, at: u32, rows: &Rows<'_>, row: u32) -> Truths {
+        let known = self.answers[at as usize];
+        if known >> 3 == self.turn {
+            return Truths::from_bits((known & 7) as u8);
+        }
+        let truth = Truths::of(match &self.places[at as usize].atom {
+            Atom::Column(column, question) => question.answer(rows.cells[*column].at(row as usize)),
+            Atom::Row(expr) => Evaluator::new(rows.batch, Timestamp(0), &[]).truth_at(expr, row),
+        });
+        self.answers[at as usize] = self.turn << 3 | u64::from(truth.bits());
+        truth
+    }
+}

@@ -1,0 +1,100 @@
+//! What is looked up in each column, for all conditions at once.
+
+use std::collections::BTreeMap;
+
+use super::atoms::Rows;
+use super::guard::Probe;
+use super::literals::{Folded, Literals};
+use super::values::Values;
+use crate::cell::Cells;
+
+/// The probes of all guards, by column.
+#[derive(Default)]
+pub(super) struct Columns {
+    columns: BTreeMap<usize, Column>,
+    /// The texts of the column at hand.
+    texts: Folded,
+}
+
+#[derive(Default)]
+struct Column {
+    of_two: Literals<2>,
+    of_three: Literals<3>,
+    of_four: Literals<4>,
+    values: Values,
+}
+
+impl Columns {
+    pub(super) fn add(&mut self, probe: &Probe, asked_by: u32) {
+        let column = self.columns.entry(probe.column()).or_default();
+        match probe {
+            Probe::Literal(_, literal) => match literal.bytes.len() {
+                ..=2 => column.of_two.add(literal, asked_by),
+                3 => column.of_three.add(literal, asked_by),
+                4.. => column.of_four.add(literal, asked_by),
+            },
+            Probe::Equal(_, value) => column.values.add_equal(value, asked_by),
+            Probe::AtLeast(_, bound) => column.values.add_at_least(*bound, asked_by),
+            Probe::AtMost(_, bound) => column.values.add_at_most(*bound, asked_by),
+            Probe::Null(_) => column.values.add_null(asked_by),
+        }
+    }
+
+    pub(super) fn remove(&mut self, probe: &Probe, asked_by: u32) {
+        let Some(column) = self.columns.get_mut(&probe.column()) else { return };
+        match probe {
+            Probe::Literal(_, literal) => match literal.bytes.len() {
+                ..=2 => column.of_two.remove(literal, asked_by),
+                3 => column.of_three.remove(literal, asked_by),
+                4.. => column.of_four.remove(literal, asked_by),
+            },
+            Probe::Equal(_, value) => column.values.remove_equal(value, asked_by),
+            Probe::AtLeast(..) | Probe::AtMost(..) | Probe::Null(_) => column.values.remove_bounds(asked_by),
+        }
+        if column.is_empty() {
+            self.columns.remove(&probe.column());
+        }
+    }
+
+    /// Tells row and condition for every probe that is met; the same pair may come again.
+    pub(super) fn find(&mut self, rows: &Rows<'_>, mut found: impl FnMut(u32, u32)) {
+        for (at, column) in &mut self.columns {
+            let cells = rows.cells[*at];
+            if let Cells::Text(texts) = cells
+                && column.reads_texts()
+            {
+                self.texts.fill(texts.value_data(), texts.value_offsets());
+                column.find_literals(&self.texts, |row, asked_by| {
+                    if !cells.at(row as usize).is_null() {
+                        found(row, asked_by);
+                    }
+                });
+            }
+            if !column.values.is_empty() {
+                column.values.find(cells, &self.texts, &mut found);
+            }
+        }
+    }
+}
+
+impl Column {
+    fn is_empty(&self) -> bool {
+        !self.reads_texts() && self.values.is_empty()
+    }
+
+    fn reads_texts(&self) -> bool {
+        !self.of_two.is_empty() || !self.of_three.is_empty() || !self.of_four.is_empty() || self.values.has_texts()
+    }
+
+    fn find_literals(&mut self, texts: &Folded, mut found: impl FnMut(u32, u32)) {
+        if !self.of_two.is_empty() {
+            self.of_two.find(texts, &mut found);
+        }
+        if !self.of_three.is_empty() {
+            self.of_three.find(texts, &mut found);
+        }
+        if !self.of_four.is_empty() {
+            self.of_four.find(texts, &mut found);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Thousands of literals in a column of texts, found in one pass.
+//!
+//! Each literal is known by its rarest run of four bytes (or as many as it has). A bit for every such run's hash tells at
+//! nearly every place of a text that no literal is there; where the bit is set, the literals with that run are compared.
+//! The bits are many enough (64 for a literal) that few are set. The texts lie folded in one piece, one after the other.
+
+use std::collections::HashMap;
+
+use daemoneye_dsl::pattern::Literal;
+
+use super::estimate;
+
+/// Bits per literal, and the least number of bits.
+const BITS_PER_LITERAL: usize = 64;
+const BITS_MIN: usize = 1 << 12;
+/// 4 MiB; beyond it more literals share a bit.
+const BITS_MAX: usize = 1 << 25;
+/// Bits for each list of literals.
+const BITS_PER_LIST: u32 = 4;
+const NONE: u32 = u32::MAX;
+
+/// Texts, folded: ASCII letters are in lower case.
+#[derive(Default)]
+pub(super) struct Folded {
+    /// All of them, and zeros behind the last, so that a run of four starts at every byte.
+    bytes: Vec<u8>,
+    /// Where each starts; where the last ends.
+    starts: Vec<usize>,
+}
+
+impl Folded {
+    /// Becomes these texts.
+    pub(super) fn fill(&mut self, bytes: &[u8], offsets: &[i32]) {
+        let place = |offset: i32| usize::try_from(offset).expect("offsets grow from zero");
+        let (first, last) = (place(offsets[0]), place(offsets[offsets.len() - 1]));
+        self.bytes.clear();
+        self.bytes.extend_from_slice(&bytes[first..last]);
+        self.bytes.make_ascii_lowercase();
+        self.bytes.extend_from_slice(&[0; 3]);
+        self.starts.clear();
+        self.starts.extend(offsets.iter().map(|offset| place(*offset) - first));
+    }
+
+    pub(super) fn text(&self, row: usize) -> &[u8] {
+        &self.bytes[self.starts[row]..self.starts[row + 1]]
+    }
+}
+
+/// Literals of at least `WIDTH` bytes, and for each who asks for it.
+pub(super) struct Literals<const WIDTH: usize> {
+    needles: Vec<Needle>,
+    by_literal: HashMap<Literal, u32>,
+    /// One bit per hash of a run.
+    bits: Vec<u64>,
+    /// By the upper part of the hash, the first of the needles with it.
+    lists: Vec<u32>,
+    shift: u32,
+    /// Needles that nobody asks for any more.
+    unused: usize,
+}
+
+struct Needle {
+    run: u32,
+    /// Where in the literal the run is.
+    run_at: u32,
+    /// Another one in the same list.
+    next: u32,
+    /// The last row where it was found.
+    found_at: u32,
+    literal: Literal,
+    asked_by: Vec<u32>,
+}
+
+impl<const WIDTH: usize> Default for Literals<WIDTH> {
+    fn default() -> Self {
+        let mut new =
+            Self { needles: vec![], by_literal: HashMap::new(), bits: vec![], lists: vec![], shift: 0, unused: 0 };
+        new.arrange();
+        new
+    }
+}
+
+impl<const WIDTH: usize> Literals<WIDTH> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.needles.len() == self.unused
+    }
+
+    pub(super) fn add(&mut self, literal: &Literal, asked_by: u32) {
+        if let Some(at) = self.by_literal.get(literal) {
+            let needle = &mut self.needles[*at as usize];
+            self.unused -= usize::from(needle.asked_by.is_empty());
+            needle.asked_by.push(asked_by);
+            return;
+        }
+        let run_at = estimate::rarest_run(&literal.bytes, WIDTH);
+        let needle = Needle {
+            run: run(&literal.bytes[run_at..run_at + WIDTH]),
+            run_at: u32::try_from(run_at).expect("literals are short"),
+            next: NONE,
+            found_at: NONE,
+            literal: literal.clone(),
+            asked_by: vec![asked_by],
+        };
+        let at = u32::try_from(self.needles.len()).expect("fewer than 2^32 literals");
+        self.by_literal.insert(literal.clone(), at);
+        self.needles.push(needle);
+        if self.needles.len() * BITS_PER_LITERAL > self.bits.len() * 64 && self.bits.len() * 64 < BITS_MAX {
+            self.arrange();
+        } else {
+            self.enlist(at);
+        }
+    }
+
+    pub(super) fn remove(&mut self, literal: &Literal, asked_by: u32) {
+        let Some(at) = self.by_literal.get(literal) else { return };
+        let needle = &mut self.needles[*at as usize];
+        needle.asked_by.retain(|other| *other != asked_by);
+        self.unused += usize::from(needle.asked_by.is_empty());
+        if self.unused > BITS_MIN / BITS_PER_LITERAL && self.unused > self.needles.len() / 2 {
+            self.needles.retain(|needle| !needle.asked_by.is_empty());
+            self.unused = 0;
+            let numbered = self.needles.iter().zip(0..);
+            self.by_literal = numbered.map(|(needle, at)| (needle.literal.clone(), at)).collect();
+            self.arrange();
+        }
+    }
+
+    /// Makes room for twice as many as there are, and puts all in their lists.
+    fn arrange(&mut self) {
+        let bits = (2 * self.needles.len() * BITS_PER_LITERAL).next_power_of_two().clamp(BITS_MIN, BITS_MAX);
+        self.shift = 32 - bits.trailing_zeros();
+        self.bits = vec![0; bits / 64];
+        self.lists = vec![NONE; bits >> BITS_PER_LIST];
+        for at in 0..self.needles.len() {
+            self.enlist(u32::try_from(at).expect("they were numbered before"));
+        }
+    }
+
+    fn enlist(&mut self, at: u32) {
+        let needle = &mut self.needles[at as usize];
+        let bit = hash(needle.run) >> self.shift;
+        self.bits[bit as usize / 64] |= 1 << (bit % 64);
+        needle.next = std::mem::replace(&mut self.lists[(bit >> BITS_PER_LIST) as usize], at);
+    }
+
+    /// Tells for each text who asks for a literal in it.
+    pub(super) fn find(&mut self, texts: &Folded, mut found: impl FnMut(u32, u32)) {
+        self.needles.iter_mut().for_each(|needle| needle.found_at = NONE);
+        let mask = if WIDTH == 4 { u32::MAX } else { (1 << (8 * WIDTH)) - 1 };
+        let mut row = 0;
+        for (at, window) in texts.bytes.array_windows::<4>().enumerate() {
+            let run = u32::from_le_bytes(*window) & mask;
+            let bit = hash(run) >> self.shift;
+            if self.bits[bit as usize / 64] >> (bit % 64) & 1 == 0 {
+                continue;
+            }
+            while texts.starts[row + 1] <= at {
+                row += 1;
+            }
+            let mut next = self.lists[(bit >> BITS_PER_LIST) as usize];
+            while let Some(needle) = self.needles.get_mut(next as usize) {
+                next = needle.next;
+                if needle.run == run && needle.is_at(at, texts, row) {
+                    let row = u32::try_from(row).expect("a batch has fewer than 2^32 rows");
+                    if needle.found_at != row {
+                        needle.found_at = row;
+                        needle.asked_by.iter().for_each(|asked_by| found(row, *asked_by));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Needle {
+    /// Whether it is in the text of that row, with its run there.
+    fn is_at(&self, at: usize, texts: &Folded, row: usize) -> bool {
+        let (first, last) = (texts.starts[row], texts.starts[row + 1]);
+        let Some(start) = at.checked_sub(self.run_at as usize) else { return false };
+        let end = start + self.literal.bytes.len();
+        start >= first
+            && end <= last
+            && texts.bytes[start..end] == *self.literal.bytes
+            && (!self.literal.at_start || start == first)
+            && (!self.literal.at_end || end == last)
+    }
+}
+
+/// Up to four bytes as a number.
+fn run(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |run, byte| run << 8 | u32::from(*byte))
+}
+
+/// The upper bits are the better ones.
+fn hash(run: u32) -> u32 {
+    run.wrapping_mul(0x9E37_79B1)
+}

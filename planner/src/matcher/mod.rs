@@ -1,0 +1,209 @@
+//! The conditions of all rules over one table, matched together.
+//!
+//! ```text
+//! condition ─► Tree of tests of Atoms ─┬─► Program   run for a row, tests stopping at the first answer
+//!              (each atom kept once)   └─► Guard     probes of which one must be met ─► Columns
+//!
+//! rows ─► Columns::find ─► (row, condition) pairs ─► Program over Atoms, each answered once per row ─► matches
+//! ```
+//!
+//! So a row costs one pass over each of its texts and a few look-ups, and after that only conditions of which something
+//! rare was met. A condition without a guard is evaluated over all rows.
+//!
+//! What must hold: the answer is [`Evaluator::matching`]'s for every condition. The look-ups only leave out, the tests are
+//! answered by what the evaluator itself uses ([`crate::cell`], `Pattern::is_match`, for the rest the evaluator).
+
+mod atoms;
+mod columns;
+mod estimate;
+mod guard;
+mod literals;
+mod program;
+mod values;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use daemoneye_dsl::expr::Expr;
+use daemoneye_dsl::types::Timestamp;
+
+use crate::eval::Evaluator;
+use atoms::{Atom, Atoms, Rows};
+use columns::Columns;
+use guard::Guard;
+use program::{Program, Tree};
+
+/// The conditions over one table.
+#[derive(Default)]
+pub(crate) struct Matcher {
+    /// By number; a removed one leaves a hole.
+    conditions: Vec<Option<Condition>>,
+    atoms: Atoms,
+    columns: Columns,
+    /// Those without a guard.
+    unguarded: BTreeSet<usize>,
+    /// Pairs of row and condition to be looked at.
+    candidates: Candidates,
+}
+
+struct Condition {
+    expr: Arc<Expr>,
+    program: Program,
+    guard: Option<Guard>,
+    /// The atoms that it uses, as often as it does.
+    atoms: Vec<u32>,
+    /// The last turn in which it was run.
+    run_in: u64,
+    /// The rows that match, while they are collected.
+    found: Vec<u32>,
+}
+
+/// Rows that are looked at together, so that what is kept of them is bounded whatever is met.
+const ROWS_MAX: usize = 2_048;
+const PAIRS_MAX: usize = 1 << 22;
+
+impl Matcher {
+    /// A matcher of these conditions: BOOLEAN expressions whose columns are positions in the table's declared columns;
+    /// none contains `now()`, parameters or subqueries. Its number is its position.
+    #[cfg(test)]
+    pub(crate) fn of(conditions: Vec<Arc<Expr>>) -> Self {
+        let mut matcher = Self::default();
+        for condition in conditions {
+            matcher.add(condition);
+        }
+        matcher
+    }
+
+    /// One more; gives its number. Numbers are never used again.
+    pub(crate) fn add(&mut self, condition: Arc<Expr>) -> usize {
+        let number = self.conditions.len();
+        let id = u32::try_from(number).expect("fewer than 2^32 conditions");
+        let mut atoms = Vec::new();
+        let mut tree = Tree::of(&condition, &mut |expr| {
+            atoms.push(self.atoms.take(Atom::of(expr)));
+            atoms[atoms.len() - 1]
+        });
+        tree.sort_by_cost(&|atom| self.atoms.cost(atom));
+        let guard = Guard::of(&tree, &self.atoms);
+        match &guard {
+            Some(guard) => guard.any.iter().for_each(|probe| self.columns.add(probe, id)),
+            None => drop(self.unguarded.insert(number)),
+        }
+        let program = Program::of(&tree);
+        self.conditions.push(Some(Condition { expr: condition, program, guard, atoms, run_in: 0, found: vec![] }));
+        number
+    }
+
+    /// Takes one away.
+    pub(crate) fn remove(&mut self, number: usize) {
+        let Some(condition) = self.conditions.get_mut(number).and_then(Option::take) else { return };
+        let id = u32::try_from(number).expect("it was given");
+        for probe in condition.guard.iter().flat_map(|guard| &guard.any) {
+            self.columns.remove(probe, id);
+        }
+        self.unguarded.remove(&number);
+        condition.atoms.into_iter().for_each(|atom| self.atoms.give_back(atom));
+    }
+
+    /// For each condition that some row matches: its number and its rows, ascending. `rows` has the table's declared
+    /// columns.
+    pub(crate) fn matching(&mut self, rows: &RecordBatch) -> Vec<(usize, Vec<u32>)> {
+        let mut matched = BTreeSet::new();
+        let at_once = (PAIRS_MAX / self.conditions.len().max(1)).clamp(16, ROWS_MAX);
+        for start in (0..rows.num_rows()).step_by(at_once) {
+            let slice = rows.slice(start, at_once.min(rows.num_rows() - start));
+            self.match_guarded(&slice, start, &mut matched);
+        }
+        for number in &self.unguarded {
+            let found = self.matching_one(*number, rows);
+            if !found.is_empty() {
+                matched.insert(*number);
+                if let Some(condition) = &mut self.conditions[*number] {
+                    condition.found = found;
+                }
+            }
+        }
+        let take = |number: usize| {
+            let condition = self.conditions[number].as_mut().expect("it just matched");
+            (number, std::mem::take(&mut condition.found))
+        };
+        matched.into_iter().map(take).collect()
+    }
+
+    fn match_guarded(&mut self, slice: &RecordBatch, start: usize, matched: &mut BTreeSet<usize>) {
+        let rows = Rows::of(slice);
+        self.candidates.clear(slice.num_rows());
+        self.columns.find(&rows, |row, condition| self.candidates.add(row, condition));
+        let start = u32::try_from(start).expect("a batch has fewer than 2^32 rows");
+        for (row, conditions) in self.candidates.by_row() {
+            let turn = self.atoms.next_row();
+            for number in conditions {
+                let number = *number as usize;
+                let Some(condition) = &mut self.conditions[number] else { continue };
+                if std::mem::replace(&mut condition.run_in, turn) == turn {
+                    continue;
+                }
+                if condition.program.holds(|atom| self.atoms.truth(atom, &rows, row)) {
+                    if condition.found.is_empty() {
+                        matched.insert(number);
+                    }
+                    condition.found.push(start + row);
+                }
+            }
+        }
+    }
+
+    /// The rows that match one condition alone.
+    pub(crate) fn matching_one(&self, number: usize, rows: &RecordBatch) -> Vec<u32> {
+        let condition = self.conditions.get(number).and_then(Option::as_ref);
+        condition.map_or_else(Vec::new, |it| Evaluator::new(rows, Timestamp(0), &[]).matching(&it.expr))
+    }
+
+    /// How a condition is found, for people; `name` tells what a column is called.
+    pub(crate) fn guard(&self, number: usize, name: impl Fn(usize) -> String) -> String {
+        let Some(condition) = self.conditions.get(number).and_then(Option::as_ref) else { return String::new() };
+        condition.guard.as_ref().map_or_else(|| "looked at for every row".to_owned(), |guard| guard.describe(name))
+    }
+}
+
+/// Pairs of row and condition, told in any order, wanted by row.
+#[derive(Default)]
+struct Candidates {
+    pairs: Vec<(u32, u32)>,
+    /// How many of each row; then where each row's end.
+    ends: Vec<u32>,
+    /// The conditions, by row.
+    conditions: Vec<u32>,
+}
+
+impl Candidates {
+    fn clear(&mut self, rows: usize) {
+        self.pairs.clear();
+        self.ends.clear();
+        self.ends.resize(rows, 0);
+    }
+
+    fn add(&mut self, row: u32, condition: u32) {
+        self.pairs.push((row, condition));
+        self.ends[row as usize] += 1;
+    }
+
+    /// The conditions of each row.
+    fn by_row(&mut self) -> impl Iterator<Item = (u32, &[u32])> {
+        let mut start = 0;
+        for count in &mut self.ends {
+            start += std::mem::replace(count, start);
+        }
+        self.conditions.clear();
+        self.conditions.resize(self.pairs.len(), 0);
+        for (row, condition) in &self.pairs {
+            let place = &mut self.ends[*row as usize];
+            self.conditions[*place as usize] = *condition;
+            *place += 1;
+        }
+        let (ends, conditions) = (&self.ends, &self.conditions);
+        let start = |row: usize| if row == 0 { 0 } else { ends[row - 1] as usize };
+        (0u32..).zip(ends).map(move |(row, end)| (row, &conditions[start(row as usize)..*end as usize]))
+    }
+}

@@ -1,0 +1,171 @@
+//! The AND, OR and NOT of a condition, as tests of atoms and jumps between them.
+//!
+//! NOT is pushed down to the tests: `NOT (a AND b)` is true where `a` is false or `b` is, and false is not the same as
+//! not true. So a test says which of the three truth values it accepts, and the rest is ALL and ANY, which can stop at
+//! the first answer whatever the others would be.
+
+use daemoneye_dsl::expr::{Expr, ExprKind};
+use daemoneye_dsl::types::Value;
+
+/// A set of truth values; one alone is a truth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Truths(u8);
+
+impl Truths {
+    pub(super) const FALSE: Self = Self(1);
+    pub(super) const TRUE: Self = Self(2);
+    const NULL: Self = Self(4);
+    const NOT_TRUE: Self = Self(1 | 4);
+    const NOT_FALSE: Self = Self(2 | 4);
+
+    pub(super) fn of(truth: Option<bool>) -> Self {
+        match truth {
+            Some(true) => Self::TRUE,
+            Some(false) => Self::FALSE,
+            None => Self::NULL,
+        }
+    }
+
+    pub(super) fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    pub(super) fn bits(self) -> u8 {
+        self.0
+    }
+
+    fn has(self, truth: Self) -> bool {
+        self.0 & truth.0 != 0
+    }
+
+    /// The same with true and false exchanged.
+    fn swapped(self) -> Self {
+        Self(self.0 & 4 | (self.0 & 1) << 1 | (self.0 & 2) >> 1)
+    }
+}
+
+/// A condition without NOT. ALL of nothing is true, ANY of nothing is false.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Tree {
+    All(Vec<Tree>),
+    Any(Vec<Tree>),
+    /// Whether the truth of the atom is one of these.
+    Test(u32, Truths),
+}
+
+impl Tree {
+    /// Where the condition is true; `atom` numbers what is neither AND, OR nor NOT.
+    pub(super) fn of(condition: &Expr, atom: &mut impl FnMut(&Expr) -> u32) -> Self {
+        Self::accepting(condition, Truths::TRUE, atom)
+    }
+
+    /// `accepts` is one of the four that [`Truths::swapped`] and NOT NULL lead to; of a test it may be any.
+    fn accepting(expr: &Expr, accepts: Truths, atom: &mut impl FnMut(&Expr) -> u32) -> Self {
+        match &expr.kind {
+            ExprKind::Not(of) => Self::accepting(of, accepts.swapped(), atom),
+            ExprKind::IsTrue(of) if accepts.has(Truths::TRUE) => Self::accepting(of, Truths::TRUE, atom),
+            ExprKind::IsTrue(of) => Self::accepting(of, Truths::NOT_TRUE, atom),
+            ExprKind::And(parts) | ExprKind::Or(parts) => {
+                let trees = parts.iter().map(|part| Self::accepting(part, accepts, atom)).collect();
+                // An AND is true, or not false, where all parts are; an OR is false, or not true, where all are.
+                let is_and = matches!(expr.kind, ExprKind::And(_));
+                let wants_true = accepts == Truths::TRUE || accepts == Truths::NOT_FALSE;
+                if is_and == wants_true { Self::all(trees) } else { Self::any(trees) }
+            }
+            ExprKind::Literal(Value::Boolean(truth)) => Self::constant(accepts.has(Truths::of(Some(*truth)))),
+            ExprKind::Literal(Value::Null) => Self::constant(accepts.has(Truths::NULL)),
+            _ => Self::Test(atom(expr), accepts),
+        }
+    }
+
+    fn constant(holds: bool) -> Self {
+        if holds { Self::All(vec![]) } else { Self::Any(vec![]) }
+    }
+
+    fn all(trees: Vec<Self>) -> Self {
+        let mut parts = Vec::with_capacity(trees.len());
+        for tree in trees {
+            match tree {
+                Self::All(more) => parts.extend(more),
+                Self::Any(none) if none.is_empty() => return Self::constant(false),
+                other => parts.push(other),
+            }
+        }
+        if parts.len() == 1 { parts.remove(0) } else { Self::All(parts) }
+    }
+
+    fn any(trees: Vec<Self>) -> Self {
+        let mut parts = Vec::with_capacity(trees.len());
+        for tree in trees {
+            match tree {
+                Self::Any(more) => parts.extend(more),
+                Self::All(none) if none.is_empty() => return Self::constant(true),
+                other => parts.push(other),
+            }
+        }
+        if parts.len() == 1 { parts.remove(0) } else { Self::Any(parts) }
+    }
+
+    /// Puts what costs less first; gives what all of it costs.
+    pub(super) fn sort_by_cost(&mut self, cost: &impl Fn(u32) -> u32) -> u32 {
+        match self {
+            Self::All(parts) | Self::Any(parts) => {
+                let mut costs: Vec<_> =
+                    std::mem::take(parts).into_iter().map(|mut part| (part.sort_by_cost(cost), part)).collect();
+                costs.sort_by_key(|(cost, _)| *cost);
+                let sum = costs.iter().fold(0, |sum: u32, (cost, _)| sum.saturating_add(*cost));
+                *parts = costs.into_iter().map(|(_, part)| part).collect();
+                sum
+            }
+            Self::Test(atom, _) => cost(*atom),
+        }
+    }
+}
+
+/// A tree to be run: each test names the next for either answer.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    /// The last is the first to run.
+    steps: Box<[Step]>,
+    start: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    atom: u32,
+    accepts: Truths,
+    yes: u32,
+    no: u32,
+}
+
+const TRUE: u32 = u32::MAX;
+const FALSE: u32 = u32::MAX - 1;
+
+impl Program {
+    pub(super) fn of(tree: &Tree) -> Self {
+        let mut steps = Vec::new();
+        let start = emit(tree, TRUE, FALSE, &mut steps);
+        Self { steps: steps.into(), start }
+    }
+
+    /// Whether the condition is true, where the atoms have these truths.
+    pub(super) fn holds(&self, mut truth: impl FnMut(u32) -> Truths) -> bool {
+        let mut at = self.start;
+        while let Some(step) = self.steps.get(at as usize) {
+            at = if step.accepts.has(truth(step.atom)) { step.yes } else { step.no };
+        }
+        at == TRUE
+    }
+}
+
+/// Adds the steps of a tree, the last first; gives where it starts.
+fn emit(tree: &Tree, yes: u32, no: u32, steps: &mut Vec<Step>) -> u32 {
+    match tree {
+        Tree::All(parts) => parts.iter().rev().fold(yes, |next, part| emit(part, next, no, steps)),
+        Tree::Any(parts) => parts.iter().rev().fold(no, |next, part| emit(part, yes, next, steps)),
+        Tree::Test(atom, accepts) => {
+            steps.push(Step { atom: *atom, accepts: *accepts, yes, no });
+            u32::try_from(steps.len() - 1).expect("a statement has fewer tests")
+        }
+    }
+}
