@@ -24,7 +24,8 @@ use crate::cell::{Cell, Cells};
 /// Rows and the time at which expressions over them are evaluated.
 #[derive(Clone, Copy)]
 pub(crate) struct Evaluator<'a> {
-    rows: &'a RecordBatch,
+    columns: &'a [ArrayRef],
+    len: usize,
     now: Timestamp,
     /// What a subquery is evaluated for.
     params: &'a [Value],
@@ -39,7 +40,12 @@ enum Selection<'s> {
 
 impl<'a> Evaluator<'a> {
     pub(crate) fn new(rows: &'a RecordBatch, now: Timestamp, params: &'a [Value]) -> Self {
-        Self { rows, now, params }
+        Self { params, ..Self::over(rows.columns(), rows.num_rows(), now) }
+    }
+
+    /// Over columns of that length; nothing is evaluated for anything.
+    pub(crate) fn over(columns: &'a [ArrayRef], len: usize, now: Timestamp) -> Self {
+        Self { columns, len, now, params: &[] }
     }
 
     /// The values of `expr`, one per row.
@@ -60,7 +66,7 @@ impl<'a> Evaluator<'a> {
 
     fn len(&self, selection: Selection<'_>) -> usize {
         match selection {
-            Selection::All => self.rows.num_rows(),
+            Selection::All => self.len,
             Selection::Some(rows) => rows.len(),
         }
     }
@@ -107,9 +113,7 @@ impl<'a> Evaluator<'a> {
 
     fn row_numbers(&self, selection: Selection<'_>) -> Vec<u32> {
         match selection {
-            Selection::All => {
-                (0..u32::try_from(self.rows.num_rows()).expect("a batch has fewer than 2^32 rows")).collect()
-            }
+            Selection::All => (0..u32::try_from(self.len).expect("a batch has fewer than 2^32 rows")).collect(),
             Selection::Some(rows) => rows.to_vec(),
         }
     }
@@ -122,8 +126,8 @@ impl<'a> Evaluator<'a> {
         let len = self.len(selection);
         match &expr.kind {
             ExprKind::Column { index, .. } => match selection {
-                Selection::All => self.rows.column(*index).clone(),
-                Selection::Some(rows) => take(self.rows.column(*index), rows),
+                Selection::All => self.columns[*index].clone(),
+                Selection::Some(rows) => take(&self.columns[*index], rows),
             },
             ExprKind::Literal(value) => expr.ty.array(std::iter::repeat_n(value.clone(), len)),
             ExprKind::Parameter { index, .. } => expr.ty.array(std::iter::repeat_n(self.params[*index].clone(), len)),

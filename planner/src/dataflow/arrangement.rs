@@ -2,9 +2,11 @@
 
 use std::cell::{OnceCell, RefCell};
 
+use hashbrown::hash_table::Entry as TableEntry;
 use hashbrown::{HashMap, HashSet, HashTable};
 use smallvec::SmallVec;
 
+use super::bag::Bag;
 use super::delta::{Delta, Exprs, Form, Layout, Rows, Run};
 use super::graph::Node;
 use super::keys::{Key, Keys, hash};
@@ -53,16 +55,13 @@ impl Taken {
     }
 }
 
-/// Rows under one key up to which they are looked through.
-const FEW: usize = 16;
-
 /// Keeps its input's rows by key.
 pub(crate) struct Arrange {
     keyed: Keyed,
     taken: Taken,
     buckets: HashTable<Bucket>,
     /// Rows without a key: they match nothing, which is what some joins are after.
-    keyless: Bag,
+    keyless: Bag<Tuple>,
     change: Vec<Entry>,
     /// The change does not count now.
     hidden: bool,
@@ -95,13 +94,7 @@ struct Bucket {
     key: Key,
     /// The sum of the weights.
     total: i64,
-    rows: Bag,
-}
-
-/// Rows with weights.
-enum Bag {
-    Few(SmallVec<[(Tuple, i64); 1]>),
-    Many(HashMap<Tuple, i64>),
+    rows: Bag<Tuple>,
 }
 
 impl Arrange {
@@ -110,7 +103,7 @@ impl Arrange {
             keyed,
             taken,
             buckets: HashTable::new(),
-            keyless: Bag::Few(SmallVec::new()),
+            keyless: Bag::new(),
             change: vec![],
             hidden: false,
             by_hash: OnceCell::new(),
@@ -232,26 +225,27 @@ impl Arrange {
     }
 
     fn add(&mut self, entry: &Entry, run: &Run<'_>) {
-        let equal = |bucket: &Bucket| bucket.hash == entry.hash && entry.key.as_ref() == Some(&bucket.key);
         let (before, after) = match &entry.key {
             None => self.keyless.add(&entry.tuple, entry.weight),
             Some(key) => {
-                let bucket = match self.buckets.find_mut(entry.hash, equal) {
-                    Some(bucket) => bucket,
-                    None => {
-                        let rows = Bag::Few(SmallVec::new());
-                        let bucket = Bucket { hash: entry.hash, key: key.clone(), total: 0, rows };
-                        self.buckets.insert_unique(entry.hash, bucket, |bucket| bucket.hash).into_mut()
+                let equal = |bucket: &Bucket| bucket.hash == entry.hash && bucket.key == *key;
+                match self.buckets.entry(entry.hash, equal, |bucket| bucket.hash) {
+                    TableEntry::Vacant(vacant) => {
+                        let mut rows = Bag::new();
+                        let turned = rows.add(&entry.tuple, entry.weight);
+                        vacant.insert(Bucket { hash: entry.hash, key: key.clone(), total: entry.weight, rows });
+                        turned
                     }
-                };
-                bucket.total += entry.weight;
-                let turned = bucket.rows.add(&entry.tuple, entry.weight);
-                if bucket.rows.is_empty()
-                    && let Ok(found) = self.buckets.find_entry(entry.hash, equal)
-                {
-                    found.remove();
+                    TableEntry::Occupied(mut found) => {
+                        let bucket = found.get_mut();
+                        bucket.total += entry.weight;
+                        let turned = bucket.rows.add(&entry.tuple, entry.weight);
+                        if bucket.rows.is_empty() {
+                            found.remove();
+                        }
+                        turned
+                    }
                 }
-                turned
             }
         };
         if before == 0 && after != 0 {
@@ -319,55 +313,6 @@ impl Step for Arrange {
     fn release(&mut self, stores: &[RefCell<Store>]) {
         self.all().for_each(|(tuple, _)| self.taken.release(tuple, stores));
         self.buckets.clear();
-        self.keyless = Bag::Few(SmallVec::new());
-    }
-}
-
-impl Bag {
-    fn iter(&self) -> impl Iterator<Item = (&Tuple, i64)> {
-        let (few, many) = match self {
-            Self::Few(few) => (Some(few.iter().map(|(tuple, weight)| (tuple, *weight))), None),
-            Self::Many(many) => (None, Some(many.iter().map(|(tuple, weight)| (tuple, *weight)))),
-        };
-        few.into_iter().flatten().chain(many.into_iter().flatten())
-    }
-
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Few(few) => few.is_empty(),
-            Self::Many(many) => many.is_empty(),
-        }
-    }
-
-    /// Gives the weight before and after.
-    fn add(&mut self, tuple: &Tuple, weight: i64) -> (i64, i64) {
-        match self {
-            Self::Few(few) => {
-                if let Some(at) = few.iter().position(|(other, _)| other == tuple) {
-                    let before = few[at].1;
-                    few[at].1 += weight;
-                    if few[at].1 == 0 {
-                        few.swap_remove(at);
-                    }
-                    return (before, before + weight);
-                }
-                if few.len() == FEW {
-                    *self = Self::Many(few.drain(..).chain([(tuple.clone(), weight)]).collect());
-                } else {
-                    few.push((tuple.clone(), weight));
-                }
-                (0, weight)
-            }
-            Self::Many(many) => {
-                let held = many.entry_ref(tuple).or_insert(0);
-                let before = *held;
-                *held += weight;
-                let after = *held;
-                if after == 0 {
-                    many.remove(tuple);
-                }
-                (before, after)
-            }
-        }
+        self.keyless = Bag::new();
     }
 }

@@ -138,8 +138,8 @@ impl Delta {
     }
 
     /// Some columns of all rows.
-    pub(crate) fn columns(&self, layout: &Layout, columns: &[usize], run: &Run<'_>) -> RecordBatch {
-        let gathered = match (&self.rows, &layout.form) {
+    pub(crate) fn columns(&self, layout: &Layout, columns: &[usize], run: &Run<'_>) -> Vec<ArrayRef> {
+        match (&self.rows, &layout.form) {
             (Rows::Picked(rows), Form::Picked { source, columns: own }) => {
                 let change = &run.sources[*source].change().rows;
                 let numbers = arrow_array::UInt32Array::from(rows.clone());
@@ -165,15 +165,14 @@ impl Delta {
             }
             (Rows::Values(rows), _) => columns.iter().map(|at| rows.column(*at).clone()).collect(),
             _ => unreachable!("rows have the form that their operator's layout says"),
-        };
-        batch(gathered, self.len())
+        }
     }
 
     /// All columns, as values.
     pub(crate) fn batch(&self, layout: &Layout, run: &Run<'_>) -> Batch {
         let rows = match &self.rows {
             Rows::Values(rows) => rows.clone(),
-            _ => self.columns(layout, &(0..layout.types.len()).collect::<Vec<_>>(), run),
+            _ => batch(self.columns(layout, &(0..layout.types.len()).collect::<Vec<_>>(), run), self.len()),
         };
         Batch { rows, weights: self.weights.clone() }
     }
@@ -204,15 +203,15 @@ impl Exprs {
 
     /// Their values, one column each.
     pub(crate) fn values(&self, delta: &Delta, layout: &Layout, run: &Run<'_>) -> Vec<ArrayRef> {
-        let rows = delta.columns(layout, &self.needed, run);
-        let evaluator = Evaluator::new(&rows, run.now, &[]);
+        let columns = delta.columns(layout, &self.needed, run);
+        let evaluator = Evaluator::over(&columns, delta.len(), run.now);
         self.exprs.iter().map(|expr| evaluator.values(expr)).collect()
     }
 
     /// The rows for which the first of them is true.
     pub(crate) fn matching(&self, delta: &Delta, layout: &Layout, run: &Run<'_>) -> Vec<u32> {
-        let rows = delta.columns(layout, &self.needed, run);
-        Evaluator::new(&rows, run.now, &[]).matching(&self.exprs[0])
+        let columns = delta.columns(layout, &self.needed, run);
+        Evaluator::over(&columns, delta.len(), run.now).matching(&self.exprs[0])
     }
 
     /// The rows as keys of groups.

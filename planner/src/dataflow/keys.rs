@@ -120,10 +120,6 @@ impl<V: Default> KeyMap<V> {
         self.map.get(key)
     }
 
-    pub(crate) fn get_mut(&mut self, key: &Key) -> Option<&mut V> {
-        self.map.get_mut(key)
-    }
-
     /// What there is for the key, begun if there is nothing.
     pub(crate) fn entry(&mut self, key: &Key) -> &mut V {
         match self.map.entry_ref(key) {

@@ -7,6 +7,7 @@
 //! The graph has each operator once, whoever needs it. A step goes through those that the change reaches.
 
 mod arrangement;
+mod bag;
 mod delta;
 mod graph;
 mod install;

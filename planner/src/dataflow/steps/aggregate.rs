@@ -4,17 +4,24 @@
 //! the columns of one row) is taken from the group's own rows, which are kept for that.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::{Entry as BTreeEntry, OccupiedEntry};
 
-use arrow_array::ArrayRef;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, UInt32Array};
+use arrow_select::take::take;
 use daemoneye_dsl::expr::{Collation, Expr};
 use daemoneye_dsl::query::{Aggregate as Call, AggregateKind, Bare};
 use daemoneye_dsl::types::{Type, Value};
 
+use hashbrown::HashTable;
+use smallvec::SmallVec;
+
 use super::{Size, Step};
 use crate::batch::{Batch, RowCodec, batch};
+use crate::dataflow::bag::Bag;
 use crate::dataflow::delta::{Delta, Exprs, Run};
 use crate::dataflow::graph::Node;
-use crate::dataflow::keys::{Key, KeyMap, append};
+use crate::dataflow::keys::{Key, Keys, append, hash, spilled};
 use crate::error::Error;
 use crate::eval::compare_values;
 use crate::exact_sum::ExactSum;
@@ -34,7 +41,11 @@ pub(crate) struct Aggregate {
     /// The types of what stands beside the keys.
     value_types: Vec<Type>,
     way: Way,
-    groups: KeyMap<Group>,
+    groups: HashTable<Group>,
+    /// What groups take beyond their place in the table, about.
+    bytes: usize,
+    /// Steps so far.
+    steps: u64,
     /// Without keys there is one group, even of no rows; nothing was given yet.
     unborn: bool,
 }
@@ -54,15 +65,33 @@ struct Counted {
     has_arg: bool,
 }
 
-#[derive(Default)]
 struct Group {
+    hash: u64,
+    key: Key,
     /// Rows in it.
     weight: i64,
-    keys: Box<[Value]>,
-    states: Box<[State]>,
-    kept: Option<BTreeMap<Box<[u8]>, i64>>,
+    /// The last step that touched it.
+    step: u64,
+    states: States,
+    kept: Option<Kept>,
     /// What was given for it last.
-    last: Option<Box<[Value]>>,
+    last: Option<Beside>,
+}
+
+/// One for each aggregate.
+type States = SmallVec<[State; 1]>;
+
+/// The rows of a group by their bytes, with how often each is there.
+type Kept = BTreeMap<Box<[u8]>, i64>;
+
+/// What stands beside the keys.
+type Beside = SmallVec<[Value; 1]>;
+
+/// A group that a step touches, with the row of the change that named it first; none for the group of no rows.
+struct Touched {
+    key: Key,
+    hash: u64,
+    row: Option<u32>,
 }
 
 /// One aggregate in one group.
@@ -79,7 +108,7 @@ enum State {
     Extreme(BTreeMap<Ordered, i64>),
     /// Each different argument once.
     Distinct {
-        seen: Box<KeyMap<i64>>,
+        seen: Bag<Key>,
         of: Box<State>,
     },
 }
@@ -104,7 +133,9 @@ impl Aggregate {
             key_types: output[..keys.len()].to_vec(),
             value_types: output[keys.len()..].to_vec(),
             way,
-            groups: KeyMap::new(),
+            groups: HashTable::new(),
+            bytes: 0,
+            steps: 0,
             unborn: keys.is_empty(),
         }
     }
@@ -123,32 +154,30 @@ impl Aggregate {
         Way::Kept { needed: Exprs::new(&needed), codec: RowCodec::new(&types), types, meant: Box::new(meant) }
     }
 
-    /// The groups that the change touches, in the order of their first row, taken up to now.
-    fn touch(&mut self, delta: &Delta, node: &Node, run: &Run<'_>) -> Vec<Key> {
-        let keys = self.keys.values(delta, &node.layout, run);
-        let mut touched: Vec<Key> = Vec::new();
-        let mut seen: KeyMap<()> = KeyMap::new();
+    /// Takes the change up; gives the groups that it touches, in the order of their first row.
+    fn touch(&mut self, delta: &Delta, keys: &Keys, node: &Node, run: &Run<'_>) -> Vec<Touched> {
+        let mut touched: Vec<Touched> = Vec::new();
         let arguments = self.way.arguments(delta, node, run);
-        let mut key = Key::new();
-        for (row, weight) in delta.weights.iter().enumerate() {
-            key.clear();
-            for column in &keys {
-                append(column, row, &mut key);
-            }
-            if seen.get(&key).is_none() {
-                seen.entry(&key);
-                touched.push(key.clone());
-            }
-            let way = &self.way;
-            let group = self.groups.entry(&key);
-            if group.weight == 0 && group.last.is_none() && group.states.is_empty() && group.kept.is_none() {
-                group.keys = keys.iter().map(|column| Value::at(column, row)).collect();
-                way.begin(group);
+        for (row, weight) in (0u32..).zip(&delta.weights) {
+            let (key, hash) = keys.group(row as usize);
+            let group = Self::group(&mut self.groups, &self.way, key, hash);
+            if std::mem::replace(&mut group.step, self.steps) != self.steps {
+                touched.push(Touched { key: key.clone(), hash, row: Some(row) });
             }
             group.weight += weight;
-            arguments.add(group, row, *weight);
+            self.bytes = self.bytes.saturating_add_signed(arguments.add(group, row as usize, *weight));
         }
         touched
+    }
+
+    /// The group of that key, begun if there is none.
+    fn group<'g>(groups: &'g mut HashTable<Group>, way: &Way, key: &Key, hash: u64) -> &'g mut Group {
+        let equal = |group: &Group| group.hash == hash && group.key == *key;
+        let begin = || {
+            let (states, kept) = way.begin();
+            Group { hash, key: key.clone(), weight: 0, step: 0, states, kept, last: None }
+        };
+        groups.entry(hash, equal, |group| group.hash).or_insert_with(begin).into_mut()
     }
 }
 
@@ -160,23 +189,36 @@ enum Arguments {
 }
 
 impl Arguments {
-    /// A row comes to a group or leaves it.
-    fn add(&self, group: &mut Group, row: usize, weight: i64) {
+    /// A row comes to a group or leaves it; gives by how many bytes the group grew, about.
+    fn add(&self, group: &mut Group, row: usize, weight: i64) -> isize {
         match self {
             Self::Counted(arguments) => {
+                let mut grown = 0;
                 for (state, (arg, filter)) in group.states.iter_mut().zip(arguments) {
-                    let admitted = filter.as_ref().is_none_or(|it| Value::at(it, row).as_boolean() == Some(true));
+                    let admitted =
+                        filter.as_ref().is_none_or(|it| it.as_boolean().is_valid(row) && it.as_boolean().value(row));
                     if admitted && arg.as_ref().is_none_or(|arg| arg.is_valid(row)) {
-                        state.add(arg.as_ref(), row, weight);
+                        grown += state.add(arg.as_ref(), row, weight);
                     }
                 }
+                grown
             }
             Self::Kept(rows) => {
                 let kept = group.kept.get_or_insert_default();
-                let held = kept.entry(rows[row].clone()).or_insert(0);
-                *held += weight;
-                if *held == 0 {
-                    kept.remove(&rows[row]);
+                let len = isize::try_from(rows[row].len() + 32).unwrap_or(isize::MAX);
+                match kept.entry(rows[row].clone()) {
+                    BTreeEntry::Vacant(vacant) => {
+                        vacant.insert(weight);
+                        len
+                    }
+                    BTreeEntry::Occupied(mut held) => {
+                        *held.get_mut() += weight;
+                        if *held.get() != 0 {
+                            return 0;
+                        }
+                        held.remove();
+                        -len
+                    }
                 }
             }
         }
@@ -200,14 +242,14 @@ impl Way {
         }
     }
 
-    fn begin(&self, group: &mut Group) {
+    fn begin(&self) -> (States, Option<Kept>) {
         match self {
-            Self::Counted(calls) => group.states = calls.iter().map(|call| State::new(&call.call)).collect(),
-            Self::Kept { .. } => group.kept = Some(BTreeMap::new()),
+            Self::Counted(calls) => (calls.iter().map(|call| State::new(&call.call)).collect(), None),
+            Self::Kept { .. } => (SmallVec::new(), Some(BTreeMap::new())),
         }
     }
 
-    fn values(&self, group: &Group, run: &Run<'_>) -> Result<Box<[Value]>, Error> {
+    fn values(&self, group: &Group, run: &Run<'_>) -> Result<Beside, Error> {
         match self {
             Self::Counted(calls) => {
                 Ok(calls.iter().zip(&group.states).map(|(call, state)| state.value(&call.call)).collect())
@@ -227,50 +269,64 @@ impl Way {
 
 impl Step for Aggregate {
     fn step(&mut self, run: &Run<'_>, inputs: &[&Node]) -> Result<Delta, Error> {
+        self.steps += 1;
+        let mut columns = Vec::new();
         let mut touched = match inputs[0].delta() {
-            Some(delta) => self.touch(delta, inputs[0], run),
+            Some(delta) => {
+                columns = self.keys.values(delta, &inputs[0].layout, run);
+                self.touch(delta, &Keys::of_group(&columns, delta.len()), inputs[0], run)
+            }
             None => vec![],
         };
         if std::mem::take(&mut self.unborn) && touched.is_empty() {
-            let key = Key::new();
-            self.way.begin(self.groups.entry(&key));
-            touched.push(key);
+            let (key, hash) = (Key::new(), hash(&[]));
+            Self::group(&mut self.groups, &self.way, &key, hash);
+            touched.push(Touched { key, hash, row: None });
         }
-        let (mut leaving, mut appearing) = (Vec::new(), Vec::new());
-        for key in touched {
-            let group = self.groups.get(&key).expect("it was touched");
+        // The row that names the group, and what stands beside its keys.
+        let mut leaving: Vec<(u32, Beside)> = Vec::new();
+        let mut appearing: Vec<(u32, Beside)> = Vec::new();
+        for Touched { key, hash, row } in touched {
+            let equal = |group: &Group| group.hash == hash && group.key == key;
+            let Ok(mut found) = self.groups.find_entry(hash, equal) else { continue };
+            let group = found.get_mut();
             let lives = group.weight > 0 || self.key_types.is_empty();
             let now = if lives { Some(self.way.values(group, run)?) } else { None };
-            let group = self.groups.get_mut(&key).expect("it was touched");
-            if now.as_deref().map(same) != group.last.as_deref().map(same) {
-                let row = |values: &[Value]| group.keys.iter().chain(values).cloned().collect::<Vec<_>>();
-                leaving.extend(group.last.as_deref().map(row));
-                appearing.extend(now.as_deref().map(row));
-                group.last = now;
+            if !same(now.as_deref(), group.last.as_deref()) {
+                let row = row.unwrap_or(0);
+                let before = std::mem::replace(&mut group.last, now.clone());
+                leaving.extend(before.map(|values| (row, values)));
+                appearing.extend(now.map(|values| (row, values)));
             }
             if !lives && group.weight == 0 {
-                self.groups.remove(&key);
+                found.remove();
             }
         }
         let weights = [vec![-1; leaving.len()], vec![1; appearing.len()]].concat();
         leaving.append(&mut appearing);
-        let types = self.key_types.iter().chain(&self.value_types).enumerate();
-        let columns = types.map(|(at, ty)| ty.array(leaving.iter().map(|row| row[at].clone()))).collect();
-        Ok(Delta::of_values(Batch { rows: batch(columns, leaving.len()), weights }))
+        let rows = UInt32Array::from_iter_values(leaving.iter().map(|(row, _)| *row));
+        let keys = columns.iter().map(|column| take(column, &rows, None).expect("rows of this change"));
+        let beside = self.value_types.iter().enumerate();
+        let beside = beside.map(|(at, ty)| ty.array(leaving.iter().map(|(_, values)| values[at].clone())));
+        let rows = batch(keys.chain(beside).collect(), leaving.len());
+        Ok(Delta::of_values(Batch { rows, weights }))
     }
 
     fn size(&self) -> Size {
-        Size { rows: self.groups.len(), bytes: self.groups.bytes() }
+        Size { rows: self.groups.len(), bytes: self.bytes + self.groups.capacity() * (size_of::<Group>() + 1) }
     }
 }
 
-/// Values so that they can be compared: NULL with NULL, and the two zeros as one.
-fn same(values: &[Value]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for value in values {
-        value.encode_key(&mut bytes);
+/// Whether two groups' values are the same, NULL as NULL, and the two zeros as one.
+fn same(one: Option<&[Value]>, other: Option<&[Value]>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => one.iter().zip(other).all(|(one, other)| match (one.is_null(), other.is_null()) {
+            (false, false) => one.compare(other).is_eq(),
+            (one, other) => one == other,
+        }),
+        _ => false,
     }
-    bytes
 }
 
 impl Counted {
@@ -278,6 +334,19 @@ impl Counted {
         let arg = call.args.first();
         Self { exprs: Exprs::new(arg.into_iter().chain(&call.filter)), has_arg: arg.is_some(), call: call.clone() }
     }
+}
+
+/// What one value of a group takes, about.
+const ENTRY: isize = 48;
+
+/// The value is there so often more, or no more; gives by how many bytes that grows.
+fn take_up(mut held: OccupiedEntry<'_, Ordered, i64>, weight: i64) -> isize {
+    *held.get_mut() += weight;
+    if *held.get() != 0 {
+        return 0;
+    }
+    held.remove();
+    -ENTRY
 }
 
 impl State {
@@ -292,13 +361,13 @@ impl State {
         };
         let counts_copies = !matches!(of, Self::Extreme(_));
         if call.distinct && counts_copies && !call.args.is_empty() {
-            return Self::Distinct { seen: Box::new(KeyMap::new()), of: Box::new(of) };
+            return Self::Distinct { seen: Bag::new(), of: Box::new(of) };
         }
         of
     }
 
-    /// An argument that is not NULL, or a row where there is none.
-    fn add(&mut self, arg: Option<&ArrayRef>, row: usize, weight: i64) {
+    /// An argument that is not NULL, or a row where there is none; gives by how many bytes it grew, about.
+    fn add(&mut self, arg: Option<&ArrayRef>, row: usize, weight: i64) -> isize {
         match (self, arg) {
             (Self::Count(count), _) => *count += weight,
             (Self::Integers { sum, count }, Some(arg)) => {
@@ -310,30 +379,29 @@ impl State {
                 *count += weight;
             }
             (Self::Extreme(values), Some(arg)) => {
-                let value = Ordered(Value::at(arg, row));
-                let held = values.entry(value).or_insert(0);
-                *held += weight;
-                if *held == 0 {
-                    values.remove(&Ordered(Value::at(arg, row)));
-                }
+                let held = match values.entry(Ordered(Value::at(arg, row))) {
+                    BTreeEntry::Vacant(vacant) => {
+                        vacant.insert(weight);
+                        return ENTRY;
+                    }
+                    BTreeEntry::Occupied(held) => held,
+                };
+                return take_up(held, weight);
             }
             (Self::Distinct { seen, of }, Some(arg)) => {
                 let mut key = Key::new();
                 append(arg, row, &mut key);
-                let held = seen.entry(&key);
-                let before = *held;
-                *held += weight;
-                let after = *held;
-                if after == 0 {
-                    seen.remove(&key);
-                }
+                let (before, after) = seen.add(&key, weight);
                 let turned = i64::from(after > 0) - i64::from(before > 0);
                 if turned != 0 {
                     of.add(Some(arg), row, turned);
                 }
+                let entries = isize::from(after != 0) - isize::from(before != 0);
+                return entries * (ENTRY + isize::try_from(spilled(&key)).unwrap_or(0));
             }
             (_, None) => unreachable!("only count(*) has no argument"),
         }
+        0
     }
 
     /// As `operators::aggregate` has it.
