@@ -1,9 +1,11 @@
 //! Thousands of literals in a column of texts, found in one pass.
 //!
-//! Each literal is known by its rarest run of four bytes (or as many as it has). A bit for every such run's hash tells at
-//! nearly every place of a text that no literal is there; where the bit is set, the literals with that run are compared.
-//! The bits are many enough (64 for a literal) that few are set. The texts lie folded in one piece, one after the other.
+//! Each literal is known by its rarest run of four bytes (or as many as it has), by what the first texts were made of. A
+//! bit for every such run's hash tells at nearly every place of a text that no literal is there; where the bit is set, the
+//! literals with that run are compared. The bits are many enough (64 for a literal) that few are set. The texts lie folded
+//! in one piece, one after the other. What must stand at the start or end of a text is looked for only there.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use daemoneye_dsl::pattern::Literal;
@@ -46,8 +48,28 @@ impl Folded {
     }
 }
 
-/// Literals of at least `WIDTH` bytes, and for each who asks for it.
+/// Where in texts literals are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Edge {
+    None,
+    Start,
+    End,
+}
+
+impl Edge {
+    pub(super) fn of(literal: &Literal) -> Self {
+        match (literal.at_start, literal.at_end) {
+            (_, true) => Self::End,
+            (true, false) => Self::Start,
+            (false, false) => Self::None,
+        }
+    }
+}
+
+/// Literals of at least `WIDTH` bytes at one edge or none, and for each who asks for it.
 pub(super) struct Literals<const WIDTH: usize> {
+    edge: Edge,
+    runs: Runs,
     needles: Vec<Needle>,
     by_literal: HashMap<Literal, u32>,
     /// One bit per hash of a run.
@@ -71,16 +93,16 @@ struct Needle {
     asked_by: Vec<u32>,
 }
 
-impl<const WIDTH: usize> Default for Literals<WIDTH> {
-    fn default() -> Self {
-        let mut new =
-            Self { needles: vec![], by_literal: HashMap::new(), bits: vec![], lists: vec![], shift: 0, unused: 0 };
+impl<const WIDTH: usize> Literals<WIDTH> {
+    const MASK: u32 = u32::MAX >> (32 - 8 * WIDTH);
+
+    pub(super) fn new(edge: Edge) -> Self {
+        let (needles, by_literal, bits, lists, runs) = (vec![], HashMap::new(), vec![], vec![], Runs::default());
+        let mut new = Self { edge, runs, needles, by_literal, bits, lists, shift: 0, unused: 0 };
         new.arrange();
         new
     }
-}
 
-impl<const WIDTH: usize> Literals<WIDTH> {
     pub(super) fn is_empty(&self) -> bool {
         self.needles.len() == self.unused
     }
@@ -92,10 +114,9 @@ impl<const WIDTH: usize> Literals<WIDTH> {
             needle.asked_by.push(asked_by);
             return;
         }
-        let run_at = estimate::rarest_run(&literal.bytes, WIDTH);
         let needle = Needle {
-            run: run(&literal.bytes[run_at..run_at + WIDTH]),
-            run_at: u32::try_from(run_at).expect("literals are short"),
+            run: 0,
+            run_at: 0,
             next: NONE,
             found_at: NONE,
             literal: literal.clone(),
@@ -104,6 +125,7 @@ impl<const WIDTH: usize> Literals<WIDTH> {
         let at = u32::try_from(self.needles.len()).expect("fewer than 2^32 literals");
         self.by_literal.insert(literal.clone(), at);
         self.needles.push(needle);
+        self.choose_run(at);
         if self.needles.len() * BITS_PER_LITERAL > self.bits.len() * 64 && self.bits.len() * 64 < BITS_MAX {
             self.arrange();
         } else {
@@ -143,32 +165,109 @@ impl<const WIDTH: usize> Literals<WIDTH> {
         needle.next = std::mem::replace(&mut self.lists[(bit >> BITS_PER_LIST) as usize], at);
     }
 
+    /// By which of its runs the literal is known.
+    fn choose_run(&mut self, at: u32) {
+        let needle = &mut self.needles[at as usize];
+        let bytes = &needle.literal.bytes;
+        let last = bytes.len() - WIDTH;
+        let run_at = match self.edge {
+            Edge::Start => 0,
+            Edge::End => last,
+            Edge::None => (0..=last)
+                .min_by_key(|at| {
+                    let bytes = &bytes[*at..*at + WIDTH];
+                    (self.runs.count(run(bytes)), Reverse(estimate::bits_of_run(bytes)))
+                })
+                .expect("it is long enough"),
+        };
+        needle.run = run(&bytes[run_at..run_at + WIDTH]);
+        needle.run_at = u32::try_from(run_at).expect("literals are short");
+    }
+
     /// Tells for each text who asks for a literal in it.
     pub(super) fn find(&mut self, texts: &Folded, mut found: impl FnMut(u32, u32)) {
         self.needles.iter_mut().for_each(|needle| needle.found_at = NONE);
-        let mask = if WIDTH == 4 { u32::MAX } else { (1 << (8 * WIDTH)) - 1 };
-        let mut row = 0;
-        for (at, window) in texts.bytes.array_windows::<4>().enumerate() {
-            let run = u32::from_le_bytes(*window) & mask;
-            let bit = hash(run) >> self.shift;
-            if self.bits[bit as usize / 64] >> (bit % 64) & 1 == 0 {
-                continue;
+        match self.edge {
+            Edge::None => self.find_anywhere(texts, found),
+            Edge::Start => {
+                for row in 0..texts.starts.len() - 1 {
+                    self.compare(texts.starts[row], texts, row, &mut found);
+                }
             }
-            while texts.starts[row + 1] <= at {
-                row += 1;
-            }
-            let mut next = self.lists[(bit >> BITS_PER_LIST) as usize];
-            while let Some(needle) = self.needles.get_mut(next as usize) {
-                next = needle.next;
-                if needle.run == run && needle.is_at(at, texts, row) {
-                    let row = u32::try_from(row).expect("a batch has fewer than 2^32 rows");
-                    if needle.found_at != row {
-                        needle.found_at = row;
-                        needle.asked_by.iter().for_each(|asked_by| found(row, *asked_by));
+            Edge::End => {
+                for row in 0..texts.starts.len() - 1 {
+                    if let Some(at) = texts.starts[row + 1].checked_sub(WIDTH) {
+                        self.compare(at, texts, row, &mut found);
                     }
                 }
             }
         }
+    }
+
+    fn find_anywhere(&mut self, texts: &Folded, mut found: impl FnMut(u32, u32)) {
+        if self.runs.sample(&texts.bytes, Self::MASK) {
+            (0..self.needles.len()).for_each(|at| self.choose_run(u32::try_from(at).expect("it was numbered")));
+            self.arrange();
+        }
+        let mut row = 0;
+        for (at, window) in texts.bytes.array_windows::<4>().enumerate() {
+            let bit = hash(u32::from_le_bytes(*window) & Self::MASK) >> self.shift;
+            if self.bits[bit as usize / 64] >> (bit % 64) & 1 == 1 {
+                while texts.starts[row + 1] <= at {
+                    row += 1;
+                }
+                self.compare(at, texts, row, &mut found);
+            }
+        }
+    }
+
+    /// Tells who asks for a literal that has its run there, in the text of that row.
+    fn compare(&mut self, at: usize, texts: &Folded, row: usize, found: &mut impl FnMut(u32, u32)) {
+        let Some(run) = texts.bytes.get(at..at + WIDTH).map(run) else { return };
+        let bit = hash(run) >> self.shift;
+        let mut next = self.lists[(bit >> BITS_PER_LIST) as usize];
+        while let Some(needle) = self.needles.get_mut(next as usize) {
+            next = needle.next;
+            if needle.run == run && needle.is_at(at, texts, row) {
+                let row = u32::try_from(row).expect("a batch has fewer than 2^32 rows");
+                if needle.found_at != row {
+                    needle.found_at = row;
+                    needle.asked_by.iter().for_each(|asked_by| found(row, *asked_by));
+                }
+            }
+        }
+    }
+}
+
+/// How often which runs came in the first texts.
+#[derive(Default)]
+struct Runs {
+    /// By the upper bits of the hash.
+    counts: Vec<u16>,
+    seen: usize,
+}
+
+/// Bytes of text that are counted.
+const SAMPLE_LEN: usize = 64 << 10;
+const COUNTS_SHIFT: u32 = 16;
+
+impl Runs {
+    /// Counts what texts are made of, until it knows enough. Whether it does since now.
+    fn sample(&mut self, bytes: &[u8], mask: u32) -> bool {
+        if self.seen >= SAMPLE_LEN {
+            return false;
+        }
+        self.counts.resize(1 << (32 - COUNTS_SHIFT), 0);
+        for window in bytes.array_windows::<4>().take(SAMPLE_LEN - self.seen) {
+            let count = &mut self.counts[(hash(u32::from_le_bytes(*window) & mask) >> COUNTS_SHIFT) as usize];
+            *count = count.saturating_add(1);
+        }
+        self.seen += bytes.len();
+        self.seen >= SAMPLE_LEN
+    }
+
+    fn count(&self, run: u32) -> u16 {
+        self.counts.get((hash(run) >> COUNTS_SHIFT) as usize).copied().unwrap_or(0)
     }
 }
 
