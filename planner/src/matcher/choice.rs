@@ -62,3 +62,32 @@ impl Choice {
         (self.since, self.wasted) = (rows_seen, 0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_tried_once_and_the_best_stays() {
+        let guard = |met| Guard { any: vec![], met, tried: false };
+        // As guessed; what they let through in vain stands behind.
+        let mut choice = Choice::of(vec![guard(0.3), guard(0.001), guard(0.002)], 0);
+        let one_in = [2, 10, 3];
+        let mut rows = 0;
+        let mut tried = vec![];
+        loop {
+            tried.push(choice.current);
+            let mut again = false;
+            for _ in 0..100 {
+                rows += one_in[choice.current];
+                again = choice.waste(rows);
+            }
+            if !again {
+                break;
+            }
+            choice.reconsider(rows);
+        }
+        assert_eq!(tried, [0, 1, 1], "the third is guessed to be worse than the second was");
+        assert!(choice.settled);
+    }
+}

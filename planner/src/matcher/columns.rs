@@ -27,9 +27,9 @@ struct Column {
 
 /// Literals by length: short ones would make the search for long ones slow.
 struct Widths {
-    of_two: Literals<2>,
-    of_three: Literals<3>,
-    of_four: Literals<4>,
+    two: Literals<2>,
+    three: Literals<3>,
+    four: Literals<4>,
 }
 
 impl Columns {
@@ -111,38 +111,38 @@ impl Column {
 
 impl Widths {
     fn new(edge: Edge) -> Self {
-        Self { of_two: Literals::new(edge), of_three: Literals::new(edge), of_four: Literals::new(edge) }
+        Self { two: Literals::new(edge), three: Literals::new(edge), four: Literals::new(edge) }
     }
 
     fn is_empty(&self) -> bool {
-        self.of_two.is_empty() && self.of_three.is_empty() && self.of_four.is_empty()
+        self.two.is_empty() && self.three.is_empty() && self.four.is_empty()
     }
 
     fn add(&mut self, literal: &Literal, asked_by: u32) {
         match literal.bytes.len() {
-            ..=2 => self.of_two.add(literal, asked_by),
-            3 => self.of_three.add(literal, asked_by),
-            4.. => self.of_four.add(literal, asked_by),
+            ..=2 => self.two.add(literal, asked_by),
+            3 => self.three.add(literal, asked_by),
+            4.. => self.four.add(literal, asked_by),
         }
     }
 
     fn remove(&mut self, literal: &Literal, asked_by: u32) {
         match literal.bytes.len() {
-            ..=2 => self.of_two.remove(literal, asked_by),
-            3 => self.of_three.remove(literal, asked_by),
-            4.. => self.of_four.remove(literal, asked_by),
+            ..=2 => self.two.remove(literal, asked_by),
+            3 => self.three.remove(literal, asked_by),
+            4.. => self.four.remove(literal, asked_by),
         }
     }
 
     fn find(&mut self, texts: &Folded, found: &mut impl FnMut(u32, u32)) {
-        if !self.of_two.is_empty() {
-            self.of_two.find(texts, &mut *found);
+        if !self.two.is_empty() {
+            self.two.find(texts, &mut *found);
         }
-        if !self.of_three.is_empty() {
-            self.of_three.find(texts, &mut *found);
+        if !self.three.is_empty() {
+            self.three.find(texts, &mut *found);
         }
-        if !self.of_four.is_empty() {
-            self.of_four.find(texts, &mut *found);
+        if !self.four.is_empty() {
+            self.four.find(texts, &mut *found);
         }
     }
 }

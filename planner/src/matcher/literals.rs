@@ -294,3 +294,75 @@ fn run(bytes: &[u8]) -> u32 {
 fn hash(run: u32) -> u32 {
     run.wrapping_mul(0x9E37_79B1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(of: &[&str]) -> Folded {
+        let mut offsets = vec![0];
+        offsets.extend(of.iter().scan(0, |end, text| {
+            *end += i32::try_from(text.len()).unwrap();
+            Some(*end)
+        }));
+        let mut folded = Folded::default();
+        folded.fill(of.concat().as_bytes(), &offsets);
+        folded
+    }
+
+    fn literal(text: &str, edge: Edge) -> Literal {
+        let bytes = text.as_bytes().to_vec();
+        Literal { bytes, at_start: edge == Edge::Start, at_end: edge == Edge::End }
+    }
+
+    fn found<const WIDTH: usize>(literals: &mut Literals<WIDTH>, of: &[&str]) -> Vec<(u32, u32)> {
+        let mut found = Vec::new();
+        literals.find(&texts(of), |row, asked_by| found.push((row, asked_by)));
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn a_literal_lies_within_one_text() {
+        let mut literals = Literals::<4>::new(Edge::None);
+        literals.add(&literal("abcd", Edge::None), 1);
+        literals.add(&literal("bcde", Edge::None), 2);
+        assert_eq!(found(&mut literals, &["ABCDabcd", "ab", "cd", "", "xBcDe", "abc"]), [(0, 1), (4, 2)]);
+        let mut short = Literals::<2>::new(Edge::None);
+        short.add(&literal("ab", Edge::None), 1);
+        assert_eq!(found(&mut short, &["a", "b", "", "ab", "xxAB"]), [(3, 1), (4, 1)]);
+    }
+
+    #[test]
+    fn edges_are_edges() {
+        for (edge, expected) in [(Edge::Start, [(1, 7), (4, 7)]), (Edge::End, [(2, 7), (4, 7)])] {
+            let mut literals = Literals::<3>::new(edge);
+            literals.add(&literal("abcd", edge), 7);
+            assert_eq!(found(&mut literals, &["xabcdx", "abcdx", "xabcd", "abc", "abcd", ""]), expected, "{edge:?}");
+        }
+    }
+
+    /// Also when there are so many that they move, and after the first texts were counted.
+    #[test]
+    fn what_is_added_is_found_until_it_is_removed() {
+        let mut literals = Literals::<4>::new(Edge::None);
+        let name = |number: u32| format!("needle {number:04}");
+        for number in 0..500 {
+            literals.add(&literal(&name(number), Edge::None), number);
+            literals.add(&literal(&name(number), Edge::None), number + 1_000);
+        }
+        let long = "needle ".repeat(20_000);
+        for number in (0..500).filter(|number| number % 4 != 0) {
+            literals.remove(&literal(&name(number), Edge::None), number);
+            literals.remove(&literal(&name(number), Edge::None), number + 1_000);
+        }
+        let all: Vec<_> = (0..500).map(name).collect();
+        let all: Vec<&str> = std::iter::once(long.as_str()).chain(all.iter().map(String::as_str)).collect();
+        let expected: Vec<_> =
+            (0..500).filter(|number| number % 4 == 0).flat_map(|at| [(at + 1, at), (at + 1, at + 1_000)]).collect();
+        for _ in 0..2 {
+            assert_eq!(found(&mut literals, &all), expected);
+        }
+        assert!(literals.needles.len() < 300, "{} are kept for 125", literals.needles.len());
+    }
+}

@@ -20,6 +20,7 @@ mod estimate;
 mod guard;
 mod literals;
 mod program;
+mod sketch;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
