@@ -211,8 +211,8 @@ impl Atoms {
         if known >> 3 == self.turn {
             return Truths::from_bits((known & 7) as u8);
         }
-        if let Some((column, runs)) = self.needed[at as usize] {
-            let column = column as usize;
+        if let Some((column, runs)) = &self.needed[at as usize] {
+            let column = *column as usize;
             if self.sketches.len() <= column {
                 self.sketches.resize_with(column + 1, Sketch::default);
             }

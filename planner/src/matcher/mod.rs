@@ -70,7 +70,7 @@ struct Condition {
 
 /// Rows that are looked at together, so that what is kept of them is bounded whatever is met.
 const ROWS_MAX: usize = 2_048;
-const PAIRS_MAX: usize = 1 << 22;
+const PAIRS_MAX: usize = 1 << 23;
 
 impl Matcher {
     /// No condition.

@@ -14,21 +14,41 @@ const TEXT_LEN_MAX: usize = 2_048;
 /// Questions about a text before it is worth a sketch.
 const ASKED_MIN: u8 = 2;
 
-/// Two runs that a pattern requires.
-#[derive(Clone, Copy, Debug)]
+/// Runs that a pattern requires: two, or two others, and so on.
+#[derive(Clone, Debug)]
 pub(super) struct Runs {
-    bits: [u16; 2],
+    first: [u16; 2],
+    others: Box<[[u16; 2]]>,
 }
 
+/// Pairs of runs of one pattern.
+const PAIRS_MAX: usize = 16;
+
 impl Runs {
-    /// The rarest two, if the pattern requires a literal that is long enough.
+    /// The rarest two, if the pattern requires a literal that is long enough; else those of each of its alternatives, if
+    /// they do.
     pub(super) fn of(required: &Required) -> Option<Self> {
-        let mut runs: Vec<&[u8]> = literals(required).flat_map(|literal| literal.bytes.windows(4)).collect();
-        runs.sort_by_cached_key(|run| std::cmp::Reverse(estimate::bits_of_run(run)));
-        let first = runs.first()?;
-        let second = runs.get(1).unwrap_or(first);
-        let bit = |run: &[u8]| run.iter().fold(0, |rolling, byte| followed_by(rolling, *byte));
-        Some(Self { bits: [place(bit(first)), place(bit(second))] })
+        let mut pairs = pair(required).map_or_else(|| alternatives(required), |pair| Some(vec![pair]))?;
+        let first = pairs.pop()?;
+        (pairs.len() < PAIRS_MAX).then(|| Self { first, others: pairs.into() })
+    }
+}
+
+/// The rarest two runs of what is required anyhow.
+fn pair(required: &Required) -> Option<[u16; 2]> {
+    let mut runs: Vec<&[u8]> = literals(required).flat_map(|literal| literal.bytes.windows(4)).collect();
+    runs.sort_by_cached_key(|run| std::cmp::Reverse(estimate::bits_of_run(run)));
+    let first = runs.first()?;
+    let second = runs.get(1).unwrap_or(first);
+    Some([first, second].map(|run| place(run.iter().fold(0, |rolling, byte| followed_by(rolling, *byte)))))
+}
+
+/// Those of each alternative, where there are some and each has them.
+fn alternatives(required: &Required) -> Option<Vec<[u16; 2]>> {
+    match required {
+        Required::Any(parts) => parts.iter().map(pair).collect(),
+        Required::All(parts) => parts.iter().find_map(alternatives),
+        Required::Literal(_) | Required::Anything => None,
     }
 }
 
@@ -57,7 +77,7 @@ impl Default for Sketch {
 
 impl Sketch {
     /// Whether the text of this turn may have the runs.
-    pub(super) fn may_have(&mut self, runs: Runs, text: &str, turn: u64) -> bool {
+    pub(super) fn may_have(&mut self, runs: &Runs, text: &str, turn: u64) -> bool {
         if self.turn != turn {
             (self.turn, self.asked) = (turn, 0);
         }
@@ -69,7 +89,11 @@ impl Sketch {
             self.asked += 1;
             self.draw(text.as_bytes());
         }
-        runs.bits.iter().all(|bit| self.bits[usize::from(bit / 64)] >> (bit % 64) & 1 == 1)
+        self.has(runs.first) || runs.others.iter().any(|pair| self.has(*pair))
+    }
+
+    fn has(&self, pair: [u16; 2]) -> bool {
+        pair.iter().all(|bit| self.bits[usize::from(bit / 64)] >> (bit % 64) & 1 == 1)
     }
 
     fn draw(&mut self, text: &[u8]) {
@@ -112,8 +136,12 @@ mod tests {
                 .into_iter()
                 .enumerate()
         {
-            let answers = [(); 4].map(|()| sketch.may_have(runs, text, turn as u64 + 1));
+            let answers = [(); 4].map(|()| sketch.may_have(&runs, text, turn as u64 + 1));
             assert_eq!(answers, [true, true, expected, expected], "{text}");
+        }
+        let runs = Runs::of(&Pattern::regexp("(curl|wget).*x", 1 << 20).unwrap().required()).unwrap();
+        for (turn, (text, expected)) in [("a CURL", true), ("wget", true), ("x", false)].into_iter().enumerate() {
+            assert_eq!([(); 3].map(|()| sketch.may_have(&runs, text, turn as u64 + 9))[2], expected, "{text}");
         }
         assert!(Runs::of(&Pattern::like("%abc%", None).required()).is_none());
     }
