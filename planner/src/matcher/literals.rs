@@ -3,8 +3,9 @@
 //! Each literal is known by its rarest run of four bytes (or as many as it has), by what the first texts were made of. A
 //! bit for every such run's hash tells at nearly every place of a text that no literal is there; where the bit is set, the
 //! literals with that run are compared. The bits are many enough (64 for a literal) that few are set. The texts lie folded
-//! in one piece, one after the other. What must stand at the start or end of a text is looked for only there. (Aho–Corasick, measured
-//! for the design with 20,000 literals over 2 MB: 21 to 26 ms against 11 ms.)
+//! in one piece, one after the other. What must stand at the start or end of a text is looked for only there.
+//!
+//! Aho–Corasick, measured for the design with 20,000 literals over 2 MB: 21 to 26 ms against 11 ms.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
