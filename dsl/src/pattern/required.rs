@@ -4,7 +4,7 @@
 //! letters and meant for texts that are folded the same way, so one serves LIKE, GLOB and REGEXP.
 
 use regex_syntax::Parser;
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 use super::wildcard::Token;
 
@@ -118,27 +118,32 @@ impl Found {
     }
 
     fn in_order(parts: &[Hir]) -> Self {
+        let is_edge = |part: Option<&Hir>, look| part.is_some_and(|part| *part.kind() == HirKind::Look(look));
+        let at_end = is_edge(parts.last(), Look::End);
+        let mut at_start = is_edge(parts.first(), Look::Start);
+        let is_whole = !at_start && !at_end;
         let mut all = Vec::new();
         let mut open = vec![String::new()];
         for part in parts {
-            match Self::of(part) {
+            let next = match Self::of(part) {
                 Self::Strings(strings)
                     if open.len() * strings.len() <= STRINGS_MAX
                         && open.iter().all(|string| string.len() < STRING_LEN_MAX) =>
                 {
                     open = followed(&open, &strings);
+                    continue;
                 }
-                Self::Strings(strings) => all.push(one_of(std::mem::replace(&mut open, strings))),
-                Self::Some(required) => {
-                    all.push(one_of(std::mem::replace(&mut open, vec![String::new()])));
-                    all.push(required);
-                }
-            }
+                Self::Strings(strings) => (strings, None),
+                Self::Some(required) => (vec![String::new()], Some(required)),
+            };
+            all.push(one_of(std::mem::replace(&mut open, next.0), at_start, false));
+            all.extend(next.1);
+            at_start = false;
         }
-        if all.is_empty() {
+        if all.is_empty() && is_whole {
             return Self::Strings(open);
         }
-        all.push(one_of(open));
+        all.push(one_of(open, at_start, at_end));
         Self::Some(combined(all))
     }
 
@@ -159,7 +164,7 @@ impl Found {
 
     fn into_required(self) -> Required {
         match self {
-            Self::Strings(strings) => one_of(strings),
+            Self::Strings(strings) => one_of(strings, false, false),
             Self::Some(required) => required,
         }
     }
@@ -170,13 +175,14 @@ fn followed(first: &[String], second: &[String]) -> Vec<String> {
     first.iter().flat_map(|start| second.iter().map(move |end| format!("{start}{end}"))).collect()
 }
 
-fn one_of(mut strings: Vec<String>) -> Required {
+fn one_of(mut strings: Vec<String>, at_start: bool, at_end: bool) -> Required {
     strings.sort_unstable();
     strings.dedup();
     if strings.iter().any(String::is_empty) {
         return Required::Anything;
     }
-    let mut literals: Vec<_> = strings.iter().map(|text| Required::Literal(Literal::within(text))).collect();
+    let literal = |text: &String| Required::Literal(Literal { at_start, at_end, ..Literal::within(text) });
+    let mut literals: Vec<_> = strings.iter().map(literal).collect();
     if literals.len() == 1 { literals.remove(0) } else { Required::Any(literals) }
 }
 

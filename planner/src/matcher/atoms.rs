@@ -13,6 +13,7 @@ use daemoneye_dsl::pattern::{Pattern, PatternKind};
 use daemoneye_dsl::types::{Timestamp, Type, Value};
 
 use super::program::Truths;
+use super::sketch::{Runs, Sketch};
 use crate::cell::{Cell, Cells};
 use crate::eval::Evaluator;
 
@@ -133,6 +134,10 @@ pub(super) struct Atoms {
     by_fingerprint: HashMap<u64, Vec<u32>>,
     /// For each place, which row it was last answered for, and the answer in the lowest three bits.
     answers: Vec<u64>,
+    /// For each place, what its column's text must have for the answer to be true.
+    needed: Vec<Option<(u32, Runs)>>,
+    /// The texts of the row at hand, by column.
+    sketches: Vec<Sketch>,
     /// A number for the row at hand.
     turn: u64,
 }
@@ -152,13 +157,16 @@ impl Atoms {
             self.places[*at as usize].uses += 1;
             return *at;
         }
+        let needed = needed(&atom);
         let place = Place { atom, fingerprint, uses: 1 };
         let at = if let Some(at) = self.free.pop() {
             self.places[at as usize] = place;
+            self.needed[at as usize] = needed;
             at
         } else {
             self.places.push(place);
             self.answers.push(0);
+            self.needed.push(needed);
             u32::try_from(self.places.len() - 1).expect("fewer than 2^32 predicates")
         };
         same.push(at);
@@ -203,6 +211,18 @@ impl Atoms {
         if known >> 3 == self.turn {
             return Truths::from_bits((known & 7) as u8);
         }
+        if let Some((column, runs)) = &self.needed[at as usize] {
+            let column = *column as usize;
+            if self.sketches.len() <= column {
+                self.sketches.resize_with(column + 1, Sketch::default);
+            }
+            if let Cell::Text(text) = rows.cells[column].at(row as usize)
+                && !self.sketches[column].may_have(runs, text, self.turn)
+            {
+                self.answers[at as usize] = self.turn << 3 | u64::from(Truths::FALSE.bits());
+                return Truths::FALSE;
+            }
+        }
         let truth = Truths::of(match &self.places[at as usize].atom {
             Atom::Column(column, question) => question.answer(rows.cells[*column].at(row as usize)),
             Atom::Row(expr) => Evaluator::new(rows.batch, Timestamp(0), &[]).truth_at(expr, row),
@@ -210,4 +230,10 @@ impl Atoms {
         self.answers[at as usize] = self.turn << 3 | u64::from(truth.bits());
         truth
     }
+}
+
+/// The column of a pattern, and what it requires of its text.
+fn needed(atom: &Atom) -> Option<(u32, Runs)> {
+    let Atom::Column(column, Question::Match(pattern)) = atom else { return None };
+    Some((u32::try_from(*column).ok()?, Runs::of(&pattern.required())?))
 }

@@ -23,14 +23,10 @@ fn is_common(run: &[u8]) -> bool {
     run.try_into().is_ok_and(|run: [u8; 4]| COMMON_RUNS.contains(&run))
 }
 
-/// Where the rarest run of `width` bytes starts, in a literal that has as many.
-pub(super) fn rarest_run(literal: &[u8], width: usize) -> usize {
-    let score = |at: &usize| {
-        let run = &literal[*at..*at + width];
-        let bits: u32 = run.iter().map(|byte| rarity(*byte)).sum();
-        if is_common(run) { bits / 3 } else { bits }
-    };
-    (0..=literal.len() - width).max_by_key(score).expect("it is long enough")
+/// About how many bits it says that a run is there.
+pub(super) fn bits_of_run(run: &[u8]) -> u32 {
+    let bits: u32 = run.iter().map(|byte| rarity(*byte)).sum();
+    if is_common(run) { bits / 3 } else { bits }
 }
 
 /// Of how many rows a text contains the literal, between 0 and 1.

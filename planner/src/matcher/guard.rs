@@ -31,8 +31,9 @@ pub(super) enum Probe {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Guard {
     pub(super) any: Vec<Probe>,
-    /// Of how many rows it is met, about.
-    met: f64,
+    /// Of how many rows it is met, about; once it was tried, in vain.
+    pub(super) met: f64,
+    pub(super) tried: bool,
 }
 
 /// Bytes of a literal that are looked for; of a longer one, its first.
@@ -41,8 +42,23 @@ const LITERAL_LEN_MAX: usize = 64;
 pub(super) const LITERAL_LEN_MIN: usize = 2;
 
 impl Guard {
-    /// The guard of a condition, if it has one.
-    pub(super) fn of(tree: &Tree, atoms: &Atoms) -> Option<Self> {
+    /// Every guard that a condition could have: one for each thing that is required.
+    pub(super) fn all(tree: &Tree, atoms: &Atoms) -> Vec<Self> {
+        match tree {
+            Tree::All(parts) => parts.iter().flat_map(|part| Self::all(part, atoms)).collect(),
+            Tree::Test(atom, Truths::TRUE) => match atoms.get(*atom) {
+                Atom::Column(column, Question::Match(pattern)) => match pattern.required() {
+                    Required::All(parts) => parts.iter().filter_map(|part| Self::required(*column, part)).collect(),
+                    other => Self::required(*column, &other).into_iter().collect(),
+                },
+                _ => Self::of(tree, atoms).into_iter().collect(),
+            },
+            other => Self::of(other, atoms).into_iter().collect(),
+        }
+    }
+
+    /// The guard of a condition that is met most rarely, if it has one.
+    fn of(tree: &Tree, atoms: &Atoms) -> Option<Self> {
         match tree {
             Tree::All(parts) => Self::best(parts.iter().filter_map(|part| Self::of(part, atoms))),
             Tree::Any(parts) => Self::either(parts.iter().map(|part| Self::of(part, atoms))),
@@ -68,7 +84,7 @@ impl Guard {
     }
 
     fn one(probe: Probe, met: f64) -> Self {
-        Self { any: vec![probe], met }
+        Self { any: vec![probe], met, tried: false }
     }
 
     fn of_question(column: usize, question: &Question, accepts: Truths) -> Option<Self> {

@@ -14,11 +14,13 @@
 //! answered by what the evaluator itself uses ([`crate::cell`], `Pattern::is_match`, for the rest the evaluator).
 
 mod atoms;
+mod choice;
 mod columns;
 mod estimate;
 mod guard;
 mod literals;
 mod program;
+mod sketch;
 mod values;
 
 use std::collections::BTreeSet;
@@ -30,6 +32,7 @@ use daemoneye_dsl::types::Timestamp;
 
 use crate::eval::Evaluator;
 use atoms::{Atom, Atoms, Rows};
+use choice::Choice;
 use columns::Columns;
 use guard::Guard;
 use program::{Program, Tree};
@@ -45,12 +48,16 @@ pub(crate) struct Matcher {
     unguarded: BTreeSet<usize>,
     /// Pairs of row and condition to be looked at.
     candidates: Candidates,
+    /// Rows of all times.
+    rows_seen: u64,
+    /// Conditions whose guard lets too much through.
+    wasteful: BTreeSet<usize>,
 }
 
 struct Condition {
     expr: Arc<Expr>,
     program: Program,
-    guard: Option<Guard>,
+    guard: Choice,
     /// The atoms that it uses, as often as it does.
     atoms: Vec<u32>,
     /// The last turn in which it was run.
@@ -61,7 +68,7 @@ struct Condition {
 
 /// Rows that are looked at together, so that what is kept of them is bounded whatever is met.
 const ROWS_MAX: usize = 2_048;
-const PAIRS_MAX: usize = 1 << 22;
+const PAIRS_MAX: usize = 1 << 23;
 
 impl Matcher {
     /// A matcher of these conditions: BOOLEAN expressions whose columns are positions in the table's declared columns;
@@ -85,10 +92,10 @@ impl Matcher {
             atoms[atoms.len() - 1]
         });
         tree.sort_by_cost(&|atom| self.atoms.cost(atom));
-        let guard = Guard::of(&tree, &self.atoms);
-        match &guard {
-            Some(guard) => guard.any.iter().for_each(|probe| self.columns.add(probe, id)),
-            None => drop(self.unguarded.insert(number)),
+        let guard = Choice::of(Guard::all(&tree, &self.atoms), self.rows_seen);
+        guard.probes().for_each(|probe| self.columns.add(probe, id));
+        if guard.current().is_none() {
+            self.unguarded.insert(number);
         }
         let program = Program::of(&tree);
         self.conditions.push(Some(Condition { expr: condition, program, guard, atoms, run_in: 0, found: vec![] }));
@@ -99,7 +106,7 @@ impl Matcher {
     pub(crate) fn remove(&mut self, number: usize) {
         let Some(condition) = self.conditions.get_mut(number).and_then(Option::take) else { return };
         let id = u32::try_from(number).expect("it was given");
-        for probe in condition.guard.iter().flat_map(|guard| &guard.any) {
+        for probe in condition.guard.probes() {
             self.columns.remove(probe, id);
         }
         self.unguarded.remove(&number);
@@ -133,6 +140,7 @@ impl Matcher {
 
     fn match_guarded(&mut self, slice: &RecordBatch, start: usize, matched: &mut BTreeSet<usize>) {
         let rows = Rows::of(slice);
+        self.rows_seen += slice.num_rows() as u64;
         self.candidates.clear(slice.num_rows());
         self.columns.find(&rows, |row, condition| self.candidates.add(row, condition));
         let start = u32::try_from(start).expect("a batch has fewer than 2^32 rows");
@@ -149,8 +157,22 @@ impl Matcher {
                         matched.insert(number);
                     }
                     condition.found.push(start + row);
+                } else if condition.guard.waste(self.rows_seen) {
+                    self.wasteful.insert(number);
                 }
             }
+        }
+        self.choose_again();
+    }
+
+    /// Gives the wasteful other guards.
+    fn choose_again(&mut self) {
+        for number in std::mem::take(&mut self.wasteful) {
+            let Some(condition) = &mut self.conditions[number] else { continue };
+            let id = u32::try_from(number).expect("it was given");
+            condition.guard.probes().for_each(|probe| self.columns.remove(probe, id));
+            condition.guard.reconsider(self.rows_seen);
+            condition.guard.probes().for_each(|probe| self.columns.add(probe, id));
         }
     }
 
@@ -163,7 +185,7 @@ impl Matcher {
     /// How a condition is found, for people; `name` tells what a column is called.
     pub(crate) fn guard(&self, number: usize, name: impl Fn(usize) -> String) -> String {
         let Some(condition) = self.conditions.get(number).and_then(Option::as_ref) else { return String::new() };
-        condition.guard.as_ref().map_or_else(|| "looked at for every row".to_owned(), |guard| guard.describe(name))
+        condition.guard.current().map_or_else(|| "looked at for every row".to_owned(), |guard| guard.describe(name))
     }
 }
 

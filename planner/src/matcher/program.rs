@@ -169,3 +169,71 @@ fn emit(tree: &Tree, yes: u32, no: u32, steps: &mut Vec<Step>) -> u32 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use daemoneye_dsl::types::Type;
+
+    use super::*;
+
+    fn column(index: usize) -> Expr {
+        Expr::new(ExprKind::Column { index, name: "c".into() }, Type::Boolean)
+    }
+
+    fn boolean(kind: ExprKind) -> Expr {
+        Expr::new(kind, Type::Boolean)
+    }
+
+    /// The truth by SQL's rules, said once more.
+    fn truth(expr: &Expr, row: &[Option<bool>]) -> Option<bool> {
+        match &expr.kind {
+            ExprKind::Column { index, .. } => row[*index],
+            ExprKind::Not(of) => truth(of, row).map(|it| !it),
+            ExprKind::IsTrue(of) => Some(truth(of, row) == Some(true)),
+            ExprKind::Literal(value) => value.as_boolean(),
+            ExprKind::And(parts) | ExprKind::Or(parts) => {
+                let wins = Some(matches!(expr.kind, ExprKind::Or(_)));
+                let truths: Vec<_> = parts.iter().map(|part| truth(part, row)).collect();
+                if truths.contains(&wins) {
+                    wins
+                } else if truths.contains(&None) {
+                    None
+                } else {
+                    wins.map(|it| !it)
+                }
+            }
+            _ => unreachable!("not drawn here"),
+        }
+    }
+
+    #[test]
+    fn programs_hold_where_conditions_are_true() {
+        let not = |expr: &Expr| boolean(ExprKind::Not(Box::new(expr.clone())));
+        let is_true = |expr: &Expr| boolean(ExprKind::IsTrue(Box::new(expr.clone())));
+        let leaves = [column(0), column(1), Expr::literal(Value::Boolean(true), Type::Boolean), Expr::null()];
+        let mut all: Vec<Expr> = leaves.to_vec();
+        for round in 0..2 {
+            let some: Vec<_> = all.iter().step_by(if round == 0 { 1 } else { 7 }).cloned().collect();
+            for one in &some {
+                all.extend([not(one), is_true(one)]);
+                for other in &some {
+                    all.push(boolean(ExprKind::And(vec![one.clone(), other.clone()])));
+                    all.push(boolean(ExprKind::Or(vec![one.clone(), not(other), column(1)])));
+                }
+            }
+        }
+        let values = [Some(true), Some(false), None];
+        for expr in all {
+            let mut tree = Tree::of(&expr, &mut |atom| {
+                let ExprKind::Column { index, .. } = atom.kind else { unreachable!("the others are no atoms") };
+                u32::try_from(index).unwrap()
+            });
+            tree.sort_by_cost(&|atom| 9 - atom);
+            let program = Program::of(&tree);
+            for row in values.into_iter().flat_map(|one| values.map(|other| [one, other])) {
+                let holds = program.holds(|atom| Truths::of(row[atom as usize]));
+                assert_eq!(holds, truth(&expr, &row) == Some(true), "{expr} {row:?} {tree:?}");
+            }
+        }
+    }
+}

@@ -136,3 +136,44 @@ fn whole(real: f64) -> Option<i64> {
         .is_some_and(|equal| equal)
         .then_some(whole)
 }
+
+#[cfg(test)]
+mod tests {
+    use daemoneye_dsl::types::Type;
+
+    use super::*;
+
+    fn found(values: &Values, ty: Type, of: &[Value]) -> Vec<(u32, u32)> {
+        let column = ty.array(of.iter().cloned());
+        let mut found = Vec::new();
+        values.find(Cells::of(&column), &Folded::default(), |row, asked_by| found.push((row, asked_by)));
+        found
+    }
+
+    #[test]
+    fn numbers_are_equal_across_types() {
+        let mut values = Values::default();
+        values.add_equal(&Value::Real(5.0), 1);
+        values.add_equal(&Value::Integer(0), 2);
+        values.add_equal(&Value::Real(0.5), 3);
+        values.add_null(4);
+        let integers = [Value::Integer(5), Value::Integer(0), Value::Null, Value::Integer(7)];
+        assert_eq!(found(&values, Type::Integer, &integers), [(0, 1), (1, 2), (2, 4)]);
+        let reals = [Value::Real(5.0), Value::Real(-0.0), Value::Real(0.5), Value::Real(f64::INFINITY)];
+        assert_eq!(found(&values, Type::Real, &reals), [(0, 1), (1, 2), (2, 3)]);
+        values.remove_equal(&Value::Integer(5), 1);
+        values.remove_bounds(4);
+        assert_eq!(found(&values, Type::Integer, &integers), [(1, 2)]);
+    }
+
+    /// What cannot be told apart as a double is let through.
+    #[test]
+    fn bounds_let_through_too_much_rather_than_too_little() {
+        let mut values = Values::default();
+        values.add_at_least(9_007_199_254_740_992.0, 1);
+        values.add_at_least(-1.0, 2);
+        values.add_at_most(-1.0, 3);
+        let of = [Value::Integer(9_007_199_254_740_993), Value::Integer(-1), Value::Integer(i64::MIN), Value::Null];
+        assert_eq!(found(&values, Type::Integer, &of), [(0, 2), (0, 1), (1, 2), (1, 3), (2, 3)]);
+    }
+}

@@ -18,6 +18,7 @@ mod moments;
 mod precedence;
 mod random;
 mod rewrites;
+mod sigma;
 mod sqlite;
 mod statement;
 mod steps;
