@@ -17,6 +17,13 @@ use crate::error::Error;
 /// The slots of one row.
 pub(crate) type Tuple = SmallVec<[Slot; 4]>;
 
+/// How many rows there are, and how many of them have no key.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) rows: i64,
+    pub(crate) keyless: i64,
+}
+
 /// Takes a key with its hash and its rows.
 type EachKey<'e> = &'e mut dyn FnMut(&Key, u64, &mut dyn Iterator<Item = (&Tuple, i64)>);
 
@@ -69,6 +76,8 @@ pub(crate) struct Arrange {
     by_hash: OnceCell<HashMap<u64, SmallVec<[u32; 2]>>>,
     /// Rows held, each different one once.
     len: usize,
+    /// How many rows there are, each as often as it is there, and how many of them have no key.
+    counted: Counted,
 }
 
 /// How the key of a row is made.
@@ -107,6 +116,7 @@ impl Arrange {
             change: vec![],
             hidden: false,
             by_hash: OnceCell::new(),
+            counted: Counted::default(),
             len: 0,
         }
     }
@@ -114,6 +124,16 @@ impl Arrange {
     /// What this step changed, after which the rows are as they are now.
     pub(crate) fn change(&self) -> &[Entry] {
         if self.hidden { &[] } else { &self.change }
+    }
+
+    /// How many rows there are now, and how many there were before this step.
+    pub(crate) fn counted(&self) -> (Counted, Counted) {
+        let mut before = self.counted;
+        for entry in self.change() {
+            before.rows -= entry.weight;
+            before.keyless -= if entry.key.is_none() { entry.weight } else { 0 };
+        }
+        (self.counted, before)
     }
 
     /// The rows under a key.
@@ -225,6 +245,8 @@ impl Arrange {
     }
 
     fn add(&mut self, entry: &Entry, run: &Run<'_>) {
+        self.counted.rows += entry.weight;
+        self.counted.keyless += if entry.key.is_none() { entry.weight } else { 0 };
         let (before, after) = match &entry.key {
             None => self.keyless.add(&entry.tuple, entry.weight),
             Some(key) => {

@@ -415,7 +415,10 @@ impl Graph {
                 let again = make::step(&recipe, &inputs, &layout, self);
                 let own = std::mem::replace(&mut self.node_mut(id).step, again);
                 let output = self.run_node(id, context, None);
-                self.node_mut(id).step = own;
+                let again = std::mem::replace(&mut self.node_mut(id).step, own);
+                if let Some(mut again) = again {
+                    again.release(&self.stores);
+                }
                 output
             };
             match output {

@@ -111,7 +111,11 @@ impl Graph {
                 let Some(asked) = Asked::of(subplan, params, question, anti, answer) else { continue };
                 let left = self.install(input);
                 let right = self.install(&asked.inner);
-                let kind = if anti { PairKind::Anti } else { PairKind::Semi };
+                let kind = match question {
+                    _ if !anti => PairKind::Semi,
+                    Question::In(..) => PairKind::NotIn,
+                    Question::Exists | Question::Value => PairKind::Anti,
+                };
                 let pair = self.pair(kind, (left, right), &asked.keys, asked.on, Some(!anti));
                 let rest = conjuncts.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, it)| it.clone());
                 return self.filter(pair, rest.collect());
@@ -183,7 +187,7 @@ impl Graph {
         let (one, other) = (&self.node(left).layout, &self.node(right).layout);
         let mut layout = match kind {
             PairKind::Join(_) => beside(one, other),
-            PairKind::Semi | PairKind::Anti => one.clone(),
+            PairKind::Semi | PairKind::Anti | PairKind::NotIn => one.clone(),
         };
         if let (Some(answer), Form::Slots { columns, .. }) = (answer, &mut layout.form) {
             columns.push(Origin::Constant(Value::Boolean(answer)));
@@ -351,8 +355,8 @@ impl Asked {
                     plan = input;
                 }
             }
-            // NULL on either side makes NOT IN unknown: more than a match decides.
-            Question::In(..) if anti => return None,
+            // NULL in one of several values, or in some of the rows that a row asks about: more than counts decide.
+            Question::In(asked, _) if anti && (asked.len() > 1 || !subplan.is_constant()) => return None,
             Question::In(asked, collation) => {
                 let types = types(subplan);
                 if *collation != Collation::Binary || asked.iter().zip(&types).any(|(one, ty)| one.ty != *ty) {

@@ -22,6 +22,7 @@ mod sigma;
 mod sqlite;
 mod statement;
 mod steps;
+mod together;
 mod world;
 
 /// A number from the environment, or the default.

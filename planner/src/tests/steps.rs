@@ -67,7 +67,7 @@ pub(super) fn relation(rows: &Batch) -> Relation {
     relation
 }
 
-fn add(relation: &mut Relation, change: &Batch) {
+pub(super) fn add(relation: &mut Relation, change: &Batch) {
     for (row, weight) in rows_of(&change.rows).into_iter().zip(&change.weights) {
         let mut key = Vec::new();
         for value in &row {
@@ -170,7 +170,7 @@ impl Running {
 
 /// One row of one table leaves, appears or both.
 #[derive(Debug)]
-struct Change {
+pub(super) struct Change {
     table: usize,
     leaves: Option<Row>,
     appears: Option<Row>,
@@ -179,7 +179,7 @@ struct Change {
 }
 
 impl Change {
-    fn random(world: &World, random: &mut Random) -> Option<Self> {
+    pub(super) fn random(world: &World, random: &mut Random) -> Option<Self> {
         let table = random.below(world.tables.len());
         let (declared, rows) = &world.tables[table];
         let existing = (!rows.is_empty()).then(|| random.pick(rows).clone());
@@ -203,7 +203,7 @@ impl Change {
         })
     }
 
-    fn apply(&self, world: &mut World) {
+    pub(super) fn apply(&self, world: &mut World) {
         let rows = &mut world.tables[self.table].1;
         if let Some(leaves) = &self.leaves {
             // Two zeros are one value: the row may be there with the other.
@@ -218,7 +218,7 @@ impl Change {
     }
 }
 
-fn batches(changes: &[Change], world: &World) -> Changes {
+pub(super) fn batches(changes: &[Change], world: &World) -> Changes {
     let mut all = Changes::default();
     for (at, (table, _)) in world.tables.iter().enumerate() {
         let own: Vec<_> = changes.iter().filter(|change| change.table == at).collect();

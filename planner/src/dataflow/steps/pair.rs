@@ -10,7 +10,7 @@ use daemoneye_dsl::query::JoinKind;
 use hashbrown::HashMap;
 
 use super::{Size, Step};
-use crate::dataflow::arrangement::{Arrange, Entry, Tuple};
+use crate::dataflow::arrangement::{Arrange, Counted, Entry, Tuple};
 use crate::dataflow::delta::{Delta, Exprs, Layout, Rows, Run};
 use crate::dataflow::graph::Node;
 use crate::dataflow::keys::Key;
@@ -27,6 +27,9 @@ pub(crate) enum PairKind {
     Semi,
     /// Those that have none.
     Anti,
+    /// Those whose value is surely not among the right ones: NULL on either side makes it unknown, unless there is
+    /// nothing on the right at all.
+    NotIn,
 }
 
 pub(crate) struct Pair {
@@ -62,7 +65,7 @@ impl Pair {
         let by_pairs = on.is_some();
         let (left, right) = match kind {
             PairKind::Join(kind) => (kind.keeps_left(), kind.keeps_right()),
-            PairKind::Semi | PairKind::Anti => (by_pairs, false),
+            PairKind::Semi | PairKind::Anti | PairKind::NotIn => (by_pairs, false),
         };
         let on = on.map(|on| (Exprs::new([on]), both));
         let begun = |counts: bool| counts.then(Degrees::default);
@@ -129,19 +132,20 @@ impl Pair {
 
     /// A semi-join or anti-join that only the key decides.
     fn by_key(&self, left: &Arrange, right: &Arrange) -> Pairs {
-        let anti = self.kind == PairKind::Anti;
         let mut found = Pairs { slots: vec![], weights: vec![], repeated: true };
         let mut give = |tuple: &Tuple, weight: i64| {
             found.slots.extend_from_slice(tuple);
             found.weights.push(weight);
         };
+        let (now, before) = right.counted();
+        let total = |key: &Key, hash: u64| right.total(key, hash);
         if self.fresh {
             left.each_key(&mut |key, hash, rows| {
-                if (right.total(key, hash) > 0) != anti {
+                if self.keeps(Some(total(key, hash)), now) {
                     rows.for_each(|(tuple, weight)| give(tuple, weight));
                 }
             });
-            if anti {
+            if self.keeps(None, now) {
                 left.keyless().for_each(|(tuple, weight)| give(tuple, weight));
             }
             return found;
@@ -151,24 +155,43 @@ impl Pair {
         };
         // What the left change does where the other side had, or had not, a row: as it was before.
         for entry in left.change() {
-            let kept = match &entry.key {
-                None => anti,
-                Some(key) => (right.total(key, entry.hash) - moved(key, entry.hash) > 0) != anti,
-            };
-            if kept {
+            let there = entry.key.as_ref().map(|key| total(key, entry.hash) - moved(key, entry.hash));
+            if self.keeps(there, before) {
                 give(&entry.tuple, entry.weight);
             }
         }
         // Then what the other side's change does to the left rows as they are now.
-        right.each_changed(left, &mut |key, hash, rows| {
-            let now = right.total(key, hash);
-            let (before, after) = (now - moved(key, hash) > 0, now > 0);
-            if before != after {
-                let sign = if after == anti { -1 } else { 1 };
-                rows.for_each(|(tuple, weight)| give(tuple, sign * weight));
+        let mut turn = |key: &Key, hash: u64, rows: &mut dyn Iterator<Item = (&Tuple, i64)>| {
+            let there = total(key, hash);
+            let sign = match (self.keeps(Some(there - moved(key, hash)), before), self.keeps(Some(there), now)) {
+                (true, false) => -1,
+                (false, true) => 1,
+                _ => return,
+            };
+            rows.for_each(|(tuple, weight)| give(tuple, sign * weight));
+        };
+        // Where something came to be, or NULL, or nothing, every left row may turn.
+        let all = |counted: Counted| (counted.rows > 0, counted.keyless > 0);
+        if self.kind == PairKind::NotIn && all(now) != all(before) {
+            left.each_key(&mut turn);
+            let (was, is) = (self.keeps(None, before), self.keeps(None, now));
+            if was != is {
+                let sign = if is { 1 } else { -1 };
+                left.keyless().for_each(|(tuple, weight)| give(tuple, sign * weight));
             }
-        });
+        } else {
+            right.each_changed(left, &mut turn);
+        }
         found
+    }
+
+    /// Whether a left row stays, by how many rows the right side has under its key, if it has one, and altogether.
+    fn keeps(&self, there: Option<i64>, right: Counted) -> bool {
+        match self.kind {
+            PairKind::Semi => there.is_some_and(|there| there > 0),
+            PairKind::NotIn => right.rows <= 0 || right.keyless <= 0 && there.is_some_and(|there| there <= 0),
+            PairKind::Anti | PairKind::Join(_) => there.is_none_or(|there| there <= 0),
+        }
     }
 }
 
@@ -178,8 +201,10 @@ impl Step for Pair {
         let (left, right) = (left.arranged(), right.arranged());
         let width = self.parts.0 + self.parts.1;
         let mut found = match self.kind {
-            PairKind::Semi | PairKind::Anti if self.on.is_none() => self.by_key(left, right).consolidated(self.parts.0),
-            PairKind::Semi | PairKind::Anti => {
+            PairKind::Semi | PairKind::Anti | PairKind::NotIn if self.on.is_none() => {
+                self.by_key(left, right).consolidated(self.parts.0)
+            }
+            PairKind::Semi | PairKind::Anti | PairKind::NotIn => {
                 let pairs = self.pairs(left, right, run)?;
                 let degrees = self.left.as_mut().expect("it counts the pairs of the left rows");
                 let fresh = self.fresh.then_some(left);
