@@ -79,6 +79,26 @@ impl Graph {
             Plan::Recursive { base, step, id, distinct: false, limit: None } if is_linear(step, *id) => {
                 self.recursion(base, step, *id)
             }
+            Plan::Lineage { lineage, input, process, columns, kind, on, .. }
+                if !plan.exprs().into_iter().any(Expr::uses_now) =>
+            {
+                let input = self.install(input);
+                let ids = self.project(input, vec![process.clone()]);
+                let ids = self.distinct(ids);
+                let table = lineage.table();
+                let types = columns.iter().map(|at| table.columns[*at].ty);
+                let layout = Layout::values([Type::Text].into_iter().chain(types).collect());
+                let kin = self.add(Recipe::Kin { lineage: *lineage, columns: columns.clone() }, vec![ids], layout);
+                // The id that was asked about is the key, and no column of the result.
+                let width = self.node(input).layout.types.len();
+                let after = |column: usize| if column < width { column } else { column + 1 };
+                let on = on.clone().map(|on| on.with_columns(&after));
+                let keys = [(process.clone(), Expr::column(0, Type::Text, ""))];
+                let pair = self.pair(PairKind::Join(*kind), (input, kin), &keys, on, None);
+                let all = (0..width).chain(width + 1..width + 1 + columns.len()).collect::<Vec<_>>();
+                let layout = self.node(pair).layout.project(&all);
+                self.add(Recipe::Columns(all), vec![pair], layout)
+            }
             Plan::Sort { input, limit: None, offset: 0, .. } => self.install(input),
             Plan::Sort { input, keys, limit, offset } => {
                 let input = self.install(input);

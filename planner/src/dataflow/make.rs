@@ -11,6 +11,7 @@ use super::recipe::{Recipe, nameless};
 use super::steps::Step;
 use super::steps::aggregate::Aggregate;
 use super::steps::distinct::Distinct;
+use super::steps::kin::Kin;
 use super::steps::linear::{Columns, Filter, Project, Union};
 use super::steps::pair::Pair;
 use super::steps::recomputed::Recomputed;
@@ -43,6 +44,7 @@ pub(crate) fn step(recipe: &Recipe, inputs: &[NodeId], layout: &Layout, graph: &
         Recipe::Distinct => Box::new(Distinct::new(whole(&types))),
         Recipe::Set(op) => Box::new(Set::new(*op, whole(&types))),
         Recipe::Top { keys, limit, offset } => Box::new(Top::new(keys, *limit, *offset, &types)),
+        Recipe::Kin { lineage, columns } => Box::new(Kin::new(*lineage, columns, &layout.types)),
         Recipe::Temporal(turning) => {
             let input = input.expect("a filter has an input");
             let taken = taken(&input, layout, graph);

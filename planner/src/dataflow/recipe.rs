@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use daemoneye_dsl::expr::{Expr, ExprKind};
 use daemoneye_dsl::query::{SetOp, SortKey};
+use daemoneye_dsl::tables::lineage::Lineage;
 
 use super::steps::aggregate::Grouping;
 use super::steps::pair::PairKind;
@@ -38,6 +39,11 @@ pub(crate) enum Recipe {
         offset: u64,
     },
     Temporal(Vec<Turning>),
+    /// The relatives of the processes whose ids the input has: id and columns of the table of relatives.
+    Kin {
+        lineage: Lineage,
+        columns: Vec<usize>,
+    },
     /// In the step of a recursion, the rows of the round before; in its first round those of its base.
     Working,
     /// Rows of the base, then what the step makes of the rows of the round before, round by round. The inputs are the
@@ -70,6 +76,9 @@ impl Recipe {
                 Self::Top { keys: other, limit: other_limit, offset: other_offset },
             ) => (keys, limit, offset) == (other, other_limit, other_offset),
             (Self::Temporal(one), Self::Temporal(other)) => one == other,
+            (Self::Kin { lineage, columns }, Self::Kin { lineage: other, columns: other_columns }) => {
+                lineage == other && columns == other_columns
+            }
             _ => false,
         }
     }
@@ -83,7 +92,7 @@ impl Recipe {
             Self::Leg { source, condition, columns } => (source, condition, columns).hash(&mut hasher),
             Self::Filter(expr) => feed(expr, &mut hasher),
             Self::Project(exprs) | Self::Arrange(exprs) => exprs.iter().for_each(|expr| feed(expr, &mut hasher)),
-            Self::Columns(columns) => columns.hash(&mut hasher),
+            Self::Columns(columns) | Self::Kin { columns, .. } => columns.hash(&mut hasher),
             Self::Pair { on, .. } => on.iter().for_each(|expr| feed(expr, &mut hasher)),
             Self::Aggregate(grouping) => {
                 let calls = grouping.aggregates.iter().flat_map(|call| call.exprs());

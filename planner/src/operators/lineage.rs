@@ -156,6 +156,35 @@ impl Below {
     }
 }
 
+/// The relatives of each id: the id and those columns of the table of relatives.
+pub(crate) fn relatives(
+    lineage: Lineage,
+    columns: &[usize],
+    ids: &[String],
+    context: &Context<'_>,
+) -> Result<RecordBatch, Error> {
+    let ids = batch(vec![Type::Text.array(ids.iter().cloned().map(Value::Text))], ids.len());
+    let process = Expr::column(0, Type::Text, "");
+    let asked = Relatives { lineage, process, columns: columns.to_vec(), kind: JoinKind::Inner, on: None };
+    asked.meaning(context, &[ids])
+}
+
+/// Who is met on the way up from a process: itself, its ancestors, and the first parent that nobody knows.
+pub(crate) fn way_up(id: &str, context: &Context<'_>) -> Result<Vec<String>, Error> {
+    let known = &mut *context.known.borrow_mut();
+    let mut met = vec![id.to_owned()];
+    let mut place = known.place(id, context)?;
+    while let Some(at) = place {
+        let Some(parent) = known.parents[at as usize].clone() else { break };
+        if met.contains(&parent) || met.len() > DEPTH_MAX + 1 {
+            break;
+        }
+        place = known.place(&parent, context)?;
+        met.push(parent);
+    }
+    Ok(met)
+}
+
 /// The ids of the processes of now.
 fn present(context: &Context<'_>) -> Result<Vec<String>, Error> {
     static PROCESSES: LazyLock<Arc<Table>> =

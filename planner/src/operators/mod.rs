@@ -8,7 +8,7 @@ mod apply;
 mod distinct;
 mod filter;
 mod join;
-mod lineage;
+pub(crate) mod lineage;
 mod lookup;
 mod project;
 pub(crate) mod recursive;

@@ -196,3 +196,69 @@ fn a_subquery_about_descendants_reads_the_present_once_and_steps_follow_it() {
     let step = only(dataflow.step(&View::new(Some(&after), None), &changes, Timestamp(1)));
     assert_eq!(shown(&step.rows), ["init", "sh"]);
 }
+
+/// The queries whose steps follow processes that start, change their name, exit, and were there before their parents.
+const KEPT_UP: &[&str] = &[
+    INNER,
+    "SELECT p.name, a.depth, a.name FROM processes p JOIN ancestors(p.proc_id) a ON a.name = 'b' WHERE p.name <> 'c'",
+    "SELECT p.name, d.depth, d.name FROM processes p JOIN descendants(p.proc_id) d",
+    "SELECT p.proc_id, d.name FROM processes p LEFT JOIN descendants(p.proc_id) d ON d.name = 'a' WHERE p.name = 'b'",
+    "SELECT p.proc_id FROM processes p WHERE EXISTS (SELECT 1 FROM descendants(p.proc_id) d WHERE d.name = 'c')",
+    "SELECT a.name, count(*) FROM processes p JOIN ancestors(p.proc_id) a GROUP BY a.name",
+];
+
+#[test]
+fn steps_are_the_whole_while_processes_come_and_go() {
+    use super::random::Random;
+    use super::steps::{add, relation};
+
+    for seed in 0..super::setting("CASES", 40) {
+        let random = &mut Random::new(seed);
+        let mut alive: Vec<(u64, &str, Option<u64>)> = Vec::new();
+        let mut dead: Vec<(u64, &str, Option<u64>)> = Vec::new();
+        let mut next = 1;
+        let plans: Vec<Plan> = KEPT_UP.iter().map(|sql| plan(sql)).collect();
+        let mut dataflow = Dataflow::default();
+        let ids: Vec<RuleId> = plans.iter().map(|plan| dataflow.install(plan)).collect();
+        let mut sums = vec![relation(&Batch::appearing(snapshot(&[]))); plans.len()];
+        let empty = snapshot(&[]);
+        dataflow.load(&View::new(Some(&empty), None), Timestamp(0)).unwrap();
+        for step in 0..12 {
+            let before = alive.clone();
+            for _ in 0..random.below(4) {
+                let parents: Vec<u64> = alive.iter().chain(&dead).map(|it| it.0).chain([next + 1, 99]).collect();
+                match random.below(4) {
+                    0 | 1 => {
+                        alive.push((next, *random.pick(&["a", "b", "c"]), Some(*random.pick(&parents))));
+                        next += 1;
+                    }
+                    // One that comes and goes between two snapshots is never seen.
+                    2 if !before.is_empty() => {
+                        let id = random.pick(&before).0;
+                        dead.extend(alive.extract_if(.., |it| it.0 == id));
+                    }
+                    _ if !alive.is_empty() => {
+                        let at = random.below(alive.len());
+                        alive[at].1 = *random.pick(&["a", "b", "c"]);
+                    }
+                    _ => {}
+                }
+            }
+            let gone: Vec<_> = before.iter().filter(|it| !alive.contains(it)).copied().collect();
+            let new: Vec<_> = alive.iter().filter(|it| !before.contains(it)).copied().collect();
+            let mut changes = Changes::default();
+            changes.add("processes", Batch::replacing(&snapshot(&gone), &snapshot(&new)));
+            let (present, record) = (snapshot(&alive), Record(snapshot(&dead)));
+            let view = View::new(Some(&present), Some(&record));
+            for (id, outcome) in dataflow.step(&view, &changes, Timestamp(step)) {
+                let at = ids.iter().position(|other| *other == id).unwrap();
+                add(&mut sums[at], &outcome.unwrap().rows);
+            }
+            for (at, plan) in plans.iter().enumerate() {
+                let whole = crate::whole_result(plan, &view, Timestamp(step)).unwrap();
+                let whole = relation(&Batch::appearing(whole.rows));
+                assert_eq!(sums[at], whole, "seed {seed}, step {step}: {}\n{alive:?}\ndead {dead:?}", KEPT_UP[at]);
+            }
+        }
+    }
+}

@@ -5,6 +5,7 @@
 
 pub(crate) mod aggregate;
 pub(crate) mod distinct;
+pub(crate) mod kin;
 pub(crate) mod linear;
 pub(crate) mod pair;
 pub(crate) mod recomputed;
