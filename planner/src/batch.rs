@@ -1,5 +1,6 @@
 //! Rows with weights, and rows as keys.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -8,8 +9,10 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow_row::{RowConverter, SortField};
-use arrow_schema::{Field, Schema};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use daemoneye_dsl::types::Type;
+use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 /// A change: `+n` where a row appears n times, `-n` where it leaves.
 #[derive(Clone, Debug)]
@@ -46,9 +49,40 @@ impl Batch {
 
 /// A batch of these columns; the number of rows is needed where there are none.
 pub(crate) fn batch(columns: Vec<ArrayRef>, len: usize) -> RecordBatch {
-    let fields: Vec<_> = columns.iter().map(|column| Field::new("", column.data_type().clone(), true)).collect();
     let options = RecordBatchOptions::new().with_row_count(Some(len));
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options).expect("columns of one length")
+    RecordBatch::try_new_with_options(schema(&columns), columns, &options).expect("columns of one length")
+}
+
+/// Layouts that are remembered.
+const SCHEMAS_MAX: usize = 4_096;
+
+/// The schema of nameless columns. Rules make small batches all the time, and always of the same layouts.
+fn schema(columns: &[ArrayRef]) -> SchemaRef {
+    thread_local! {
+        static KNOWN: RefCell<HashMap<SmallVec<[u8; 32]>, SchemaRef>> = RefCell::default();
+    }
+    let code = |column: &ArrayRef| match column.data_type() {
+        DataType::Int64 => 0,
+        DataType::Float64 => 1,
+        DataType::Utf8 => 2,
+        DataType::Binary => 3,
+        DataType::Boolean => 4,
+        DataType::Timestamp(..) => 5,
+        _ => 6,
+    };
+    let codes: SmallVec<[u8; 32]> = columns.iter().map(code).collect();
+    KNOWN.with_borrow_mut(|known| {
+        if let Some(known) = known.get(&codes) {
+            return known.clone();
+        }
+        if known.len() >= SCHEMAS_MAX {
+            known.clear();
+        }
+        let fields: Vec<_> = columns.iter().map(|column| Field::new("", column.data_type().clone(), true)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        known.insert(codes, schema.clone());
+        schema
+    })
 }
 
 /// No rows of these types.

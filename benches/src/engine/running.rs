@@ -114,6 +114,17 @@ impl Series {
     }
 }
 
+impl Series {
+    /// The change from the first snapshot to nothing.
+    pub fn everything_leaves(&self) -> Changes {
+        let leaving = |rows: &RecordBatch| Batch { weights: vec![-1; rows.num_rows()], rows: rows.clone() };
+        let mut changes = Changes::default();
+        changes.add("processes", leaving(&self.processes.rows));
+        changes.add("connections", leaving(&self.connections.rows));
+        changes
+    }
+}
+
 /// One table's change.
 pub fn change(table: &'static str, batch: Batch) -> Changes {
     let mut changes = Changes::default();

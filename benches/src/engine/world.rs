@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use arrow_array::RecordBatch;
+use daemoneye_planner::Batch;
 use rusqlite::Connection;
 
 use crate::engine::difference::difference;
@@ -146,18 +147,25 @@ impl World {
         Ok(peer)
     }
 
-    /// The time of one step in which everything appears, for engines that have seen nothing.
-    pub fn full(&self, rules: &[Rule], rounds: usize) -> anyhow::Result<Samples> {
+    /// The times of one step in which everything appears: for engines that have seen nothing, and after everything
+    /// left again, when patterns are compiled and it is known which of their parts are rare. A peer's statements are
+    /// prepared, and its tables warm.
+    pub fn full(&self, rules: &[Rule], rounds: usize) -> anyhow::Result<Full> {
         let first = &self.series.processes.rows;
         let (tables, everything) = (self.series.tables(first), self.series.everything());
-        let mut samples = Samples::default();
+        let (nothing, nothing_left) = (self.series.nothing(), self.series.everything_leaves());
+        let mut full = Full::default();
         for _ in 0..rounds {
-            let mut running = Running::new(rules.iter().map(|rule| &rule.plan), &self.series.nothing())?;
-            running.prime(&self.series.nothing())?;
-            let stepped = samples.process_cpu(|| running.step(&tables, &everything));
+            let mut running = Running::new(rules.iter().map(|rule| &rule.plan), &nothing)?;
+            running.prime(&nothing)?;
+            let stepped = full.first.process_cpu(|| running.step(&tables, &everything));
+            let found = rows_of(&running.answers(stepped)?);
+            let stepped = running.step(&nothing, &nothing_left);
             running.answers(stepped)?;
+            let stepped = full.again.process_cpu(|| running.step(&tables, &everything));
+            ensure!(rows_of(&running.answers(stepped)?) == found, "the same rows are found again");
         }
-        Ok(samples)
+        Ok(full)
     }
 
     /// The times of the steps that follow, one for each change and round.
@@ -185,6 +193,19 @@ impl World {
         }
         Ok(steps)
     }
+}
+
+fn rows_of(answers: &[(usize, Batch)]) -> i64 {
+    answers.iter().flat_map(|(_, batch)| &batch.weights).sum()
+}
+
+/// What everything takes.
+#[derive(Debug, Default)]
+pub struct Full {
+    /// For engines that have seen nothing.
+    pub first: Samples,
+    /// For those that saw it come and go.
+    pub again: Samples,
 }
 
 /// What a change takes.
