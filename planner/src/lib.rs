@@ -26,9 +26,10 @@ mod view;
 
 pub use batch::Batch;
 pub use dataflow::{
-    Answer, Changes, Clock, Dataflow, Outcome, RuleId, Size, execute, matches_are_events, whole_result,
+    Answer, Changes, Clock, Dataflow, Operator, Outcome, RuleId, Size, execute, matches_are_events, whole_result,
 };
 pub use error::Error;
+pub use operators::measure::{Analysis, Measured, analyze};
 pub use plan::{Field, Lookback, Plan};
 pub use recomputed::{lint, recomputed};
 pub use view::View;
