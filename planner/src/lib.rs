@@ -23,6 +23,7 @@ mod rewrites;
 #[cfg(test)]
 mod tests;
 mod view;
+mod why;
 
 pub use batch::Batch;
 pub use dataflow::{
@@ -33,6 +34,7 @@ pub use operators::measure::{Analysis, Measured, analyze};
 pub use plan::{Field, Lookback, Plan};
 pub use recomputed::{lint, recomputed};
 pub use view::View;
+pub use why::{Clause, Condition, FirstTable, Found, Named, Near, Stop, Verdict, WhyNot, first_table, why_not};
 
 use daemoneye_dsl::query::Query;
 

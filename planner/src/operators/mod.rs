@@ -102,7 +102,7 @@ impl<'a> Context<'a> {
         self.completeness.take()
     }
 
-    pub(super) fn evaluator<'e>(&'e self, rows: &'e RecordBatch) -> Evaluator<'e> {
+    pub(crate) fn evaluator<'e>(&'e self, rows: &'e RecordBatch) -> Evaluator<'e> {
         Evaluator::new(rows, self.now, &self.params)
     }
 
@@ -111,7 +111,7 @@ impl<'a> Context<'a> {
         Self { cache: Some(self.cache.clone().unwrap_or_default()), ..self.clone() }
     }
 
-    fn with_params(&self, params: Vec<Value>) -> Self {
+    pub(crate) fn with_params(&self, params: Vec<Value>) -> Self {
         Self { params: params.into(), ..self.clone() }
     }
 
@@ -129,7 +129,7 @@ impl<'a> Context<'a> {
     }
 
     /// Counts rows that are looked at: subqueries within subqueries may be small each and endless together.
-    fn spend(&self, rows: usize) -> Result<(), Error> {
+    pub(crate) fn spend(&self, rows: usize) -> Result<(), Error> {
         self.work.set(self.work.get().saturating_add(rows));
         within(self.work.get(), WORK_MAX, "the statement with all its subqueries")
     }
