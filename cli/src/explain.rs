@@ -5,6 +5,7 @@
 
 mod analyze;
 mod state;
+mod why_not;
 
 use std::path::PathBuf;
 
@@ -24,6 +25,7 @@ use serde_json::{Map, Value, json};
 
 use self::analyze::Analyzed;
 use self::state::State;
+use self::why_not::Answer;
 use crate::file_table::{FileArguments, FileTables, NowArgument};
 use crate::output::{Format, Json, print, write_json};
 use crate::page::Page;
@@ -37,8 +39,8 @@ use crate::{Ending, Globals, files, hunt, live, with_exit_codes};
 /// Show how a rule or a statement is run.
 ///
 /// The plan, the tables it reads, whether the agent runs it on what changed or takes parts of it anew, and what tells
-/// one match from another. Reads nothing but the rules; needs no agent and no rights. With --state or --analyze it
-/// runs once over what is there now: a live snapshot, the agent's store, or the files of --table.
+/// one match from another. Reads nothing but the rules; needs no agent and no rights. With --state, --analyze or
+/// --why-not it runs once over what is there now: a live snapshot, the agent's store, or the files of --table.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
 pub(crate) struct Explain {
@@ -55,6 +57,10 @@ pub(crate) struct Explain {
     /// Evaluate it once, and show the rows and the time of every operation
     #[arg(long, group = "view", group = "looks")]
     analyze: bool,
+    /// Say what keeps this row of the rule's first table from being a match: a process by its pid, or a row by some of
+    /// its columns, as a JSON object
+    #[arg(long, value_name = "PID|ROW", group = "view", group = "looks", allow_hyphen_values = true)]
+    why_not: Option<String>,
     /// A rule file or a folder of them; may be repeated [default: ./rules, else the installed rules]
     #[arg(long, value_name = "PATH")]
     rules: Vec<PathBuf>,
@@ -77,7 +83,12 @@ Examples:
 
   What does the rule keep in memory on this host, and what costs it time?
     daemoneye-cli explain --state reverse_shell
-    daemoneye-cli explain --analyze reverse_shell";
+    daemoneye-cli explain --analyze reverse_shell
+
+  Why is this process no match, or this record of a log?
+    daemoneye-cli explain reverse_shell --why-not 4821
+    daemoneye-cli explain reverse_shell --table processes=sysmon.jsonl \\
+      --why-not '{\"name\": \"bash\", \"user_name\": \"www-data\"}'";
 
 pub(crate) fn run(asked: &Explain, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let form = Format::of_text(globals.output)?;
@@ -132,7 +143,7 @@ impl Explain {
 
     /// Whether rows are looked at.
     fn looks(&self) -> bool {
-        self.state || self.analyze
+        self.state || self.analyze || self.why_not.is_some()
     }
 }
 
@@ -201,6 +212,7 @@ struct Explained<'a> {
     window_micros: i64,
     state: Option<State>,
     analyzed: Option<Analyzed>,
+    answer: Option<Answer>,
 }
 
 impl<'a> Explained<'a> {
@@ -218,6 +230,7 @@ impl<'a> Explained<'a> {
             plan,
             state: None,
             analyzed: None,
+            answer: None,
         }
     }
 
@@ -233,12 +246,16 @@ impl<'a> Explained<'a> {
         if asked.analyze {
             self.analyzed = Some(Analyzed::of(&self.plan, sources));
         }
+        if let Some(row) = &asked.why_not {
+            self.answer = Some(Answer::of(self.rule, row, sources).map_err(named)?);
+        }
         Ok(())
     }
 
     /// What was missing from what was looked at.
     fn completeness(&self, sources: &Sources<'_>) -> Completeness {
         let looks = self.state.iter().map(|it| &it.completeness).chain(self.analyzed.iter().map(|it| &it.completeness));
+        let looks = looks.chain(self.answer.iter().map(Answer::completeness));
         let mut all = looks.fold(sources.completeness(&self.rule.query), Completeness::and);
         if !self.rule.absent.is_empty() {
             all.add(Reason::ColumnAbsentInData);
@@ -271,6 +288,9 @@ impl<'a> Explained<'a> {
                 ],
             ),
             None => page.line(0, &[Cell::painted("statement", bold)]),
+        }
+        if let Some(answer) = &self.answer {
+            return answer.write(page, &self.rule.source);
         }
         let tables = self.tables();
         let window = display_interval(self.window_micros).replace('µ', "u");
@@ -325,6 +345,7 @@ impl<'a> Explained<'a> {
         });
         let mut object = object.as_object().cloned().unwrap_or_default();
         object.extend(self.state.iter().map(|it| ("state".to_owned(), it.to_json())));
+        object.extend(self.answer.iter().map(|it| ("why_not".to_owned(), it.to_json(&self.rule.source))));
         object.extend(self.analyzed.iter().map(|it| ("analysis".to_owned(), it.to_json())));
         object
     }

@@ -171,6 +171,12 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// What was drawn for the screen already, as findings are.
+    pub(crate) fn drawn(&mut self, drawn: &str) {
+        self.text.push_str(drawn);
+        self.text.push('\n');
+    }
+
     /// Writes it to standard output; nothing is given where the reader went away.
     pub(crate) fn print(self) -> anyhow::Result<Option<Extent>> {
         let written = print(self.screen, |out| out.write_all(self.text.as_bytes()))?;
@@ -215,6 +221,11 @@ impl<'a> Page<'a> {
 
     fn room(&self, used: usize) -> usize {
         self.screen.width.saturating_sub(used).max(ROOM_MIN)
+    }
+
+    /// Whether nothing is cut.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
     }
 
     /// How the stream looks that it goes to.

@@ -151,6 +151,114 @@ fn every_operation_is_measured() {
     assert!(err(&failed).contains("would take more than"), "{}", err(&failed));
 }
 
+/// What `--why-not` says of a row, as a program reads it.
+fn why_not(row: &str, sql: &str) -> serde_json::Value {
+    let answer = over(&["-o", "ndjson", sql, "--why-not", row]);
+    assert_eq!(code(&answer), 0, "{}", err(&answer));
+    lines(&answer).remove(0)["why_not"].clone()
+}
+
+#[test]
+fn the_first_condition_that_fails_is_told_with_its_values() {
+    let sql = "SELECT c.pid FROM processes c JOIN processes p ON p.proc_id = c.parent_id\n\
+               WHERE p.name IN ('nginx', 'apache2')\n  AND c.name IN ('sh', 'bash') AND c.pid > 25";
+    let shown = over(&[sql, "--why-not", "21"]);
+    let text = out(&shown);
+    assert!(text.contains("busybox (pid 21) does not match: WHERE turns it away (2 of 4 conditions hold)"), "{text}");
+    assert!(text.contains("yes      p.name IN ('apache2', 'nginx')\n           p.name is 'nginx'"), "{text}");
+    assert!(text.contains("NO       c.name IN ('bash', 'sh')\n           c.name is 'busybox'"), "{text}");
+    assert!(text.contains("<query>:3:7") && text.contains("AND c.name IN ('sh', 'bash')"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let why = why_not("21", sql);
+    let stop = &why["stopped"][0];
+    assert_eq!((&why["matches"], &stop["clause"], &stop["failed"]), (&false.into(), &"WHERE".into(), &2.into()));
+    let failed = &stop["conditions"][2];
+    assert_eq!((&failed["holds"], &failed["line"], &failed["column"]), (&false.into(), &3.into(), &7.into()));
+    assert_eq!(failed["values"], serde_json::json!({"c.name": "busybox"}));
+    assert_eq!(stop["conditions"][3]["holds"], false);
+    // NULL is neither.
+    let unknown = why_not("1", "SELECT pid FROM processes WHERE parent_id <> 'a'");
+    assert_eq!(unknown["stopped"][0]["conditions"][0]["holds"], serde_json::Value::Null);
+    let matching = over(&["SELECT pid FROM processes WHERE name = 'sh'", "--why-not", r#"{"name": "sh"}"#]);
+    assert!(out(&matching).contains("2 rows of processes match: 2 rows"), "{}", out(&matching));
+}
+
+#[test]
+fn a_join_without_a_partner_tells_who_came_nearest() {
+    let sql = "SELECT c.pid FROM processes c JOIN processes p ON p.proc_id = c.parent_id AND p.name = 'nginx'";
+    // An equality of two tables is a join wherever it is written; the rest of WHERE stays there.
+    let comma = sql.replace("JOIN processes p ON", ", processes p WHERE");
+    for (pid, sql, satisfied) in [("30", sql, 1), ("1", sql, 0), ("1", comma.as_str(), 0)] {
+        let stop = &why_not(pid, sql)["stopped"][0];
+        assert_eq!(stop["because"], "the join finds no row of p", "{sql}");
+        let told = (&stop["conditions"][0]["satisfied_by"], &stop["conditions"][0]["looked_at"]);
+        assert_eq!(told, (&satisfied.into(), &5.into()), "{sql}");
+    }
+    assert_eq!(why_not("30", &comma)["stopped"][0]["clause"], "WHERE");
+    let near = &why_not("30", sql)["stopped"][0]["nearest"];
+    assert_eq!(near[0]["row"], serde_json::json!({"p.pid": 1, "p.name": "init", "p.proc_id": "a"}));
+    assert_eq!((&near[0]["fails"], &near[1]["fails"], &near[2]), (&1.into(), &0.into(), &serde_json::Value::Null));
+    let relatives = "SELECT c.pid FROM processes c JOIN ancestors(c.proc_id) a ON a.depth > 0 AND a.name = 'apache2'";
+    let stop = &why_not("20", relatives)["stopped"][0];
+    assert_eq!(stop["because"], "the process has no relative a that qualifies");
+    assert_eq!(stop["nearest"][0]["row"]["a.name"], "nginx");
+}
+
+#[test]
+fn what_a_subquery_found_is_told() {
+    let exists = "SELECT pid FROM processes c WHERE EXISTS (SELECT 1 FROM processes k \
+                  WHERE k.parent_id = c.proc_id AND k.name = 'busybox')";
+    let found = &why_not("1", exists)["stopped"][0]["conditions"][0]["subqueries"][0];
+    assert_eq!((&found["rows"], &found["given"]["proc_id"]), (&0.into(), &"a".into()));
+    assert_eq!(found["conditions"][1]["satisfied_by"], 1);
+    // Children of another name, and the one of that name who is another's child.
+    let near: Vec<_> = found["nearest"].as_array().unwrap().iter().map(|it| &it["row"]["k.name"]).collect();
+    assert_eq!(near, ["nginx", "busybox", "sh"]);
+    let anti = exists.replace("EXISTS", "NOT EXISTS");
+    let found = &why_not("10", &anti)["stopped"][0]["conditions"][0]["subqueries"][0];
+    assert_eq!(found["first"][0]["k.pid"], 21);
+    let text = over(&[&anti, "--why-not", "10"]);
+    assert!(out(&text).contains("NO       NOT EXISTS (SELECT …)"), "{}", out(&text));
+    assert!(out(&text).contains("the subquery gives 1 row where proc_id is 'b'"), "{}", out(&text));
+    let among = "SELECT pid FROM processes WHERE name IN (SELECT name FROM processes WHERE pid < 15)";
+    let found = &why_not("20", among)["stopped"][0]["conditions"][0]["subqueries"][0];
+    assert_eq!((&found["rows"], &found["given"]["name"]), (&2.into(), &"sh".into()));
+}
+
+#[test]
+fn groups_limits_and_sets_turn_rows_away_too() {
+    let grouped = "SELECT name, count(*) AS n FROM processes WHERE pid > 5 GROUP BY name HAVING count(*) > 1";
+    let stop = &why_not("21", grouped)["stopped"][0];
+    assert_eq!((&stop["clause"], &stop["conditions"][1]["values"]["count(*)"]), (&"HAVING".into(), &1.into()));
+    // The other rows of the group count.
+    assert_eq!(why_not("30", grouped)["rows"], serde_json::json!([{"name": "sh", "n": 2}]));
+    let limited = "SELECT name FROM processes ORDER BY pid DESC LIMIT 1 OFFSET 1";
+    let places = ["30", "20"].map(|pid| why_not(pid, limited)["stopped"][0]["limit"]["position"].clone());
+    assert_eq!(places, [serde_json::json!(1), serde_json::json!(3)]);
+    assert_eq!(why_not("21", limited)["matches"], true);
+    let either = "SELECT name FROM processes WHERE pid < 5 UNION SELECT name FROM processes WHERE pid > 25";
+    assert_eq!(why_not("20", either)["stopped"].as_array().unwrap().len(), 1 + 1);
+    assert_eq!(why_not("30", either)["matches"], true);
+    let except = "SELECT name FROM processes EXCEPT SELECT name FROM processes WHERE name = 'sh'";
+    assert_eq!(why_not("30", except)["stopped"][0]["clause"], "EXCEPT");
+    let windowed = "SELECT pid, n FROM (SELECT pid, row_number() OVER (ORDER BY pid) AS n FROM processes) WHERE n < 3";
+    assert_eq!(why_not("21", windowed)["stopped"][0]["conditions"][0]["values"], serde_json::json!({"n": 4}));
+}
+
+#[test]
+fn names_of_processes_do_not_reach_the_terminal_raw() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = "x".repeat(4000);
+    let row = serde_json::json!({"proc_id": "a", "pid": 7, "name": "ev\u{1b}[31mil\n", "command_line": long});
+    fs::write(dir.path().join("p.jsonl"), row.to_string()).unwrap();
+    let table = format!("processes={}/p.jsonl", path(&dir));
+    let sql = "SELECT pid FROM processes WHERE name = 'x' AND command_line = 'y'";
+    let shown = run(&["explain", "--table", &table, sql, "--why-not", "7"]);
+    let text = out(&shown);
+    assert!(text.contains("does not match") && !text.contains('\u{1b}') && text.len() < 2000, "{text}");
+    assert!(out(&run(&["explain", "--table", &table, sql, "--why-not", "7", "--full"])).matches('x').count() > 4000);
+}
+
 #[test]
 fn what_cannot_be_explained_is_said() {
     let dir = tempfile::tempdir().unwrap();
@@ -163,6 +271,12 @@ fn what_cannot_be_explained_is_said() {
         (&["explain", "SELECT 1 AS x", "broken"], "one statement at a time"),
         (&["explain", "--state", "--analyze", "SELECT 1 AS x"], "cannot be used with"),
         (&["explain", "--data", "/nowhere", "SELECT 1 AS x"], "required"),
+        (&["explain", "--why-not", "4x", "SELECT pid FROM processes"], "neither a pid nor a JSON object"),
+        (&["explain", "--why-not", "{}", "SELECT pid FROM processes"], "it names no column"),
+        (&["explain", "--why-not", "{\"pidd\": 1}", "SELECT pid FROM processes"], "did you mean `pid`?"),
+        (&["explain", "--why-not", "{\"pid\": \"1\"}", "SELECT pid FROM processes"], "\"1\" is no INTEGER"),
+        (&["explain", "--why-not", "-5", "SELECT pid FROM processes"], "`processes` has no row with pid -5"),
+        (&["explain", "--why-not", "5", "SELECT 1 AS x"], "reads no table"),
         (&["explain", "--state", "--data", "/nowhere", "SELECT pid FROM process_starts"], "process_starts"),
     ] {
         let answer = run(arguments);

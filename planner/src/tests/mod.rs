@@ -21,6 +21,7 @@ mod rewrites;
 mod sqlite;
 mod statement;
 mod steps;
+mod why;
 mod world;
 
 /// A number from the environment, or the default.

@@ -5,11 +5,36 @@ use arrow_array::{Array, BooleanArray, RecordBatch};
 use daemoneye_dsl::expr::{Expr, ExprKind};
 use daemoneye_dsl::types::Value;
 
-use super::{NEAREST_MAX, Named, Near};
+use super::trace::plain;
+use super::{Condition, NEAREST_MAX, Named, Near};
 use crate::eval::Evaluator;
+use crate::plan::{Field, Plan};
+
+impl Condition {
+    /// A condition of which nothing is known yet.
+    pub(super) fn new(expr: &Expr) -> Self {
+        Self {
+            text: expr.to_string(),
+            span: expr.place.is_known().then(|| expr.place.span()),
+            holds: None,
+            values: vec![],
+            held_by: None,
+            subqueries: vec![],
+        }
+    }
+}
+
+/// Whether a column of a plan's rows is the answer of a subquery.
+pub(super) fn is_answer(plan: &Plan, column: usize) -> bool {
+    match plan {
+        Plan::Apply { input, .. } => column == input.width() || is_answer(input, column),
+        Plan::Filter { input, .. } => is_answer(input, column),
+        _ => false,
+    }
+}
 
 /// Columns that tell a row from others, beside those of the conditions.
-const TELLING: [&str; 3] = ["pid", "name", "proc_id"];
+const TELLING: [&str; 2] = ["pid", "name"];
 
 /// For each condition, for each row, whether it holds.
 pub(super) struct Judged {
@@ -60,17 +85,34 @@ impl Judged {
     }
 }
 
-/// Of pairs whose left side has `width` columns, the right sides that satisfy all conditions but one. A single condition
-/// has none: all rows fail it alike.
-pub(super) fn nearest_partners(judged: &[(RecordBatch, Judged)], conjuncts: &[Expr], width: usize) -> Vec<Near> {
-    if conjuncts.len() < 2 {
-        return vec![];
+/// Pairs of which none satisfies all conditions, those of each left row together.
+pub(super) struct Pairs {
+    pub(super) judged: Vec<(RecordBatch, Judged)>,
+    /// Columns of the left side.
+    pub(super) width: usize,
+    /// Those of the right one.
+    pub(super) fields: Vec<Field>,
+}
+
+impl Pairs {
+    /// The right sides that satisfy all conditions but one. A single condition has none: all rows fail it alike.
+    pub(super) fn nearest(&self, conjuncts: &[Expr]) -> Vec<Near> {
+        if conjuncts.len() < 2 {
+            return vec![];
+        }
+        let read = names(conjuncts, self.width).into_iter().map(|(at, name)| (at - self.width, name));
+        let names: Vec<_> = telling(&self.fields, read).into_iter().map(|(at, name)| (at + self.width, name)).collect();
+        let near = self.judged.iter().flat_map(|(pairs, judged)| {
+            judged.all_but_one().map(|(row, fails)| Near { row: told(pairs, row as usize, &names), fails })
+        });
+        near.take(NEAREST_MAX).collect()
     }
-    let names = names(conjuncts, width);
-    let near = judged.iter().flat_map(|(pairs, judged)| {
-        judged.all_but_one().map(|(row, fails)| Near { row: told(pairs, row as usize, &names), fails })
-    });
-    near.take(NEAREST_MAX).collect()
+
+    /// How many pairs satisfy a condition, and how many there are.
+    pub(super) fn held_by(&self, condition: usize) -> (usize, usize) {
+        let held = self.judged.iter().map(|(_, judged)| judged.held_by(condition)).sum();
+        (held, self.judged.iter().map(|(pairs, _)| pairs.num_rows()).sum())
+    }
 }
 
 /// The columns of the conditions from position `width` on, by name.
@@ -95,24 +137,23 @@ pub(super) fn told(rows: &RecordBatch, row: usize, names: &[(usize, String)]) ->
     known.map(|(at, name)| (name.clone(), Value::at(rows.column(*at), row))).collect()
 }
 
-/// The columns of an expression, of which only those before `width` are there, with their values in the only row.
-pub(super) fn values_of(expr: &Expr, row: &RecordBatch, width: usize) -> Vec<Named> {
-    let width = width.min(row.num_columns());
-    let names = names(std::slice::from_ref(expr), 0);
-    let names: Vec<_> = names.into_iter().filter(|(at, name)| *at < width && !name.contains("(SELECT")).collect();
+/// The columns of an expression with their values in the only row, those that are there.
+pub(super) fn values_of(expr: &Expr, row: &RecordBatch, is_shown: impl Fn(usize) -> bool) -> Vec<Named> {
+    let names: Vec<_> = names(std::slice::from_ref(expr), 0).into_iter().filter(|(at, _)| is_shown(*at)).collect();
     told(row, 0, &names)
 }
 
-/// The fields of a plan that say which row it is, then those of its conditions.
-pub(super) fn telling(fields: &[crate::plan::Field], conjuncts: &[Expr]) -> Vec<(usize, String)> {
-    let own = names(conjuncts, 0);
+/// The fields that say which row it is, then others that are read.
+pub(super) fn telling(fields: &[Field], read: impl Iterator<Item = (usize, String)>) -> Vec<(usize, String)> {
     let known = TELLING.iter().filter_map(|name| {
-        let at = fields.iter().position(|field| super::trace::plain(&field.name) == **name)?;
+        let at = fields.iter().position(|field| plain(&field.name) == **name)?;
         Some((at, fields[at].name.clone()))
     });
     let mut all: Vec<_> = known.collect();
-    all.extend(own.into_iter().filter(|(at, _)| *at < fields.len()));
-    all.sort_by_key(|(at, _)| *at);
-    all.dedup_by_key(|(at, _)| *at);
+    for (at, name) in read {
+        if at < fields.len() && !all.iter().any(|(known, _)| *known == at) {
+            all.push((at, name));
+        }
+    }
     all
 }

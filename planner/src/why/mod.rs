@@ -78,6 +78,16 @@ pub struct Stop {
     pub nearest: Vec<Near>,
 }
 
+impl Stop {
+    /// The place of the condition that is to blame: the first that does not hold; of a join whose conditions hold for
+    /// different rows, the one that the nearest row fails.
+    pub fn failed(&self) -> Option<usize> {
+        let fails = |it: &Condition| it.holds != Some(true);
+        let nearest = self.nearest.first().map(|near| near.fails);
+        nearest.or_else(|| self.conditions.iter().position(fails))
+    }
+}
+
 /// A clause that turns rows away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Clause {
@@ -109,7 +119,7 @@ pub enum Clause {
 pub struct Condition {
     /// As SQL.
     pub text: String,
-    /// Where it was written; none for what the compiler added.
+    /// Where it was written, or its operand; none for what the compiler added.
     pub span: Option<Span>,
     /// Whether it holds; none is unknown, because of a NULL.
     pub holds: Option<bool>,
@@ -160,7 +170,8 @@ pub fn first_table(query: &Query) -> Option<FirstTable> {
 /// Follows the rows of the first table that have these values, each the column's position with a value of its type.
 pub fn why_not(query: &Query, row: &[(usize, Value)], reader: &dyn Reader, now: Timestamp) -> Result<WhyNot, Error> {
     let plan: Plan = joined::apply(lower(query));
-    let context = Context::new(reader, now, false);
+    // As an installed rule, whose result depends on the rows alone, not on their order.
+    let context = Context::new(reader, now, true);
     let mut trace = Trace::new(&context, row);
     let verdict = match trace.rows(&plan) {
         Ok(rows) => Verdict::Matches { conditions: trace.passed(), rows },

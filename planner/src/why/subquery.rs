@@ -4,7 +4,7 @@ use arrow_array::RecordBatch;
 use daemoneye_dsl::expr::{Expr, ExprKind};
 use daemoneye_dsl::types::Value;
 
-use super::conditions::{Judged, telling, told, values_of};
+use super::conditions::{Judged, names, telling, told, values_of};
 use super::trace::whole;
 use super::{Condition, Found, NEAREST_MAX, Named, Near};
 use crate::error::Error;
@@ -47,15 +47,20 @@ impl<'p> Asked<'p> {
     fn found(&self, row: &RecordBatch, context: &Context<'_>) -> Result<Found, Error> {
         let evaluator = context.evaluator(row);
         let values: Vec<Value> = self.params.iter().map(|it| Value::at(&evaluator.values(it), 0)).collect();
-        let mut given: Vec<Named> =
-            self.params.iter().map(ToString::to_string).zip(values.iter().cloned()).collect();
+        let mut given: Vec<Named> = self.params.iter().map(ToString::to_string).zip(values.iter().cloned()).collect();
         if let Question::In(asked, _) = self.question {
-            given.extend(asked.iter().flat_map(|it| values_of(it, row, row.num_columns())));
+            given.extend(asked.iter().flat_map(|it| values_of(it, row, |_| true)));
         }
         let context = context.with_params(values);
-        let rows = whole(self.subplan, &context)?;
-        let fields = self.subplan.fields();
-        let names: Vec<_> = fields.iter().map(|field| field.name.clone()).enumerate().collect();
+        // Whether there is a row does not depend on its columns: what it was made of says more.
+        let shown = if *self.question == Question::Exists { made_of(self.subplan) } else { self.subplan };
+        let rows = whole(shown, &context)?;
+        let names = match shown {
+            Plan::Filter { input, predicate } => {
+                telling(&input.fields(), names(std::slice::from_ref(predicate), 0).into_iter())
+            }
+            _ => shown.fields().into_iter().map(|field| field.name).enumerate().collect(),
+        };
         let first = (0..rows.num_rows().min(NEAREST_MAX)).map(|row| told(&rows, row, &names)).collect();
         let mut found = Found {
             question: self.question.to_string(),
@@ -75,35 +80,34 @@ impl<'p> Asked<'p> {
     }
 }
 
+/// What the rows of a plan are made of, where it makes them one by one.
+fn made_of(plan: &Plan) -> &Plan {
+    match plan {
+        Plan::Project { input, .. }
+        | Plan::Distinct { input }
+        | Plan::Window { input, .. }
+        | Plan::Sort { input, limit: None, offset: 0, .. } => made_of(input),
+        _ => plan,
+    }
+}
+
 /// The conditions of a subquery that gave nothing, and the rows that satisfy all but one.
 fn nearest(subplan: &Plan, context: &Context<'_>) -> Result<(Vec<Condition>, Vec<Near>), Error> {
-    let mut plan = subplan;
-    let (input, predicate) = loop {
-        match plan {
-            Plan::Filter { input, predicate } => break (input, predicate),
-            Plan::Project { input, .. }
-            | Plan::Distinct { input }
-            | Plan::Sort { input, .. }
-            | Plan::Window { input, .. } => plan = input,
-            _ => return Ok((vec![], vec![])),
-        }
-    };
+    let Plan::Filter { input, predicate } = made_of(subplan) else { return Ok((vec![], vec![])) };
     let rows = whole(input, context)?;
     let conjuncts = predicate.clone().into_conjuncts();
     let judged = Judged::new(&conjuncts, &context.evaluator(&rows));
     let condition = |(at, expr): (usize, &Expr)| {
         let held = judged.held_by(at);
         Condition {
-            text: expr.to_string(),
-            span: expr.place.is_known().then(|| expr.place.span()),
             holds: Some(held > 0),
             values: params_of(expr, context, &rows),
             held_by: Some((held, rows.num_rows())),
-            subqueries: vec![],
+            ..Condition::new(expr)
         }
     };
     let conditions = conjuncts.iter().enumerate().map(condition).collect();
-    let names = telling(&input.fields(), &conjuncts);
+    let names = telling(&input.fields(), names(&conjuncts, 0).into_iter());
     let near = judged.all_but_one().map(|(row, fails)| Near { row: told(&rows, row as usize, &names), fails });
     let near = if conjuncts.len() > 1 { near.take(NEAREST_MAX).collect() } else { vec![] };
     Ok((conditions, near))

@@ -11,7 +11,7 @@ use daemoneye_dsl::expr::{Collation, Comparison, Expr, ExprKind};
 use daemoneye_dsl::query::{JoinKind, SetOp};
 use daemoneye_dsl::types::Value;
 
-use super::conditions::{Judged, nearest_partners, values_of};
+use super::conditions::{Judged, Pairs, is_answer, values_of};
 use super::subquery::Asked;
 use super::{Clause, Condition, Stop};
 use crate::batch::{RowCodec, beside, empty, stack, take, take_or_null};
@@ -41,8 +41,8 @@ pub(super) struct Trace<'c, 'a> {
     subject: RecordBatch,
     /// Conditions that held, told already: they spoke of rows that are others now.
     told: Vec<Condition>,
-    /// Conditions that held, over the rows as they are.
-    held: Vec<Expr>,
+    /// Conditions that held, over the rows as they are, with the columns that are answers to subqueries.
+    held: Vec<(Expr, Vec<usize>)>,
     /// One row that goes on.
     example: Option<RecordBatch>,
 }
@@ -107,10 +107,10 @@ impl<'c, 'a> Trace<'c, 'a> {
             Plan::Join { left, right, kind, on, .. } => {
                 let rows = self.rows(left)?;
                 let right_rows = whole(right, self.context)?;
-                self.join(&rows, &right_rows, (*kind, on.as_ref(), &name_of(leaf(right).unwrap_or(right))))
+                self.join(&rows, &right_rows, (*kind, on.as_ref(), right))
             }
             Plan::Lineage { .. } => self.lineage(plan),
-            Plan::Apply { input, .. } => {
+            Plan::Apply { input, .. } | Plan::Distinct { input } => {
                 let rows = self.rows(input)?;
                 self.apply(plan, rows)
             }
@@ -124,10 +124,6 @@ impl<'c, 'a> Trace<'c, 'a> {
                 let rows = self.rows(input)?;
                 let all = self.apply(plan, whole(input, self.context)?)?;
                 Ok(among(&all, rows.num_columns(), &rows))
-            }
-            Plan::Distinct { input } => {
-                let rows = self.rows(input)?;
-                self.apply(plan, rows)
             }
             Plan::Sort { .. } => self.sort(plan),
             Plan::Set { op, left, right } => self.set(*op, left, right),
@@ -173,13 +169,13 @@ impl<'c, 'a> Trace<'c, 'a> {
             self.tell(Some(&row));
             let mut conditions = std::mem::take(&mut self.told);
             for conjunct in &conjuncts {
-                let mut condition = self.condition(conjunct, &row, input.width());
+                let mut condition = self.condition(conjunct, &row, &|at| is_answer(input, at));
                 condition.subqueries = Asked::below(input, conjunct, &condition, &row, self.context)?;
                 conditions.push(condition);
             }
-            return self.stopped(clause, conditions, rows.num_rows(), vec![]);
+            return stopped(clause, conditions, rows.num_rows(), vec![]);
         }
-        self.held.extend(conjuncts);
+        self.hold(conjuncts, input);
         Ok(take(rows, &kept))
     }
 
@@ -187,12 +183,13 @@ impl<'c, 'a> Trace<'c, 'a> {
         &mut self,
         rows: &RecordBatch,
         right: &RecordBatch,
-        (kind, on, name): (JoinKind, Option<&Expr>, &str),
+        (kind, on, side): (JoinKind, Option<&Expr>, &Plan),
     ) -> Result<RecordBatch, Halt> {
         let conjuncts = on.cloned().map(Expr::into_conjuncts).unwrap_or_default();
+        let (name, fields) = (name_of(leaf(side).unwrap_or(side)), side.fields());
         let mut done = Vec::new();
         let mut count = 0;
-        for left in 0u32..u32::try_from(rows.num_rows()).expect("a batch has fewer than 2^32 rows") {
+        for left in numbers(rows) {
             let pairs = self.pairs(rows, left, right)?;
             let kept = match on {
                 Some(on) => take(&pairs, &self.context.evaluator(&pairs).matching(on)),
@@ -209,41 +206,44 @@ impl<'c, 'a> Trace<'c, 'a> {
         if count > 0 {
             // Of a row that stays without a partner nothing holds.
             if !kind.keeps_left() {
-                self.held.extend(conjuncts);
+                self.hold(conjuncts, &Plan::Unit);
             }
             return Ok(kept);
         }
-        self.no_partner(rows, right, &conjuncts, Clause::Join(name.to_owned()))
+        let mut looked = Pairs { judged: vec![], width: rows.num_columns(), fields };
+        for left in numbers(rows) {
+            let pairs = self.pairs(rows, left, right)?;
+            let judged = Judged::new(&conjuncts, &self.context.evaluator(&pairs));
+            looked.judged.push((pairs, judged));
+        }
+        self.no_partner(rows, &looked, &conjuncts, Clause::Join(name))
     }
 
+    /// Nothing among the pairs satisfies all conditions.
     fn no_partner<T>(
         &mut self,
         rows: &RecordBatch,
-        right: &RecordBatch,
+        pairs: &Pairs,
         conjuncts: &[Expr],
         clause: Clause,
     ) -> Result<T, Halt> {
-        self.tell(Some(&rows.slice(0, 1)));
+        let row = rows.slice(0, 1);
+        self.tell(Some(&row));
         let mut conditions = std::mem::take(&mut self.told);
-        let before = conditions.len();
-        let mut judged = Vec::new();
-        for left in 0u32..u32::try_from(rows.num_rows()).expect("a batch has fewer than 2^32 rows") {
-            let pairs = self.pairs(rows, left, right)?;
-            let one = Judged::new(conjuncts, &self.context.evaluator(&pairs));
-            judged.push((pairs, one));
+        let mut nearest = pairs.nearest(conjuncts);
+        for near in &mut nearest {
+            near.fails += conditions.len();
         }
-        let width = rows.num_columns();
-        let mut nearest = nearest_partners(&judged, conjuncts, width);
-        nearest.iter_mut().for_each(|near| near.fails += before);
         for (at, conjunct) in conjuncts.iter().enumerate() {
-            let mut condition = self.condition(conjunct, &rows.slice(0, 1), width);
-            let held = judged.iter().map(|(_, it)| it.held_by(at)).sum();
-            let of = judged.iter().map(|(pairs, _)| pairs.num_rows()).sum();
-            condition.held_by = Some((held, of));
-            condition.holds = Some(held > 0);
-            conditions.push(condition);
+            let condition = self.condition(conjunct, &row, &|_| false);
+            conditions.push(if conjunct.columns().iter().all(|at| *at < pairs.width) {
+                condition
+            } else {
+                let held_by = pairs.held_by(at);
+                Condition { held_by: Some(held_by), holds: Some(held_by.0 > 0), ..condition }
+            });
         }
-        self.stopped(clause, conditions, rows.num_rows(), nearest)
+        stopped(clause, conditions, rows.num_rows(), nearest)
     }
 
     /// One row beside each of the right ones.
@@ -258,7 +258,7 @@ impl<'c, 'a> Trace<'c, 'a> {
         let kept = self.apply(plan, rows.clone())?;
         if kept.num_rows() > 0 {
             if !kind.keeps_left() {
-                self.held.extend(on.iter().cloned().flat_map(Expr::into_conjuncts));
+                self.hold(on.iter().cloned().flat_map(Expr::into_conjuncts).collect(), &Plan::Unit);
             }
             return Ok(kept);
         }
@@ -268,21 +268,11 @@ impl<'c, 'a> Trace<'c, 'a> {
         }
         let related = self.apply(&all, rows.clone())?;
         let conjuncts = on.iter().cloned().flat_map(Expr::into_conjuncts).collect::<Vec<_>>();
-        let judged = vec![(related.clone(), Judged::new(&conjuncts, &self.context.evaluator(&related)))];
-        self.tell(Some(&rows.slice(0, 1)));
-        let mut conditions = std::mem::take(&mut self.told);
-        let mut nearest = nearest_partners(&judged, &conjuncts, rows.num_columns());
-        nearest.iter_mut().for_each(|near| near.fails += conditions.len());
-        for (at, conjunct) in conjuncts.iter().enumerate() {
-            let held = judged[0].1.held_by(at);
-            let condition = self.condition(conjunct, &rows.slice(0, 1), rows.num_columns());
-            conditions.push(Condition {
-                held_by: Some((held, related.num_rows())),
-                holds: Some(held > 0),
-                ..condition
-            });
-        }
-        self.stopped(Clause::Lineage(alias.clone()), conditions, rows.num_rows(), nearest)
+        let judged = Judged::new(&conjuncts, &self.context.evaluator(&related));
+        let width = rows.num_columns();
+        let fields = all.fields().split_off(width);
+        let looked = Pairs { judged: vec![(related, judged)], width, fields };
+        self.no_partner(&rows, &looked, &conjuncts, Clause::Lineage(alias.clone()))
     }
 
     /// The groups that the rows fall into, made of all rows.
@@ -318,7 +308,7 @@ impl<'c, 'a> Trace<'c, 'a> {
         let clause = Clause::Limit { position, of: all.num_rows(), limit: *limit, offset: *offset };
         self.tell(Some(&rows));
         let conditions = std::mem::take(&mut self.told);
-        self.stopped(clause, conditions, rows.num_rows(), vec![])
+        stopped(clause, conditions, rows.num_rows(), vec![])
     }
 
     fn set(&mut self, op: SetOp, left: &Plan, right: &Plan) -> Result<RecordBatch, Halt> {
@@ -337,7 +327,7 @@ impl<'c, 'a> Trace<'c, 'a> {
         }
         self.tell(Some(&rows));
         let conditions = std::mem::take(&mut self.told);
-        self.stopped(Clause::Set(op.name()), conditions, rows.num_rows(), vec![])
+        stopped(Clause::Set(op.name()), conditions, rows.num_rows(), vec![])
     }
 
     /// Through one query or through the other.
@@ -351,7 +341,8 @@ impl<'c, 'a> Trace<'c, 'a> {
         };
         // The columns asked about are those of the first query's table.
         let same_table = leaf(left).zip(leaf(right)).is_some_and(|(left, right)| {
-            let columns = |plan: &Plan| plan.fields().into_iter().map(|it| (plain(&it.name), it.ty)).collect::<Vec<_>>();
+            let columns =
+                |plan: &Plan| plan.fields().into_iter().map(|it| (plain(&it.name), it.ty)).collect::<Vec<_>>();
             columns(left) == columns(right)
         });
         if !same_table {
@@ -375,38 +366,39 @@ impl<'c, 'a> Trace<'c, 'a> {
         }
     }
 
+    /// These held; some columns of theirs may be answers to subqueries.
+    fn hold(&mut self, conjuncts: Vec<Expr>, input: &Plan) {
+        let answers = |it: &Expr| it.columns().into_iter().filter(|at| is_answer(input, *at)).collect();
+        self.held.extend(conjuncts.into_iter().map(|it| (answers(&it), it)).map(|(answers, it)| (it, answers)));
+    }
+
     /// What held so far is told with the values of a row: behind this the row is another.
     fn tell(&mut self, rows: Option<&RecordBatch>) {
         let row = rows.filter(|rows| rows.num_rows() > 0).map(|rows| rows.slice(0, 1)).or(self.example.take());
-        for held in std::mem::take(&mut self.held) {
+        for (held, answers) in std::mem::take(&mut self.held) {
             if let Some(row) = &row {
-                self.told.push(self.condition(&held, row, row.num_columns()));
+                self.told.push(self.condition(&held, row, &|at| answers.contains(&at)));
             }
         }
     }
 
-    /// A condition for one row, of whose columns the first `width` are shown.
-    fn condition(&self, expr: &Expr, row: &RecordBatch, width: usize) -> Condition {
+    /// A condition for one row.
+    fn condition(&self, expr: &Expr, row: &RecordBatch, is_answer: &dyn Fn(usize) -> bool) -> Condition {
         let known = expr.columns().iter().all(|at| *at < row.num_columns());
         Condition {
-            text: expr.to_string(),
-            span: expr.place.is_known().then(|| expr.place.span()),
             holds: if known { self.context.evaluator(row).truth_at(expr, 0) } else { None },
-            values: values_of(expr, row, width),
-            held_by: None,
-            subqueries: vec![],
+            values: values_of(expr, row, |at| !is_answer(at)),
+            ..Condition::new(expr)
         }
     }
+}
 
-    fn stopped<T>(
-        &mut self,
-        clause: Clause,
-        conditions: Vec<Condition>,
-        rows: usize,
-        nearest: Vec<super::Near>,
-    ) -> Result<T, Halt> {
-        Err(Halt::Stopped(vec![Stop { clause, conditions, rows, nearest }]))
-    }
+fn stopped<T>(clause: Clause, conditions: Vec<Condition>, rows: usize, nearest: Vec<super::Near>) -> Result<T, Halt> {
+    Err(Halt::Stopped(vec![Stop { clause, conditions, rows, nearest }]))
+}
+
+fn numbers(rows: &RecordBatch) -> std::ops::Range<u32> {
+    0..u32::try_from(rows.num_rows()).expect("a batch has fewer than 2^32 rows")
 }
 
 /// Whether what comes in is groups.
