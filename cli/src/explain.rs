@@ -1,10 +1,18 @@
 //! `explain`: how a rule or a statement is run, and what that means for the agent.
+//!
+//! Without a flag it reads nothing but rules. `--state`, `--analyze` and `--why-not` look at what is there now, as `query`
+//! does, and say what became of it.
+
+mod analyze;
+mod state;
+mod why_not;
 
 use std::path::PathBuf;
 
 use anstyle::Style as Paint;
 use anyhow::bail;
 use daemoneye_dsl::check::check_query;
+use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::header::{DEDUP_WINDOW_DEFAULT_MICROS, Header};
 use daemoneye_dsl::lists;
@@ -15,17 +23,24 @@ use daemoneye_dsl::types::{MICROS_PER_SEC, display_interval};
 use daemoneye_planner::{Plan, explain, matches_are_events, plan, recomputed};
 use serde_json::{Map, Value, json};
 
-use crate::file_table::FileArguments;
-use crate::output::{Format, print, write_json};
+use self::analyze::Analyzed;
+use self::state::State;
+use self::why_not::Answer;
+use crate::file_table::{FileArguments, FileTables, NowArgument};
+use crate::output::{Format, Json, print, write_json};
 use crate::page::Page;
+use crate::progress::Progress;
+use crate::query::incomplete;
 use crate::render::Cell;
-use crate::screen::{Screen, paint_of};
-use crate::{Ending, Globals, files, hunt, with_exit_codes};
+use crate::screen::{Mark, Screen, paint_of};
+use crate::sources::Sources;
+use crate::{Ending, Globals, files, hunt, live, with_exit_codes};
 
 /// Show how a rule or a statement is run.
 ///
 /// The plan, the tables it reads, whether the agent runs it on what changed or takes parts of it anew, and what tells
-/// one match from another. Reads nothing but the rules; needs no agent and no rights.
+/// one match from another. Reads nothing but the rules; needs no agent and no rights. With --state, --analyze or
+/// --why-not it runs once over what is there now: a live snapshot, the agent's store, or the files of --table.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
 pub(crate) struct Explain {
@@ -33,13 +48,29 @@ pub(crate) struct Explain {
     #[arg(value_name = "RULE|SQL", required = true)]
     what: Vec<String>,
     /// Show the plan after each step that changed it
-    #[arg(long)]
+    #[arg(long, group = "view")]
     steps: bool,
+    /// Run it once as the agent does, and show its operators: which step on changes, which are taken anew, what each
+    /// holds, and how the rows that concern it are found
+    #[arg(long, group = "view", group = "looks")]
+    state: bool,
+    /// Evaluate it once, and show the rows and the time of every operation
+    #[arg(long, group = "view", group = "looks")]
+    analyze: bool,
+    /// Say what keeps this row of the rule's first table from being a match: a process by its pid, or a row by some of
+    /// its columns, as a JSON object
+    #[arg(long, value_name = "PID|ROW", group = "view", group = "looks", allow_hyphen_values = true)]
+    why_not: Option<String>,
     /// A rule file or a folder of them; may be repeated [default: ./rules, else the installed rules]
     #[arg(long, value_name = "PATH")]
     rules: Vec<PathBuf>,
+    /// The agent's data directory [default: the agent's own]
+    #[arg(long, value_name = "DIR", requires = "looks")]
+    data: Option<PathBuf>,
     #[command(flatten)]
     files: FileArguments,
+    #[command(flatten)]
+    moment: NowArgument,
 }
 
 const EXAMPLES: &str = "\
@@ -48,11 +79,22 @@ Examples:
   daemoneye-cli explain --steps \"SELECT c.pid FROM processes c
                                  JOIN processes p ON p.proc_id = c.parent_id
                                  WHERE p.name = 'nginx'\"
-  daemoneye-cli explain -o json reverse_shell | jq .key";
+  daemoneye-cli explain -o json reverse_shell | jq .key
+
+  What does the rule keep in memory on this host, and what costs it time?
+    daemoneye-cli explain --state reverse_shell
+    daemoneye-cli explain --analyze reverse_shell
+
+  Why is this process no match, or this record of a log?
+    daemoneye-cli explain reverse_shell --why-not 4821
+    daemoneye-cli explain reverse_shell --table processes=sysmon.jsonl \\
+      --why-not '{\"name\": \"bash\", \"user_name\": \"www-data\"}'";
 
 pub(crate) fn run(asked: &Explain, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let form = Format::of_text(globals.output)?;
-    let catalog = asked.files.load(screen)?.catalog();
+    let files = asked.files.load(screen)?;
+    let catalog = files.catalog();
+    let view = asked.view(form, &files, (globals, screen));
     if let Some(sql) = asked.statement()? {
         let catalog =
             catalog.with_lists(files::lists(&asked.rules, &globals.settings)).with_limits(globals.settings.limits);
@@ -60,17 +102,15 @@ pub(crate) fn run(asked: &Explain, globals: &Globals, screen: &Screen) -> anyhow
         let checked = check_query(&source, &catalog);
         screen.draw(&checked.diagnostics, &source);
         let Some(rule) = checked.rule.or(checked.unavailable) else { return Ok(Ending::Refused) };
-        asked.show(&[(&rule, None)], form, globals, screen)?;
-        return Ok(Ending::Done { found: false, degraded: false });
+        return view.show(&[&rule]);
     }
     let found = files::rules(&asked.rules, &globals.settings)?;
     let set = RuleSet::check(found.sources, &catalog.with_lists(found.lists).with_limits(globals.settings.limits))
         .with_unavailable();
     let chosen = hunt::choose(&set, &asked.what)?;
     let refused = chosen.draw_refused(&asked.what, screen);
-    let rules: Vec<_> = chosen.rules.iter().map(|rule| (*rule, rule.header.as_ref())).collect();
-    asked.show(&rules, form, globals, screen)?;
-    if refused { Ok(Ending::Refused) } else { Ok(Ending::Done { found: false, degraded: false }) }
+    let ending = view.show(&chosen.rules)?;
+    if refused { Ok(Ending::Refused) } else { Ok(ending) }
 }
 
 impl Explain {
@@ -92,24 +132,67 @@ impl Explain {
         }
     }
 
-    fn show(
-        &self,
-        rules: &[(&CheckedRule, Option<&Header>)],
-        form: Option<crate::output::Json>,
-        globals: &Globals,
-        screen: &Screen,
-    ) -> anyhow::Result<()> {
-        let explained = rules.iter().map(|(rule, header)| Explained::of(rule, *header));
-        if let Some(form) = form {
-            print(screen, |out| write_json(out, form, explained.map(|it| it.to_json())))?;
+    fn view<'a>(
+        &'a self,
+        form: Option<Json>,
+        files: &'a FileTables,
+        (globals, screen): (&'a Globals, &'a Screen),
+    ) -> View<'a> {
+        View { asked: self, form, files, globals, screen }
+    }
+
+    /// Whether rows are looked at.
+    fn looks(&self) -> bool {
+        self.state || self.analyze || self.why_not.is_some()
+    }
+}
+
+/// What rules are shown with.
+struct View<'a> {
+    asked: &'a Explain,
+    form: Option<Json>,
+    files: &'a FileTables,
+    globals: &'a Globals,
+    screen: &'a Screen,
+}
+
+impl View<'_> {
+    fn show(&self, rules: &[&CheckedRule]) -> anyhow::Result<Ending> {
+        let mut explained: Vec<_> = rules.iter().map(|rule| Explained::of(rule)).collect();
+        let mut completeness = Completeness::default();
+        if self.asked.looks() {
+            let shown = Progress::begin(self.screen, "looking");
+            let queries: Vec<_> = rules.iter().map(|rule| &rule.query).collect();
+            let place = (self.asked.data.as_ref(), &self.globals.settings);
+            let moment = self.asked.moment.moment()?;
+            let sources = Sources::open(&queries, place, self.files, moment, &mut live::snapshot)?;
+            for it in &mut explained {
+                it.look(self.asked, &sources)?;
+                completeness = completeness.and(&it.completeness(&sources));
+            }
+            drop(shown);
+        }
+        self.write(&explained)?;
+        for it in &explained {
+            it.analyzed.as_ref().map_or(Ok(()), Analyzed::failed)?;
+        }
+        if !completeness.is_complete() {
+            self.screen.say(Mark::Warning, &incomplete(&completeness));
+        }
+        Ok(Ending::Done { found: false, degraded: !completeness.is_complete() })
+    }
+
+    fn write(&self, explained: &[Explained<'_>]) -> anyhow::Result<()> {
+        if let Some(form) = self.form {
+            print(self.screen, |out| write_json(out, form, explained.iter().map(Explained::to_json)))?;
             return Ok(());
         }
-        let mut page = Page::new(screen, globals.full);
-        for (at, it) in explained.enumerate() {
+        let mut page = Page::new(self.screen, self.globals.full);
+        for (at, it) in explained.iter().enumerate() {
             if at > 0 {
                 page.blank();
             }
-            it.write(&mut page, self.steps);
+            it.write(&mut page, self.asked.steps);
         }
         page.print()?;
         Ok(())
@@ -127,10 +210,14 @@ struct Explained<'a> {
     samples: bool,
     key: MatchKey,
     window_micros: i64,
+    state: Option<State>,
+    analyzed: Option<Analyzed>,
+    answer: Option<Answer>,
 }
 
 impl<'a> Explained<'a> {
-    fn of(rule: &'a CheckedRule, header: Option<&'a Header>) -> Self {
+    fn of(rule: &'a CheckedRule) -> Self {
+        let header = rule.header.as_ref();
         let plan = plan(&rule.query);
         Self {
             anew: recomputed(&plan),
@@ -141,7 +228,39 @@ impl<'a> Explained<'a> {
             rule,
             header,
             plan,
+            state: None,
+            analyzed: None,
+            answer: None,
         }
+    }
+
+    /// Runs it over what is there.
+    fn look(&mut self, asked: &Explain, sources: &Sources<'_>) -> anyhow::Result<()> {
+        let named = |error: anyhow::Error| match self.header {
+            Some(_) => error.context(self.rule.name().to_owned()),
+            None => error,
+        };
+        if asked.state {
+            self.state = Some(State::of(&self.plan, sources).map_err(named)?);
+        }
+        if asked.analyze {
+            self.analyzed = Some(Analyzed::of(&self.plan, sources));
+        }
+        if let Some(row) = &asked.why_not {
+            self.answer = Some(Answer::of(self.rule, row, sources).map_err(named)?);
+        }
+        Ok(())
+    }
+
+    /// What was missing from what was looked at.
+    fn completeness(&self, sources: &Sources<'_>) -> Completeness {
+        let looks = self.state.iter().map(|it| &it.completeness).chain(self.analyzed.iter().map(|it| &it.completeness));
+        let looks = looks.chain(self.answer.iter().map(Answer::completeness));
+        let mut all = looks.fold(sources.completeness(&self.rule.query), Completeness::and);
+        if !self.rule.absent.is_empty() {
+            all.add(Reason::ColumnAbsentInData);
+        }
+        all
     }
 
     /// Every table, `ancestors` and its like too, which are none of the plan's.
@@ -170,9 +289,12 @@ impl<'a> Explained<'a> {
             ),
             None => page.line(0, &[Cell::painted("statement", bold)]),
         }
+        if let Some(answer) = &self.answer {
+            return answer.write(page, &self.rule.source);
+        }
         let tables = self.tables();
         let window = display_interval(self.window_micros).replace('µ', "u");
-        page.fields(&[
+        let mut fields = vec![
             ("reads", if tables.is_empty() { "no table".to_owned() } else { tables.join(", ") }),
             ("runs", self.runs()),
             (
@@ -181,7 +303,16 @@ impl<'a> Explained<'a> {
             ),
             ("key", format!("{} ({})", self.key_names().join(", "), self.key.chosen_as)),
             ("window", format!("{window}, in which the same key counts up one alert")),
-        ]);
+        ];
+        fields.extend(self.state.iter().flat_map(State::fields));
+        fields.extend(self.analyzed.iter().flat_map(Analyzed::fields));
+        page.fields(&fields);
+        if let Some(state) = &self.state {
+            return state.write(page);
+        }
+        if let Some(analyzed) = &self.analyzed {
+            return analyzed.write(page);
+        }
         let trees = if steps { explain(&self.rule.query) } else { vec![("plan".to_owned(), self.plan.to_string())] };
         for (name, tree) in trees {
             page.line(2, &[Cell::painted(name, Paint::new().dimmed())]);
@@ -212,6 +343,10 @@ impl<'a> Explained<'a> {
             "plan": self.plan.to_string(),
             "steps": steps.collect::<Vec<_>>(),
         });
-        object.as_object().cloned().unwrap_or_default()
+        let mut object = object.as_object().cloned().unwrap_or_default();
+        object.extend(self.state.iter().map(|it| ("state".to_owned(), it.to_json())));
+        object.extend(self.answer.iter().map(|it| ("why_not".to_owned(), it.to_json(&self.rule.source))));
+        object.extend(self.analyzed.iter().map(|it| ("analysis".to_owned(), it.to_json())));
+        object
     }
 }

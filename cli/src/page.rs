@@ -156,6 +156,27 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// A line of a tree that was drawn already, beside cells of one width; what is too long goes on below itself.
+    pub(crate) fn outline_beside(&mut self, indent: usize, cells: &[Cell], (stem, text): (&str, &str)) {
+        let room = self.room(indent);
+        let (beside, width) = self.row(cells, room);
+        let below = stem.replace(['├'], "│").replace(['└', '─'], " ");
+        let shown = Shown::new(text, self.style().ascii).to_string();
+        let room = self.room(indent + width + GAP + stem.chars().count() + 2);
+        for (at, part) in wrapped(&shown, room, "").lines().enumerate() {
+            let (beside, stem, further) = if at == 0 { (beside.as_str(), stem, "") } else { ("", &*below, "  ") };
+            let gap = " ".repeat(if at == 0 { GAP } else { width + GAP });
+            let stem = glyphs(self.style(), stem);
+            self.end_line(&format!("{}{beside}{gap}{stem}{further}{part}", " ".repeat(indent)));
+        }
+    }
+
+    /// What was drawn for the screen already, as findings are.
+    pub(crate) fn drawn(&mut self, drawn: &str) {
+        self.text.push_str(drawn);
+        self.text.push('\n');
+    }
+
     /// Writes it to standard output; nothing is given where the reader went away.
     pub(crate) fn print(self) -> anyhow::Result<Option<Extent>> {
         let written = print(self.screen, |out| out.write_all(self.text.as_bytes()))?;
@@ -202,7 +223,13 @@ impl<'a> Page<'a> {
         self.screen.width.saturating_sub(used).max(ROOM_MIN)
     }
 
-    fn style(&self) -> Style {
+    /// Whether nothing is cut.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// How the stream looks that it goes to.
+    pub(crate) fn style(&self) -> Style {
         self.screen.out
     }
 }

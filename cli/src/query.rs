@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use arrow_array::RecordBatch;
 use daemoneye_collectors::Snapshot;
 use daemoneye_dsl::check::check_query_with;
@@ -13,9 +13,8 @@ use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::parameters::Parameters;
 use daemoneye_dsl::query::{CheckedRule, Query as Select};
 use daemoneye_dsl::types::{Timestamp, Type, Value, display_interval};
-use daemoneye_planner::{View, execute, plan};
+use daemoneye_planner::{execute, plan};
 use daemoneye_settings::Settings;
-use daemoneye_storage::Reader;
 use serde_json::Map;
 
 use crate::file_table::{FileArguments, FileTables, NowArgument};
@@ -23,9 +22,9 @@ use crate::output::{Format, Json, print, write_json};
 use crate::progress::Progress;
 use crate::render::{Cell, Column, Extent, Table, local_time};
 use crate::screen::{Mark, Screen, count, draws_in_place};
-use crate::sources::{self, Counted};
+use crate::sources::Sources;
 use crate::watch::Frame;
-use crate::{Ending, Globals, files, live, store, watch, with_exit_codes};
+use crate::{Ending, Globals, files, live, watch, with_exit_codes};
 
 /// Ask one SELECT.
 ///
@@ -216,40 +215,25 @@ impl Query {
 
 fn answer(
     mut select: Select,
-    (data, settings): (Option<&PathBuf>, &Settings),
+    place: (Option<&PathBuf>, &Settings),
     files: &FileTables,
     moment: Option<Timestamp>,
     look: &mut dyn FnMut(Timestamp) -> anyhow::Result<Snapshot>,
 ) -> anyhow::Result<Result> {
-    let now = moment.unwrap_or_else(live::now);
-    let snapshot = (files.processes().is_none() && sources::reads_present(&select)).then(|| look(now)).transpose()?;
-    let stored = match sources::stored_tables(&select).as_slice() {
-        [] => None,
-        tables => {
-            let why = || format!("`{}` comes from the agent's store", tables.join("`, `"));
-            Some(store::open(data, settings).with_context(why)?)
-        }
-    };
-    let view = View::new(
-        files.processes().or(snapshot.as_ref().map(|snapshot| &snapshot.rows)),
-        stored.as_ref().map(|stored| &stored.view as &dyn Reader),
-    );
-    let view = files.before(&view);
-    let counted = Counted::new(&view);
+    let sources = Sources::open(&[&select], place, files, moment, look)?;
     // All rows in their order, of which LIMIT then takes the first: so the answer can say of how many. Without a LIMIT
     // there is nothing to say, and no reason to sort.
     let limit = select.limit.as_mut().map(|limit| std::mem::replace(limit, u64::MAX));
     let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-    let answer = execute(&plan(&select), &counted, now)?;
+    let (answer, read) = sources.ask(|reader| (execute(&plan(&select), reader, sources.now), reader.describe()));
+    let answer = answer?;
     let found = answer.rows.num_rows();
-    let others = snapshot.as_ref().map(live::note).into_iter().chain(stored.as_ref().map(store::note));
-    let origins = files.origins().into_iter().chain(others).collect();
     Ok(Result {
         rows: answer.rows.slice(0, found.min(limit)),
         found,
-        completeness: sources::completeness(&select, snapshot.as_ref()).and(&answer.completeness),
-        read: counted.describe(),
-        origins,
+        completeness: sources.completeness(&select).and(&answer.completeness),
+        read,
+        origins: sources.origins(),
     })
 }
 

@@ -3,16 +3,24 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
+use anyhow::Context;
 use arrow_array::RecordBatch;
 use daemoneye_collectors::Snapshot;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::query::Query;
 use daemoneye_dsl::tables::lineage::Lineage;
 use daemoneye_dsl::tables::{Kind, Table};
+use daemoneye_dsl::types::Timestamp;
+use daemoneye_planner::View;
+use daemoneye_settings::Settings;
 use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
 
+use crate::file_table::FileTables;
 use crate::screen::count;
+use crate::store::Stored;
+use crate::{live, store};
 
 /// Whether the query reads the present: `processes` for which no file stands in, or the relatives of one.
 pub(crate) fn reads_present(query: &Query) -> bool {
@@ -42,6 +50,61 @@ pub(crate) fn stored_tables(query: &Query) -> Vec<String> {
 pub(crate) fn completeness(query: &Query, snapshot: Option<&Snapshot>) -> Completeness {
     let reads_processes = reads_present(query);
     snapshot.filter(|_| reads_processes).map(|snapshot| snapshot.completeness.clone()).unwrap_or_default()
+}
+
+/// What questions are asked of: files, the processes of now and the agent's store, each if something needs it.
+pub(crate) struct Sources<'a> {
+    /// What `now()` is.
+    pub(crate) now: Timestamp,
+    files: &'a FileTables,
+    snapshot: Option<Snapshot>,
+    stored: Option<Stored>,
+}
+
+impl<'a> Sources<'a> {
+    /// Takes a snapshot and opens the store, as far as one of the queries reads them.
+    pub(crate) fn open(
+        queries: &[&Query],
+        (data, settings): (Option<&PathBuf>, &Settings),
+        files: &'a FileTables,
+        moment: Option<Timestamp>,
+        look: &mut dyn FnMut(Timestamp) -> anyhow::Result<Snapshot>,
+    ) -> anyhow::Result<Self> {
+        let now = moment.unwrap_or_else(live::now);
+        let asks_present = files.processes().is_none() && queries.iter().any(|query| reads_present(query));
+        let snapshot = asks_present.then(|| look(now)).transpose()?;
+        let mut tables: Vec<_> = queries.iter().flat_map(|query| stored_tables(query)).collect();
+        tables.dedup();
+        let stored = if tables.is_empty() {
+            None
+        } else {
+            let why = || format!("`{}` comes from the agent's store", tables.join("`, `"));
+            Some(store::open(data, settings).with_context(why)?)
+        };
+        Ok(Self { now, files, snapshot, stored })
+    }
+
+    /// Asks it something.
+    pub(crate) fn ask<T>(&self, ask: impl FnOnce(&Counted<'_>) -> T) -> T {
+        let view = View::new(
+            self.files.processes().or(self.snapshot.as_ref().map(|snapshot| &snapshot.rows)),
+            self.stored.as_ref().map(|stored| &stored.view as &dyn Reader),
+        );
+        let view = self.files.before(&view);
+        ask(&Counted::new(&view))
+    }
+
+    /// How complete the answer to a query can be at best.
+    pub(crate) fn completeness(&self, query: &Query) -> Completeness {
+        let snapshot = self.snapshot.as_ref().filter(|_| reads_present(query));
+        snapshot.map(|snapshot| snapshot.completeness.clone()).unwrap_or_default()
+    }
+
+    /// Where the rows come from.
+    pub(crate) fn origins(&self) -> Vec<String> {
+        let others = self.snapshot.as_ref().map(live::note).into_iter().chain(self.stored.as_ref().map(store::note));
+        self.files.origins().into_iter().chain(others).collect()
+    }
 }
 
 /// A reader that counts the rows that each table gave.

@@ -232,7 +232,10 @@ impl Diagnostic {
             snippet = snippet.annotation(if label_text.is_empty() { annotation } else { annotation.label(label_text) });
         }
         let note = self.note.as_ref().map(|note| Untrusted(note).terminal().to_string());
-        let mut first = title.primary_title(&message).id(self.code).element(snippet);
+        let title = title.primary_title(&message);
+        // What is no finding has no code.
+        let title = if self.code.is_empty() { title } else { title.id(self.code) };
+        let mut first = title.element(snippet);
         if let Some(note) = &note {
             first = first.element(Title::NOTE.message(note));
         }

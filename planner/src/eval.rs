@@ -48,6 +48,11 @@ impl<'a> Evaluator<'a> {
         Self { columns, len, now, params: &[] }
     }
 
+    /// How many rows there are.
+    pub(crate) fn row_count(&self) -> usize {
+        self.rows.num_rows()
+    }
+
     /// The values of `expr`, one per row.
     pub(crate) fn values(&self, expr: &Expr) -> ArrayRef {
         self.value(expr, Selection::All)

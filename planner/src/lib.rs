@@ -23,15 +23,18 @@ mod rewrites;
 #[cfg(test)]
 mod tests;
 mod view;
+mod why;
 
 pub use batch::Batch;
 pub use dataflow::{
-    Answer, Changes, Clock, Dataflow, Outcome, RuleId, Size, execute, matches_are_events, whole_result,
+    Answer, Changes, Clock, Dataflow, Operator, Outcome, RuleId, Size, execute, matches_are_events, whole_result,
 };
 pub use error::Error;
+pub use operators::measure::{Analysis, Measured, analyze};
 pub use plan::{Field, Lookback, Plan};
 pub use recomputed::{lint, recomputed};
 pub use view::View;
+pub use why::{Clause, Condition, FirstTable, Found, Named, Near, Stop, Verdict, WhyNot, first_table, why_not};
 
 use daemoneye_dsl::query::Query;
 

@@ -292,10 +292,13 @@ fn expr(mut expr: Expr, plan: &mut Plan, around: &mut Around) -> Expr {
     }
     match expr.kind {
         ExprKind::Outer { level, index, name } => around.parameter(level, index, expr.ty, name),
-        ExprKind::Subquery(subquery) => match among_list(*subquery) {
-            Ok(constants) => constants,
-            Err(subquery) => apply(*subquery, expr.ty, plan, around),
-        },
+        ExprKind::Subquery(subquery) => {
+            let answer = match among_list(*subquery) {
+                Ok(constants) => constants,
+                Err(subquery) => apply(*subquery, expr.ty, plan, around),
+            };
+            Expr { place: expr.place, ..answer }
+        }
         _ => expr,
     }
 }

@@ -493,19 +493,37 @@ impl Plan {
                 write!(f, "Aggregate: {} by [{}]", values.join(", "), keys.join(", "))
             }
             Self::Distinct { .. } => f.write_str("Distinct"),
-            Self::Sort { input, keys, limit, offset } => self::sort_line(f, &input.fields(), keys, *limit, *offset),
+            Self::Sort { input, keys, limit, offset } => {
+                write!(f, "Sort: {}", sort_text(&input.fields(), keys, *limit, *offset))
+            }
         }
     }
 
-    fn tree(&self, f: &mut fmt::Formatter<'_>, indent: &str) -> fmt::Result {
-        self.line(f)?;
+    /// What it does, on one line, without what is below it.
+    pub fn operation_text(&self) -> String {
+        struct Line<'a>(&'a Plan);
+        impl fmt::Display for Line<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.line(f)
+            }
+        }
+        Line(self).to_string()
+    }
+
+    /// The lines of the tree from the top: what stands before each, and what it does.
+    pub fn outline(&self) -> Vec<(String, String)> {
+        let mut lines = Vec::new();
+        self.outline_below("", "", &mut lines);
+        lines
+    }
+
+    fn outline_below(&self, own: &str, below: &str, lines: &mut Vec<(String, String)>) {
+        lines.push((own.to_owned(), self.operation_text()));
         let children = self.children();
         for (at, child) in children.iter().enumerate() {
-            let last = at + 1 == children.len();
-            write!(f, "\n{indent}{}", if last { "└─ " } else { "├─ " })?;
-            child.tree(f, &format!("{indent}{}", if last { "   " } else { "│  " }))?;
+            let (stem, goes_on) = if at + 1 == children.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+            child.outline_below(&format!("{below}{stem}"), &format!("{below}{goes_on}"), lines);
         }
-        Ok(())
     }
 }
 
@@ -541,13 +559,8 @@ impl fmt::Display for Question {
     }
 }
 
-fn sort_line(
-    f: &mut fmt::Formatter<'_>,
-    fields: &[Field],
-    keys: &[SortKey],
-    limit: Option<u64>,
-    offset: u64,
-) -> fmt::Result {
+/// In which order, and how many.
+pub(crate) fn sort_text(fields: &[Field], keys: &[SortKey], limit: Option<u64>, offset: u64) -> String {
     let keys: Vec<_> = keys.iter().map(|key| format!("{}{key}", fields[key.column].name)).collect();
     let mut parts = Vec::new();
     if !keys.is_empty() {
@@ -559,12 +572,16 @@ fn sort_line(
     if offset > 0 {
         parts.push(format!("after {offset}"));
     }
-    write!(f, "Sort: {}", parts.join(", "))
+    parts.join(", ")
 }
 
 /// The tree, one operation a line.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.tree(f, "")
+        let lines = self.outline();
+        lines
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, (stem, text))| write!(f, "{}{stem}{text}", if at > 0 { "\n" } else { "" }))
     }
 }

@@ -1,20 +1,20 @@
 //! What of a rule the engine computes anew at each change, and lint DE310, which says so.
 
+use std::collections::BTreeSet;
+
 use daemoneye_dsl::diagnostic::Diagnostic;
-use daemoneye_dsl::expr::Expr;
 use daemoneye_dsl::lints::{RECOMPUTED, Subject};
 use daemoneye_dsl::query::CheckedRule;
-use daemoneye_dsl::tables::lineage::Lineage;
 
-use crate::{Plan, plan};
+use crate::{Dataflow, Plan, plan};
 
-/// The clauses of a plan that have no step of their own and are computed from all they read, by name, once each.
+/// The clauses of a plan that are taken anew from all they read, by name, once each: those that no operator of the
+/// installed rule steps for.
 pub fn recomputed(plan: &Plan) -> Vec<&'static str> {
-    let mut clauses = Vec::new();
-    collect(plan, &mut clauses);
-    clauses.sort_unstable();
-    clauses.dedup();
-    clauses
+    let mut rules = Dataflow::default();
+    let rule = rules.install(plan);
+    let clauses: BTreeSet<_> = rules.operators(rule).into_iter().filter_map(|operator| operator.anew).collect();
+    clauses.into_iter().collect()
 }
 
 /// DE310 for a rule of which a part is computed anew.
@@ -28,34 +28,6 @@ pub fn lint(rule: &CheckedRule, found: &mut Vec<Diagnostic>) {
     let word = first.split([' ', '(', '/']).next().unwrap_or_default();
     let message = format!("computed anew at each change: {}", clauses.join(", "));
     found.push(RECOMPUTED.at(subject.word(word), message).help("`daemoneye-cli explain` shows what it reads"));
-}
-
-fn collect(plan: &Plan, clauses: &mut Vec<&'static str>) {
-    match plan {
-        Plan::Join { .. } => clauses.push("JOIN"),
-        Plan::AutoJoin { .. } => clauses.push("AUTO JOIN"),
-        Plan::Lineage { lineage: Lineage::Ancestors, .. } => clauses.push("ancestors()"),
-        Plan::Lineage { lineage: Lineage::Descendants, .. } => clauses.push("descendants()"),
-        Plan::Aggregate { .. } => clauses.push("GROUP BY"),
-        Plan::Distinct { .. } => clauses.push("DISTINCT"),
-        Plan::Sort { .. } => clauses.push("ORDER BY/LIMIT"),
-        Plan::Apply { .. } => clauses.push("subquery"),
-        Plan::Set { op, .. } => clauses.push(op.name()),
-        Plan::Recursive { .. } => clauses.push("WITH RECURSIVE"),
-        Plan::Window { .. } => clauses.push("OVER"),
-        Plan::Unit
-        | Plan::Values { .. }
-        | Plan::List { .. }
-        | Plan::Lookup { .. }
-        | Plan::Working { .. }
-        | Plan::Scan { .. }
-        | Plan::Filter { .. }
-        | Plan::Project { .. } => {}
-    }
-    if plan.exprs().into_iter().any(Expr::uses_now) {
-        clauses.push("now()");
-    }
-    plan.inputs().into_iter().for_each(|input| collect(input, clauses));
 }
 
 #[cfg(test)]

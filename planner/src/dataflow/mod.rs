@@ -9,6 +9,7 @@
 mod arrangement;
 mod bag;
 mod delta;
+mod describe;
 mod graph;
 mod install;
 mod keys;
@@ -29,6 +30,7 @@ use daemoneye_dsl::tables::Kind;
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_storage::Reader;
 
+pub use self::describe::Operator;
 use self::graph::{Graph, NodeId, Ran};
 use self::keys::Keys;
 pub use self::steps::Size;

@@ -136,6 +136,11 @@ impl Source {
         }
     }
 
+    /// A condition by its number.
+    pub(crate) fn expr(&self, number: usize) -> &Expr {
+        &self.conditions[number].expr
+    }
+
     /// How rows are found for which a condition holds, for people.
     pub(crate) fn found_by(&self, condition: Option<usize>) -> String {
         let name = |at: usize| self.table.columns[at].name.to_string();

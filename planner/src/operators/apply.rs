@@ -26,12 +26,12 @@ pub(super) struct Apply {
 }
 
 impl Apply {
-    pub(super) fn new(subplan: &Plan, params: Vec<Expr>, question: Question) -> Self {
+    pub(super) fn new(node: Node, subplan: &Plan, params: Vec<Expr>, question: Question) -> Self {
         let answer = match question {
             Question::Value => subplan.fields()[0].ty,
             Question::Exists | Question::In(..) => Type::Boolean,
         };
-        Self { subplan: Node::new(subplan), params, question, answer }
+        Self { subplan: node, params, question, answer }
     }
 }
 

@@ -10,6 +10,7 @@ mod filter;
 mod join;
 pub(crate) mod lineage;
 mod lookup;
+pub(crate) mod measure;
 mod project;
 pub(crate) mod recursive;
 mod scan;
@@ -27,6 +28,7 @@ use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::types::{Timestamp, Type, Value};
 use daemoneye_storage::Reader;
 
+use self::measure::Measure;
 use crate::error::Error;
 use crate::eval::Evaluator;
 use crate::plan::Plan;
@@ -63,6 +65,8 @@ pub(crate) struct Context<'a> {
     work: Rc<Cell<usize>>,
     /// The processes whose relatives were asked for so far.
     known: Rc<RefCell<lineage::Known>>,
+    /// Who counts what each operation does, if anybody asked.
+    measure: Option<Rc<Measure>>,
 }
 
 /// Results of operations that neither parameters nor rounds change, by the operation's address.
@@ -84,7 +88,13 @@ impl<'a> Context<'a> {
             completeness: Rc::default(),
             work: Rc::default(),
             known: Rc::default(),
+            measure: None,
         }
+    }
+
+    /// The same, in which what each operation does is counted.
+    pub(crate) fn measured(self, measure: Rc<Measure>) -> Self {
+        Self { measure: Some(measure), ..self }
     }
 
     /// What was missing from what was read.
@@ -92,7 +102,7 @@ impl<'a> Context<'a> {
         self.completeness.take()
     }
 
-    pub(super) fn evaluator<'e>(&'e self, rows: &'e RecordBatch) -> Evaluator<'e> {
+    pub(crate) fn evaluator<'e>(&'e self, rows: &'e RecordBatch) -> Evaluator<'e> {
         Evaluator::new(rows, self.now, &self.params)
     }
 
@@ -101,7 +111,7 @@ impl<'a> Context<'a> {
         Self { cache: Some(self.cache.clone().unwrap_or_default()), ..self.clone() }
     }
 
-    fn with_params(&self, params: Vec<Value>) -> Self {
+    pub(crate) fn with_params(&self, params: Vec<Value>) -> Self {
         Self { params: params.into(), ..self.clone() }
     }
 
@@ -111,8 +121,15 @@ impl<'a> Context<'a> {
         Self { working: working.into(), ..self.clone() }
     }
 
+    /// An operation without inputs looked at so many rows.
+    fn note_rows_in(&self, rows: usize) {
+        if let Some(measure) = &self.measure {
+            measure.note_rows_in(rows);
+        }
+    }
+
     /// Counts rows that are looked at: subqueries within subqueries may be small each and endless together.
-    fn spend(&self, rows: usize) -> Result<(), Error> {
+    pub(crate) fn spend(&self, rows: usize) -> Result<(), Error> {
         self.work.set(self.work.get().saturating_add(rows));
         within(self.work.get(), WORK_MAX, "the statement with all its subqueries")
     }
@@ -139,12 +156,21 @@ pub(crate) struct Node {
     inputs: Vec<Node>,
     /// Neither parameters nor rounds change its rows.
     constant: bool,
+    /// Its place in the order of [`Plan::outline`].
+    number: usize,
 }
 
 impl Node {
     pub(crate) fn new(plan: &Plan) -> Self {
-        let inputs = plan.inputs().into_iter().map(Self::new).collect();
-        Self { operation: operation(plan), inputs, constant: plan.is_constant() }
+        Self::numbered(plan, &mut 0)
+    }
+
+    /// `next` is the number that it gets; those below it get the ones after.
+    fn numbered(plan: &Plan, next: &mut usize) -> Self {
+        let number = *next;
+        *next += 1;
+        let inputs = plan.inputs().into_iter().map(|input| Self::numbered(input, next)).collect();
+        Self { operation: operation_numbered(plan, next), inputs, constant: plan.is_constant(), number }
     }
 
     pub(crate) fn meaning(&self, context: &Context<'_>) -> Result<RecordBatch, Error> {
@@ -153,14 +179,26 @@ impl Node {
         if let Some(known) = cache.and_then(|cache| cache.relations.borrow().get(&address).cloned()) {
             return Ok(known);
         }
-        let inputs = self.inputs.iter().map(|input| input.meaning(context)).collect::<Result<Vec<_>, _>>()?;
-        let output = self.operation.meaning(context, &inputs)?;
+        let output = match &context.measure {
+            None => self.evaluate(context, |_| {}),
+            Some(measure) => measure.around(self.number, || {
+                self.evaluate(context, |inputs| {
+                    measure.note_rows_in(inputs.iter().map(RecordBatch::num_rows).sum());
+                })
+            }),
+        }?;
         within(output.num_rows(), ROWS_MAX, "the result of an operation")?;
         context.spend(output.num_rows() + ONCE)?;
         if let Some(cache) = cache {
             cache.relations.borrow_mut().insert(address, output.clone());
         }
         Ok(output)
+    }
+
+    fn evaluate(&self, context: &Context<'_>, note: impl Fn(&[RecordBatch])) -> Result<RecordBatch, Error> {
+        let inputs = self.inputs.iter().map(|input| input.meaning(context)).collect::<Result<Vec<_>, _>>()?;
+        note(&inputs);
+        self.operation.meaning(context, &inputs)
     }
 }
 
@@ -175,6 +213,10 @@ pub(crate) fn types(plan: &Plan) -> Vec<Type> {
 
 /// The operation at the top of a plan.
 pub(crate) fn operation(plan: &Plan) -> Box<dyn Meaning + Send> {
+    operation_numbered(plan, &mut 0)
+}
+
+fn operation_numbered(plan: &Plan, next: &mut usize) -> Box<dyn Meaning + Send> {
     match plan.clone() {
         Plan::Unit => Box::new(scan::Unit),
         Plan::Scan { table, columns, filter, lookback, .. } => {
@@ -190,9 +232,13 @@ pub(crate) fn operation(plan: &Plan) -> Box<dyn Meaning + Send> {
             Box::new(lineage::Relatives { lineage, process, columns, kind, on })
         }
         Plan::Aggregate { keys, aggregates, bare, .. } => Box::new(aggregate::Group { keys, aggregates, bare }),
-        Plan::Apply { subplan, params, question, .. } => Box::new(apply::Apply::new(&subplan, params, question)),
+        Plan::Apply { subplan, params, question, .. } => {
+            Box::new(apply::Apply::new(Node::numbered(&subplan, next), &subplan, params, question))
+        }
         Plan::Recursive { base, step, id, distinct, limit } => {
-            Box::new(recursive::Recursive::new(&base, &step, id, distinct, limit))
+            let types = types(&base);
+            let rounds = (Node::numbered(&base, next), Node::numbered(&step, next));
+            Box::new(recursive::Recursive::new(rounds, types, id, distinct, limit))
         }
         Plan::Working { id, .. } => Box::new(recursive::Working(id)),
         Plan::Lookup { keys, rest, .. } => Box::new(lookup::Lookup { keys, rest }),

@@ -5,10 +5,9 @@ use std::collections::HashSet;
 use arrow_array::RecordBatch;
 use daemoneye_dsl::types::Type;
 
-use super::{Context, Meaning, Node, ROWS_MAX, types, within};
+use super::{Context, Meaning, Node, ROWS_MAX, within};
 use crate::batch::{RowCodec, stack, take};
 use crate::error::Error;
-use crate::plan::Plan;
 
 /// Rounds of one recursion.
 pub(crate) const ROUNDS_MAX: usize = 100_000;
@@ -23,9 +22,15 @@ pub(super) struct Recursive {
 }
 
 impl Recursive {
-    pub(super) fn new(base: &Plan, step: &Plan, id: usize, distinct: bool, limit: Option<u64>) -> Self {
+    pub(super) fn new(
+        (base, step): (Node, Node),
+        types: Vec<Type>,
+        id: usize,
+        distinct: bool,
+        limit: Option<u64>,
+    ) -> Self {
         let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        Self { base: Node::new(base), step: Node::new(step), id, types: types(base), distinct, limit }
+        Self { base, step, id, types, distinct, limit }
     }
 }
 

@@ -29,6 +29,7 @@ impl Meaning for Scan {
         let scanned = context.reader.scan(&Request { table: &self.table, columns: &self.columns, window })?;
         context.read(&scanned.completeness);
         let rows = stack(&scanned.batches, &empty(&self.types));
+        context.note_rows_in(rows.num_rows());
         Ok(match &self.filter {
             None => rows,
             Some(filter) => take(&rows, &context.evaluator(&rows).matching(filter)),

@@ -23,6 +23,7 @@ mod sqlite;
 mod statement;
 mod steps;
 mod together;
+mod why;
 mod world;
 
 /// A number from the environment, or the default.

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
-use daemoneye_dsl::expr::{Comparison, Expr};
+use daemoneye_dsl::expr::{Collation, Comparison, Expr, ExprKind};
 use hashbrown::HashMap;
 
 use super::{Size, Step};
@@ -31,6 +31,14 @@ pub(crate) struct Turning {
     pub(crate) moment: Expr,
     /// A TIMESTAMP over nothing but `now()`.
     pub(crate) bound: Expr,
+}
+
+impl Turning {
+    /// The condition that it is.
+    pub(crate) fn condition(&self) -> Expr {
+        let (left, right) = (self.moment.clone().into(), self.bound.clone().into());
+        Expr::boolean(ExprKind::Compare { op: self.op, left, right, collation: Collation::Binary })
+    }
 }
 
 pub(crate) struct Temporal {

@@ -1,0 +1,111 @@
+//! `explain --analyze`: what each operation of the plan did in one evaluation over what is there now.
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use anstyle::Style as Paint;
+use anyhow::Context;
+use daemoneye_dsl::completeness::Completeness;
+use daemoneye_planner::{Analysis, Measured, Plan, analyze};
+use serde_json::{Value, json};
+
+use crate::page::Page;
+use crate::render::Cell;
+use crate::screen::count;
+use crate::sources::Sources;
+
+/// Spaces before the table of operations.
+const INDENT: usize = 2;
+
+/// One evaluation.
+pub(super) struct Analyzed {
+    lines: Vec<(String, String)>,
+    measured: Vec<Measured>,
+    /// The rows of the result, or why there is none.
+    rows: Result<usize, String>,
+    read: String,
+    pub(super) completeness: Completeness,
+}
+
+impl Analyzed {
+    pub(super) fn of(plan: &Plan, sources: &Sources<'_>) -> Self {
+        static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        sources.ask(|reader| {
+            let Analysis { answer, measured } = analyze(plan, reader, sources.now, || BEGAN.elapsed());
+            let completeness = answer.as_ref().map(|answer| answer.completeness.clone()).unwrap_or_default();
+            let rows = answer.map(|answer| answer.rows.num_rows()).map_err(|error| error.to_string());
+            Self { lines: plan.outline(), measured, rows, read: reader.describe(), completeness }
+        })
+    }
+
+    /// Why there is no result, if there is none.
+    pub(super) fn failed(&self) -> anyhow::Result<()> {
+        match &self.rows {
+            Ok(_) => Ok(()),
+            Err(error) => Err(anyhow::anyhow!("{error}")).context("the evaluation ended without an answer"),
+        }
+    }
+
+    fn total(&self) -> Duration {
+        self.measured.iter().map(|it| it.own).sum()
+    }
+
+    pub(super) fn fields(&self) -> Vec<(&'static str, String)> {
+        let rows = self.rows.as_ref().map_or("no result".to_owned(), |rows| count(*rows, "row", "rows"));
+        let read = if self.read.is_empty() { String::new() } else { format!(" of {}", self.read) };
+        vec![("measured", format!("{rows}{read} in {}", shown(self.total())))]
+    }
+
+    pub(super) fn write(&self, page: &mut Page<'_>) {
+        let head = line(["own time", "rows in", "rows out", "times"].map(str::to_owned));
+        page.line(INDENT, &[Cell::painted(format!("{head}  operation"), Paint::new().dimmed())]);
+        for ((stem, text), it) in self.lines.iter().zip(&self.measured) {
+            let numbers = match it.times {
+                0 => line(["-", "-", "-", "never"].map(str::to_owned)),
+                times => line([shown(it.own), it.rows_in.to_string(), it.rows_out.to_string(), times.to_string()]),
+            };
+            let paint = if self.is_slowest(it) { Paint::new().bold() } else { Paint::new() };
+            page.outline_beside(INDENT, &[Cell::painted(numbers, paint)], (stem, text));
+        }
+    }
+
+    fn is_slowest(&self, one: &Measured) -> bool {
+        self.measured.len() > 1 && self.measured.iter().all(|other| other.own <= one.own)
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let operations = self.lines.iter().zip(&self.measured).map(|((stem, text), it)| {
+            json!({
+                "operation": text,
+                "depth": stem.chars().count() / 3,
+                "times": it.times,
+                "rows_in": it.rows_in,
+                "rows_out": it.rows_out,
+                "own_us": micros(it.own),
+            })
+        });
+        json!({
+            "rows": self.rows.as_ref().ok(),
+            "error": self.rows.as_ref().err(),
+            "took_us": micros(self.total()),
+            "operations": operations.collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn line([own, rows_in, rows_out, times]: [String; 4]) -> String {
+    format!("{own:>8}  {rows_in:>8}  {rows_out:>8}  {times:>5}")
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// `1.25 ms`, `640 us`.
+fn shown(time: Duration) -> String {
+    match time.as_micros() {
+        ..1000 => format!("{} us", time.as_micros()),
+        1000..1_000_000 => format!("{:.2} ms", time.as_secs_f64() * 1e3),
+        _ => format!("{:.2} s", time.as_secs_f64()),
+    }
+}

@@ -1,0 +1,90 @@
+//! What each operation of one evaluation took and gave.
+//!
+//! Operations are numbered in the order of [`Plan::outline`]. The time of what an operation waits for, its inputs and
+//! the subqueries that it evaluates, is theirs: what is left is its own, and the sum of all is the whole.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use daemoneye_dsl::types::Timestamp;
+use daemoneye_storage::Reader;
+
+use super::{Context, Node};
+use crate::dataflow::{Answer, Clock};
+use crate::error::Error;
+use crate::plan::Plan;
+
+/// What one operation did, all its evaluations together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// How often it was evaluated; what is the same for every evaluation of a subquery is evaluated once.
+    pub times: usize,
+    /// Rows that it looked at: those of its inputs, or of its table.
+    pub rows_in: usize,
+    /// Rows that it gave.
+    pub rows_out: usize,
+    /// How long it took by itself.
+    pub own: Duration,
+}
+
+/// One evaluation, measured.
+#[derive(Debug)]
+pub struct Analysis {
+    /// The result, or why there is none.
+    pub answer: Result<Answer<RecordBatch>, Error>,
+    /// What each operation did, in the order of [`Plan::outline`]; also up to where it failed.
+    pub measured: Vec<Measured>,
+}
+
+/// Evaluates the plan once over the tables as they are, and measures every operation.
+pub fn analyze(plan: &Plan, reader: &dyn Reader, now: Timestamp, clock: Clock) -> Analysis {
+    let measure = Rc::new(Measure::new(plan.outline().len(), clock));
+    let context = Context::new(reader, now, false).measured(measure.clone());
+    let rows = Node::new(plan).meaning(&context);
+    let answer = rows.map(|rows| Answer { rows, completeness: context.into_completeness() });
+    let measured = measure.operations.borrow().clone();
+    Analysis { answer, measured }
+}
+
+/// Counts while an evaluation goes on.
+pub(crate) struct Measure {
+    clock: Clock,
+    operations: RefCell<Vec<Measured>>,
+    /// The operation that works now, and how long those took that it waited for.
+    current: Cell<usize>,
+    waited: Cell<Duration>,
+}
+
+impl Measure {
+    fn new(operations: usize, clock: Clock) -> Self {
+        let operations = RefCell::new(vec![Measured::default(); operations]);
+        Self { clock, operations, current: Cell::default(), waited: Cell::default() }
+    }
+
+    /// Measures one evaluation of an operation.
+    pub(crate) fn around(
+        &self,
+        number: usize,
+        evaluate: impl FnOnce() -> Result<RecordBatch, Error>,
+    ) -> Result<RecordBatch, Error> {
+        let around = (self.current.replace(number), self.waited.take());
+        let began = (self.clock)();
+        let output = evaluate();
+        let took = (self.clock)().saturating_sub(began);
+        let own = took.saturating_sub(self.waited.get());
+        self.current.set(around.0);
+        self.waited.set(around.1 + took);
+        let measured = &mut self.operations.borrow_mut()[number];
+        measured.times += 1;
+        measured.own += own;
+        measured.rows_out += output.as_ref().map_or(0, RecordBatch::num_rows);
+        output
+    }
+
+    /// The operation that works now looked at so many rows.
+    pub(crate) fn note_rows_in(&self, rows: usize) {
+        self.operations.borrow_mut()[self.current.get()].rows_in += rows;
+    }
+}
