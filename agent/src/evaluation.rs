@@ -122,3 +122,36 @@ fn quarantine(rule: &mut Rule, why: &str, now: Timestamp, dataflow: &mut Dataflo
     tracing::error!(rule = rule.name, why, "rule quarantined until it is released, changes, or the agent is restarted");
     rule.quarantine(Quarantine { why, since: now }, dataflow);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::own::rule_quarantined;
+
+    const BOUNDS: Bounds = Bounds { time: Duration::from_millis(100), state: Size { rows: 10, bytes: 2_000 } };
+
+    #[test]
+    fn what_is_too_large_names_the_bound_the_size_and_the_setting() {
+        let excess = |rows, bytes| BOUNDS.excess(Size { rows, bytes }).unwrap_or_default();
+        assert_eq!(excess(10, 2_000), "");
+        let rows = "it held 11 rows in 5 bytes, and rules.state_rows allows 10 rows: narrow it, or raise the setting";
+        assert_eq!(excess(11, 5), rows);
+        assert!(excess(1, 2_001).contains("2001 bytes, and rules.state_bytes allows 2000 bytes"));
+    }
+
+    #[test]
+    fn what_is_slow_now_and_then_goes_on_and_what_always_is_does_not() {
+        let mut rule = rule_quarantined();
+        let (slow, quick) = (BOUNDS.time * 2, BOUNDS.time);
+        for _ in 0..3 {
+            for _ in 1..SLOW_MAX {
+                assert_eq!(too_slow(&mut rule, slow, BOUNDS.time), None);
+            }
+            assert_eq!(too_slow(&mut rule, quick, BOUNDS.time), None);
+        }
+        let last = (0..SLOW_MAX).filter_map(|_| too_slow(&mut rule, slow, BOUNDS.time)).collect::<Vec<_>>();
+        let why = "it took too long for 5 snapshots in a row, last 200ms, and rules.time_limit allows 100ms: narrow it, or \
+                   raise the setting";
+        assert_eq!(last, [why]);
+    }
+}

@@ -361,14 +361,18 @@ mod tests {
         write("below/c.sql", &rule(3, good));
         let paths = [dir.path().join("a.sql"), dir.path().join("b.sql"), dir.path().join("below")];
         let mut running = load(&paths, Limits::default()).rules;
+        let mut dataflow = Dataflow::default();
         for rule in &mut running {
+            rule.install(&mut dataflow);
             rule.loaded = true;
         }
+        let places = [running[0].running, running[1].running];
 
         write("b.sql", &rule(2, other));
         let turnover = load(&paths, Limits::default()).replace(&mut running).unwrap();
         assert_eq!(names(&running), [("a", true), ("b", false), ("c", true)], "the changed one starts anew");
         assert_eq!((turnover.unchanged, turnover.changed.len(), turnover.added.len()), (2, 1, 0));
+        assert_eq!([running[0].running, turnover.gone.first().copied()], places, "and the others stay where they are");
 
         write("a.sql", "SELECT");
         fs::remove_dir_all(dir.path().join("below")).unwrap();
