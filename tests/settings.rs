@@ -145,6 +145,50 @@ fn rules_are_read_again_and_a_broken_one_runs_on_as_it_was() {
 }
 
 #[test]
+fn files_that_change_are_taken_up_by_themselves() {
+    let stage = Stage::new();
+    let (_, command) = agent(&stage, &(QUICK.to_owned() + "rules.watch = '100ms'\n"));
+    let agent = Program::start(command);
+    agent.says_times("snapshot committed", 2);
+    let known = stage.suspect("known");
+    agent.alert("of the only rule", is_about(known.pid()));
+    let since = || stage.query("SELECT since, snapshots FROM rule_stats WHERE rule = 'suspect'")[0].clone();
+    let before = since();
+
+    let sql = format!("SELECT pid, name FROM processes WHERE command_line GLOB '{}/*'", stage.bin().display());
+    let good = header(OTHER_ID, "{name}") + &sql;
+    let file = stage.rule("added", &good);
+    agent.says("rule added rule=added");
+    let alert = agent.alert("of the new rule", |alert| alert["rule"]["name"] == "added");
+    assert_eq!(alert["row"]["pid"], known.pid());
+
+    write(&file, &good.replace("pid, name", "pid, name, user_name"));
+    agent.says("rule changed rule=added");
+    let second = stage.suspect("second");
+    let of_added = |pid: u32| move |alert: &Value| alert["rule"]["name"] == "added" && is_about(pid)(alert);
+    assert!(agent.alert("of the changed rule", of_added(second.pid()))["row"]["user_name"].is_string());
+
+    fs::write(&file, "SELECT").unwrap();
+    agent.says("rule kept as it was: its file cannot be used rule=added");
+    let third = stage.suspect("third");
+    assert!(agent.alert("of the last good version", of_added(third.pid()))["row"]["user_name"].is_string());
+
+    fs::remove_file(&file).unwrap();
+    agent.says("rule removed rule=added");
+    let fourth = stage.suspect("fourth");
+    agent
+        .alert("of the rule that is left", |alert| alert["rule"]["name"] == "suspect" && is_about(fourth.pid())(alert));
+    let commits = agent.said("snapshot committed");
+    agent.says_times("snapshot committed", commits + 2);
+    assert!(!agent.alerts().iter().any(of_added(fourth.pid())), "{}", agent.log());
+    assert_eq!((agent.said("files changed"), agent.said("SIGHUP")), (4, 0), "each once\n{}", agent.log());
+    let after = since();
+    assert_eq!(after["since"], before["since"], "the rule that stayed was never begun anew");
+    assert!(after["snapshots"].as_u64() > before["snapshots"].as_u64());
+    agent.stop();
+}
+
+#[test]
 fn settings_that_are_wrong_end_the_agent_before_it_begins() {
     let stage = Stage::new();
     let (file, mut command) = agent(&stage, "collector.intervall = '5s'\nlog.level = 'loud'\n");

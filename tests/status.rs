@@ -103,7 +103,8 @@ fn what_is_not_well_is_named_with_what_to_do() {
         "refused: broken: DE",
         "next: mend it (`daemoneye-cli lint",
         "quarantined: wide: ",
-        "next: narrow it (`daemoneye-cli explain wide`), then restart the agent",
+        "then `daemoneye-cli rules release wide`",
+        "next: see what it does with `daemoneye-cli explain wide`",
         "limited: limited: nothing collects executable_hash yet",
         "incomplete: a rule was quarantined, a rule was refused",
     ] {

@@ -4,24 +4,25 @@
 //! only after its commit is the batch acknowledged. Taking a batch is a plain function of what is stored and what
 //! comes in: it never waits for the network and reads no clock.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use daemoneye_broker::message::SnapshotBatch;
 use daemoneye_dsl::alert::SnapshotRef;
 use daemoneye_dsl::completeness::{Completeness, Reason, Scope};
 use daemoneye_dsl::ipc;
-use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleState, RuleStatus};
+use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStatus};
 use daemoneye_dsl::tables::{Catalog, Table};
 use daemoneye_dsl::types::Timestamp;
-use daemoneye_planner::{Answer, Batch, Changes, Dataflow, Outcome, RuleId, View};
+use daemoneye_planner::{Answer, Batch, Changes, Dataflow, Error, View};
 use daemoneye_storage::{ProcessChange, Recorded, Store, Transaction};
 
 use crate::alerts::{Raised, Scene};
+use crate::evaluation::{Bounds, evaluate, new_dataflow};
 use crate::present::{Difference, Dishonest, Present};
 use crate::rules::{Loaded, Rule};
+use crate::{own, tally};
 
 /// Snapshots between two looks for match state that no longer matters.
 const FORGET_EVERY: u64 = 100;
@@ -31,8 +32,14 @@ pub(crate) struct Agent {
     store: Arc<Store>,
     rules: Vec<Rule>,
     dataflow: Dataflow,
-    /// What one rule may take for one snapshot before it is said to be slow.
-    rule_time_limit: Duration,
+    /// What one of them may take.
+    bounds: Bounds,
+    /// What it raises about itself.
+    rule_quarantined: Rule,
+    /// The quarantined rules that are on record, by id and revision; none before the first snapshot.
+    quarantined: Option<Vec<(String, String)>>,
+    /// When what the rules cost was put on record.
+    tallied: Option<Timestamp>,
     present: Present,
     processes: Arc<Table>,
     /// Which collector instance spoke last.
@@ -75,11 +82,7 @@ pub(crate) enum Refusal {
 
 impl Agent {
     /// Takes up where the store left off.
-    pub(crate) fn open(
-        path: &PathBuf,
-        loaded: Loaded,
-        rule_time_limit: Duration,
-    ) -> Result<Self, daemoneye_storage::Error> {
+    pub(crate) fn open(path: &PathBuf, loaded: Loaded, bounds: Bounds) -> Result<Self, daemoneye_storage::Error> {
         let store = Arc::new(Store::open(path)?);
         let live = store.live()?;
         let missing = live.as_ref().map(|live| live.completeness.clone()).unwrap_or_default();
@@ -90,7 +93,10 @@ impl Agent {
             store,
             rules: loaded.rules,
             dataflow: new_dataflow(),
-            rule_time_limit,
+            bounds,
+            rule_quarantined: own::rule_quarantined(),
+            quarantined: None,
+            tallied: None,
             present,
             processes,
             source: None,
@@ -105,8 +111,8 @@ impl Agent {
 
     /// Runs what was read anew from now on. Rules that are as they were keep what they hold; the others are filled
     /// with the next snapshot.
-    pub(crate) fn reload(&mut self, loaded: Loaded, rule_time_limit: Duration) {
-        self.rule_time_limit = rule_time_limit;
+    pub(crate) fn reload(&mut self, loaded: Loaded, bounds: Bounds) {
+        self.bounds = bounds;
         let refused = loaded.refused();
         let statuses = loaded.statuses.clone();
         let Some(turnover) = loaded.replace(&mut self.rules) else {
@@ -155,13 +161,54 @@ impl Agent {
     fn note_rules(&self, rules: &[RuleStatus]) -> Result<(), daemoneye_storage::Error> {
         let mut transaction = self.store.begin()?;
         transaction.set_rules(rules)?;
+        let stopped = self.rules.iter().filter(|rule| rule.quarantined.is_some());
+        stopped.map(Rule::status_now).try_for_each(|status| transaction.set_rule(&status))?;
         transaction.commit()
     }
 
-    /// Notes that it ended in order.
+    /// Lets quarantined rules run again, from the next snapshot on, which fills them anew. All of them or, with the
+    /// reason, none.
+    pub(crate) fn release(&mut self, names: &[String]) -> Result<(), String> {
+        let mut released = Vec::new();
+        for name in names {
+            let Some(at) = self.rules.iter().position(|rule| rule.name == *name) else {
+                return Err(format!("no rule `{name}` is loaded; `daemoneye-cli status` names what is quarantined"));
+            };
+            if self.rules[at].quarantined.is_none() {
+                return Err(format!("rule `{name}` is not quarantined: it runs"));
+            }
+            released.push(at);
+        }
+        let noted = self.note_released(&released);
+        noted.map_err(|error| format!("it cannot be put on record: {error}"))?;
+        self.quarantined = None;
+        for at in released {
+            let rule = &mut self.rules[at];
+            rule.quarantined = None;
+            tracing::info!(rule = rule.name, "rule released: it runs again");
+        }
+        self.install();
+        Ok(())
+    }
+
+    /// Ends the alerts about these rules too: where one reaches a bound again, that is another quarantine.
+    fn note_released(&self, released: &[usize]) -> Result<(), daemoneye_storage::Error> {
+        let mut transaction = self.store.begin()?;
+        released.iter().try_for_each(|at| transaction.set_rule(&self.rules[*at].status))?;
+        let (present, now) = (self.present.rows(), self.present.time().unwrap_or_default());
+        let mut scene = Scene { transaction: &mut transaction, present, now, snapshot: SnapshotRef::default() };
+        let raised = self.settle_quarantines(&mut scene, &Completeness::default())?;
+        debug_assert!(raised.is_empty(), "what ends raises nothing");
+        transaction.commit()
+    }
+
+    /// Notes that it ended in order, and what the rules cost until then.
     pub(crate) fn end_run(&self, now: Timestamp) -> Result<(), daemoneye_storage::Error> {
         let Some(run) = self.store.read()?.run()? else { return Ok(()) };
         let mut transaction = self.store.begin()?;
+        if let Some(last) = self.tallied.and(self.present.time()) {
+            transaction.set_rule_stats(&tally::all(&self.rules, &self.dataflow, last))?;
+        }
         transaction.set_run(&AgentRun { stopped: Some(now), ..run })?;
         transaction.commit()
     }
@@ -184,7 +231,7 @@ impl Agent {
             return Ok(Taken::Known);
         }
         let now = Timestamp(batch.collected_at);
-        let completeness = self.completeness(batch, known);
+        let mut completeness = self.completeness(batch, known);
         let rows = ipc::decode(&batch.rows, &self.processes.schema())?;
         let difference = self.present.difference(&rows)?;
 
@@ -201,18 +248,25 @@ impl Agent {
         let changes = self.changes(&difference, &recorded);
         let view = View::new(Some(&difference.rows), Some(&transaction));
         let began = Instant::now();
-        let answers = evaluate(&mut self.rules, &mut self.dataflow, &view, &changes, now, self.rule_time_limit);
+        let answers = evaluate(&mut self.rules, &mut self.dataflow, &view, &changes, now, &self.bounds);
         let evaluation = began.elapsed();
+        if self.rules.iter().any(|rule| rule.quarantined.is_some()) {
+            completeness.add(Reason::RuleQuarantined);
+        }
         let processes = difference.rows.num_rows();
         let snapshot = SnapshotRef { source: batch.source.clone(), sequence: batch.sequence };
-        let scene = Scene { transaction: &mut transaction, present: &difference.rows, now, snapshot };
-        let committed = answers.and_then(|answers| self.raise(scene, answers, &completeness)).and_then(|raised| {
+        let committed = answers.and_then(|answers| {
+            let mut scene = Scene { transaction: &mut transaction, present: &difference.rows, now, snapshot };
+            let mut raised = self.raise(&mut scene, answers, &completeness)?;
+            raised.extend(self.speak_of_quarantines(&mut scene, &completeness)?);
             note_collector(&mut transaction, batch, known, (processes, evaluation, &completeness))?;
-            self.note_quarantined(&mut transaction)?;
+            self.note_tallies(&mut transaction, now)?;
             transaction.commit().map(|()| raised)
         });
         // After a failure the rules' state is ahead of the store: the next batch fills it anew from what is stored.
         let raised = committed.inspect_err(|_| {
+            self.quarantined = None;
+            self.tallied = None;
             self.rules.iter_mut().for_each(Rule::reset);
             self.dataflow = new_dataflow();
             self.rules.iter_mut().for_each(|rule| rule.install(&mut self.dataflow));
@@ -230,20 +284,22 @@ impl Agent {
 
     /// Turns the rules' answers into alerts and what is known of each match; gives the alerts that were raised.
     fn raise(
-        &self,
-        mut scene: Scene<'_>,
+        &mut self,
+        scene: &mut Scene<'_>,
         answers: Vec<(usize, Answer<Batch>)>,
         completeness: &Completeness,
     ) -> Result<Vec<Raised>, daemoneye_storage::Error> {
         let mut raised = Vec::new();
         for (at, answer) in answers {
-            let rule = &self.rules[at];
+            let rule = &mut self.rules[at];
             let completeness = completeness.clone().and(&answer.completeness);
-            raised.extend(if rule.loaded {
+            let new = if rule.loaded {
                 scene.apply(rule, &answer.rows, &completeness)?
             } else {
                 scene.reconcile(rule, &answer.rows, &completeness)?
-            });
+            };
+            rule.tally.found(&answer.rows, new.len());
+            raised.extend(new);
         }
         if self.snapshots.is_multiple_of(FORGET_EVERY) {
             self.rules.iter().try_for_each(|rule| scene.forget(rule))?;
@@ -251,21 +307,46 @@ impl Agent {
         Ok(raised)
     }
 
-    /// Keeps on record which rules no longer run. They are few, so each batch says it again.
-    fn note_quarantined(&self, transaction: &mut Transaction) -> Result<(), daemoneye_storage::Error> {
-        for rule in &self.rules {
-            let Some(why) = &rule.quarantined else { continue };
-            transaction.set_rule(&RuleStatus {
-                name: rule.name.clone(),
-                state: RuleState::Quarantined,
-                detail: Some(why.clone()),
-                level: Some(rule.header.level),
-                id: Some(rule.header.id.clone()),
-                revision: Some(rule.revision.clone()),
-                path: rule.path.display().to_string(),
-            })?;
+    /// Where other rules are quarantined than before: puts on record which, raises an alert for each that is new and
+    /// resolves that of each that is no more.
+    fn speak_of_quarantines(
+        &mut self,
+        scene: &mut Scene<'_>,
+        completeness: &Completeness,
+    ) -> Result<Vec<Raised>, daemoneye_storage::Error> {
+        let stopped = || self.rules.iter().filter(|rule| rule.quarantined.is_some());
+        let now = stopped().map(|rule| (rule.header.id.clone(), rule.revision.clone())).collect();
+        if self.quarantined.as_ref() == Some(&now) {
+            return Ok(vec![]);
         }
-        Ok(())
+        stopped().map(Rule::status_now).try_for_each(|status| scene.transaction.set_rule(&status))?;
+        self.tallied = None;
+        let raised = self.settle_quarantines(scene, completeness)?;
+        self.quarantined = Some(now);
+        Ok(raised)
+    }
+
+    /// Asks which rules are quarantined by what is on record, and sets the alerts about them right.
+    fn settle_quarantines(
+        &self,
+        scene: &mut Scene<'_>,
+        completeness: &Completeness,
+    ) -> Result<Vec<Raised>, daemoneye_storage::Error> {
+        let view = View::new(None, Some(&*scene.transaction));
+        let found = self.rule_quarantined.ask(&view, scene.now).map_err(|error| match error {
+            Error::Storage(error) => error,
+            other => daemoneye_storage::Error::Refused(other.to_string()),
+        })?;
+        scene.settle(&self.rule_quarantined, &found, completeness)
+    }
+
+    /// Puts on record what the rules cost, where that is due.
+    fn note_tallies(&mut self, transaction: &mut Transaction, now: Timestamp) -> Result<(), daemoneye_storage::Error> {
+        if !tally::is_due(self.rules.len(), self.tallied, now) {
+            return Ok(());
+        }
+        self.tallied = Some(now);
+        transaction.set_rule_stats(&tally::all(&self.rules, &self.dataflow, now))
     }
 
     fn completeness(&self, batch: &SnapshotBatch, known: Option<u64>) -> Completeness {
@@ -291,9 +372,6 @@ impl Agent {
             });
         if !follows || self.present.time().is_some() && self.source.as_ref() != Some(&batch.source) {
             completeness.add(Reason::SamplingGap);
-        }
-        if self.rules.iter().any(|rule| rule.quarantined.is_some()) {
-            completeness.add(Reason::RuleQuarantined);
         }
         completeness
     }
@@ -336,69 +414,4 @@ fn note_collector(
         evaluation_micros: i64::try_from(evaluation.as_micros()).unwrap_or(i64::MAX),
         completeness: completeness.clone(),
     })
-}
-
-/// Rules that run together, timed.
-fn new_dataflow() -> Dataflow {
-    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
-    Dataflow::timed(|| BEGAN.elapsed())
-}
-
-/// Snapshots in a row for which a rule may take too long: a busy host makes every rule slow now and then.
-const SLOW_MAX: u32 = 5;
-
-/// Runs the rules on the changes, and on everything those that have not run yet. One that reaches a bound is set aside;
-/// the others go on. A store that cannot be read is no rule's fault and ends the batch.
-fn evaluate(
-    rules: &mut [Rule],
-    dataflow: &mut Dataflow,
-    view: &View<'_>,
-    changes: &Changes,
-    now: Timestamp,
-    time_limit: Duration,
-) -> Result<Vec<(usize, Answer<Batch>)>, daemoneye_storage::Error> {
-    let mut outcomes = dataflow.step(view, changes, now);
-    let took: HashMap<RuleId, Duration> = dataflow.slower_than(time_limit).into_iter().collect();
-    if rules.iter().any(|rule| rule.running.is_some() && !rule.loaded && !rule.events) {
-        match dataflow.load(view, now) {
-            Ok(loaded) => outcomes.extend(loaded),
-            Err(daemoneye_planner::Error::Storage(error)) => return Err(error),
-            Err(error) => return Err(daemoneye_storage::Error::Refused(error.to_string())),
-        }
-    }
-    let mut outcomes: HashMap<RuleId, Outcome> = outcomes.into_iter().collect();
-    let mut answers = Vec::new();
-    for (at, rule) in rules.iter_mut().enumerate() {
-        let Some(id) = rule.running else { continue };
-        match outcomes.remove(&id) {
-            Some(Ok(answer)) => answers.push((at, answer)),
-            // What happened before is not matched again: such a rule begins with the changes of this snapshot.
-            None if !rule.loaded => {
-                let rows = Batch::empty(&[]);
-                answers.push((at, Answer { rows, completeness: Completeness::default() }));
-            }
-            None => {}
-            // A store that cannot be read is no rule's fault.
-            Some(Err(error)) if error.is_storage() => return Err(daemoneye_storage::Error::Refused(error.to_string())),
-            Some(Err(error)) => set_aside(rule, error.to_string(), dataflow),
-        }
-        let Some(took) = took.get(&id) else {
-            rule.slow = 0;
-            continue;
-        };
-        rule.slow += 1;
-        let name = &rule.name;
-        tracing::warn!(rule = name, ?took, limit = ?time_limit, "a rule took longer than its limit for one snapshot");
-        if rule.slow >= SLOW_MAX && rule.running.is_some() {
-            let why = format!("it took longer than rules.time_limit for {SLOW_MAX} snapshots in a row, last {took:?}");
-            set_aside(rule, why, dataflow);
-            answers.retain(|(other, _)| *other != at);
-        }
-    }
-    Ok(answers)
-}
-
-fn set_aside(rule: &mut Rule, why: String, dataflow: &mut Dataflow) {
-    tracing::error!(rule = rule.name, why, "rule quarantined until it changes or the agent is restarted");
-    rule.quarantine(why, dataflow);
 }

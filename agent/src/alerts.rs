@@ -76,6 +76,22 @@ impl Scene<'_> {
         self.take_turns(rule, turns, completeness, held_before)
     }
 
+    /// Takes the whole result of a rule of the agent's own: what is not in it has ended, what is new in it is raised.
+    pub(crate) fn settle(
+        &mut self,
+        rule: &Rule,
+        whole: &Batch,
+        completeness: &Completeness,
+    ) -> Result<Vec<Raised>, Error> {
+        let mut turns = turns(rule, whole);
+        for (key, state) in self.transaction.match_states(&rule.header.id)? {
+            turns.entry(key).or_default().weight -= state.weight;
+        }
+        let raised = self.take_turns(rule, turns, completeness, false)?;
+        self.forget(rule)?;
+        Ok(raised)
+    }
+
     /// Takes what a rule's result changed by. Gives the alerts that that raised.
     pub(crate) fn apply(
         &mut self,

@@ -1,12 +1,12 @@
 //! The engine's thread: one input after the other until the end.
 
 use std::sync::mpsc;
-use std::time::Duration;
 
 use daemoneye_broker::Delivery;
-use daemoneye_broker::message::SnapshotBatch;
+use daemoneye_broker::message::{Order, SnapshotBatch};
 
 use crate::agent::{Agent, Taken};
+use crate::evaluation::Bounds;
 use crate::rules::Loaded;
 use crate::serve::now;
 use crate::sinks::Sinks;
@@ -19,9 +19,11 @@ pub(crate) enum Input {
     Reload {
         /// The rules.
         loaded: Loaded,
-        /// What one may take for one snapshot.
-        rule_time_limit: Duration,
+        /// What one may take.
+        bounds: Bounds,
     },
+    /// From whoever may open the socket, to be acknowledged.
+    Order(Delivery),
     /// Finish what was begun, then end.
     Shutdown,
 }
@@ -31,7 +33,8 @@ pub(crate) fn run(mut agent: Agent, inputs: &mpsc::Receiver<Input>, sinks: Sinks
     while let Ok(input) = inputs.recv() {
         match input {
             Input::Batch(delivery) => take(&mut agent, delivery, &sinks),
-            Input::Reload { loaded, rule_time_limit } => agent.reload(loaded, rule_time_limit),
+            Input::Reload { loaded, bounds } => agent.reload(loaded, bounds),
+            Input::Order(delivery) => obey(&mut agent, delivery),
             Input::Shutdown => break,
         }
     }
@@ -64,6 +67,18 @@ fn take(agent: &mut Agent, delivery: Delivery, sinks: &Sinks) {
         Err(error) => {
             tracing::error!(%error, "snapshot refused; nothing of it is stored");
             delivery.refuse(&error.to_string());
+        }
+    }
+}
+
+fn obey(agent: &mut Agent, delivery: Delivery) {
+    let order = Order::from_payload(delivery.payload.clone()).map_err(|error| error.to_string());
+    let done = order.and_then(|order| agent.release(&order.release));
+    match done {
+        Ok(()) => delivery.acknowledge(),
+        Err(why) => {
+            tracing::warn!(why, "order refused");
+            delivery.refuse(&why);
         }
     }
 }

@@ -10,11 +10,15 @@ mod agent;
 mod alerts;
 mod collector;
 mod engine;
+mod evaluation;
+mod own;
 mod present;
 mod rules;
 mod serve;
 mod settings;
 mod sinks;
+mod tally;
+mod watch;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -28,9 +32,11 @@ use daemoneye_settings::choices::{AlertForm, Mode};
 use daemoneye_settings::{Files, Flags, Sources, flag};
 
 use crate::agent::Agent;
+use crate::evaluation::Bounds;
 use crate::serve::{Edges, Signals};
 use crate::settings::InForce;
 use crate::sinks::terminal::Form;
+use crate::watch::{Files as RuleFiles, Watch};
 
 /// Watches this host's processes, runs detection rules written in SQL, and prints what they find.
 #[derive(Debug, Parser)]
@@ -139,6 +145,8 @@ fn run(settings: InForce) -> anyhow::Result<()> {
         !paths.is_empty(),
         "no rules found: run it where ./rules is, install them in /etc/daemoneye/rules, or name them with --rules DIR"
     );
+    // What changes from here on is taken up when it is next looked for.
+    let watch = Watch::new(RuleFiles::below(&paths));
     let loaded = rules::load(&paths, started.limits);
     loaded.report(settings.drawing());
     anyhow::ensure!(!loaded.rules.is_empty(), "no rule compiles: mend the files above, or name others with --rules");
@@ -148,7 +156,7 @@ fn run(settings: InForce) -> anyhow::Result<()> {
     let collector = (started.collector.mode == Mode::Spawn).then(collector::find).transpose()?;
     let (rules, refused) = (loaded.rules.len(), loaded.refused());
     let statuses = loaded.statuses.clone();
-    let agent = Agent::open(&data.events(), loaded, started.rules.time_limit)?;
+    let agent = Agent::open(&data.events(), loaded, Bounds::of(&started))?;
     let socket = started.socket();
     let run = AgentRun {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -174,7 +182,7 @@ fn run(settings: InForce) -> anyhow::Result<()> {
         let broker = Broker::bind(&socket)?;
         agent.begin_run(&run, &statuses)?;
         tracing::info!(rules, refused, store = %data.events().display(), socket = %socket.display(), "agent started");
-        let ended = serve::serve(&broker, agent, Edges { collector, socket, form }, settings, signals).await;
+        let ended = serve::serve(&broker, agent, Edges { collector, socket, form }, settings, (signals, watch)).await;
         broker.shutdown().await;
         ended
     })

@@ -10,9 +10,13 @@ use daemoneye_dsl::query::{CheckedRule, Output};
 use daemoneye_dsl::ruleset::{RuleFile, RuleSet};
 use daemoneye_dsl::status::{RuleState, RuleStatus};
 use daemoneye_dsl::tables::{Access, Catalog};
-use daemoneye_planner::{Dataflow, Plan, RuleId, matches_are_events, plan};
+use daemoneye_dsl::types::Timestamp;
+use daemoneye_planner::{Batch, Dataflow, Error, Plan, RuleId, execute, matches_are_events, plan};
 use daemoneye_settings::lists::rule_lists;
 use daemoneye_settings::paths::{Unreadable, rule_sources};
+use daemoneye_storage::Reader;
+
+use crate::tally::Tally;
 
 /// A rule that runs.
 pub(crate) struct Rule {
@@ -39,10 +43,68 @@ pub(crate) struct Rule {
     /// Its result was taken whole at least once; from then on only changes are looked at.
     pub(crate) loaded: bool,
     /// Why it no longer runs.
-    pub(crate) quarantined: Option<String>,
+    pub(crate) quarantined: Option<Quarantine>,
+    /// What is said of it while it runs.
+    pub(crate) status: RuleStatus,
+    /// What it cost and found.
+    pub(crate) tally: Tally,
+}
+
+/// Why a rule does not run, and since which snapshot.
+pub(crate) struct Quarantine {
+    pub(crate) why: String,
+    pub(crate) since: Timestamp,
 }
 
 impl Rule {
+    /// One that does not run yet. Rules of files have a header.
+    pub(crate) fn of(rule: &CheckedRule) -> Self {
+        let header = rule.header.clone().expect("a checked rule file has a header");
+        let plan = plan(&rule.query);
+        Self {
+            name: rule.name().to_owned(),
+            path: PathBuf::from(&rule.source.path),
+            revision: rule.revision.clone(),
+            key: rule.match_key().columns,
+            window_micros: header.window_micros(),
+            output: rule.query.output.clone(),
+            status: RuleStatus {
+                name: rule.name().to_owned(),
+                state: RuleState::Running,
+                detail: None,
+                level: Some(header.level),
+                id: Some(header.id.clone()),
+                revision: Some(rule.revision.clone()),
+                path: rule.source.path.clone(),
+            },
+            header,
+            events: matches_are_events(&plan),
+            plan,
+            running: None,
+            slow: 0,
+            reads_samples: rule.query.reads_samples(),
+            loaded: false,
+            quarantined: None,
+            tally: Tally::default(),
+        }
+    }
+
+    /// What it finds in the tables as they are.
+    pub(crate) fn ask(&self, reader: &dyn Reader, now: Timestamp) -> Result<Batch, Error> {
+        let answer = execute(&self.plan, reader, now)?;
+        Ok(Batch::appearing(answer.rows))
+    }
+
+    /// What is said of it now.
+    pub(crate) fn status_now(&self) -> RuleStatus {
+        match &self.quarantined {
+            Some(Quarantine { why, .. }) => {
+                RuleStatus { state: RuleState::Quarantined, detail: Some(why.clone()), ..self.status.clone() }
+            }
+            None => self.status.clone(),
+        }
+    }
+
     /// Takes its place among those that run, if it may and has none.
     pub(crate) fn install(&mut self, dataflow: &mut Dataflow) {
         if self.quarantined.is_none() && self.running.is_none() {
@@ -57,11 +119,12 @@ impl Rule {
     }
 
     /// It does not run any more, for this reason.
-    pub(crate) fn quarantine(&mut self, why: String, dataflow: &mut Dataflow) {
+    pub(crate) fn quarantine(&mut self, why: Quarantine, dataflow: &mut Dataflow) {
         if let Some(id) = self.running.take() {
             dataflow.remove(id);
         }
         self.loaded = false;
+        self.slow = 0;
         self.quarantined = Some(why);
     }
 }
@@ -104,47 +167,23 @@ pub(crate) fn load(paths: &[PathBuf], limits: Limits) -> Loaded {
 
 impl Loaded {
     fn take(&mut self, rule: &CheckedRule) {
-        let header = rule.header.clone().expect("a checked rule file has a header");
-        let status = |state, detail| RuleStatus {
-            name: rule.name().to_owned(),
-            state,
-            detail,
-            level: Some(header.level),
-            id: Some(header.id.clone()),
-            revision: Some(rule.revision.clone()),
-            path: rule.source.path.clone(),
-        };
-        if !header.platform.iter().any(|platform| platform == std::env::consts::OS) {
-            self.statuses.push(status(RuleState::OtherSystem, Some(header.platform.join(", "))));
-            return self.elsewhere.push(rule.name().to_owned());
+        let mut new = Rule::of(rule);
+        let platforms = &new.header.platform;
+        if !platforms.iter().any(|platform| platform == std::env::consts::OS) {
+            let detail = Some(platforms.join(", "));
+            self.statuses.push(RuleStatus { state: RuleState::OtherSystem, detail, ..new.status });
+            return self.elsewhere.push(new.name);
         }
         let columns = rule.query.columns_read();
         let absent = columns.iter().filter(|(_, column)| column.access == Access::Uncollected);
         let absent: Vec<_> = absent.map(|(_, column)| column.name.to_string()).collect();
-        if absent.is_empty() {
-            self.statuses.push(status(RuleState::Running, None));
-        } else {
-            self.statuses.push(status(RuleState::Limited, Some(absent.join(", "))));
-            self.limited.push((rule.name().to_owned(), absent));
+        if !absent.is_empty() {
+            new.status.state = RuleState::Limited;
+            new.status.detail = Some(absent.join(", "));
+            self.limited.push((new.name.clone(), absent));
         }
-        let plan = plan(&rule.query);
-        let output = rule.query.output.clone();
-        self.rules.push(Rule {
-            name: rule.name().to_owned(),
-            path: PathBuf::from(&rule.source.path),
-            revision: rule.revision.clone(),
-            key: rule.match_key().columns,
-            window_micros: header.window_micros(),
-            output,
-            header,
-            events: matches_are_events(&plan),
-            plan,
-            running: None,
-            slow: 0,
-            reads_samples: rule.query.reads_samples(),
-            loaded: false,
-            quarantined: None,
-        });
+        self.statuses.push(new.status.clone());
+        self.rules.push(new);
     }
 
     /// Files that do not compile or could not be read.
@@ -199,8 +238,8 @@ impl Loaded {
             if let Some(new) = self.rules.iter_mut().find(|new| new.header.id == old.header.id) {
                 turnover.note(&old, new);
                 if new.name == old.name && new.revision == old.revision {
-                    let path = std::mem::take(&mut new.path);
-                    *new = Rule { path, ..old };
+                    let (path, status) = (std::mem::take(&mut new.path), new.status.clone());
+                    *new = Rule { path, status, ..old };
                 } else {
                     turnover.gone.extend(old.running);
                 }
@@ -322,14 +361,18 @@ mod tests {
         write("below/c.sql", &rule(3, good));
         let paths = [dir.path().join("a.sql"), dir.path().join("b.sql"), dir.path().join("below")];
         let mut running = load(&paths, Limits::default()).rules;
+        let mut dataflow = Dataflow::default();
         for rule in &mut running {
+            rule.install(&mut dataflow);
             rule.loaded = true;
         }
+        let places = [running[0].running, running[1].running];
 
         write("b.sql", &rule(2, other));
         let turnover = load(&paths, Limits::default()).replace(&mut running).unwrap();
         assert_eq!(names(&running), [("a", true), ("b", false), ("c", true)], "the changed one starts anew");
         assert_eq!((turnover.unchanged, turnover.changed.len(), turnover.added.len()), (2, 1, 0));
+        assert_eq!([running[0].running, turnover.gone.first().copied()], places, "and the others stay where they are");
 
         write("a.sql", "SELECT");
         fs::remove_dir_all(dir.path().join("below")).unwrap();

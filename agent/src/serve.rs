@@ -8,13 +8,16 @@ use anyhow::Context;
 use daemoneye_broker::message::Mode;
 use daemoneye_broker::{Broker, topic};
 use daemoneye_dsl::types::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::watch::channel;
+use tokio::time::{Instant, sleep_until};
 
 use crate::agent::Agent;
 use crate::engine::{self, Input};
+use crate::evaluation::Bounds;
 use crate::settings::InForce;
 use crate::sinks::Sinks;
 use crate::sinks::terminal::Form;
+use crate::watch::{Files, Watch};
 use crate::{collector, rules};
 
 /// Batches that may wait for the engine.
@@ -47,10 +50,11 @@ pub(crate) async fn serve(
     agent: Agent,
     edges: Edges,
     mut settings: InForce,
-    mut signals: Signals,
+    (mut signals, mut watch): (Signals, Watch),
 ) -> anyhow::Result<()> {
     let client = broker.client("agent");
     let mut batches = client.subscribe(topic::ALL_EVENTS, Mode::Acknowledged).await?;
+    let mut commands = client.subscribe(&topic::control("agent"), Mode::Acknowledged).await?;
     let runtime = tokio::runtime::Handle::current();
     let sinks =
         Sinks::start(agent.store(), edges.form, broker.client("alerts"), runtime).context("cannot start the sinks")?;
@@ -60,11 +64,13 @@ pub(crate) async fn serve(
         .spawn(move || engine::run(agent, &received, sinks))
         .context("cannot start the engine's thread")?;
 
-    let (orders, told) = watch::channel(Some(settings.orders(&edges.socket)));
+    let (orders, told) = channel(Some(settings.orders(&edges.socket)));
     let spawns = edges.collector.is_some();
     let keeper = edges.collector.map(|program| tokio::spawn(collector::keep(program, told)));
+    let (mut heard, mut looked) = (Instant::now(), Instant::now());
     loop {
         let patience = patience(spawns.then(|| settings.now().collector.interval));
+        let pause = settings.now().rules.watch;
         let input = tokio::select! {
             wish = signals.next() => match wish {
                 Wish::Stop(name) => {
@@ -72,10 +78,13 @@ pub(crate) async fn serve(
                     break;
                 }
                 Wish::Reload => {
-                    let (after, input) = tokio::task::spawn_blocking(|| reload(settings))
+                    let (after, files, input) = tokio::task::spawn_blocking(|| reload(settings))
                         .await
                         .context("cannot wait for the settings to be read")?;
                     settings = after;
+                    if let Some(files) = files {
+                        watch = Watch::new(files);
+                    }
                     let new = settings.orders(&edges.socket);
                     orders.send_if_modified(|told| {
                         let differs = told.as_ref() != Some(&new);
@@ -85,14 +94,26 @@ pub(crate) async fn serve(
                     input
                 }
             },
-            delivery = tokio::time::timeout(patience, batches.recv()) => match delivery {
-                Ok(Some(delivery)) => Some(Input::Batch(delivery)),
-                Ok(None) => break,
-                Err(_) => {
-                    tracing::warn!(?patience, "no snapshot arrived: nothing is detected while no collector reports");
-                    None
+            delivery = batches.recv() => match delivery {
+                Some(delivery) => {
+                    heard = Instant::now();
+                    Some(Input::Batch(delivery))
                 }
+                None => break,
             },
+            order = commands.recv() => order.map(Input::Order),
+            () = sleep_until(heard + patience) => {
+                heard = Instant::now();
+                tracing::warn!(?patience, "no snapshot arrived: nothing is detected while no collector reports");
+                None
+            }
+            () = sleep_until(looked + pause), if !pause.is_zero() => {
+                let looking = tokio::task::spawn_blocking(|| look(settings, watch));
+                let input;
+                (settings, watch, input) = looking.await.context("cannot wait for the rules to be looked at")?;
+                looked = Instant::now();
+                input
+            }
         };
         let Some(input) = input else { continue };
         // The engine takes one input after the other; while it is behind, deliveries wait in the broker's bounded
@@ -113,16 +134,31 @@ pub(crate) async fn serve(
     tokio::task::spawn_blocking(move || sinks.finish()).await.context("cannot wait for the sinks")
 }
 
-/// Reads settings and rules anew; gives what the engine is to take up, if anything.
-fn reload(mut settings: InForce) -> (InForce, Option<Input>) {
+/// Reads settings and rules anew; gives what the engine is to take up, if anything, with the files that it is from.
+fn reload(mut settings: InForce) -> (InForce, Option<Files>, Option<Input>) {
     tracing::info!(signal = "SIGHUP", "reading settings and rules again");
     if !settings.reload() {
-        return (settings, None);
+        return (settings, None, None);
     }
+    let files = Files::below(&settings.rule_paths());
+    let input = load(&settings);
+    (settings, Some(files), Some(input))
+}
+
+/// Looks whether the files of rules have changed; gives what the engine is to take up, if anything.
+fn look(settings: InForce, mut watch: Watch) -> (InForce, Watch, Option<Input>) {
+    let changed = watch.look(Files::below(&settings.rule_paths()));
+    let input = changed.then(|| {
+        tracing::info!("files changed: reading rules again");
+        load(&settings)
+    });
+    (settings, watch, input)
+}
+
+fn load(settings: &InForce) -> Input {
     let loaded = rules::load(&settings.rule_paths(), settings.now().limits);
     loaded.report(settings.drawing());
-    let input = Input::Reload { loaded, rule_time_limit: settings.now().rules.time_limit };
-    (settings, Some(input))
+    Input::Reload { loaded, bounds: Bounds::of(settings.now()) }
 }
 
 /// How long to wait for a snapshot before saying that none comes.

@@ -1,4 +1,4 @@
-//! The messages that frames carry, and the envelope that collectors and the agent share.
+//! The messages that frames carry, and what collectors, the agent and the command line say to each other in payloads.
 //!
 //! | type | message | from | then |
 //! |---:|---|---|---|
@@ -376,6 +376,27 @@ impl SnapshotBatch {
     }
 }
 
+/// What the agent is asked to do, published on `control.agent`. Its acknowledgement says that it was done, its refusal
+/// that nothing was, and why.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Order {
+    /// Quarantined rules that are to run again, by name.
+    #[prost(string, repeated, tag = "1")]
+    pub release: Vec<String>,
+}
+
+impl Order {
+    /// The payload that carries it.
+    pub fn to_payload(&self) -> Bytes {
+        self.encode_to_vec().into()
+    }
+
+    /// Reads [`Order::to_payload`] back.
+    pub fn from_payload(payload: Bytes) -> Result<Self, Error> {
+        Self::decode(payload).map_err(|error| Error::Invalid(format!("payload that is no order: {error}")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -399,6 +420,13 @@ mod tests {
         assert_eq!(read, batch);
         assert!(payload.as_ptr_range().contains(&read.rows.as_ptr()));
         assert!(SnapshotBatch::from_payload(payload.slice(..50)).is_err());
+    }
+
+    #[test]
+    fn an_order_comes_back() {
+        let order = Order { release: vec!["a".to_owned(), String::new()] };
+        assert_eq!(Order::from_payload(order.to_payload()).unwrap(), order);
+        assert!(Order::from_payload(Bytes::from_static(&[0x0a, 9])).is_err());
     }
 
     #[test]

@@ -27,9 +27,9 @@ pub fn alerts(level: &str, rule: &str) -> String {
     format!("alerts.{}.{}", token(level), token(rule))
 }
 
-/// Where a collector listens for orders.
-pub fn control(collector: &str) -> String {
-    format!("control.{}", token(collector))
+/// Where a component listens for orders: the agent as `agent`.
+pub fn control(component: &str) -> String {
+    format!("control.{}", token(component))
 }
 
 /// Where a component says how it is.

@@ -1,15 +1,21 @@
-//! Whether an agent runs: its broker is asked for a handshake.
+//! The running agent: whether it answers, for which its broker is asked for a handshake, and what it is told to do.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use daemoneye_broker::{Client, Error};
+use daemoneye_broker::message::{Order, Outcome};
+use daemoneye_broker::{Client, Error, topic};
+use daemoneye_dsl::status::AgentRun;
+use daemoneye_settings::Settings;
+use daemoneye_settings::paths::DataDir;
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
 /// How long an agent that is well takes at most to answer.
 pub(crate) const ANSWER: Duration = Duration::from_secs(1);
+/// How long it may take to do what it is told: it finishes the snapshot that it is at.
+const OBEYS: Duration = Duration::from_secs(30);
 /// What the agent is told we are.
 const NAME: &str = "daemoneye-cli";
 
@@ -44,16 +50,42 @@ impl Reached {
     }
 }
 
+/// Where the agent listens: it says so itself, if it ran before.
+pub(crate) fn socket_of(run: Option<&AgentRun>, settings: &Settings, data: &DataDir) -> PathBuf {
+    let told = || settings.socket.clone().unwrap_or_else(|| data.socket());
+    run.map_or_else(told, |run| PathBuf::from(&run.socket))
+}
+
 /// Knocks at the socket.
 pub(crate) fn reach(socket: &Path) -> Reached {
-    let runtime = match Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return Reached::Failed(error.to_string()),
-    };
-    match runtime.block_on(async { timeout(ANSWER, Client::connect(socket, NAME)).await }) {
-        Ok(Ok(_client)) => Reached::Answers,
-        Err(_) | Ok(Err(Error::TimedOut(_))) => Reached::Silent,
-        Ok(Err(Error::Connect { source, .. })) => match source.kind() {
+    connected(socket, async |_client| Ok(())).err().unwrap_or(Reached::Answers)
+}
+
+/// Tells the agent to do something; gives what it says to that.
+pub(crate) fn order(socket: &Path, order: &Order) -> Result<Outcome, Reached> {
+    connected(socket, async |client| {
+        let topic = topic::control("agent");
+        let told = client.publish_acknowledged(&topic, order.to_payload(), OBEYS).await;
+        told.map_err(|error| match error {
+            Error::TimedOut(_) => Reached::Silent,
+            other => Reached::Failed(other.to_string()),
+        })
+    })
+}
+
+fn connected<T>(socket: &Path, talk: impl AsyncFnOnce(Client) -> Result<T, Reached>) -> Result<T, Reached> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Reached::Failed(error.to_string()))?;
+    runtime.block_on(async {
+        let client = timeout(ANSWER, Client::connect(socket, NAME)).await;
+        talk(client.unwrap_or(Err(Error::TimedOut(ANSWER))).map_err(unreached)?).await
+    })
+}
+
+fn unreached(error: Error) -> Reached {
+    match error {
+        Error::TimedOut(_) => Reached::Silent,
+        Error::Connect { source, .. } => match source.kind() {
             ErrorKind::NotFound => Reached::NoSocket,
             ErrorKind::ConnectionRefused => Reached::Deserted,
             ErrorKind::PermissionDenied => Reached::Denied,
@@ -61,6 +93,6 @@ pub(crate) fn reach(socket: &Path) -> Reached {
             ErrorKind::WouldBlock => Reached::Silent,
             _ => Reached::Failed(source.to_string()),
         },
-        Ok(Err(error)) => Reached::Failed(error.to_string()),
+        other => Reached::Failed(other.to_string()),
     }
 }

@@ -1,4 +1,6 @@
-//! `rules`: which rules there are, what they say, and whether they can work here.
+//! `rules`: which rules there are, what they say, whether they can work here, and the end of a quarantine.
+
+mod release;
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +19,7 @@ use crate::render::{Align, Cell, Column, Extent, Table};
 use crate::screen::{Mark, Screen, count, paint_of};
 use crate::{Ending, Globals, files, hunt, sources, with_exit_codes};
 
-/// Look at rules.
+/// Look at rules, and let quarantined ones run again.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Rules {
     #[command(subcommand)]
@@ -28,6 +30,7 @@ pub(crate) struct Rules {
 enum Command {
     List(List),
     Show(Show),
+    Release(release::Release),
 }
 
 /// List rules and whether they can work here.
@@ -64,6 +67,7 @@ pub(crate) fn run(rules: &Rules, globals: &Globals, screen: &Screen) -> anyhow::
     match &rules.command {
         Command::List(list) => list.run(globals, screen),
         Command::Show(show) => show.run(globals, screen),
+        Command::Release(release) => release.run(globals, screen),
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use daemoneye_dsl::alert::AlertStatus;
 use daemoneye_dsl::completeness::{Completeness, Reason};
-use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleState, RuleStatus};
+use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleState, RuleStats, RuleStatus};
 use daemoneye_dsl::tables::Catalog;
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp, Value};
 use daemoneye_settings::Settings;
@@ -18,7 +18,7 @@ use daemoneye_settings::paths::{DataDir, is_root};
 use daemoneye_storage::{Contents, Error, ReadStore, Reader, Scan, View};
 use serde_json::{Value as Json, json};
 
-use crate::agent::{Reached, reach};
+use crate::agent::{Reached, reach, socket_of};
 use crate::output::{Format, print};
 use crate::screen::Screen;
 use crate::{Ending, Globals, live, store, with_exit_codes};
@@ -33,8 +33,8 @@ const DATA_OF_ROOT: &str = "/var/lib/daemoneye";
 
 /// Show whether the agent runs and all is well.
 ///
-/// The agent and its version, the last snapshot, rules that run and those that do not with the reason, the size of the
-/// store, and how complete the rules' input is. Works beside the agent and without it.
+/// The agent and its version, the last snapshot, rules that run and those that do not with the reason, with -v the rules
+/// that cost most, the size of the store, and how complete the rules' input is. Works beside the agent and without it.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
 pub(crate) struct Status {
@@ -80,6 +80,8 @@ struct Facts {
 struct Stored {
     run: Option<AgentRun>,
     rules: Vec<RuleStatus>,
+    /// What these cost, the costliest first.
+    costs: Vec<RuleStats>,
     /// Those of the last run, the one that was heard last first.
     collectors: Vec<CollectorStatus>,
     contents: Contents,
@@ -94,8 +96,7 @@ impl Facts {
         let data = store::data_dir(status.data.as_ref(), settings);
         let stored = ReadStore::open(data.events()).and_then(|store| Stored::read(&store.read()?));
         let run = stored.as_ref().ok().and_then(|stored| stored.run.as_ref());
-        let socket = run
-            .map_or_else(|| settings.socket.clone().unwrap_or_else(|| data.socket()), |run| PathBuf::from(&run.socket));
+        let socket = socket_of(run, settings, &data);
         Self {
             reached: reach(&socket),
             store_len: std::fs::metadata(data.events()).ok().map(|file| file.len()),
@@ -205,6 +206,8 @@ impl Stored {
     fn read(view: &View) -> Result<Self, Error> {
         let run = view.run()?;
         let (rules, of_rules) = view.rules()?;
+        let (mut costs, of_costs) = view.rule_stats()?;
+        costs.sort_by_key(|rule| std::cmp::Reverse(rule.total_micros));
         let (mut collectors, of_collectors) = view.collectors()?;
         let started = run.as_ref().map_or(Timestamp::default(), |run| run.started);
         collectors.retain(|collector| collector.last_snapshot >= started);
@@ -219,8 +222,8 @@ impl Stored {
             alerts_open += (0..batch.num_rows()).filter(is_open).count();
             ControlFlow::Continue(())
         })?;
-        let completeness = of_rules.and(&of_collectors).and(&of_alerts);
-        Ok(Self { run, rules, collectors, contents: view.contents()?, alerts_open, alerts, completeness })
+        let completeness = of_rules.and(&of_costs).and(&of_collectors).and(&of_alerts);
+        Ok(Self { run, rules, costs, collectors, contents: view.contents()?, alerts_open, alerts, completeness })
     }
 
     fn count(&self, state: RuleState) -> usize {

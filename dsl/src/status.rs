@@ -1,7 +1,7 @@
 //! What the system knows of itself: the agent's run, its rules, its collectors.
 //!
-//! The agent records these beside what it stores. The tables `rules` and `collectors` are made of them, and so is what
-//! `daemoneye-cli status` says; all text in them may be somebody else's.
+//! The agent records these beside what it stores. The tables `rules`, `rule_stats` and `collectors` are made of them, and
+//! so is what `daemoneye-cli status` says; all text in them may be somebody else's.
 
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +80,41 @@ pub struct RuleStatus {
     pub path: String,
 }
 
+/// What one rule cost and found since it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleStats {
+    /// The stem of the file's name.
+    pub rule: String,
+    /// Its UUID.
+    pub id: String,
+    /// Its revision.
+    pub revision: String,
+    /// The snapshot from which on this is counted.
+    pub since: Timestamp,
+    /// The snapshot up to which this is counted.
+    pub as_of: Timestamp,
+    /// Snapshots that it was evaluated for.
+    pub snapshots: u64,
+    /// Rows that came to match.
+    pub appeared: u64,
+    /// Alerts that it raised.
+    pub raised: u64,
+    /// What its operators took for the last snapshot.
+    pub last_micros: u64,
+    /// What they took for all.
+    pub total_micros: u64,
+    /// What they took for the snapshot that took longest.
+    pub slowest_micros: u64,
+    /// Snapshots for which it took longer than it may.
+    pub over_time_limit: u64,
+    /// Rows that its operators refer to.
+    pub state_rows: u64,
+    /// About how much memory they take.
+    pub state_bytes: u64,
+    /// Why it does not run, and since which snapshot.
+    pub quarantined: Option<(String, Timestamp)>,
+}
+
 /// One collector instance, as of its last snapshot that was stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollectorStatus {
@@ -124,10 +159,39 @@ impl RuleStatus {
     }
 }
 
+impl RuleStats {
+    /// The row of the `rule_stats` table, in its declared order.
+    pub fn cells(&self) -> Vec<Value> {
+        let text = |text: &String| Value::Text(text.clone());
+        let quarantined = self.quarantined.as_ref();
+        let head = [text(&self.rule), text(&self.id), text(&self.revision)];
+        let times = [self.since, self.as_of].map(|time| Value::Timestamp(time.0));
+        let numbers = [
+            self.snapshots,
+            self.appeared,
+            self.raised,
+            self.last_micros,
+            self.total_micros,
+            self.slowest_micros,
+            self.over_time_limit,
+            self.state_rows,
+            self.state_bytes,
+        ];
+        let tail = [
+            quarantined.map_or(Value::Null, |(why, _)| text(why)),
+            quarantined.map_or(Value::Null, |(_, since)| Value::Timestamp(since.0)),
+        ];
+        head.into_iter().chain(times).chain(numbers.map(integer)).chain(tail).collect()
+    }
+}
+
+fn integer(number: u64) -> Value {
+    Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
 impl CollectorStatus {
     /// The row of the `collectors` table, in its declared order.
     pub fn cells(&self) -> Vec<Value> {
-        let integer = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
         vec![
             Value::Text(self.source.clone()),
             self.pid.map_or(Value::Null, |pid| Value::Integer(pid.into())),
@@ -180,6 +244,12 @@ mod tests {
         for state in RuleState::ALL {
             assert_eq!(serde_json::to_value(state).unwrap(), state.name());
         }
+        let mut stats = RuleStats { rule: "x".to_owned(), state_bytes: u64::MAX, ..RuleStats::default() };
+        fits("rule_stats", &stats.cells());
+        stats.quarantined = Some(("\u{1b}".to_owned(), Timestamp(7)));
+        fits("rule_stats", &stats.cells());
+        let text = serde_json::to_string(&stats).unwrap();
+        assert_eq!(serde_json::from_str::<RuleStats>(&text).unwrap(), stats);
         let collector = CollectorStatus {
             source: "s".to_owned(),
             pid: None,

@@ -50,7 +50,7 @@ impl<'a> Evaluator<'a> {
 
     /// How many rows there are.
     pub(crate) fn row_count(&self) -> usize {
-        self.rows.num_rows()
+        self.len
     }
 
     /// The values of `expr`, one per row.

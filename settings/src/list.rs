@@ -187,7 +187,36 @@ pub const ALL: &[Setting] = &[
         name: "rules.time_limit",
         kind: Kind::Duration { min: MILLI, max: 60 * MICROS_PER_SEC },
         default: Unset::Word("100ms"),
-        doc: "What one rule may take for one snapshot before the log says that it is slow.",
+        doc: "What one rule may take for one snapshot. The log names each that takes longer; one that does so for 5 \
+              snapshots in a row is quarantined: it runs no more until it changes, is released \
+              (`daemoneye-cli rules release`), or the agent is restarted.",
+        effect: Effect::Reload,
+        users: &[User::Agent],
+    },
+    Setting {
+        name: "rules.state_rows",
+        kind: Kind::Number { min: 1, max: 10_000_000 },
+        default: Unset::Number(500_000),
+        doc: "Rows that one rule may hold from one snapshot to the next; over it, the rule is quarantined. One \
+              operation of a rule never holds more than 500000, whatever is set here.",
+        effect: Effect::Reload,
+        users: &[User::Agent],
+    },
+    Setting {
+        name: "rules.state_bytes",
+        kind: Kind::Number { min: 1024, max: 1 << 31 },
+        default: Unset::Number(64 << 20),
+        doc: "Bytes of memory, about, that one rule may hold from one snapshot to the next; over it, the rule is \
+              quarantined.",
+        effect: Effect::Reload,
+        users: &[User::Agent],
+    },
+    Setting {
+        name: "rules.watch",
+        kind: Kind::Duration { min: 0, max: DAY },
+        default: Unset::Word("5s"),
+        doc: "How often the agent looks whether rule files or lists were added, changed or removed. What then stays \
+              the same until it next looks is taken up without a restart; with 0s, only SIGHUP does that.",
         effect: Effect::Reload,
         users: &[User::Agent],
     },

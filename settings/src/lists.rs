@@ -14,10 +14,7 @@ const FOLDER: &str = "lists";
 /// be used.
 pub fn rule_lists(paths: &[PathBuf]) -> (Lists, Vec<Unreadable>) {
     let (mut lists, mut unreadable) = (Lists::default(), Vec::new());
-    let mut folders: Vec<_> = paths.iter().filter_map(|path| folder(path)).collect();
-    folders.sort();
-    folders.dedup();
-    for folder in folders {
+    for folder in folders(paths) {
         let files = match files(&folder) {
             Ok(files) => files,
             Err(error) => {
@@ -36,6 +33,18 @@ pub fn rule_lists(paths: &[PathBuf]) -> (Lists, Vec<Unreadable>) {
         }
     }
     (lists, unreadable)
+}
+
+/// The files that lists for the rules at `paths` come from. A folder that cannot be read stands for what is in it.
+pub fn list_files(paths: &[PathBuf]) -> Vec<PathBuf> {
+    folders(paths).into_iter().flat_map(|folder| files(&folder).unwrap_or_else(|_| vec![folder])).collect()
+}
+
+fn folders(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut folders: Vec<_> = paths.iter().filter_map(|path| folder(path)).collect();
+    folders.sort();
+    folders.dedup();
+    folders
 }
 
 /// The nearest folder of lists: where the rule file or folder is, else one above.

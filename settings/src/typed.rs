@@ -42,6 +42,13 @@ pub struct Rules {
     /// What one may take for one snapshot.
     #[serde(with = "duration")]
     pub time_limit: Duration,
+    /// Rows that one may hold.
+    pub state_rows: usize,
+    /// Bytes that one may hold.
+    pub state_bytes: usize,
+    /// How often to look whether they changed; never, where it is zero.
+    #[serde(with = "duration")]
+    pub watch: Duration,
 }
 
 /// `collector`

@@ -53,7 +53,7 @@ fn dispatch(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Comple
         "processes_history" => Blocks::new(Kind::Versions, false, scan).visit(txn, each),
         "process_exits" => Blocks::new(Kind::Exits, false, scan).visit(txn, each),
         "alerts" => alerts::visit(txn, scan, each),
-        "rules" | "collectors" => status::visit(txn, scan, each),
+        "rules" | "rule_stats" | "collectors" => status::visit(txn, scan, each),
         "processes" => Err(Error::Refused(
             "`processes` is now, which is never answered from a stored state: ask the agent or take a snapshot".into(),
         )),

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use daemoneye_dsl::completeness::{Completeness, Reason};
-use daemoneye_dsl::status::{CollectorStatus, RuleStatus};
+use daemoneye_dsl::status::{CollectorStatus, RuleStats, RuleStatus};
 use daemoneye_dsl::types::Value;
 use redb::{ReadableTable, WriteTransaction};
 use serde::Serialize;
@@ -21,6 +21,8 @@ use crate::tables::{MATCHES, STATUS, Tables};
 pub(crate) const RUN: &str = "run";
 /// Rule files, by path.
 pub(crate) const RULE: &str = "rule";
+/// What all rules cost and found, as one list under an empty name: written often, and always whole.
+pub(crate) const STATS: &str = "stats";
 /// Collectors, by instance.
 pub(crate) const COLLECTOR: &str = "collector";
 
@@ -84,23 +86,36 @@ pub(crate) fn all<T: DeserializeOwned>(txn: &impl Tables, kind: &str) -> Result<
     Ok((records, completeness))
 }
 
-/// The rows of `rules` or `collectors`.
+/// The rows of `rules`, `rule_stats` or `collectors`.
 pub(crate) fn visit(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
-    let (rows, completeness) = if scan.table.name == "rules" {
-        let (rules, completeness) = all::<RuleStatus>(txn, RULE)?;
-        let cells = rules.iter().map(|rule| {
-            let matching = rule.id.as_deref().map_or(Ok(0), |id| matching(txn, id))?;
-            Ok(rule.cells(matching))
-        });
-        (cells.collect::<Result<Vec<_>, Error>>()?, completeness)
-    } else {
-        let (collectors, completeness) = all::<CollectorStatus>(txn, COLLECTOR)?;
-        (collectors.iter().map(CollectorStatus::cells).collect(), completeness)
+    let (rows, completeness) = match &*scan.table.name {
+        "rules" => {
+            let (rules, completeness) = all::<RuleStatus>(txn, RULE)?;
+            let cells = rules.iter().map(|rule| {
+                let matching = rule.id.as_deref().map_or(Ok(0), |id| matching(txn, id))?;
+                Ok(rule.cells(matching))
+            });
+            (cells.collect::<Result<Vec<_>, Error>>()?, completeness)
+        }
+        "rule_stats" => {
+            let (stats, completeness) = rule_stats(txn)?;
+            (stats.iter().map(RuleStats::cells).collect(), completeness)
+        }
+        _ => {
+            let (collectors, completeness) = all::<CollectorStatus>(txn, COLLECTOR)?;
+            (collectors.iter().map(CollectorStatus::cells).collect(), completeness)
+        }
     };
     if !rows.is_empty() {
         let _last: ControlFlow<()> = each(batch(scan, &rows)?);
     }
     Ok(completeness)
+}
+
+/// What every rule cost and found; none where that is damaged.
+pub(crate) fn rule_stats(txn: &impl Tables) -> Result<(Vec<RuleStats>, Completeness), Error> {
+    let (lists, completeness) = all::<Vec<RuleStats>>(txn, STATS)?;
+    Ok((lists.into_iter().flatten().collect(), completeness))
 }
 
 /// Rows that match a rule now.

@@ -15,7 +15,7 @@
 //! deliveries alert id                 ()       not yet handed to every sink
 //! turns      turn                     u64      the alert that was written then and not since; turns only grow
 //! turn_of    alert id                 u64      its turn
-//! status     (kind, name)             sealed   JSON: the agent's run, its rules, its collectors
+//! status     (kind, name)             sealed   JSON: the agent's run, its rules, what these cost, its collectors
 //! ```
 //!
 //! A place is (block, row). The rows of history are appended once and never touched again: an end is an entry in

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use arrow_array::RecordBatch;
 use daemoneye_dsl::alert::Alert;
 use daemoneye_dsl::completeness::Completeness;
-use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStatus};
+use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStats, RuleStatus};
 use redb::{ReadableTable, WriteTransaction};
 
 use crate::guard::guarded;
@@ -75,6 +75,11 @@ impl Transaction {
     /// What is known of a rule file.
     pub fn rule(&self, path: &str) -> Result<Option<RuleStatus>, Error> {
         status::get(&self.txn, status::RULE, path)
+    }
+
+    /// Notes what every rule cost and found, in place of what was noted before.
+    pub fn set_rule_stats(&mut self, stats: &[RuleStats]) -> Result<(), Error> {
+        status::put(&self.txn, status::STATS, "", &stats)
     }
 
     /// What is known of a collector; it is forgotten with its offset.

@@ -7,7 +7,7 @@ use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 use daemoneye_dsl::alert::Alert;
 use daemoneye_dsl::completeness::{Completeness, Reason};
-use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStatus};
+use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStats, RuleStatus};
 use daemoneye_dsl::tables::{schema_of, version_columns};
 use daemoneye_dsl::types::Timestamp;
 use redb::{ReadTransaction, ReadableTable};
@@ -155,6 +155,11 @@ impl View {
     /// What became of the rule files of the last start, by path, and whether damage hides some.
     pub fn rules(&self) -> Result<(Vec<RuleStatus>, Completeness), Error> {
         guarded(|| status::all(&self.txn, status::RULE))
+    }
+
+    /// What every rule cost and found, as it was noted last, and whether damage hides that.
+    pub fn rule_stats(&self) -> Result<(Vec<RuleStats>, Completeness), Error> {
+        guarded(|| status::rule_stats(&self.txn))
     }
 
     /// The collectors that were heard last, and whether damage hides some.

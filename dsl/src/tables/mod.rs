@@ -8,6 +8,7 @@ mod alerts;
 mod collectors;
 pub mod lineage;
 mod processes;
+mod rule_stats;
 mod rules;
 mod synonyms;
 
@@ -196,6 +197,7 @@ impl Catalog {
             processes::processes_history(),
             alerts::alerts(),
             rules::rules(),
+            rule_stats::rule_stats(),
             collectors::collectors(),
         ];
         Self { tables: tables.into_iter().map(Arc::new).collect(), lists: Lists::default(), limits: Limits::default() }

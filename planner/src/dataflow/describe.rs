@@ -96,6 +96,14 @@ impl Graph {
                 let all = turning.iter().map(|it| named(&it.condition(), below[0]));
                 (format!("Until its moment: {}", all.collect::<Vec<_>>().join(" AND ")), input())
             }
+            Recipe::Kin { lineage, columns } => {
+                let (word, table) = match lineage {
+                    Lineage::Ancestors => ("Ancestors", lineage.table()),
+                    Lineage::Descendants => ("Descendants", lineage.table()),
+                };
+                let names = columns.iter().map(|at| table.columns[*at].name.to_string());
+                (format!("{word} of: {}", below[0].join(", ")), input().into_iter().chain(names).collect())
+            }
             Recipe::Working => ("Rows of the round before".to_owned(), input()),
             Recipe::Recursion { .. } => ("Recursion".to_owned(), input()),
             Recipe::Recomputed(plan) if let Plan::Project { columns, .. } = &**plan => {
@@ -155,14 +163,16 @@ fn pair(kind: PairKind, on: Option<&Expr>, below: &[&[String]], width: usize) ->
         PairKind::Join(JoinKind::Full) => "FullJoin",
         PairKind::Semi => "With a match",
         PairKind::Anti => "Without a match",
+        PairKind::NotIn => "Not among",
     };
     let on = on.map(|on| format!(": {}", named(on, &both))).unwrap_or_default();
     let mut names = match kind {
         PairKind::Join(_) => both,
-        PairKind::Semi | PairKind::Anti => left.to_vec(),
+        PairKind::Semi | PairKind::Anti | PairKind::NotIn => left.to_vec(),
     };
     // The answer to the subquery that it stands for.
-    names.resize_with(width, || "TRUE".to_owned());
+    let answer = if kind == PairKind::Semi { "TRUE" } else { "FALSE" };
+    names.resize_with(width, || answer.to_owned());
     (format!("{text}{on}"), names)
 }
 

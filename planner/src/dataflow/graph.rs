@@ -45,6 +45,8 @@ pub(crate) struct Node {
     loaded: bool,
     /// The step in which it ran last, and how long that took.
     last: (u64, Duration),
+    /// What it counts for in what all hold.
+    counted: Size,
 }
 
 #[derive(Default)]
@@ -65,6 +67,8 @@ pub(crate) struct Graph {
     /// Steps so far, and how long all operators took in the last.
     steps: u64,
     last_took: Duration,
+    /// What all operators hold.
+    held: Size,
 }
 
 /// What a run did.
@@ -160,6 +164,7 @@ impl Graph {
             hidden: false,
             loaded: false,
             last: (0, Duration::ZERO),
+            counted: Size::default(),
         };
         node.loaded = node.is_stateless();
         self.nodes.push(Some(node));
@@ -232,6 +237,7 @@ impl Graph {
 
     fn remove(&mut self, id: NodeId) {
         let mut node = self.nodes[id].take().expect("a node that is there");
+        self.held -= node.counted;
         if let Some(step) = &mut node.step {
             step.release(&self.stores);
         }
@@ -314,6 +320,7 @@ impl Graph {
         let node = self.node_mut(id);
         node.step = Some(step);
         node.last = (steps, took);
+        self.count(id);
         let output = output?;
         within(output.len(), ROWS_MAX, "the change of an operation")?;
         within(size.rows, crate::operators::STATE_ROWS_MAX, "the state of an operation")?;
@@ -419,6 +426,7 @@ impl Graph {
                 if let Some(mut again) = again {
                     again.release(&self.stores);
                 }
+                self.count(id);
                 output
             };
             match output {
@@ -511,6 +519,20 @@ impl Graph {
     /// What a node holds.
     pub(crate) fn size(&self, id: NodeId) -> Size {
         self.node(id).size()
+    }
+
+    /// What all nodes hold.
+    pub(crate) fn held(&self) -> Size {
+        self.held
+    }
+
+    /// Takes what a node holds now into what all do.
+    fn count(&mut self, id: NodeId) {
+        let node = self.node_mut(id);
+        let size = node.size();
+        let before = std::mem::replace(&mut node.counted, size);
+        self.held -= before;
+        self.held += size;
     }
 
     /// What the stores hold.

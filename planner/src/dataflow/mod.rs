@@ -8,6 +8,7 @@
 
 mod arrangement;
 mod bag;
+mod costs;
 mod delta;
 mod describe;
 mod graph;
@@ -111,17 +112,6 @@ impl Dataflow {
         Self { graph: Graph::timed(clock), ..Self::default() }
     }
 
-    /// The rules that took longer than that in the last step, with how long: the operators that they share with others
-    /// are counted for each.
-    pub fn slower_than(&self, limit: Duration) -> Vec<(RuleId, Duration)> {
-        if self.graph.last_took() <= limit {
-            return vec![];
-        }
-        let took = |rule: &Rule| rule.nodes.iter().map(|node| self.graph.took(*node)).sum::<Duration>();
-        let all = self.rules.iter().map(|(id, rule)| (*id, took(rule)));
-        all.filter(|(_, took)| *took > limit).collect()
-    }
-
     /// Adds a rule. It takes part in the steps once it is loaded; one whose matches are events does at once.
     pub fn install(&mut self, plan: &Plan) -> RuleId {
         let id = RuleId(self.next);
@@ -144,15 +134,6 @@ impl Dataflow {
             }
         }
         self.graph.drop_all(&nodes);
-    }
-
-    /// What a rule's operators hold, those that it shares with others included; the rows themselves are held once for
-    /// all rules, see [`Dataflow::rows_held`].
-    pub fn size(&self, rule: RuleId) -> Size {
-        let mut size = Size::default();
-        let nodes = self.rules.get(&rule).into_iter().flat_map(|rule| &rule.nodes);
-        nodes.for_each(|node| size += self.graph.size(*node));
-        size
     }
 
     /// The rows that operators refer to.

@@ -2,7 +2,7 @@
 
 use daemoneye_dsl::alert::Level;
 use daemoneye_dsl::completeness::{Completeness, Reason};
-use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleState, RuleStatus};
+use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleState, RuleStats, RuleStatus};
 use daemoneye_dsl::types::{Timestamp, Value};
 
 use redb::ReadableTable;
@@ -112,6 +112,29 @@ fn rules_are_replaced_together_and_told_apart_by_path() {
     let view = store.read().unwrap();
     assert_eq!(view.rules().unwrap().0, [rule("c.sql", RuleState::Quarantined)]);
     assert_eq!(view.run().unwrap().unwrap().pid, 1, "the run is no rule");
+}
+
+#[test]
+fn what_rules_cost_is_one_record_that_is_written_anew() {
+    let store = Store::in_memory().unwrap();
+    let stats = |rule: &str, total_micros| RuleStats { rule: rule.to_owned(), total_micros, ..RuleStats::default() };
+    for written in [&[stats("a", 1), stats("b", 2)][..], &[stats("b", 3)]] {
+        let mut txn = store.begin().unwrap();
+        txn.set_rule_stats(written).unwrap();
+        txn.commit().unwrap();
+        let (read, completeness) = store.read().unwrap().rule_stats().unwrap();
+        assert!(read == written && completeness.is_complete(), "{read:?}");
+    }
+    let scanned = scan(&store.read().unwrap(), "rule_stats", &["rule", "total_micros"], None);
+    let cells: Vec<_> = scanned.batches[0].columns().iter().map(|column| Value::at(column, 0)).collect();
+    assert_eq!(cells, [Value::Text("b".to_owned()), Value::Integer(3)]);
+
+    let mut txn = store.begin().unwrap();
+    txn.txn.open_table(STATUS).unwrap().insert(("stats", ""), b"damaged".as_slice()).unwrap();
+    txn.set_rules(&[rule("c.sql", RuleState::Running)]).unwrap();
+    txn.commit().unwrap();
+    let (read, completeness) = store.read().unwrap().rule_stats().unwrap();
+    assert!(read.is_empty() && completeness.reasons == [Reason::SegmentQuarantined], "{completeness:?}");
 }
 
 #[test]

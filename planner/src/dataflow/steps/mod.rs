@@ -66,3 +66,10 @@ impl std::ops::AddAssign for Size {
         self.bytes += other.bytes;
     }
 }
+
+impl std::ops::SubAssign for Size {
+    fn sub_assign(&mut self, other: Self) {
+        self.rows -= other.rows;
+        self.bytes -= other.bytes;
+    }
+}
