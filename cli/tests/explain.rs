@@ -176,6 +176,18 @@ fn the_first_condition_that_fails_is_told_with_its_values() {
     assert_eq!((&failed["holds"], &failed["line"], &failed["column"]), (&false.into(), &3.into(), &7.into()));
     assert_eq!(failed["values"], serde_json::json!({"c.name": "busybox"}));
     assert_eq!(stop["conditions"][3]["holds"], false);
+    // Of alternatives the one that comes nearest.
+    let either =
+        "SELECT pid FROM processes WHERE name = 'zsh' OR name = 'sh' AND pid > 25 AND parent_id = 'a' OR pid = 3";
+    let alternative = &why_not("20", either)["stopped"][0]["conditions"][0]["alternative"];
+    assert_eq!((&alternative["number"], &alternative["of"]), (&1.into(), &3.into()));
+    let nearer = either.replace("pid > 25", "pid > 15");
+    let alternative = &why_not("20", &nearer)["stopped"][0]["conditions"][0]["alternative"];
+    let held: Vec<_> = alternative["conditions"].as_array().unwrap().iter().map(|it| it["holds"].clone()).collect();
+    assert_eq!((&alternative["number"], held), (&2.into(), vec![true.into(), true.into(), false.into()]));
+    let drawn = over(&[&nearer, "--why-not", "20"]);
+    assert!(out(&drawn).contains("alternative 2 of 3 comes nearest (2 of 3 hold)"), "{}", out(&drawn));
+    assert!(out(&drawn).contains("note: the nearest alternative fails here"), "{}", out(&drawn));
     // NULL is neither.
     let unknown = why_not("1", "SELECT pid FROM processes WHERE parent_id <> 'a'");
     assert_eq!(unknown["stopped"][0]["conditions"][0]["holds"], serde_json::Value::Null);

@@ -34,7 +34,9 @@ pub use operators::measure::{Analysis, Measured, analyze};
 pub use plan::{Field, Lookback, Plan};
 pub use recomputed::{lint, recomputed};
 pub use view::View;
-pub use why::{Clause, Condition, FirstTable, Found, Named, Near, Stop, Verdict, WhyNot, first_table, why_not};
+pub use why::{
+    Alternative, Clause, Condition, FirstTable, Found, Named, Near, Stop, Verdict, WhyNot, first_table, why_not,
+};
 
 use daemoneye_dsl::query::Query;
 

@@ -8,7 +8,7 @@ use daemoneye_dsl::expr::Expr;
 use daemoneye_dsl::query::CheckedRule;
 use daemoneye_dsl::types::{Timestamp, Type, Value};
 use daemoneye_planner::{
-    Clause, Condition, FirstTable, Found, Named, Near, Stop, Verdict, WhyNot, first_table, why_not,
+    Alternative, Clause, Condition, FirstTable, Found, Named, Near, Stop, Verdict, WhyNot, first_table, why_not,
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -21,8 +21,8 @@ use crate::sources::Sources;
 const INDENT: usize = 2;
 /// Columns of the word before a condition.
 const WORD: usize = 7;
-/// Characters of a value that are shown; `--full` shows all.
-const VALUE_MAX: usize = 160;
+/// Characters of a condition or a value that are shown; `--full` shows all.
+const TEXT_MAX: usize = 160;
 /// Columns that say which row it is, where the table has them.
 const TELLING: [&str; 2] = ["name", "pid"];
 
@@ -194,12 +194,14 @@ fn write_stop(page: &mut Page<'_>, stop: &Stop, source: &Source) {
             (Some(_), Some(_)) => "no row satisfies this and the rest",
             (Some(_), None) => "this does not hold",
         };
+        let blamed = Some(condition.blamed()).filter(|it| !std::ptr::eq(*it, condition)).and_then(|it| it.span.clone());
         let within = condition.subqueries.iter().flat_map(|found| &found.conditions);
         let within = within.filter(|it| it.held_by.is_some_and(|(held, _)| held == 0)).find_map(|it| it.span.clone());
         let finding = Diagnostic::new("", Severity::Note, span, message);
-        let finding = match within {
-            Some(within) => finding.context(within, "no row satisfies this"),
-            None => finding,
+        let finding = match (blamed, within) {
+            (Some(blamed), _) => Diagnostic::new("", Severity::Note, blamed, "the nearest alternative fails here"),
+            (None, Some(within)) => finding.context(within, "no row satisfies this"),
+            (None, None) => finding,
         };
         page.drawn(&finding.render(source, page.style()));
     }
@@ -228,7 +230,7 @@ fn write_condition(page: &mut Page<'_>, indent: usize, condition: &Condition) {
         (_, Some((0, _))) => ("none", failed),
         (_, Some(_)) => ("some", Paint::new()),
     };
-    beside(page, indent, (word, paint), &condition.text);
+    beside(page, indent, (word, paint), &cut(&condition.text, page.is_full()));
     let mut about = named(&condition.values, page.is_full());
     if let Some((held, of)) = condition.held_by {
         let rows = format!("{held} of {} satisfy it", count(of, "row", "rows"));
@@ -236,6 +238,13 @@ fn write_condition(page: &mut Page<'_>, indent: usize, condition: &Condition) {
     }
     if !about.is_empty() {
         beside(page, indent, ("", Paint::new()), &about);
+    }
+    if let Some(Alternative { number, of, conditions }) = &condition.alternative {
+        let held = conditions.iter().filter(|it| it.holds == Some(true)).count();
+        let indent = indent + WORD + 2;
+        let nearest = format!("alternative {number} of {of} comes nearest ({held} of {} hold)", conditions.len());
+        page.text(indent, &nearest);
+        write_conditions(page, indent, conditions);
     }
     for found in &condition.subqueries {
         write_found(page, indent + WORD + 2, found);
@@ -263,17 +272,19 @@ fn beside(page: &mut Page<'_>, indent: usize, (word, paint): (&str, Paint), text
 
 /// `c.name is 'busybox', c.pid is 21`.
 fn named(values: &[Named], full: bool) -> String {
-    let one = |(name, value): &Named| {
-        let shown = literal(value);
-        let len = shown.chars().count();
-        if full || len <= VALUE_MAX {
-            return format!("{name} is {shown}");
-        }
-        let (head, tail): (String, String) =
-            (shown.chars().take(VALUE_MAX / 2).collect(), shown.chars().skip(len - VALUE_MAX / 2).collect());
-        format!("{name} is {head}…{tail}")
-    };
+    let one = |(name, value): &Named| format!("{name} is {}", cut(&literal(value), full));
     values.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// A text without its middle, where it is long.
+fn cut(text: &str, full: bool) -> String {
+    let len = text.chars().count();
+    if full || len <= TEXT_MAX {
+        return text.to_owned();
+    }
+    let (head, tail): (String, String) =
+        (text.chars().take(TEXT_MAX / 2).collect(), text.chars().skip(len - TEXT_MAX / 2).collect());
+    format!("{head}…{tail}")
 }
 
 fn literal(value: &Value) -> String {
@@ -324,6 +335,11 @@ fn conditions_json(conditions: &[Condition], source: &Source) -> Vec<Json> {
             "values": values_json(&it.values),
             "satisfied_by": it.held_by.map(|(held, _)| held),
             "looked_at": it.held_by.map(|(_, of)| of),
+            "alternative": it.alternative.as_ref().map(|it| json!({
+                "number": it.number,
+                "of": it.of,
+                "conditions": conditions_json(&it.conditions, source),
+            })),
             "subqueries": it.subqueries.iter().map(|found| found_json(found, source)).collect::<Vec<_>>(),
         })
     };

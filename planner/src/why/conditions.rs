@@ -1,13 +1,16 @@
 //! Conditions over rows: which hold for which, and which row comes nearest.
 
+use std::cmp::Reverse;
+
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, BooleanArray, RecordBatch};
 use daemoneye_dsl::expr::{Expr, ExprKind};
 use daemoneye_dsl::types::Value;
 
 use super::trace::plain;
-use super::{Condition, NEAREST_MAX, Named, Near};
+use super::{Alternative, Condition, NEAREST_MAX, Named, Near};
 use crate::eval::Evaluator;
+use crate::operators::Context;
 use crate::plan::{Field, Plan};
 
 impl Condition {
@@ -20,8 +23,40 @@ impl Condition {
             values: vec![],
             held_by: None,
             subqueries: vec![],
+            alternative: None,
         }
     }
+
+    /// A condition with what it sees in the only row, as far as its columns are there.
+    pub(super) fn seen(
+        expr: &Expr,
+        row: &RecordBatch,
+        context: &Context<'_>,
+        is_answer: &dyn Fn(usize) -> bool,
+    ) -> Self {
+        let known = expr.columns().iter().all(|at| *at < row.num_columns());
+        let holds = if known { context.evaluator(row).truth_at(expr, 0) } else { None };
+        let alternative = match &expr.kind {
+            ExprKind::Or(parts) if known && holds != Some(true) => {
+                let seen = |expr: &Expr| Self::seen(expr, row, context, is_answer);
+                nearest_alternative(parts, &seen)
+            }
+            _ => None,
+        };
+        Self { holds, values: values_of(expr, row, |at| !is_answer(at)), alternative, ..Self::new(expr) }
+    }
+}
+
+/// The first of the alternatives of which the fewest conditions fail, and of those the most hold.
+fn nearest_alternative(parts: &[Expr], seen: &dyn Fn(&Expr) -> Condition) -> Option<Alternative> {
+    let conditions = |part: &Expr| part.clone().into_conjuncts().iter().map(seen).collect::<Vec<_>>();
+    let all = parts.iter().map(conditions).enumerate();
+    let score = |(_, conditions): &(usize, Vec<Condition>)| {
+        let held = conditions.iter().filter(|it| it.holds == Some(true)).count();
+        (conditions.len() - held, Reverse(held))
+    };
+    let (at, conditions) = all.min_by_key(score)?;
+    Some(Alternative { number: at + 1, of: parts.len(), conditions })
 }
 
 /// Whether a column of a plan's rows is the answer of a subquery.
@@ -66,7 +101,7 @@ impl Judged {
     pub(super) fn nearest(&self) -> u32 {
         let score = |row: &u32| {
             let failing: Vec<_> = self.failing(*row as usize).collect();
-            (failing.len(), std::cmp::Reverse(failing.first().copied()))
+            (failing.len(), Reverse(failing.first().copied()))
         };
         (0u32..).take(self.rows).min_by_key(score).unwrap_or_default()
     }

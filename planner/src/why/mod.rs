@@ -129,6 +129,27 @@ pub struct Condition {
     pub held_by: Option<(usize, usize)>,
     /// What the subqueries in it found.
     pub subqueries: Vec<Found>,
+    /// Of an OR that does not hold, what comes nearest.
+    pub alternative: Option<Alternative>,
+}
+
+/// The alternative of an OR of whose conditions the fewest fail.
+#[derive(Clone, Debug)]
+pub struct Alternative {
+    /// Which one, from 1.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+    /// Its conditions.
+    pub conditions: Vec<Condition>,
+}
+
+impl Condition {
+    /// The condition to blame within the alternative that comes nearest, if there is one.
+    pub fn blamed(&self) -> &Self {
+        let conditions = self.alternative.iter().flat_map(|it| &it.conditions);
+        conditions.filter(|it| it.holds != Some(true)).map(Self::blamed).next().unwrap_or(self)
+    }
 }
 
 /// A row that all but satisfies a join or a subquery.

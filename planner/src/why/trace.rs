@@ -11,7 +11,7 @@ use daemoneye_dsl::expr::{Collation, Comparison, Expr, ExprKind};
 use daemoneye_dsl::query::{JoinKind, SetOp};
 use daemoneye_dsl::types::Value;
 
-use super::conditions::{Judged, Pairs, is_answer, values_of};
+use super::conditions::{Judged, Pairs, is_answer};
 use super::subquery::Asked;
 use super::{Clause, Condition, Stop};
 use crate::batch::{RowCodec, beside, empty, stack, take, take_or_null};
@@ -41,8 +41,8 @@ pub(super) struct Trace<'c, 'a> {
     subject: RecordBatch,
     /// Conditions that held, told already: they spoke of rows that are others now.
     told: Vec<Condition>,
-    /// Conditions that held, over the rows as they are, with the columns that are answers to subqueries.
-    held: Vec<(Expr, Vec<usize>)>,
+    /// Conditions that held, over the rows as they are, each after its columns that are answers to subqueries.
+    held: Vec<(Vec<usize>, Expr)>,
     /// One row that goes on.
     example: Option<RecordBatch>,
 }
@@ -369,13 +369,13 @@ impl<'c, 'a> Trace<'c, 'a> {
     /// These held; some columns of theirs may be answers to subqueries.
     fn hold(&mut self, conjuncts: Vec<Expr>, input: &Plan) {
         let answers = |it: &Expr| it.columns().into_iter().filter(|at| is_answer(input, *at)).collect();
-        self.held.extend(conjuncts.into_iter().map(|it| (answers(&it), it)).map(|(answers, it)| (it, answers)));
+        self.held.extend(conjuncts.into_iter().map(|it| (answers(&it), it)));
     }
 
     /// What held so far is told with the values of a row: behind this the row is another.
     fn tell(&mut self, rows: Option<&RecordBatch>) {
         let row = rows.filter(|rows| rows.num_rows() > 0).map(|rows| rows.slice(0, 1)).or(self.example.take());
-        for (held, answers) in std::mem::take(&mut self.held) {
+        for (answers, held) in std::mem::take(&mut self.held) {
             if let Some(row) = &row {
                 self.told.push(self.condition(&held, row, &|at| answers.contains(&at)));
             }
@@ -384,12 +384,7 @@ impl<'c, 'a> Trace<'c, 'a> {
 
     /// A condition for one row.
     fn condition(&self, expr: &Expr, row: &RecordBatch, is_answer: &dyn Fn(usize) -> bool) -> Condition {
-        let known = expr.columns().iter().all(|at| *at < row.num_columns());
-        Condition {
-            holds: if known { self.context.evaluator(row).truth_at(expr, 0) } else { None },
-            values: values_of(expr, row, |at| !is_answer(at)),
-            ..Condition::new(expr)
-        }
+        Condition::seen(expr, row, self.context, is_answer)
     }
 }
 
