@@ -133,8 +133,43 @@ fn a_rule_that_holds_too_much_is_stopped_loudly_and_returns_by_command() {
 }
 
 #[test]
+fn a_rule_that_changes_returns_and_so_does_each_when_the_agent_is_restarted() {
+    let stage = Stage::new();
+    let before = agent(&stage, "rules.state_rows = 4\n");
+    before.alert("about it", is_about_a_quarantine);
+    let ended = || stage.stored().iter().filter(|it| it.status.name() == "resolved").count();
+    let text = fs::read_to_string(stage.rules().join("joined.sql")).unwrap();
+    let narrow = format!("SELECT proc_id, pid FROM processes WHERE command_line GLOB '{}/*'", stage.bin().display());
+    stage.rule("joined", &(header(JOINED_ID, "pid {pid}") + &narrow));
+    before.signal(Signal::SIGHUP);
+    before.shows("that the alert has ended", || (ended() == 1).then_some(()));
+    assert_eq!(state(&stage), "running");
+
+    stage.rule("joined", &text);
+    before.signal(Signal::SIGHUP);
+    before.says_times("rule quarantined", 2);
+    before.shows("a second alert", || (stage.stored().len() == 2).then_some(()));
+    // A reload that changes nothing about it releases nothing.
+    before.signal(Signal::SIGHUP);
+    before.says_times("rules reloaded", 3);
+    assert_eq!(state(&stage), "quarantined");
+    before.kill();
+    let after = agent(&stage, "");
+    after.says("snapshot committed");
+    after.shows("that the second has ended", || (ended() == 2).then_some(()));
+    assert_eq!((state(&stage), stage.stored().len()), ("running".into(), 2));
+    after.stop();
+}
+
+#[test]
 fn what_rules_cost_can_be_asked() {
     let stage = Stage::new();
+    // So many that their record is not written beside each snapshot.
+    for number in 0..200 {
+        let id = format!("9a1b2c3d-4e5f-4a6b-8c7d-0e1f2a3b5{number:03}");
+        let sql = format!("SELECT proc_id FROM processes WHERE pid = -{number}");
+        stage.rule(&format!("other{number}"), &(header(&id, "x") + &sql));
+    }
     let agent = agent(&stage, "");
     let suspect = stage.suspect("costly");
     agent.alert("of both", |alert| alert["rule"]["name"] == "joined" && alert["row"]["pid"] == suspect.pid());
@@ -149,7 +184,7 @@ fn what_rules_cost_can_be_asked() {
     suspect.end();
     agent.shows("that it ended", || stage.stored().iter().all(|it| it.status.name() == "resolved").then_some(()));
     agent.stop();
-    let rows = stage.query("SELECT * FROM rule_stats ORDER BY rule");
+    let rows = stage.query("SELECT * FROM rule_stats WHERE rule IN ('joined', 'suspect') ORDER BY rule");
     let [joined, own] = rows.as_slice() else { panic!("{rows:?}") };
     let number = |row: &serde_json::Map<String, Value>, name: &str| row[name].as_u64().unwrap();
     for row in [joined, own] {

@@ -170,6 +170,9 @@ impl Agent {
     /// reason, none.
     pub(crate) fn release(&mut self, names: &[String]) -> Result<(), String> {
         let mut released = Vec::new();
+        if names.len() > self.rules.len() {
+            return Err(format!("{} names are more than there are rules", names.len()));
+        }
         for name in names {
             let Some(at) = self.rules.iter().position(|rule| rule.name == *name) else {
                 return Err(format!("no rule `{name}` is loaded; `daemoneye-cli status` names what is quarantined"));

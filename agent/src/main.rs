@@ -86,8 +86,8 @@ Examples:
   daemoneye-agent --rules rules/ | jq .title        alerts as JSON, one a line
   daemoneye-agent --collector wait                  and elsewhere: sudo procmond --socket PATH
 
-Settings come from files, the environment and these flags; `daemoneye-cli config show` lists them. SIGHUP makes a
-running agent read settings and rules again; what is wrong is refused and said, and what ran goes on.
+Settings come from files, the environment and these flags; `daemoneye-cli config show` lists them. A running agent
+takes up rule files that change, and on SIGHUP settings too; what is wrong is refused and said, and what ran goes on.
 
 Without root it sees what its user may see, and says so. `daemoneye-cli alerts list` shows what was found.
 Exit codes: 0 stopped by SIGINT or SIGTERM, 1 failed, 2 wrong usage or settings.";
