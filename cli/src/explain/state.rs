@@ -49,9 +49,14 @@ impl State {
             matches += answer.rows.rows.num_rows();
             completeness = completeness.and(&answer.completeness);
         }
+        let operators = rules.operators(rule);
+        let mut held = Size::default();
+        for operator in &operators {
+            held += operator.held;
+        }
         Ok(Self {
-            operators: rules.operators(rule),
-            held: rules.size(rule),
+            operators,
+            held,
             referred: rules.rows_held(),
             found_by: rules.found_by(rule),
             matches,
