@@ -13,7 +13,7 @@ use common::{code, err, lines, out, path, program, rule, run};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const PID_JOIN: &str = "SELECT c.proc_id, p.name AS parent\nFROM processes AS c\nJOIN processes AS p ON p.pid = c.ppid";
+const PID_JOIN: &str = "SELECT c.proc_id, p.name AS parent, now() - c.start_time AS age\nFROM processes AS c\nJOIN processes AS p ON p.pid = c.ppid";
 
 /// An error, a warning that can be mended, text that every form has to escape, and odd names of files.
 fn rules() -> TempDir {

@@ -1,5 +1,7 @@
 //! `explain --why-not`: what keeps a row of a rule's first table from being a match.
 
+mod json;
+
 use anstyle::Style as Paint;
 use anyhow::{Context, bail};
 use daemoneye_dsl::completeness::Completeness;
@@ -98,14 +100,15 @@ impl Answer {
         let names: Vec<_> = self.table.columns.iter().map(|(name, _)| name.clone()).collect();
         let (matches, rest) = match &self.why.verdict {
             Verdict::NoRow => (false, json!({})),
-            Verdict::Matches { conditions, rows } => {
-                (true, json!({"conditions": conditions_json(conditions, source), "rows": objects(rows, &self.output)}))
-            }
+            Verdict::Matches { conditions, rows } => (
+                true,
+                json!({"conditions": json::conditions(conditions, source), "rows": json::objects(rows, &self.output)}),
+            ),
             Verdict::Stopped(stops) => {
-                (false, json!({"stopped": stops.iter().map(|it| stop_json(it, source)).collect::<Vec<_>>()}))
+                (false, json!({"stopped": stops.iter().map(|it| json::stop(it, source)).collect::<Vec<_>>()}))
             }
         };
-        let mut object = json!({"matches": matches, "asked": objects(&self.why.rows, &names)});
+        let mut object = json!({"matches": matches, "asked": json::objects(&self.why.rows, &names)});
         if let (Some(object), Json::Object(rest)) = (object.as_object_mut(), rest) {
             object.extend(rest);
         }
@@ -293,74 +296,4 @@ fn literal(value: &Value) -> String {
 
 fn text(value: &Value) -> String {
     value.as_text().map_or_else(|| literal(value), str::to_owned)
-}
-
-fn objects(rows: &arrow_array::RecordBatch, names: &[String]) -> Vec<Map<String, Json>> {
-    let row = |row: usize| {
-        let cells = names.iter().zip(rows.columns());
-        cells.map(|(name, column)| (name.clone(), Value::at(column, row).to_json())).collect()
-    };
-    (0..rows.num_rows()).map(row).collect()
-}
-
-fn stop_json(stop: &Stop, source: &Source) -> Json {
-    let mut object = json!({
-        "clause": match &stop.clause {
-            Clause::Where => "WHERE",
-            Clause::Having => "HAVING",
-            Clause::Join(_) | Clause::Lineage(_) => "JOIN",
-            Clause::Limit { .. } => "LIMIT",
-            Clause::Set(op) => op,
-        },
-        "because": clause(&stop.clause),
-        "rows": stop.rows,
-        "failed": stop.failed(),
-        "conditions": conditions_json(&stop.conditions, source),
-        "nearest": nearest_json(&stop.nearest),
-    });
-    if let Clause::Limit { position, of, limit, offset } = &stop.clause {
-        object["limit"] = json!({"position": position, "of": of, "limit": limit, "offset": offset});
-    }
-    object
-}
-
-fn conditions_json(conditions: &[Condition], source: &Source) -> Vec<Json> {
-    let one = |it: &Condition| {
-        let region = it.span.as_ref().map(|span| source.region(span));
-        json!({
-            "sql": it.text,
-            "line": region.as_ref().map(|region| region.line),
-            "column": region.as_ref().map(|region| region.column),
-            "holds": it.holds,
-            "values": values_json(&it.values),
-            "satisfied_by": it.held_by.map(|(held, _)| held),
-            "looked_at": it.held_by.map(|(_, of)| of),
-            "alternative": it.alternative.as_ref().map(|it| json!({
-                "number": it.number,
-                "of": it.of,
-                "conditions": conditions_json(&it.conditions, source),
-            })),
-            "subqueries": it.subqueries.iter().map(|found| found_json(found, source)).collect::<Vec<_>>(),
-        })
-    };
-    conditions.iter().map(one).collect()
-}
-
-fn found_json(found: &Found, source: &Source) -> Json {
-    json!({
-        "question": found.question,
-        "given": values_json(&found.given),
-        "rows": found.rows,
-        "first": found.first.iter().map(|row| values_json(row)).collect::<Vec<_>>(),
-        "conditions": conditions_json(&found.conditions, source),
-        "nearest": nearest_json(&found.nearest),
-    })
-}
-
-fn nearest_json(nearest: &[Near]) -> Vec<Json> {
-    nearest.iter().map(|near| json!({"row": values_json(&near.row), "fails": near.fails})).collect()
-}
-
-fn values_json(values: &[Named]) -> Map<String, Json> {
-    values.iter().map(|(name, value)| (name.clone(), value.to_json())).collect()
 }

@@ -7,6 +7,7 @@
 
 mod conditions;
 mod joined;
+mod partners;
 mod subquery;
 mod trace;
 

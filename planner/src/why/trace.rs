@@ -8,15 +8,15 @@ use std::collections::HashSet;
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::expr::{Collation, Comparison, Expr, ExprKind};
-use daemoneye_dsl::query::{JoinKind, SetOp};
+use daemoneye_dsl::query::SetOp;
 use daemoneye_dsl::types::Value;
 
-use super::conditions::{Judged, Pairs, is_answer};
+use super::conditions::{Judged, is_answer};
 use super::subquery::Asked;
 use super::{Clause, Condition, Stop};
-use crate::batch::{RowCodec, beside, empty, stack, take, take_or_null};
+use crate::batch::{RowCodec, empty, stack, take};
 use crate::error::Error;
-use crate::operators::{Context, Node, ROWS_MAX, operation, types, within};
+use crate::operators::{Context, Node, operation, types};
 use crate::plan::Plan;
 use crate::rewrites;
 
@@ -35,12 +35,12 @@ impl From<Error> for Halt {
 
 /// Follows the asked rows.
 pub(super) struct Trace<'c, 'a> {
-    context: &'c Context<'a>,
+    pub(super) context: &'c Context<'a>,
     asked: &'c [(usize, Value)],
     /// The rows of the first table.
     subject: RecordBatch,
     /// Conditions that held, told already: they spoke of rows that are others now.
-    told: Vec<Condition>,
+    pub(super) told: Vec<Condition>,
     /// Conditions that held, over the rows as they are, each after its columns that are answers to subqueries.
     held: Vec<(Vec<usize>, Expr)>,
     /// One row that goes on.
@@ -150,7 +150,7 @@ impl<'c, 'a> Trace<'c, 'a> {
     }
 
     /// An operation that makes of each row its own.
-    fn apply(&self, plan: &Plan, rows: RecordBatch) -> Result<RecordBatch, Halt> {
+    pub(super) fn apply(&self, plan: &Plan, rows: RecordBatch) -> Result<RecordBatch, Halt> {
         Ok(operation(plan).meaning(self.context, &[rows])?)
     }
 
@@ -177,102 +177,6 @@ impl<'c, 'a> Trace<'c, 'a> {
         }
         self.hold(conjuncts, input);
         Ok(take(rows, &kept))
-    }
-
-    fn join(
-        &mut self,
-        rows: &RecordBatch,
-        right: &RecordBatch,
-        (kind, on, side): (JoinKind, Option<&Expr>, &Plan),
-    ) -> Result<RecordBatch, Halt> {
-        let conjuncts = on.cloned().map(Expr::into_conjuncts).unwrap_or_default();
-        let (name, fields) = (name_of(leaf(side).unwrap_or(side)), side.fields());
-        let mut done = Vec::new();
-        let mut count = 0;
-        for left in numbers(rows) {
-            let pairs = self.pairs(rows, left, right)?;
-            let kept = match on {
-                Some(on) => take(&pairs, &self.context.evaluator(&pairs).matching(on)),
-                None => pairs,
-            };
-            let alone = kept.num_rows() == 0 && kind.keeps_left();
-            let kept = if alone { beside(&take(rows, &[left]), &take_or_null(right, &[None])) } else { kept };
-            count += kept.num_rows();
-            within(count, ROWS_MAX, "a join")?;
-            done.push(kept);
-        }
-        let like = self.pairs(rows, 0, &right.slice(0, 0))?;
-        let kept = stack(&done, &like);
-        if count > 0 {
-            // Of a row that stays without a partner nothing holds.
-            if !kind.keeps_left() {
-                self.hold(conjuncts, &Plan::Unit);
-            }
-            return Ok(kept);
-        }
-        let mut looked = Pairs { judged: vec![], width: rows.num_columns(), fields };
-        for left in numbers(rows) {
-            let pairs = self.pairs(rows, left, right)?;
-            let judged = Judged::new(&conjuncts, &self.context.evaluator(&pairs));
-            looked.judged.push((pairs, judged));
-        }
-        self.no_partner(rows, &looked, &conjuncts, Clause::Join(name))
-    }
-
-    /// Nothing among the pairs satisfies all conditions.
-    fn no_partner<T>(
-        &mut self,
-        rows: &RecordBatch,
-        pairs: &Pairs,
-        conjuncts: &[Expr],
-        clause: Clause,
-    ) -> Result<T, Halt> {
-        let row = rows.slice(0, 1);
-        self.tell(Some(&row));
-        let mut conditions = std::mem::take(&mut self.told);
-        let mut nearest = pairs.nearest(conjuncts);
-        for near in &mut nearest {
-            near.fails += conditions.len();
-        }
-        for (at, conjunct) in conjuncts.iter().enumerate() {
-            let condition = self.condition(conjunct, &row, &|_| false);
-            conditions.push(if conjunct.columns().iter().all(|at| *at < pairs.width) {
-                condition
-            } else {
-                let held_by = pairs.held_by(at);
-                Condition { held_by: Some(held_by), holds: Some(held_by.0 > 0), ..condition }
-            });
-        }
-        stopped(clause, conditions, rows.num_rows(), nearest)
-    }
-
-    /// One row beside each of the right ones.
-    fn pairs(&self, rows: &RecordBatch, left: u32, right: &RecordBatch) -> Result<RecordBatch, Error> {
-        self.context.spend(right.num_rows())?;
-        Ok(beside(&take(rows, &vec![left; right.num_rows()]), right))
-    }
-
-    fn lineage(&mut self, plan: &Plan) -> Result<RecordBatch, Halt> {
-        let Plan::Lineage { input, on, kind, alias, .. } = plan else { unreachable!("a lineage") };
-        let rows = self.rows(input)?;
-        let kept = self.apply(plan, rows.clone())?;
-        if kept.num_rows() > 0 {
-            if !kind.keeps_left() {
-                self.hold(on.iter().cloned().flat_map(Expr::into_conjuncts).collect(), &Plan::Unit);
-            }
-            return Ok(kept);
-        }
-        let mut all = plan.clone();
-        if let Plan::Lineage { on, .. } = &mut all {
-            *on = None;
-        }
-        let related = self.apply(&all, rows.clone())?;
-        let conjuncts = on.iter().cloned().flat_map(Expr::into_conjuncts).collect::<Vec<_>>();
-        let judged = Judged::new(&conjuncts, &self.context.evaluator(&related));
-        let width = rows.num_columns();
-        let fields = all.fields().split_off(width);
-        let looked = Pairs { judged: vec![(related, judged)], width, fields };
-        self.no_partner(&rows, &looked, &conjuncts, Clause::Lineage(alias.clone()))
     }
 
     /// The groups that the rows fall into, made of all rows.
@@ -367,13 +271,13 @@ impl<'c, 'a> Trace<'c, 'a> {
     }
 
     /// These held; some columns of theirs may be answers to subqueries.
-    fn hold(&mut self, conjuncts: Vec<Expr>, input: &Plan) {
+    pub(super) fn hold(&mut self, conjuncts: Vec<Expr>, input: &Plan) {
         let answers = |it: &Expr| it.columns().into_iter().filter(|at| is_answer(input, *at)).collect();
         self.held.extend(conjuncts.into_iter().map(|it| (answers(&it), it)));
     }
 
     /// What held so far is told with the values of a row: behind this the row is another.
-    fn tell(&mut self, rows: Option<&RecordBatch>) {
+    pub(super) fn tell(&mut self, rows: Option<&RecordBatch>) {
         let row = rows.filter(|rows| rows.num_rows() > 0).map(|rows| rows.slice(0, 1)).or(self.example.take());
         for (answers, held) in std::mem::take(&mut self.held) {
             if let Some(row) = &row {
@@ -383,17 +287,18 @@ impl<'c, 'a> Trace<'c, 'a> {
     }
 
     /// A condition for one row.
-    fn condition(&self, expr: &Expr, row: &RecordBatch, is_answer: &dyn Fn(usize) -> bool) -> Condition {
+    pub(super) fn condition(&self, expr: &Expr, row: &RecordBatch, is_answer: &dyn Fn(usize) -> bool) -> Condition {
         Condition::seen(expr, row, self.context, is_answer)
     }
 }
 
-fn stopped<T>(clause: Clause, conditions: Vec<Condition>, rows: usize, nearest: Vec<super::Near>) -> Result<T, Halt> {
+pub(super) fn stopped<T>(
+    clause: Clause,
+    conditions: Vec<Condition>,
+    rows: usize,
+    nearest: Vec<super::Near>,
+) -> Result<T, Halt> {
     Err(Halt::Stopped(vec![Stop { clause, conditions, rows, nearest }]))
-}
-
-fn numbers(rows: &RecordBatch) -> std::ops::Range<u32> {
-    0..u32::try_from(rows.num_rows()).expect("a batch has fewer than 2^32 rows")
 }
 
 /// Whether what comes in is groups.
