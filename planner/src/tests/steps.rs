@@ -179,6 +179,16 @@ pub(super) struct Change {
 }
 
 impl Change {
+    /// A row comes.
+    pub(super) fn appearing(row: Row, table: usize) -> Self {
+        Self { table, leaves: None, appears: Some(row), sample: false }
+    }
+
+    /// A row goes, by its place.
+    pub(super) fn leaving(world: &World, table: usize, at: usize) -> Self {
+        Self { table, leaves: Some(world.tables[table].1[at].clone()), appears: None, sample: false }
+    }
+
     pub(super) fn random(world: &World, random: &mut Random) -> Option<Self> {
         let table = random.below(world.tables.len());
         let (declared, rows) = &world.tables[table];

@@ -123,3 +123,70 @@ fn rules_do_not_show_in_each_other() {
         assert_eq!(together.dataflow.rows_held().rows, 0, "seed {seed}, case {case}: rows are left that nobody needs");
     }
 }
+
+/// Rules of every kind that keeps state.
+const KEEPING: &[&str] = &[
+    "SELECT a.i, b.k FROM t0 a JOIN t1 b ON a.s = b.s",
+    "SELECT a.i, b.k FROM t0 a LEFT JOIN t1 b ON a.s = b.s AND b.k > a.i",
+    "SELECT i FROM t0 WHERE NOT EXISTS (SELECT 1 FROM t1 WHERE t1.s = t0.s)",
+    "SELECT i FROM t0 WHERE i NOT IN (SELECT k FROM t2)",
+    "SELECT s, count(*), min(i), max(t), count(DISTINCT u), sum(r), group_concat(u) FROM t0 GROUP BY s",
+    "SELECT DISTINCT s, u FROM t0",
+    "SELECT s FROM t0 EXCEPT SELECT s FROM t1",
+    "SELECT i, s FROM t0 ORDER BY i, s LIMIT 3",
+    "SELECT i FROM t0 WHERE t >= now() - INTERVAL '1 minute'",
+    "SELECT i, (SELECT count(*) FROM t1 WHERE t1.s = t0.s) FROM t0",
+    "WITH RECURSIVE w(n) AS (SELECT i FROM t0 WHERE i = 0 UNION ALL SELECT t2.k FROM w JOIN t2 ON t2.k = w.n + 1) SELECT n FROM w",
+    "SELECT i, row_number() OVER (ORDER BY i) FROM t0",
+];
+
+/// An hour of snapshots every few seconds, in which every row is exchanged many times over.
+#[test]
+fn churn_leaves_nothing_behind() {
+    let random = &mut Random::new(setting("SEED", 1));
+    let mut world = World::random(random);
+    world.tables.iter_mut().for_each(|(_, rows)| rows.clear());
+    let mut now = Timestamp(EPOCH);
+    let mut dataflow = Dataflow::default();
+    let rules: Vec<RuleId> = KEEPING
+        .iter()
+        .map(|sql| dataflow.install(&crate::plan(&checked(&world, sql).unwrap_or_else(|| panic!("{sql}")))))
+        .collect();
+    dataflow.load(&world, now).expect("the world can be read");
+    let mut step = |world: &mut World, changes: &[Change], dataflow: &mut Dataflow| {
+        for change in changes {
+            change.apply(world);
+        }
+        now.0 += 3 * MICROS_PER_SEC;
+        for (_, outcome) in dataflow.step(world, &batches(changes, world), now) {
+            outcome.expect("nothing here reaches a bound");
+        }
+    };
+    let mut most = [(0, 0); 2];
+    for number in 0..1_200 {
+        let mut changes: Vec<Change> =
+            (0..3).map(|table| Change::appearing(world_row(&world, table, random), table)).collect();
+        // Twenty rows of each table live at a time.
+        changes.extend(
+            (0..3).filter(|table| world.tables[*table].1.len() >= 20).map(|table| Change::leaving(&world, table, 0)),
+        );
+        step(&mut world, &changes, &mut dataflow);
+        let held: usize = rules.iter().map(|rule| dataflow.size(*rule).bytes).sum();
+        let half = &mut most[usize::from(number >= 600)];
+        *half = (half.0.max(dataflow.rows_held().rows), half.1.max(held));
+    }
+    let [(rows, bytes), (rows_later, bytes_later)] = most;
+    assert!(rows_later <= rows + rows / 4, "{rows} rows were held at most, then {rows_later}");
+    assert!(bytes_later <= 2 * bytes, "{bytes} bytes were held at most, then {bytes_later}");
+    for table in 0..3 {
+        while !world.tables[table].1.is_empty() {
+            let gone = [Change::leaving(&world, table, 0)];
+            step(&mut world, &gone, &mut dataflow);
+        }
+    }
+    assert_eq!(dataflow.rows_held().rows, 0);
+}
+
+fn world_row(world: &World, table: usize, random: &mut Random) -> super::world::Row {
+    super::world::row(&world.tables[table].0, random)
+}
