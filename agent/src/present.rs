@@ -155,29 +155,27 @@ fn versions(rows: &RecordBatch) -> RecordBatch {
 
 fn same_version(before: &RecordBatch, old: u32, after: &RecordBatch, new: u32) -> bool {
     // Every snapshot compares every process: the declaration is read once, not per row.
-    static VERSION: std::sync::LazyLock<Vec<usize>> = std::sync::LazyLock::new(|| {
-        let columns = Process::columns();
-        (0..columns.len()).filter(|at| !columns[*at].volatile).collect()
+    static VERSION: std::sync::LazyLock<Vec<(usize, Type)>> = std::sync::LazyLock::new(|| {
+        let columns = Process::columns().into_iter().enumerate();
+        columns.filter(|(_, column)| !column.volatile).map(|(at, column)| (at, column.ty)).collect()
     });
-    VERSION.iter().all(|at| same_value(before.column(*at), old as usize, after.column(*at), new as usize))
+    VERSION.iter().all(|(at, ty)| same_value(*ty, before.column(*at), old as usize, after.column(*at), new as usize))
 }
 
-fn same_value(before: &ArrayRef, old: usize, after: &ArrayRef, new: usize) -> bool {
+fn same_value(ty: Type, before: &ArrayRef, old: usize, after: &ArrayRef, new: usize) -> bool {
     if before.is_null(old) || after.is_null(new) {
         return before.is_null(old) && after.is_null(new);
     }
-    match Type::from_arrow(before.data_type()) {
-        Some(Type::Text) => before.as_string::<i32>().value(old) == after.as_string::<i32>().value(new),
-        Some(Type::Integer) => {
-            before.as_primitive::<Int64Type>().value(old) == after.as_primitive::<Int64Type>().value(new)
-        }
-        Some(Type::Boolean) => before.as_boolean().value(old) == after.as_boolean().value(new),
-        Some(Type::Timestamp) => {
+    match ty {
+        Type::Text => before.as_string::<i32>().value(old) == after.as_string::<i32>().value(new),
+        Type::Integer => before.as_primitive::<Int64Type>().value(old) == after.as_primitive::<Int64Type>().value(new),
+        Type::Boolean => before.as_boolean().value(old) == after.as_boolean().value(new),
+        Type::Timestamp => {
             let (before, after) =
                 (before.as_primitive::<TimestampMicrosecondType>(), after.as_primitive::<TimestampMicrosecondType>());
             before.value(old) == after.value(new)
         }
-        Some(Type::Real) => {
+        Type::Real => {
             let (before, after) = (before.as_primitive::<Float64Type>(), after.as_primitive::<Float64Type>());
             before.value(old).to_bits() == after.value(new).to_bits()
         }
