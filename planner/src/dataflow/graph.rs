@@ -8,10 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_array::{RecordBatch, new_null_array};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::Table;
-use daemoneye_storage::{Reader, Scan, Window};
 use smallvec::SmallVec;
 
 use super::arrangement::Arrange;
@@ -21,9 +19,8 @@ use super::source::Source;
 use super::steps::{Size, Step};
 use super::store::Store;
 use super::{Changes, Clock, make};
-use crate::batch::{Batch, batch, stack};
+use crate::batch::Batch;
 use crate::error::Error;
-use crate::operators::recursive::ROUNDS_MAX;
 use crate::operators::{Context, ROWS_MAX, within};
 
 pub(crate) type NodeId = usize;
@@ -34,15 +31,15 @@ pub(crate) struct Node {
     pub(crate) layout: Layout,
     pub(crate) inputs: Vec<NodeId>,
     /// None while it runs, and for legs, which the matcher answers.
-    step: Option<Box<dyn Step>>,
+    pub(super) step: Option<Box<dyn Step>>,
     consumers: Vec<NodeId>,
     /// How many rules it belongs to.
     users: usize,
-    output: Option<Delta>,
+    pub(super) output: Option<Delta>,
     /// Its change does not count now: it did already in an earlier round.
-    hidden: bool,
+    pub(super) hidden: bool,
     /// It holds what came before, and takes part in steps.
-    loaded: bool,
+    pub(super) loaded: bool,
     /// The step in which it ran last, and how long that took.
     last: (u64, Duration),
     /// What it counts for in what all hold.
@@ -62,7 +59,7 @@ pub(crate) struct Graph {
     /// Asked in every step.
     timed: BTreeSet<NodeId>,
     /// Nodes with an output in this step.
-    reached: Vec<NodeId>,
+    pub(super) reached: Vec<NodeId>,
     clock: Option<Clock>,
     /// Steps so far, and how long all operators took in the last.
     steps: u64,
@@ -95,12 +92,12 @@ impl Node {
         self.step.as_ref().map_or_else(Size::default, |step| step.size())
     }
 
-    fn is_leg(&self) -> bool {
+    pub(super) fn is_leg(&self) -> bool {
         matches!(self.recipe, Recipe::Leg { .. })
     }
 
     /// It holds nothing, so that it is the same whenever it begins.
-    fn is_stateless(&self) -> bool {
+    pub(super) fn is_stateless(&self) -> bool {
         matches!(
             self.recipe,
             Recipe::Leg { .. } | Recipe::Filter(_) | Recipe::Project(_) | Recipe::Columns(_) | Recipe::Union
@@ -128,7 +125,7 @@ impl Graph {
         self.nodes[id].as_ref().expect("a node that is there")
     }
 
-    fn node_mut(&mut self, id: NodeId) -> &mut Node {
+    pub(super) fn node_mut(&mut self, id: NodeId) -> &mut Node {
         self.nodes[id].as_mut().expect("a node that is there")
     }
 
@@ -255,7 +252,7 @@ impl Graph {
         self.timed.remove(&id);
     }
 
-    fn run<'a>(&'a self, context: &'a Context<'a>, changes: Option<&'a Changes>) -> Run<'a> {
+    pub(super) fn run<'a>(&'a self, context: &'a Context<'a>, changes: Option<&'a Changes>) -> Run<'a> {
         Run { now: context.now, context, changes, sources: &self.sources, stores: &self.stores }
     }
 
@@ -291,7 +288,7 @@ impl Graph {
     }
 
     /// A node has this output; those behind it that hold what came before will run.
-    fn reach(&mut self, id: NodeId, output: Delta, dirty: &mut Dirty) {
+    pub(super) fn reach(&mut self, id: NodeId, output: Delta, dirty: &mut Dirty) {
         if output.is_empty() {
             return;
         }
@@ -303,7 +300,12 @@ impl Graph {
         self.reached.push(id);
     }
 
-    fn run_node(&mut self, id: NodeId, context: &Context<'_>, changes: Option<&Changes>) -> Result<Delta, Error> {
+    pub(super) fn run_node(
+        &mut self,
+        id: NodeId,
+        context: &Context<'_>,
+        changes: Option<&Changes>,
+    ) -> Result<Delta, Error> {
         if let Recipe::Recursion { working, rounds } = &self.node(id).recipe {
             let (working, rounds) = (*working, rounds.clone());
             return self.run_rounds(id, working, &rounds, context, changes);
@@ -325,177 +327,6 @@ impl Graph {
         within(output.len(), ROWS_MAX, "the change of an operation")?;
         within(size.rows, crate::operators::STATE_ROWS_MAX, "the state of an operation")?;
         Ok(output)
-    }
-
-    /// The first round has run already: its rows and what the step made of them, and of what changed beside them, are the
-    /// inputs. Every further one takes what the last one made, until one makes nothing.
-    fn run_rounds(
-        &mut self,
-        id: NodeId,
-        working: NodeId,
-        rounds: &[NodeId],
-        context: &Context<'_>,
-        changes: Option<&Changes>,
-    ) -> Result<Delta, Error> {
-        let [base, step] = self.node(id).inputs[..] else { unreachable!("a recursion has two inputs") };
-        let values = |graph: &Self, id: NodeId| graph.output(id, context);
-        let mut parts: Vec<Batch> = values(self, base).into_iter().collect();
-        let mut made = values(self, step);
-        // What changed beside the rounds counted in the first.
-        let beside: Vec<NodeId> = rounds
-            .iter()
-            .flat_map(|node| &self.node(*node).inputs)
-            .copied()
-            .filter(|input| *input != working && !rounds.contains(input))
-            .collect();
-        self.hide(&beside, true);
-        let mut rows = 0;
-        let mut ended = Ok(());
-        for round in 0.. {
-            let Some(change) = made.take().filter(|change| !change.is_empty()) else { break };
-            rows += change.rows.num_rows();
-            parts.push(change.clone());
-            self.node_mut(working).output = Some(Delta::of_values(change));
-            ended = within(rows, ROWS_MAX, "a recursion")
-                .and_then(|()| within(round, ROUNDS_MAX, "the rounds of a recursion"))
-                .and_then(|()| self.run_round(rounds, context, changes));
-            if ended.is_err() {
-                break;
-            }
-            made = values(self, step);
-        }
-        self.hide(&beside, false);
-        // The end of the step clears them whether something reached them or not.
-        self.reached.extend(rounds.iter().chain([&working]));
-        ended?;
-        let Some(like) = parts.first().map(|part| part.rows.clone()) else { return Ok(Delta::nothing()) };
-        let (rows, weights): (Vec<_>, Vec<_>) = parts.into_iter().map(|part| (part.rows, part.weights)).unzip();
-        Ok(Delta::of_values(Batch { rows: stack(&rows, &like), weights: weights.concat() }))
-    }
-
-    fn run_round(&mut self, rounds: &[NodeId], context: &Context<'_>, changes: Option<&Changes>) -> Result<(), Error> {
-        for node in rounds {
-            let own = self.node_mut(*node);
-            own.output = None;
-            if let Some(step) = &mut own.step {
-                step.end_step();
-            }
-            let output = self.run_node(*node, context, changes)?;
-            self.node_mut(*node).output = (!output.is_empty()).then_some(output);
-        }
-        Ok(())
-    }
-
-    /// Nodes as if nothing had changed there.
-    fn hide(&mut self, nodes: &[NodeId], hidden: bool) {
-        for id in nodes {
-            let node = self.node_mut(*id);
-            node.hidden = hidden;
-            if let Some(step) = &mut node.step {
-                step.hide(hidden);
-            }
-        }
-    }
-
-    /// Fills nodes that hold nothing yet with the tables as they are now, as if all had just appeared.
-    /// `roots` are those whose whole output is asked for.
-    pub(crate) fn load(
-        &mut self,
-        pending: &BTreeSet<NodeId>,
-        roots: &BTreeSet<NodeId>,
-        context: &Context<'_>,
-        reader: &dyn Reader,
-    ) -> Result<Ran, Error> {
-        let mut ran = Ran::default();
-        let all = self.with_feeds(pending.union(roots).copied().collect());
-        self.read_sources(&all, context, reader, &mut ran.completeness)?;
-        let mut dirty = Dirty::of(0);
-        for id in all {
-            let node = self.node(id);
-            let output = if node.is_leg() {
-                Ok(self.leg_output(id))
-            } else if pending.contains(&id) || node.is_stateless() {
-                self.run_node(id, context, None)
-            } else {
-                // It runs already and does not keep what it gave: somebody new gives it again.
-                let (recipe, inputs, layout) = (node.recipe.clone(), node.inputs.clone(), node.layout.clone());
-                let again = make::step(&recipe, &inputs, &layout, self);
-                let own = std::mem::replace(&mut self.node_mut(id).step, again);
-                let output = self.run_node(id, context, None);
-                let again = std::mem::replace(&mut self.node_mut(id).step, own);
-                if let Some(mut again) = again {
-                    again.release(&self.stores);
-                }
-                self.count(id);
-                output
-            };
-            match output {
-                Ok(output) => self.reach(id, output, &mut dirty),
-                Err(error) => ran.failed.push((id, error)),
-            }
-        }
-        for id in pending {
-            self.node_mut(*id).loaded = true;
-        }
-        Ok(ran)
-    }
-
-    /// The nodes, with those whose whole output they need to begin.
-    fn with_feeds(&self, mut all: BTreeSet<NodeId>) -> BTreeSet<NodeId> {
-        let mut open: Vec<NodeId> = all.iter().copied().collect();
-        while let Some(id) = open.pop() {
-            for input in &self.node(id).inputs {
-                let node = self.node(*input);
-                // What an arrangement holds is there to be read.
-                let is_there = node.loaded && matches!(node.recipe, Recipe::Arrange(_));
-                if !is_there && all.insert(*input) {
-                    open.push(*input);
-                }
-            }
-        }
-        all
-    }
-
-    /// Reads the tables below these nodes whole, as far as they look back.
-    fn read_sources(
-        &mut self,
-        nodes: &BTreeSet<NodeId>,
-        context: &Context<'_>,
-        reader: &dyn Reader,
-        completeness: &mut Completeness,
-    ) -> Result<(), Error> {
-        for at in 0..self.sources.len() {
-            let legs: Vec<NodeId> = nodes
-                .iter()
-                .copied()
-                .filter(|id| matches!(self.node(*id).recipe, Recipe::Leg { source, .. } if source == at))
-                .collect();
-            if legs.is_empty() {
-                continue;
-            }
-            let source = &self.sources[at];
-            let columns = source.columns_read(&legs, self);
-            let window = source.lookback(&legs).map(|lookback| Window {
-                column: lookback.column,
-                from: Some(context.now.0.saturating_sub(lookback.micros)),
-                to: None,
-            });
-            let scanned = reader.scan(&Scan { table: &source.table, columns: &columns, window })?;
-            *completeness = std::mem::take(completeness).and(&scanned.completeness);
-            let rows = whole_table(&source.table, &columns, &scanned.batches);
-            self.sources[at].begin(Batch::appearing(rows));
-        }
-        Ok(())
-    }
-
-    fn leg_output(&self, id: NodeId) -> Delta {
-        let Recipe::Leg { source, condition, .. } = &self.node(id).recipe else { return Delta::nothing() };
-        let source = &self.sources[*source];
-        let rows = source.matching_one(*condition);
-        Delta {
-            weights: rows.iter().map(|row| source.change().weights[*row as usize]).collect(),
-            rows: Rows::Picked(rows),
-        }
     }
 
     /// What a node gave in this step, as values.
@@ -527,7 +358,7 @@ impl Graph {
     }
 
     /// Takes what a node holds now into what all do.
-    fn count(&mut self, id: NodeId) {
+    pub(super) fn count(&mut self, id: NodeId) {
         let node = self.node_mut(id);
         let size = node.size();
         let before = std::mem::replace(&mut node.counted, size);
@@ -563,26 +394,14 @@ impl Graph {
     }
 }
 
-/// Rows in the layout of their table, of which only some columns were read.
-fn whole_table(table: &Table, columns: &[usize], batches: &[RecordBatch]) -> RecordBatch {
-    let types: Vec<_> = columns.iter().map(|at| table.columns[*at].ty).collect();
-    let rows = stack(batches, &crate::batch::empty(&types));
-    let len = rows.num_rows();
-    let column = |at: usize| match columns.iter().position(|other| *other == at) {
-        Some(place) => rows.column(place).clone(),
-        None => new_null_array(&table.columns[at].ty.arrow(), len),
-    };
-    batch((0..table.columns.len()).map(column).collect(), len)
-}
-
 /// Nodes that are to run.
-struct Dirty {
+pub(super) struct Dirty {
     bits: Vec<u64>,
     at: usize,
 }
 
 impl Dirty {
-    fn of(nodes: usize) -> Self {
+    pub(super) fn of(nodes: usize) -> Self {
         Self { bits: vec![0; nodes.div_ceil(64)], at: 0 }
     }
 

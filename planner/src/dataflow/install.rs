@@ -5,7 +5,7 @@
 //! is taken anew from its inputs, which step.
 
 use daemoneye_dsl::expr::{Collation, Comparison, Expr, ExprKind};
-use daemoneye_dsl::query::{AggregateKind, JoinKind, SetOp};
+use daemoneye_dsl::query::{Aggregate, AggregateKind, JoinKind, SetOp};
 use daemoneye_dsl::tables::Kind;
 use daemoneye_dsl::types::{Type, Value};
 
@@ -55,7 +55,7 @@ impl Graph {
                 let input = self.install(input);
                 let grouping = Grouping {
                     keys: keys.iter().cloned().map(nameless).collect(),
-                    aggregates: aggregates.clone(),
+                    aggregates: aggregates.iter().cloned().map(nameless_call).collect(),
                     bare: bare.clone(),
                 };
                 self.add(Recipe::Aggregate(grouping), vec![input], Layout::values(types(plan)))
@@ -318,6 +318,14 @@ pub(crate) fn beside(left: &Layout, right: &Layout) -> Layout {
         },
         types: left.types.iter().chain(&right.types).copied().collect(),
     }
+}
+
+/// The aggregate without what only people read.
+fn nameless_call(mut call: Aggregate) -> Aggregate {
+    for expr in call.exprs_mut() {
+        *expr = nameless(expr.clone());
+    }
+    call
 }
 
 fn split(conjuncts: impl Iterator<Item = Expr>, is_first: impl Fn(&Expr) -> bool) -> (Vec<Expr>, Vec<Expr>) {
