@@ -22,28 +22,44 @@ use crate::limits::REGEX;
 use pieces::Pieces;
 pub use rarity::rarity;
 pub use required::{Literal, Required};
-use wildcard::{GlobToken, LikeToken, glob_tokens, like_tokens};
+use wildcard::{GlobToken, LikeToken, Token, glob_tokens, like_tokens};
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
 pub struct Pattern {
-    source: String,
+    source: Box<str>,
     form: Form,
 }
 
 #[derive(Clone, Debug)]
 enum Form {
     Like {
-        tokens: Vec<LikeToken>,
         escape: Option<char>,
-        pieces: Option<Pieces>,
+        way: Way<LikeToken>,
     },
-    Glob {
-        tokens: Vec<GlobToken>,
-        pieces: Option<Pieces>,
-    },
+    Glob(Way<GlobToken>),
     /// Compiled when it is first asked: that takes longer than everything else about a rule, and a linter never asks.
     Regex(OnceLock<Regex>),
+}
+
+/// How a LIKE or GLOB is answered. Rules hold tens of thousands of them, so only what that needs is kept.
+#[derive(Clone, Debug)]
+enum Way<T> {
+    Pieces(Pieces),
+    Tokens(Box<[T]>),
+}
+
+impl<T: Token> Way<T> {
+    fn of(tokens: Vec<T>, folded: bool) -> Self {
+        Pieces::of(&tokens, folded).map_or_else(|| Self::Tokens(tokens.into()), Self::Pieces)
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Pieces(pieces) => pieces.matches(text),
+            Self::Tokens(tokens) => wildcard::matches(tokens, text),
+        }
+    }
 }
 
 /// The operator of a pattern.
@@ -67,16 +83,13 @@ impl PartialEq for Pattern {
 impl Pattern {
     /// `LIKE source [ESCAPE escape]`.
     pub fn like(source: &str, escape: Option<char>) -> Self {
-        let tokens = like_tokens(source, escape);
-        let pieces = Pieces::of(&tokens, true);
-        Self { source: source.to_owned(), form: Form::Like { tokens, escape, pieces } }
+        let way = Way::of(like_tokens(source, escape), true);
+        Self { source: source.into(), form: Form::Like { escape, way } }
     }
 
     /// `GLOB source`: `*`, `?`, `[a-z]`, `[^a-z]`.
     pub fn glob(source: &str) -> Self {
-        let tokens = glob_tokens(source);
-        let pieces = Pieces::of(&tokens, false);
-        Self { source: source.to_owned(), form: Form::Glob { tokens, pieces } }
+        Self { source: source.into(), form: Form::Glob(Way::of(glob_tokens(source), false)) }
     }
 
     /// `text LIKE source [ESCAPE escape]`, once: nothing is made ready.
@@ -96,7 +109,7 @@ impl Pattern {
             // Too large by a guess, or wrong: the library has the word.
             _ => OnceLock::from(Self::compile(source, len_max)?),
         };
-        Ok(Self { source: source.to_owned(), form: Form::Regex(regex) })
+        Ok(Self { source: source.into(), form: Form::Regex(regex) })
     }
 
     /// As written.
@@ -108,7 +121,7 @@ impl Pattern {
     pub fn kind(&self) -> PatternKind {
         match self.form {
             Form::Like { .. } => PatternKind::Like,
-            Form::Glob { .. } => PatternKind::Glob,
+            Form::Glob(_) => PatternKind::Glob,
             Form::Regex(_) => PatternKind::Regexp,
         }
     }
@@ -121,8 +134,8 @@ impl Pattern {
     /// What every text that matches contains.
     pub fn required(&self) -> Required {
         match &self.form {
-            Form::Like { tokens, .. } => required::of_tokens(tokens),
-            Form::Glob { tokens, .. } => required::of_tokens(tokens),
+            Form::Like { escape, .. } => required::of_tokens(&like_tokens(&self.source, *escape)),
+            Form::Glob(_) => required::of_tokens(&glob_tokens(&self.source)),
             Form::Regex(_) => required::of_expression(&self.source),
         }
     }
@@ -142,9 +155,8 @@ impl Pattern {
     /// Whether `text` matches.
     pub fn is_match(&self, text: &str) -> bool {
         match &self.form {
-            Form::Like { pieces: Some(pieces), .. } | Form::Glob { pieces: Some(pieces), .. } => pieces.matches(text),
-            Form::Like { tokens, .. } => wildcard::matches(tokens, text),
-            Form::Glob { tokens, .. } => wildcard::matches(tokens, text),
+            Form::Like { way, .. } => way.matches(text),
+            Form::Glob(way) => way.matches(text),
             Form::Regex(regex) => regex.get_or_init(|| small(&self.source)).is_match(text),
         }
     }
@@ -183,7 +195,7 @@ impl fmt::Display for Pattern {
         match &self.form {
             Form::Like { escape: Some(escape), .. } => write!(f, "LIKE '{quoted}' ESCAPE '{escape}'"),
             Form::Like { escape: None, .. } => write!(f, "LIKE '{quoted}'"),
-            Form::Glob { .. } => write!(f, "GLOB '{quoted}'"),
+            Form::Glob(_) => write!(f, "GLOB '{quoted}'"),
             Form::Regex(_) => write!(f, "REGEXP '{quoted}'"),
         }
     }

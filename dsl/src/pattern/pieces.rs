@@ -12,11 +12,13 @@ use super::wildcard::Token;
 /// Literals in order.
 #[derive(Clone, Debug)]
 pub(super) struct Pieces {
+    /// Whether the case of ASCII letters does not count.
+    folded: bool,
     /// Whether the head is all there is: then it is the whole text.
     whole: bool,
-    head: Literal,
-    middle: Vec<Literal>,
-    tail: Literal,
+    head: Box<[u8]>,
+    middle: Box<[Literal]>,
+    tail: Box<[u8]>,
 }
 
 impl Pieces {
@@ -31,25 +33,25 @@ impl Pieces {
                 None => return None,
             }
         }
-        let mut literals: Vec<_> = literals.into_iter().map(|literal| Literal::new(&literal, folded)).collect();
         let whole = literals.len() == 1;
-        let head = literals.remove(0);
-        let tail = literals.pop().unwrap_or_else(|| Literal::new("", folded));
-        literals.retain(|literal| literal.len() > 0);
-        Some(Self { whole, head, middle: literals, tail })
+        let head = literals.remove(0).into_bytes().into();
+        let tail = literals.pop().unwrap_or_default().into_bytes().into();
+        let middle = literals.iter().filter(|literal| !literal.is_empty());
+        let middle = middle.map(|literal| Literal::new(literal, folded)).collect();
+        Some(Self { folded, whole, head, middle, tail })
     }
 
     pub(super) fn matches(&self, text: &str) -> bool {
         let text = text.as_bytes();
         if self.whole {
-            return text.len() == self.head.len() && self.head.is(text);
+            return text.len() == self.head.len() && self.are_equal(&self.head, text);
         }
         if text.len() < self.head.len() + self.tail.len() {
             return false;
         }
         let (head, rest) = text.split_at(self.head.len());
         let (mut rest, tail) = rest.split_at(rest.len() - self.tail.len());
-        if !self.head.is(head) || !self.tail.is(tail) {
+        if !self.are_equal(&self.head, head) || !self.are_equal(&self.tail, tail) {
             return false;
         }
         for literal in &self.middle {
@@ -58,8 +60,15 @@ impl Pieces {
         }
         true
     }
+
+    /// Whether a literal is these bytes, which are as many. Nothing is compared with nothing: of an empty slice that lies
+    /// nowhere that can take hundreds of cycles.
+    fn are_equal(&self, literal: &[u8], bytes: &[u8]) -> bool {
+        bytes.is_empty() || if self.folded { literal.eq_ignore_ascii_case(bytes) } else { literal == bytes }
+    }
 }
 
+/// What is searched for.
 #[derive(Clone, Debug)]
 enum Literal {
     Exact(Box<memmem::Finder<'static>>),
@@ -80,16 +89,6 @@ impl Literal {
             Self::Exact(finder) => finder.needle().len(),
             Self::Folded(folded) => folded.bytes.len(),
         }
-    }
-
-    /// Whether it is these bytes, which are as many. Nothing is compared with nothing: of an empty slice that lies nowhere
-    /// that can take hundreds of cycles.
-    fn is(&self, bytes: &[u8]) -> bool {
-        bytes.is_empty()
-            || match self {
-                Self::Exact(finder) => finder.needle() == bytes,
-                Self::Folded(folded) => folded.bytes.eq_ignore_ascii_case(bytes),
-            }
     }
 
     fn find(&self, text: &[u8]) -> Option<usize> {
