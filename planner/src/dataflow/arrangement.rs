@@ -2,20 +2,20 @@
 
 use std::cell::{OnceCell, RefCell};
 
+use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as TableEntry;
-use hashbrown::{HashMap, HashSet, HashTable};
-use smallvec::SmallVec;
 
 use super::bag::Bag;
-use super::delta::{Delta, Exprs, Form, Layout, Rows, Run};
+use super::delta::{Delta, Form, Layout, Rows, Run};
 use super::graph::Node;
-use super::keys::{Key, Keys, hash};
+use super::keyed::{KeyId, KeyStore, Keyed};
 use super::steps::{Size, Step};
-use super::store::{Slot, Store};
+use super::store::Store;
+use super::tuple::Tuple;
 use crate::error::Error;
 
-/// The slots of one row.
-pub(crate) type Tuple = SmallVec<[Slot; 4]>;
+/// Entries of a change for which room is kept from step to step.
+const SPARE_MAX: usize = 256;
 
 /// How many rows there are, and how many of them have no key.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,8 +24,8 @@ pub(crate) struct Counted {
     pub(crate) keyless: i64,
 }
 
-/// Takes a key with its hash and its rows.
-type EachKey<'e> = &'e mut dyn FnMut(&Key, u64, &mut dyn Iterator<Item = (&Tuple, i64)>);
+/// Takes a key and its rows.
+type EachKey<'e> = &'e mut dyn FnMut(KeyId, &mut dyn Iterator<Item = (&Tuple, i64)>);
 
 /// Makes slots of an operator's rows and keeps them.
 pub(crate) struct Taken {
@@ -50,7 +50,7 @@ impl Taken {
             (Rows::Picked(_), _) => unreachable!("only a source's rows are picked"),
         };
         let parts = self.stores.len();
-        (0..delta.len()).map(|row| Tuple::from_slice(&slots[row * parts..(row + 1) * parts])).collect()
+        (0..delta.len()).map(|row| Tuple::from(&slots[row * parts..(row + 1) * parts])).collect()
     }
 
     pub(crate) fn hold(&self, tuple: &Tuple, run: &Run<'_>) {
@@ -72,38 +72,61 @@ pub(crate) struct Arrange {
     change: Vec<Entry>,
     /// The change does not count now.
     hidden: bool,
-    /// The change's entries by the hash of their key, made when somebody with few keys asks for them.
-    by_hash: OnceCell<HashMap<u64, SmallVec<[u32; 2]>>>,
+    /// The change's entries by key, made when somebody asks for them.
+    by_key: OnceCell<ByKey>,
     /// Rows held, each different one once.
     len: usize,
+    /// What the keys take, about.
+    key_bytes: usize,
     /// How many rows there are, each as often as it is there, and how many of them have no key.
     counted: Counted,
 }
 
-/// How the key of a row is made.
-pub(crate) enum Keyed {
-    /// Expressions over a source's change, by number.
-    Source(usize),
-    /// Expressions over the input.
-    Input(Exprs),
-    /// Every row has the same.
-    Nothing,
-}
-
 /// A row that came or left, with its key; none where NULL is in it.
 pub(crate) struct Entry {
-    pub(crate) key: Option<Key>,
-    pub(crate) hash: u64,
+    pub(crate) key: Option<KeyId>,
     pub(crate) tuple: Tuple,
     pub(crate) weight: i64,
 }
 
 struct Bucket {
-    hash: u64,
-    key: Key,
-    /// The sum of the weights.
-    total: i64,
+    key: KeyId,
     rows: Bag<Tuple>,
+}
+
+/// Entries of a change by key.
+struct ByKey {
+    /// For each key its last entry.
+    last: HashTable<(KeyId, u32)>,
+    /// For each entry the one before it under its key.
+    before: Vec<u32>,
+}
+
+const NONE: u32 = u32::MAX;
+
+impl ByKey {
+    fn of(change: &[Entry]) -> Self {
+        let mut last: HashTable<(KeyId, u32)> = HashTable::with_capacity(change.len());
+        let mut before = vec![NONE; change.len()];
+        for (at, entry) in (0u32..).zip(change) {
+            let Some(key) = entry.key else { continue };
+            match last.entry(key.hash(), |(other, _)| *other == key, |(key, _)| key.hash()) {
+                TableEntry::Vacant(vacant) => {
+                    vacant.insert((key, at));
+                }
+                TableEntry::Occupied(mut found) => {
+                    before[at as usize] = std::mem::replace(&mut found.get_mut().1, at);
+                }
+            }
+        }
+        Self { last, before }
+    }
+
+    fn entries(&self, key: KeyId) -> impl Iterator<Item = u32> {
+        let last = self.last.find(key.hash(), |(other, _)| *other == key).map(|(_, at)| *at);
+        let is_there = |at: u32| (at != NONE).then_some(at);
+        std::iter::successors(last, move |at| is_there(self.before[*at as usize]))
+    }
 }
 
 impl Arrange {
@@ -115,9 +138,10 @@ impl Arrange {
             keyless: Bag::new(),
             change: vec![],
             hidden: false,
-            by_hash: OnceCell::new(),
+            by_key: OnceCell::new(),
             counted: Counted::default(),
             len: 0,
+            key_bytes: 0,
         }
     }
 
@@ -137,13 +161,13 @@ impl Arrange {
     }
 
     /// The rows under a key.
-    pub(crate) fn rows(&self, key: &Key, hash: u64) -> impl Iterator<Item = (&Tuple, i64)> {
-        self.bucket(key, hash).into_iter().flat_map(|bucket| bucket.rows.iter())
+    pub(crate) fn rows(&self, key: KeyId) -> impl Iterator<Item = (&Tuple, i64)> {
+        self.bucket(key).into_iter().flat_map(|bucket| bucket.rows.iter())
     }
 
     /// How many rows there are under a key, each as often as it is there.
-    pub(crate) fn total(&self, key: &Key, hash: u64) -> i64 {
-        self.bucket(key, hash).map_or(0, |bucket| bucket.total)
+    pub(crate) fn total(&self, key: KeyId) -> i64 {
+        self.bucket(key).map_or(0, |bucket| bucket.rows.total())
     }
 
     /// All rows.
@@ -156,50 +180,47 @@ impl Arrange {
         self.keyless.iter()
     }
 
-    /// What this step changed under a key.
-    pub(crate) fn changed<'a>(&'a self, key: &'a Key, hash: u64) -> impl Iterator<Item = &'a Entry> {
-        let by_hash = self.by_hash.get_or_init(|| {
-            let mut by_hash: HashMap<u64, SmallVec<[u32; 2]>> = HashMap::with_capacity(self.change().len());
-            for (at, entry) in (0u32..).zip(self.change()).filter(|(_, entry)| entry.key.is_some()) {
-                by_hash.entry(entry.hash).or_default().push(at);
-            }
-            by_hash
-        });
-        let entries = by_hash.get(&hash).into_iter().flatten().map(|at| &self.change()[*at as usize]);
-        entries.filter(move |entry| entry.key.as_ref() == Some(key))
+    /// Nothing where nothing changed: then nobody clears it at the end of the step.
+    fn by_key(&self) -> Option<&ByKey> {
+        let change = self.change();
+        (!change.is_empty()).then(|| self.by_key.get_or_init(|| ByKey::of(change)))
     }
 
-    /// Every key that this step changed here and that `other` has rows under, once, with those rows.
+    /// What this step changed under a key.
+    pub(crate) fn changed(&self, key: KeyId) -> impl Iterator<Item = &Entry> {
+        let entries = self.by_key().into_iter().flat_map(move |by_key| by_key.entries(key));
+        entries.map(|at| &self.change()[at as usize])
+    }
+
+    /// Every key that this step changed here and that `other` has rows under, once, with those rows. Looks through the
+    /// shorter of the two: a change of many rows meets mostly rules that hold few.
     pub(crate) fn each_changed(&self, other: &Self, each: EachKey<'_>) {
-        if self.change().len() > 2 * other.buckets.len() {
+        let Some(ByKey { last: changed, .. }) = self.by_key() else { return };
+        if changed.len() > other.buckets.len() {
             for bucket in &other.buckets {
-                if self.changed(&bucket.key, bucket.hash).next().is_some() {
-                    each(&bucket.key, bucket.hash, &mut bucket.rows.iter());
+                if changed.find(bucket.key.hash(), |(key, _)| *key == bucket.key).is_some() {
+                    each(bucket.key, &mut bucket.rows.iter());
                 }
             }
             return;
         }
-        let mut seen: HashSet<&Key> = HashSet::new();
-        for Entry { key, hash, .. } in self.change() {
-            let Some(key) = key else { continue };
-            if seen.insert(key)
-                && let Some(bucket) = other.bucket(key, *hash)
-            {
-                each(key, *hash, &mut bucket.rows.iter());
+        for (key, _) in changed {
+            if let Some(bucket) = other.bucket(*key) {
+                each(*key, &mut bucket.rows.iter());
             }
         }
     }
 
     /// Every pair of a changed row here and a row of `other` under the same key, with the weight of the pair. Looks
-    /// through the shorter of the two: a change of many rows meets mostly rules that hold few.
+    /// through the shorter of the two.
     pub(crate) fn pair_changed(
         &self,
         other: &Self,
         each: &mut dyn FnMut(&Tuple, &Tuple, i64) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        if self.change().len() > 2 * other.buckets.len() {
+        if self.change().len() > other.buckets.len() {
             for bucket in &other.buckets {
-                for entry in self.changed(&bucket.key, bucket.hash) {
+                for entry in self.changed(bucket.key) {
                     for (tuple, times) in bucket.rows.iter() {
                         each(&entry.tuple, tuple, entry.weight * times)?;
                     }
@@ -207,9 +228,9 @@ impl Arrange {
             }
             return Ok(());
         }
-        for Entry { key, hash, tuple, weight } in self.change() {
+        for Entry { key, tuple, weight } in self.change() {
             let Some(key) = key else { continue };
-            for (other, times) in other.rows(key, *hash) {
+            for (other, times) in other.rows(*key) {
                 each(tuple, other, weight * times)?;
             }
         }
@@ -219,7 +240,7 @@ impl Arrange {
     /// Every key with its rows.
     pub(crate) fn each_key(&self, each: EachKey<'_>) {
         for bucket in &self.buckets {
-            each(&bucket.key, bucket.hash, &mut bucket.rows.iter());
+            each(bucket.key, &mut bucket.rows.iter());
         }
     }
 
@@ -230,7 +251,7 @@ impl Arrange {
         each: &mut dyn FnMut(&Tuple, &Tuple, i64) -> Result<(), Error>,
     ) -> Result<(), Error> {
         for bucket in &self.buckets {
-            let Some(matching) = other.bucket(&bucket.key, bucket.hash) else { continue };
+            let Some(matching) = other.bucket(bucket.key) else { continue };
             for (tuple, weight) in bucket.rows.iter() {
                 for (match_tuple, times) in matching.rows.iter() {
                     each(tuple, match_tuple, weight * times)?;
@@ -240,35 +261,33 @@ impl Arrange {
         Ok(())
     }
 
-    fn bucket(&self, key: &Key, hash: u64) -> Option<&Bucket> {
-        self.buckets.find(hash, |bucket| bucket.hash == hash && bucket.key == *key)
+    fn bucket(&self, key: KeyId) -> Option<&Bucket> {
+        self.buckets.find(key.hash(), |bucket| bucket.key == key)
     }
 
     fn add(&mut self, entry: &Entry, run: &Run<'_>) {
         self.counted.rows += entry.weight;
         self.counted.keyless += if entry.key.is_none() { entry.weight } else { 0 };
-        let (before, after) = match &entry.key {
+        let (before, after) = match entry.key {
             None => self.keyless.add(&entry.tuple, entry.weight),
-            Some(key) => {
-                let equal = |bucket: &Bucket| bucket.hash == entry.hash && bucket.key == *key;
-                match self.buckets.entry(entry.hash, equal, |bucket| bucket.hash) {
-                    TableEntry::Vacant(vacant) => {
-                        let mut rows = Bag::new();
-                        let turned = rows.add(&entry.tuple, entry.weight);
-                        vacant.insert(Bucket { hash: entry.hash, key: key.clone(), total: entry.weight, rows });
-                        turned
-                    }
-                    TableEntry::Occupied(mut found) => {
-                        let bucket = found.get_mut();
-                        bucket.total += entry.weight;
-                        let turned = bucket.rows.add(&entry.tuple, entry.weight);
-                        if bucket.rows.is_empty() {
-                            found.remove();
-                        }
-                        turned
-                    }
+            Some(key) => match self.buckets.entry(key.hash(), |bucket| bucket.key == key, |bucket| bucket.key.hash()) {
+                TableEntry::Vacant(vacant) => {
+                    let mut rows = Bag::new();
+                    let turned = rows.add(&entry.tuple, entry.weight);
+                    vacant.insert(Bucket { key, rows });
+                    self.key_bytes += run.keys.borrow_mut().hold(key);
+                    turned
                 }
-            }
+                TableEntry::Occupied(mut found) => {
+                    let bucket = found.get_mut();
+                    let turned = bucket.rows.add(&entry.tuple, entry.weight);
+                    if bucket.rows.is_empty() {
+                        found.remove();
+                        self.key_bytes -= run.keys.borrow_mut().release(key);
+                    }
+                    turned
+                }
+            },
         };
         if before == 0 && after != 0 {
             self.len += 1;
@@ -284,26 +303,10 @@ impl Step for Arrange {
     fn step(&mut self, run: &Run<'_>, inputs: &[&Node]) -> Result<Delta, Error> {
         let Some(delta) = inputs[0].delta() else { return Ok(Delta::nothing()) };
         let layout = &inputs[0].layout;
-        let mut tuples = self.taken.tuples(delta, layout, run);
-        let mut push = |row: usize, keyed: Option<(&Key, u64)>| {
-            let (key, hash) = keyed.map_or((None, 0), |(key, hash)| (Some(key.clone()), hash));
-            let tuple = std::mem::take(&mut tuples[row]);
-            self.change.push(Entry { key, hash, tuple, weight: delta.weights[row] });
-        };
-        match (&self.keyed, &delta.rows, &layout.form) {
-            (Keyed::Source(number), Rows::Picked(rows), Form::Picked { source, .. }) => {
-                let keys = run.sources[*source].keys(*number, run);
-                rows.iter().enumerate().for_each(|(row, at)| push(row, keys.at(*at as usize)));
-            }
-            (Keyed::Input(exprs), ..) => {
-                let keys = Keys::of_join(&exprs.values(delta, layout, run), delta.len());
-                (0..delta.len()).for_each(|row| push(row, keys.at(row)));
-            }
-            _ => {
-                let (key, hash) = (Key::new(), hash(&[]));
-                (0..delta.len()).for_each(|row| push(row, Some((&key, hash))));
-            }
-        }
+        let keys = self.keyed.ids(delta, layout, run);
+        let tuples = self.taken.tuples(delta, layout, run);
+        let entries = keys.into_iter().zip(tuples).zip(&delta.weights);
+        self.change.extend(entries.map(|((key, tuple), weight)| Entry { key, tuple, weight: *weight }));
         let change = std::mem::take(&mut self.change);
         for entry in &change {
             self.add(entry, run);
@@ -319,22 +322,28 @@ impl Step for Arrange {
 
     fn hide(&mut self, hidden: bool) {
         self.hidden = hidden;
-        self.by_hash.take();
+        self.by_key.take();
     }
 
     fn end_step(&mut self) {
         self.change.clear();
-        self.by_hash.take();
+        // The first change is all that there is, and later ones are small.
+        self.change.shrink_to(SPARE_MAX);
+        self.by_key.take();
     }
 
     fn size(&self) -> Size {
-        let bucket = size_of::<Bucket>() + 1;
-        Size { rows: self.len, bytes: self.buckets.len() * bucket + self.len * size_of::<(Tuple, i64)>() }
+        let buckets = self.buckets.capacity() * (size_of::<Bucket>() + 1);
+        // Rows beyond the first under a key lie elsewhere.
+        let more = self.len.saturating_sub(self.buckets.len()) * size_of::<(Tuple, i64)>();
+        Size { rows: self.len, bytes: buckets + self.key_bytes + more }
     }
 
-    fn release(&mut self, stores: &[RefCell<Store>]) {
+    fn release(&mut self, stores: &[RefCell<Store>], keys: &mut KeyStore) {
         self.all().for_each(|(tuple, _)| self.taken.release(tuple, stores));
-        self.buckets.clear();
+        self.buckets.drain().for_each(|bucket| {
+            keys.release(bucket.key);
+        });
         self.keyless = Bag::new();
     }
 }

@@ -10,7 +10,8 @@ use daemoneye_dsl::expr::Expr;
 use daemoneye_dsl::types::{Timestamp, Type, Value};
 
 use super::Changes;
-use super::keys::Keys;
+use super::keyed::KeyStore;
+use super::keys::{Key, keys};
 use super::source::Source;
 use super::store::{Slot, Store};
 use crate::batch::{Batch, batch, take};
@@ -69,6 +70,7 @@ pub(crate) struct Run<'a> {
     pub(crate) changes: Option<&'a Changes>,
     pub(crate) sources: &'a [Source],
     pub(crate) stores: &'a [RefCell<Store>],
+    pub(crate) keys: &'a RefCell<KeyStore>,
 }
 
 impl Layout {
@@ -215,7 +217,7 @@ impl Exprs {
     }
 
     /// The rows as keys of groups.
-    pub(crate) fn group_keys(&self, delta: &Delta, layout: &Layout, run: &Run<'_>) -> Keys {
-        Keys::of_group(&self.values(delta, layout, run), delta.len())
+    pub(crate) fn group_keys(&self, delta: &Delta, layout: &Layout, run: &Run<'_>) -> Vec<Key> {
+        keys(&self.values(delta, layout, run), delta.len())
     }
 }

@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 
 use super::arrangement::Arrange;
 use super::delta::{Delta, Layout, Rows, Run};
+use super::keyed::KeyStore;
 use super::recipe::Recipe;
 use super::source::Source;
 use super::steps::{Size, Step};
@@ -52,6 +53,7 @@ pub(crate) struct Graph {
     known: HashMap<u64, Vec<NodeId>>,
     pub(crate) sources: Vec<Source>,
     pub(crate) stores: Vec<RefCell<Store>>,
+    pub(crate) keys: RefCell<KeyStore>,
     /// While a recursion is installed, where its step finds the rows of the round before.
     pub(crate) working: HashMap<usize, NodeId>,
     /// Where the rows of a node of values are kept.
@@ -229,14 +231,14 @@ impl Graph {
                 self.remove(*id);
             }
         }
-        self.stores.iter_mut().for_each(|store| store.get_mut().sweep());
+        self.sweep();
     }
 
     fn remove(&mut self, id: NodeId) {
         let mut node = self.nodes[id].take().expect("a node that is there");
         self.held -= node.counted;
         if let Some(step) = &mut node.step {
-            step.release(&self.stores);
+            step.release(&self.stores, self.keys.get_mut());
         }
         if let Recipe::Leg { source, condition, .. } = &node.recipe {
             self.sources[*source].leave(id, *condition);
@@ -253,7 +255,7 @@ impl Graph {
     }
 
     pub(super) fn run<'a>(&'a self, context: &'a Context<'a>, changes: Option<&'a Changes>) -> Run<'a> {
-        Run { now: context.now, context, changes, sources: &self.sources, stores: &self.stores }
+        Run { now: context.now, context, changes, sources: &self.sources, stores: &self.stores, keys: &self.keys }
     }
 
     /// Takes what changed through every node that it reaches.
@@ -379,6 +381,12 @@ impl Graph {
         self.node(id).loaded
     }
 
+    /// Rows and keys that nobody holds are free.
+    fn sweep(&mut self) {
+        self.stores.iter_mut().for_each(|store| store.get_mut().sweep());
+        self.keys.get_mut().sweep();
+    }
+
     /// The step is over, and what was there for its sake goes.
     pub(crate) fn end(&mut self) {
         for id in std::mem::take(&mut self.reached) {
@@ -390,7 +398,7 @@ impl Graph {
             }
         }
         self.sources.iter_mut().for_each(Source::end);
-        self.stores.iter_mut().for_each(|store| store.get_mut().sweep());
+        self.sweep();
     }
 }
 

@@ -22,49 +22,16 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
     HASH.hash_one(bytes)
 }
 
-/// A key for each row of a change.
-#[derive(Debug)]
-pub(crate) struct Keys {
-    /// None where part of it is NULL and NULL equals nothing.
-    keys: Vec<Option<Key>>,
-    hashes: Vec<u64>,
-}
-
-impl Keys {
-    /// Keys of a join: NULL equals nothing, so a row with a NULL has none.
-    pub(crate) fn of_join(columns: &[ArrayRef], len: usize) -> Self {
-        let mut all = Self::of_group(columns, len);
-        for (row, key) in all.keys.iter_mut().enumerate() {
-            if columns.iter().any(|column| column.is_null(row)) {
-                *key = None;
-            }
+/// A key for each row of these columns; NULL is a value of its own.
+pub(crate) fn keys(columns: &[ArrayRef], len: usize) -> Vec<Key> {
+    let key = |row| {
+        let mut key = Key::new();
+        for column in columns {
+            append(column, row, &mut key);
         }
-        all
-    }
-
-    /// Keys of groups: NULL is a value of its own.
-    pub(crate) fn of_group(columns: &[ArrayRef], len: usize) -> Self {
-        let key = |row| {
-            let mut key = Key::new();
-            for column in columns {
-                append(column, row, &mut key);
-            }
-            key
-        };
-        let keys: Vec<_> = (0..len).map(key).collect();
-        let hashes = keys.iter().map(|key| hash(key)).collect();
-        Self { keys: keys.into_iter().map(Some).collect(), hashes }
-    }
-
-    /// Key and hash of a row where NULL is a value.
-    pub(crate) fn group(&self, row: usize) -> (&Key, u64) {
-        self.at(row).expect("NULL is a value in the keys of groups")
-    }
-
-    /// Key and hash of a row.
-    pub(crate) fn at(&self, row: usize) -> Option<(&Key, u64)> {
-        Some((self.keys[row].as_ref()?, self.hashes[row]))
-    }
+        key
+    };
+    (0..len).map(key).collect()
 }
 
 /// The bytes of a value, behind those of others; values of different types are never compared.

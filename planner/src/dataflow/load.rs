@@ -46,7 +46,7 @@ impl Graph {
                 let output = self.run_node(id, context, None);
                 let again = std::mem::replace(&mut self.node_mut(id).step, own);
                 if let Some(mut again) = again {
-                    again.release(&self.stores);
+                    again.release(&self.stores, self.keys.get_mut());
                 }
                 self.count(id);
                 output

@@ -3,10 +3,11 @@
 use daemoneye_dsl::expr::Expr;
 use daemoneye_dsl::types::Type;
 
-use super::arrangement::{Arrange, Keyed, Taken};
+use super::arrangement::{Arrange, Taken};
 use super::delta::{Exprs, Form, Layout};
 use super::graph::{Graph, NodeId};
 use super::install::beside;
+use super::keyed::{Keyed, Nulls};
 use super::recipe::{Recipe, nameless};
 use super::steps::Step;
 use super::steps::aggregate::Aggregate;
@@ -33,14 +34,19 @@ pub(crate) fn step(recipe: &Recipe, inputs: &[NodeId], layout: &Layout, graph: &
         Recipe::Union => Box::new(Union),
         Recipe::Arrange(keys) => {
             let input = input.expect("an arrangement has an input");
-            Box::new(Arrange::new(keyed(keys, &input, graph), taken(&input, layout, graph)))
+            let keyed = keyed(keys, Nulls::Unequal, &input, graph);
+            Box::new(Arrange::new(keyed, taken(&input, layout, graph)))
         }
         Recipe::Pair { kind, on } => {
             let parts = |id: &NodeId| graph.node(*id).layout.parts();
             let both = beside(&graph.node(inputs[0]).layout, &graph.node(inputs[1]).layout);
             Box::new(Pair::new(*kind, on.as_ref(), both, (parts(&inputs[0]), parts(&inputs[1]))))
         }
-        Recipe::Aggregate(grouping) => Box::new(Aggregate::new(grouping, &types, &layout.types)),
+        Recipe::Aggregate(grouping) => {
+            let input = input.expect("an aggregate has an input");
+            let keyed = keyed(&grouping.keys, Nulls::Equal, &input, graph);
+            Box::new(Aggregate::new(grouping, keyed, &types, &layout.types))
+        }
         Recipe::Distinct => Box::new(Distinct::new(whole(&types))),
         Recipe::Set(op) => Box::new(Set::new(*op, whole(&types))),
         Recipe::Top { keys, limit, offset } => Box::new(Top::new(keys, *limit, *offset, &types)),
@@ -64,14 +70,14 @@ fn whole(types: &[Type]) -> Exprs {
     Exprs::new(&columns)
 }
 
-fn keyed(keys: &[Expr], input: &Layout, graph: &mut Graph) -> Keyed {
+fn keyed(keys: &[Expr], nulls: Nulls, input: &Layout, graph: &mut Graph) -> Keyed {
     match &input.form {
         _ if keys.is_empty() => Keyed::Nothing,
         Form::Picked { source, columns } => {
             let keys = keys.iter().map(|key| nameless(key.clone().with_columns(&|at| columns[at]))).collect();
-            Keyed::Source(graph.sources[*source].keyed_by(keys))
+            Keyed::Source(graph.sources[*source].keyed_by(keys, nulls))
         }
-        Form::Slots { .. } | Form::Values => Keyed::Input(Exprs::new(keys)),
+        Form::Slots { .. } | Form::Values => Keyed::Input(Exprs::new(keys), nulls),
     }
 }
 

@@ -13,6 +13,7 @@ mod delta;
 mod describe;
 mod graph;
 mod install;
+mod keyed;
 mod keys;
 mod load;
 mod make;
@@ -21,6 +22,7 @@ mod rounds;
 mod source;
 mod steps;
 mod store;
+mod tuple;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -35,7 +37,7 @@ use daemoneye_storage::Reader;
 
 pub use self::describe::Operator;
 use self::graph::{Graph, NodeId, Ran};
-use self::keys::Keys;
+use self::keys::{Key, keys};
 pub use self::steps::Size;
 use crate::batch::{Batch, take};
 use crate::error::Error;
@@ -143,6 +145,12 @@ impl Dataflow {
         self.graph.rows_held()
     }
 
+    /// How many keys operators hold.
+    #[cfg(test)]
+    pub(crate) fn keys_held(&mut self) -> usize {
+        self.graph.keys.get_mut().len()
+    }
+
     /// The tables that a rule reads row by row, each with how a row is told to concern it.
     pub fn found_by(&self, rule: RuleId) -> Vec<(String, String)> {
         let nodes = self.rules.get(&rule).into_iter().flat_map(|rule| &rule.nodes);
@@ -220,10 +228,10 @@ fn consolidated(change: Batch) -> Option<Batch> {
         return Some(change);
     }
     let len = change.rows.num_rows();
-    let keys = Keys::of_group(change.rows.columns(), len);
-    let mut sums: HashMap<&keys::Key, (u32, i64)> = HashMap::new();
-    for (row, weight) in (0u32..).zip(&change.weights) {
-        sums.entry(keys.group(row as usize).0).or_insert((row, 0)).1 += weight;
+    let keys = keys(change.rows.columns(), len);
+    let mut sums: HashMap<&Key, (u32, i64)> = HashMap::new();
+    for ((row, key), weight) in (0u32..).zip(&keys).zip(&change.weights) {
+        sums.entry(key).or_insert((row, 0)).1 += weight;
     }
     let mut kept: Vec<(u32, i64)> = sums.into_values().filter(|(_, weight)| *weight != 0).collect();
     // What leaves stands before what appears, so that a reader never sees a key twice.

@@ -11,7 +11,7 @@ use daemoneye_dsl::types::Type;
 
 use super::delta::Run;
 use super::graph::{Graph, NodeId};
-use super::keys::Keys;
+use super::keyed::{KeyId, Nulls};
 use super::recipe::{Recipe, fingerprint};
 use super::store::{Slot, Store};
 use crate::batch::Batch;
@@ -33,14 +33,15 @@ pub(crate) struct Source {
     open: Vec<NodeId>,
     /// What of the table is kept, the newest last.
     pub(crate) kept: Vec<Kept>,
-    /// What joins ask for: lists of expressions over the table's columns.
-    keyed: Vec<Vec<Expr>>,
+    /// The keys that joins and groups ask for: lists of expressions over the table's columns.
+    keyed: Vec<(Vec<Expr>, Nulls)>,
     /// How far back the rows of a leg can matter, where that is bounded.
     lookbacks: HashMap<NodeId, Lookback>,
     change: Option<Batch>,
     /// The slots that rows of the change were given, by store.
     slots: RefCell<HashMap<usize, Vec<Option<Slot>>>>,
-    keys: RefCell<HashMap<usize, Arc<Keys>>>,
+    /// The keys that rows of the change were given, by their number.
+    keys: RefCell<HashMap<usize, KeysOf>>,
 }
 
 /// What legs ask of a row.
@@ -48,6 +49,14 @@ struct Condition {
     expr: Arc<Expr>,
     /// Those whose condition it is; one for each list of columns.
     legs: Vec<NodeId>,
+}
+
+/// Keys of the rows of a change.
+struct KeysOf {
+    /// What they are made of.
+    columns: Vec<ArrayRef>,
+    /// By row, once it was asked for.
+    ids: Vec<Option<Option<KeyId>>>,
 }
 
 /// Columns of a table in a store.
@@ -208,23 +217,27 @@ impl Source {
     }
 
     /// The number of a list of expressions, for [`Source::keys`].
-    pub(crate) fn keyed_by(&mut self, exprs: Vec<Expr>) -> usize {
-        self.keyed.iter().position(|known| *known == exprs).unwrap_or_else(|| {
-            self.keyed.push(exprs);
+    pub(crate) fn keyed_by(&mut self, exprs: Vec<Expr>, nulls: Nulls) -> usize {
+        let asked = (exprs, nulls);
+        self.keyed.iter().position(|known| *known == asked).unwrap_or_else(|| {
+            self.keyed.push(asked);
             self.keyed.len() - 1
         })
     }
 
-    /// The keys of all rows of the change, made once for all who ask.
-    pub(crate) fn keys(&self, number: usize, run: &Run<'_>) -> Arc<Keys> {
+    /// The keys of rows of the change, each made once for all who ask.
+    pub(crate) fn keys(&self, number: usize, rows: &[u32], run: &Run<'_>) -> Vec<Option<KeyId>> {
+        let (exprs, nulls) = &self.keyed[number];
+        let change = &self.change().rows;
         let mut known = self.keys.borrow_mut();
-        let make = || {
-            let rows = &self.change().rows;
-            let evaluator = Evaluator::new(rows, run.now, &[]);
-            let columns: Vec<_> = self.keyed[number].iter().map(|expr| evaluator.values(expr)).collect();
-            Arc::new(Keys::of_join(&columns, rows.num_rows()))
-        };
-        known.entry(number).or_insert_with(make).clone()
+        let KeysOf { columns, ids } = known.entry(number).or_insert_with(|| {
+            let evaluator = Evaluator::new(change, run.now, &[]);
+            let columns = exprs.iter().map(|expr| evaluator.values(expr)).collect();
+            KeysOf { columns, ids: vec![None; change.num_rows()] }
+        });
+        let mut keys = run.keys.borrow_mut();
+        let mut of = |row: usize| *ids[row].get_or_insert_with(|| keys.of_row(columns, row, *nulls));
+        rows.iter().map(|row| of(*row as usize)).collect()
     }
 
     /// The slots of rows of the change.

@@ -121,6 +121,7 @@ fn rules_do_not_show_in_each_other() {
             together.dataflow.remove(id);
         }
         assert_eq!(together.dataflow.rows_held().rows, 0, "seed {seed}, case {case}: rows are left that nobody needs");
+        assert_eq!(together.dataflow.keys_held(), 0, "seed {seed}, case {case}: keys are left that nobody needs");
     }
 }
 

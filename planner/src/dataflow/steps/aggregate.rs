@@ -3,12 +3,12 @@
 //! A group whose last row leaves is gone, and can come back. What counting and sorted values cannot say (texts in order,
 //! the columns of one row) is taken from the group's own rows, which are kept for that.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::{Entry as BTreeEntry, OccupiedEntry};
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, UInt32Array};
-use arrow_select::take::take;
+use arrow_array::{Array, ArrayRef};
 use daemoneye_dsl::expr::{Collation, Expr};
 use daemoneye_dsl::query::{Aggregate as Call, AggregateKind, Bare};
 use daemoneye_dsl::types::{Type, Value};
@@ -21,7 +21,9 @@ use crate::batch::{Batch, RowCodec, batch};
 use crate::dataflow::bag::Bag;
 use crate::dataflow::delta::{Delta, Exprs, Run};
 use crate::dataflow::graph::Node;
-use crate::dataflow::keys::{Key, Keys, append, hash, spilled};
+use crate::dataflow::keyed::{KeyId, KeyStore, Keyed};
+use crate::dataflow::keys::{Key, append, spilled};
+use crate::dataflow::store::Store;
 use crate::error::Error;
 use crate::eval::compare_values;
 use crate::exact_sum::ExactSum;
@@ -36,6 +38,8 @@ pub(crate) struct Grouping {
 }
 
 pub(crate) struct Aggregate {
+    keyed: Keyed,
+    /// The same as values.
     keys: Exprs,
     key_types: Vec<Type>,
     /// The types of what stands beside the keys.
@@ -66,14 +70,13 @@ struct Counted {
 }
 
 struct Group {
-    hash: u64,
-    key: Key,
+    key: KeyId,
     /// Rows in it.
     weight: i64,
     /// The last step that touched it.
     step: u64,
     states: States,
-    kept: Option<Kept>,
+    kept: Option<Box<Kept>>,
     /// What was given for it last.
     last: Option<Beside>,
 }
@@ -89,28 +92,28 @@ type Beside = SmallVec<[Value; 1]>;
 
 /// A group that a step touches, with the row of the change that named it first; none for the group of no rows.
 struct Touched {
-    key: Key,
-    hash: u64,
+    key: KeyId,
     row: Option<u32>,
 }
 
 /// One aggregate in one group.
 enum State {
     Count(i64),
-    Integers {
-        sum: i128,
-        count: i64,
-    },
-    Reals {
-        sum: ExactSum,
-        count: i64,
-    },
+    Integers(Box<Sum<i128>>),
+    Reals(Box<Sum<ExactSum>>),
     Extreme(BTreeMap<Ordered, i64>),
-    /// Each different argument once.
-    Distinct {
-        seen: Bag<Key>,
-        of: Box<State>,
-    },
+    Distinct(Box<Different>),
+}
+
+struct Sum<T> {
+    sum: T,
+    count: i64,
+}
+
+/// Each different argument once.
+struct Different {
+    seen: Bag<Key>,
+    of: State,
 }
 
 /// A value by its place in the order of its type.
@@ -118,7 +121,7 @@ struct Ordered(Value);
 
 impl Aggregate {
     /// `input` are the types of the input's columns, `output` those of the result.
-    pub(crate) fn new(grouping: &Grouping, input: &[Type], output: &[Type]) -> Self {
+    pub(crate) fn new(grouping: &Grouping, keyed: Keyed, input: &[Type], output: &[Type]) -> Self {
         let Grouping { keys, aggregates, bare } = grouping;
         let counts = |call: &Call| {
             !matches!(call.kind, AggregateKind::GroupConcat | AggregateKind::MinBy | AggregateKind::MaxBy)
@@ -129,6 +132,7 @@ impl Aggregate {
             Self::kept(grouping, input)
         };
         Self {
+            keyed,
             keys: Exprs::new(keys),
             key_types: output[..keys.len()].to_vec(),
             value_types: output[keys.len()..].to_vec(),
@@ -155,14 +159,15 @@ impl Aggregate {
     }
 
     /// Takes the change up; gives the groups that it touches, in the order of their first row.
-    fn touch(&mut self, delta: &Delta, keys: &Keys, node: &Node, run: &Run<'_>) -> Vec<Touched> {
+    fn touch(&mut self, delta: &Delta, node: &Node, run: &Run<'_>) -> Vec<Touched> {
         let mut touched: Vec<Touched> = Vec::new();
+        let keys = self.keyed.ids(delta, &node.layout, run);
         let arguments = self.way.arguments(delta, node, run);
-        for (row, weight) in (0u32..).zip(&delta.weights) {
-            let (key, hash) = keys.group(row as usize);
-            let group = Self::group(&mut self.groups, &self.way, key, hash);
+        for ((row, key), weight) in (0u32..).zip(keys).zip(&delta.weights) {
+            let key = key.expect("NULL is a value in the keys of groups");
+            let group = Self::group(&mut self.groups, &self.way, key, &mut self.bytes, run);
             if std::mem::replace(&mut group.step, self.steps) != self.steps {
-                touched.push(Touched { key: key.clone(), hash, row: Some(row) });
+                touched.push(Touched { key, row: Some(row) });
             }
             group.weight += weight;
             self.bytes = self.bytes.saturating_add_signed(arguments.add(group, row as usize, *weight));
@@ -171,13 +176,20 @@ impl Aggregate {
     }
 
     /// The group of that key, begun if there is none.
-    fn group<'g>(groups: &'g mut HashTable<Group>, way: &Way, key: &Key, hash: u64) -> &'g mut Group {
-        let equal = |group: &Group| group.hash == hash && group.key == *key;
+    fn group<'g>(
+        groups: &'g mut HashTable<Group>,
+        way: &Way,
+        key: KeyId,
+        bytes: &mut usize,
+        run: &Run<'_>,
+    ) -> &'g mut Group {
         let begin = || {
+            *bytes += run.keys.borrow_mut().hold(key);
             let (states, kept) = way.begin();
-            Group { hash, key: key.clone(), weight: 0, step: 0, states, kept, last: None }
+            Group { key, weight: 0, step: 0, states, kept, last: None }
         };
-        groups.entry(hash, equal, |group| group.hash).or_insert_with(begin).into_mut()
+        let found = groups.entry(key.hash(), |group| group.key == key, |group| group.key.hash());
+        found.or_insert_with(begin).into_mut()
     }
 }
 
@@ -242,10 +254,10 @@ impl Way {
         }
     }
 
-    fn begin(&self) -> (States, Option<Kept>) {
+    fn begin(&self) -> (States, Option<Box<Kept>>) {
         match self {
             Self::Counted(calls) => (calls.iter().map(|call| State::new(&call.call)).collect(), None),
-            Self::Kept { .. } => (SmallVec::new(), Some(BTreeMap::new())),
+            Self::Kept { .. } => (SmallVec::new(), Some(Box::default())),
         }
     }
 
@@ -255,7 +267,7 @@ impl Way {
                 Ok(calls.iter().zip(&group.states).map(|(call, state)| state.value(&call.call)).collect())
             }
             Self::Kept { codec, types, meant, .. } => {
-                let kept = group.kept.iter().flatten();
+                let kept = group.kept.iter().flat_map(|kept| kept.iter());
                 let rows: Vec<&[u8]> = kept
                     .flat_map(|(row, weight)| std::iter::repeat_n(&**row, usize::try_from(*weight).unwrap_or(0)))
                     .collect();
@@ -270,25 +282,18 @@ impl Way {
 impl Step for Aggregate {
     fn step(&mut self, run: &Run<'_>, inputs: &[&Node]) -> Result<Delta, Error> {
         self.steps += 1;
-        let mut columns = Vec::new();
-        let mut touched = match inputs[0].delta() {
-            Some(delta) => {
-                columns = self.keys.values(delta, &inputs[0].layout, run);
-                self.touch(delta, &Keys::of_group(&columns, delta.len()), inputs[0], run)
-            }
-            None => vec![],
-        };
+        let delta = inputs[0].delta();
+        let mut touched = delta.map_or_else(Vec::new, |delta| self.touch(delta, inputs[0], run));
         if std::mem::take(&mut self.unborn) && touched.is_empty() {
-            let (key, hash) = (Key::new(), hash(&[]));
-            Self::group(&mut self.groups, &self.way, &key, hash);
-            touched.push(Touched { key, hash, row: None });
+            let key = run.keys.borrow_mut().of_nothing();
+            Self::group(&mut self.groups, &self.way, key, &mut self.bytes, run);
+            touched.push(Touched { key, row: None });
         }
         // The row that names the group, and what stands beside its keys.
         let mut leaving: Vec<(u32, Beside)> = Vec::new();
         let mut appearing: Vec<(u32, Beside)> = Vec::new();
-        for Touched { key, hash, row } in touched {
-            let equal = |group: &Group| group.hash == hash && group.key == key;
-            let Ok(mut found) = self.groups.find_entry(hash, equal) else { continue };
+        for Touched { key, row } in touched {
+            let Ok(mut found) = self.groups.find_entry(key.hash(), |group| group.key == key) else { continue };
             let group = found.get_mut();
             let lives = group.weight > 0 || self.key_types.is_empty();
             let now = if lives { Some(self.way.values(group, run)?) } else { None };
@@ -300,20 +305,29 @@ impl Step for Aggregate {
             }
             if !lives && group.weight == 0 {
                 found.remove();
+                self.bytes -= run.keys.borrow_mut().release(key);
             }
         }
         let weights = [vec![-1; leaving.len()], vec![1; appearing.len()]].concat();
         leaving.append(&mut appearing);
-        let rows = UInt32Array::from_iter_values(leaving.iter().map(|(row, _)| *row));
-        let keys = columns.iter().map(|column| take(column, &rows, None).expect("rows of this change"));
+        let keys = delta.filter(|_| !self.key_types.is_empty()).map(|delta| {
+            let rows: Vec<u32> = leaving.iter().map(|(row, _)| *row).collect();
+            self.keys.values(&delta.take(&rows), &inputs[0].layout, run)
+        });
         let beside = self.value_types.iter().enumerate();
         let beside = beside.map(|(at, ty)| ty.array(leaving.iter().map(|(_, values)| values[at].clone())));
-        let rows = batch(keys.chain(beside).collect(), leaving.len());
+        let rows = batch(keys.into_iter().flatten().chain(beside).collect(), leaving.len());
         Ok(Delta::of_values(Batch { rows, weights }))
     }
 
     fn size(&self) -> Size {
         Size { rows: self.groups.len(), bytes: self.bytes + self.groups.capacity() * (size_of::<Group>() + 1) }
+    }
+
+    fn release(&mut self, _: &[RefCell<Store>], keys: &mut KeyStore) {
+        self.groups.drain().for_each(|group| {
+            keys.release(group.key);
+        });
     }
 }
 
@@ -354,14 +368,14 @@ impl State {
         let of = match call.kind {
             AggregateKind::Count => Self::Count(0),
             AggregateKind::Sum | AggregateKind::Total | AggregateKind::Avg => match call.args[0].ty {
-                Type::Real => Self::Reals { sum: ExactSum::new(), count: 0 },
-                _ => Self::Integers { sum: 0, count: 0 },
+                Type::Real => Self::Reals(Box::new(Sum { sum: ExactSum::new(), count: 0 })),
+                _ => Self::Integers(Box::new(Sum { sum: 0, count: 0 })),
             },
             _ => Self::Extreme(BTreeMap::new()),
         };
         let counts_copies = !matches!(of, Self::Extreme(_));
         if call.distinct && counts_copies && !call.args.is_empty() {
-            return Self::Distinct { seen: Bag::new(), of: Box::new(of) };
+            return Self::Distinct(Box::new(Different { seen: Bag::new(), of }));
         }
         of
     }
@@ -370,13 +384,13 @@ impl State {
     fn add(&mut self, arg: Option<&ArrayRef>, row: usize, weight: i64) -> isize {
         match (self, arg) {
             (Self::Count(count), _) => *count += weight,
-            (Self::Integers { sum, count }, Some(arg)) => {
-                *sum += i128::from(Value::at(arg, row).as_integer().unwrap_or(0)) * i128::from(weight);
-                *count += weight;
+            (Self::Integers(of), Some(arg)) => {
+                of.sum += i128::from(Value::at(arg, row).as_integer().unwrap_or(0)) * i128::from(weight);
+                of.count += weight;
             }
-            (Self::Reals { sum, count }, Some(arg)) => {
-                sum.add(Value::at(arg, row).as_real().unwrap_or(0.0), weight);
-                *count += weight;
+            (Self::Reals(of), Some(arg)) => {
+                of.sum.add(Value::at(arg, row).as_real().unwrap_or(0.0), weight);
+                of.count += weight;
             }
             (Self::Extreme(values), Some(arg)) => {
                 let held = match values.entry(Ordered(Value::at(arg, row))) {
@@ -388,7 +402,8 @@ impl State {
                 };
                 return take_up(held, weight);
             }
-            (Self::Distinct { seen, of }, Some(arg)) => {
+            (Self::Distinct(different), Some(arg)) => {
+                let Different { seen, of } = &mut **different;
                 let mut key = Key::new();
                 append(arg, row, &mut key);
                 let (before, after) = seen.add(&key, weight);
@@ -408,28 +423,29 @@ impl State {
     fn value(&self, call: &Call) -> Value {
         match self {
             Self::Count(count) => Value::Integer(*count),
-            Self::Distinct { of, .. } => of.value(call),
+            Self::Distinct(different) => different.of.value(call),
             Self::Extreme(values) => {
                 let end =
                     if call.kind == AggregateKind::Max { values.last_key_value() } else { values.first_key_value() };
                 end.map_or(Value::Null, |(Ordered(value), _)| value.clone())
             }
-            Self::Integers { count: 0, .. } | Self::Reals { count: 0, .. } if call.kind == AggregateKind::Total => {
-                Value::Real(0.0)
-            }
-            Self::Integers { count: 0, .. } | Self::Reals { count: 0, .. } => Value::Null,
-            #[expect(clippy::cast_precision_loss, reason = "a mean is a double, whatever the count")]
-            Self::Integers { sum, count } => match call.kind {
-                AggregateKind::Avg => real(to_real(*sum) / *count as f64),
-                AggregateKind::Total => real(to_real(*sum)),
-                _ => i64::try_from(*sum).map_or(Value::Null, Value::Integer),
-            },
-            #[expect(clippy::cast_precision_loss, reason = "a mean is a double, whatever the count")]
-            Self::Reals { sum, count } => match call.kind {
-                AggregateKind::Avg => real(sum.value() / *count as f64),
-                _ => real(sum.value()),
-            },
+            Self::Integers(of) => summed(call.kind, of.count, to_real(of.sum), || {
+                i64::try_from(of.sum).map_or(Value::Null, Value::Integer)
+            }),
+            Self::Reals(of) => summed(call.kind, of.count, of.sum.value(), || real(of.sum.value())),
         }
+    }
+}
+
+/// What an aggregate makes of a sum of so many values.
+#[expect(clippy::cast_precision_loss, reason = "a mean is a double, whatever the count")]
+fn summed(kind: AggregateKind, count: i64, sum: f64, exact: impl FnOnce() -> Value) -> Value {
+    match (kind, count) {
+        (AggregateKind::Total, 0) => Value::Real(0.0),
+        (_, 0) => Value::Null,
+        (AggregateKind::Avg, _) => real(sum / count as f64),
+        (AggregateKind::Total, _) => real(sum),
+        _ => exact(),
     }
 }
 

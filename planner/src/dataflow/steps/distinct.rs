@@ -27,8 +27,7 @@ impl Step for Distinct {
         // Each row once that this step changes, with how often it was there before.
         let mut changed: HashMap<&Key, (u32, i64)> = HashMap::new();
         let mut order = Vec::new();
-        for (row, weight) in (0u32..).zip(&delta.weights) {
-            let (key, _) = keys.group(row as usize);
+        for ((row, key), weight) in (0u32..).zip(&keys).zip(&delta.weights) {
             let held = self.copies.entry(key);
             changed.entry(key).or_insert_with(|| {
                 order.push(key);

@@ -18,6 +18,7 @@ use std::cell::RefCell;
 use super::arrangement::Arrange;
 use super::delta::{Delta, Run};
 use super::graph::Node;
+use super::keyed::KeyStore;
 use super::store::Store;
 use crate::error::Error;
 
@@ -56,8 +57,8 @@ pub(crate) trait Step: Send {
     /// The step is over: what was there for its sake goes.
     fn end_step(&mut self) {}
 
-    /// It goes: slots that it holds are let go.
-    fn release(&mut self, _stores: &[RefCell<Store>]) {}
+    /// It goes: slots and keys that it holds are let go.
+    fn release(&mut self, _stores: &[RefCell<Store>], _keys: &mut KeyStore) {}
 }
 
 impl std::ops::AddAssign for Size {

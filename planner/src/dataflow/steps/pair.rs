@@ -10,11 +10,12 @@ use daemoneye_dsl::query::JoinKind;
 use hashbrown::HashMap;
 
 use super::{Size, Step};
-use crate::dataflow::arrangement::{Arrange, Counted, Entry, Tuple};
+use crate::dataflow::arrangement::{Arrange, Counted, Entry};
 use crate::dataflow::delta::{Delta, Exprs, Layout, Rows, Run};
 use crate::dataflow::graph::Node;
-use crate::dataflow::keys::Key;
+use crate::dataflow::keyed::KeyId;
 use crate::dataflow::store::{ABSENT, Slot};
+use crate::dataflow::tuple::Tuple;
 use crate::error::Error;
 use crate::operators::{ROWS_MAX, within};
 
@@ -117,7 +118,7 @@ impl Pair {
         }
         for (row, weight) in pairs.weights.iter().enumerate() {
             let slots = &pairs.slots[row * width..(row + 1) * width];
-            touch(&Tuple::from_slice(&slots[own.clone()]), 0, *weight);
+            touch(&Tuple::from(&slots[own.clone()]), 0, *weight);
         }
         let turned = order.into_iter().map(|tuple| {
             let after = degrees.rows[&tuple];
@@ -138,10 +139,9 @@ impl Pair {
             found.weights.push(weight);
         };
         let (now, before) = right.counted();
-        let total = |key: &Key, hash: u64| right.total(key, hash);
         if self.fresh {
-            left.each_key(&mut |key, hash, rows| {
-                if self.keeps(Some(total(key, hash)), now) {
+            left.each_key(&mut |key, rows| {
+                if self.keeps(Some(right.total(key)), now) {
                     rows.for_each(|(tuple, weight)| give(tuple, weight));
                 }
             });
@@ -150,20 +150,20 @@ impl Pair {
             }
             return found;
         }
-        let moved = |key: &Key, hash: u64| {
-            if right.change().is_empty() { 0 } else { right.changed(key, hash).map(|entry| entry.weight).sum() }
+        let moved = |key: KeyId| {
+            if right.change().is_empty() { 0 } else { right.changed(key).map(|entry| entry.weight).sum() }
         };
         // What the left change does where the other side had, or had not, a row: as it was before.
         for entry in left.change() {
-            let there = entry.key.as_ref().map(|key| total(key, entry.hash) - moved(key, entry.hash));
+            let there = entry.key.map(|key| right.total(key) - moved(key));
             if self.keeps(there, before) {
                 give(&entry.tuple, entry.weight);
             }
         }
         // Then what the other side's change does to the left rows as they are now.
-        let mut turn = |key: &Key, hash: u64, rows: &mut dyn Iterator<Item = (&Tuple, i64)>| {
-            let there = total(key, hash);
-            let sign = match (self.keeps(Some(there - moved(key, hash)), before), self.keeps(Some(there), now)) {
+        let mut turn = |key: KeyId, rows: &mut dyn Iterator<Item = (&Tuple, i64)>| {
+            let there = right.total(key);
+            let sign = match (self.keeps(Some(there - moved(key)), before), self.keeps(Some(there), now)) {
                 (true, false) => -1,
                 (false, true) => 1,
                 _ => return,
@@ -284,9 +284,9 @@ impl Pairs {
     fn subtract_changed(&mut self, left: &Arrange, right: &Arrange) -> Result<(), Error> {
         let right_is_short = right.change().len() < left.change().len();
         let (short, long) = if right_is_short { (right, left) } else { (left, right) };
-        for Entry { key, hash, tuple, weight } in short.change() {
+        for Entry { key, tuple, weight } in short.change() {
             let Some(key) = key else { continue };
-            for entry in long.changed(key, *hash) {
+            for entry in long.changed(*key) {
                 let (one, other) = if right_is_short { (&entry.tuple, tuple) } else { (tuple, &entry.tuple) };
                 self.push(one, other, -entry.weight * weight)?;
                 self.repeated = true;

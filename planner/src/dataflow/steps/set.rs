@@ -41,8 +41,7 @@ impl Step for Set {
         for (side, input) in inputs.iter().enumerate() {
             let Some(delta) = input.delta() else { continue };
             let keys = self.whole.group_keys(delta, &input.layout, run);
-            for (row, weight) in (0u32..).zip(&delta.weights) {
-                let (key, _) = keys.group(row as usize);
+            for ((row, key), weight) in (0u32..).zip(&keys).zip(&delta.weights) {
                 let held = self.copies.entry(key);
                 changed.entry_ref(key).or_insert_with(|| {
                     order.push(key.clone());

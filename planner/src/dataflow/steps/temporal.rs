@@ -16,10 +16,12 @@ use hashbrown::HashMap;
 
 use super::{Size, Step};
 use crate::batch::batch;
-use crate::dataflow::arrangement::{Taken, Tuple};
+use crate::dataflow::arrangement::Taken;
 use crate::dataflow::delta::{Delta, Exprs, Rows, Run};
 use crate::dataflow::graph::Node;
+use crate::dataflow::keyed::KeyStore;
 use crate::dataflow::store::Store;
+use crate::dataflow::tuple::Tuple;
 use crate::error::Error;
 use crate::eval::Evaluator;
 
@@ -96,7 +98,7 @@ impl Temporal {
                 _ => (i64::MIN, i64::MAX),
             };
             let order = &self.orders[at];
-            let between = order.range((from, Tuple::new())..).take_while(|(moment, _)| *moment <= to);
+            let between = order.range((from, Tuple::None)..).take_while(|(moment, _)| *moment <= to);
             candidates.extend(between.map(|(_, tuple)| tuple.clone()));
         }
         candidates
@@ -192,7 +194,7 @@ impl Step for Temporal {
         Size { rows: self.rows.len(), bytes: self.rows.len() * row }
     }
 
-    fn release(&mut self, stores: &[RefCell<Store>]) {
+    fn release(&mut self, stores: &[RefCell<Store>], _: &mut KeyStore) {
         self.rows.keys().for_each(|tuple| self.taken.release(tuple, stores));
         self.rows.clear();
     }
