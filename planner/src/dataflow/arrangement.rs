@@ -15,7 +15,7 @@ use super::tuple::Tuple;
 use crate::error::Error;
 
 /// Entries of a change for which room is kept from step to step.
-const SPARE_MAX: usize = 256;
+const SPARE_MAX: usize = 64;
 
 /// How many rows there are, and how many of them have no key.
 #[derive(Clone, Copy, Debug, Default)]
@@ -313,7 +313,7 @@ impl Step for Arrange {
         }
         self.change = change;
         // Joins look at the arrangement itself; this only tells them that there is something.
-        Ok(Delta { rows: Rows::Slots(vec![]), weights: delta.weights.clone() })
+        Ok(Delta { rows: Rows::Slots(vec![]), weights: vec![1] })
     }
 
     fn arranged(&self) -> Option<&Arrange> {

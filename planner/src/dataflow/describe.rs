@@ -83,7 +83,7 @@ impl Graph {
             Recipe::Union => ("Union".to_owned(), input()),
             Recipe::Arrange(keys) if keys.is_empty() => ("All rows".to_owned(), input()),
             Recipe::Arrange(keys) => (format!("Rows by: {}", all(keys, below[0]).join(", ")), input()),
-            Recipe::Pair { kind, on } => pair(*kind, on.as_ref(), below, node.layout.types.len()),
+            Recipe::Pair { kind, on } => pair(*kind, on.as_deref(), below, node.layout.types.len()),
             Recipe::Aggregate(grouping) => aggregate(grouping, below[0]),
             Recipe::Distinct => ("Distinct".to_owned(), input()),
             Recipe::Set(op) => (format!("Set: {}", op.name()), input()),

@@ -49,8 +49,8 @@ pub(crate) struct Node {
 
 #[derive(Default)]
 pub(crate) struct Graph {
-    nodes: Vec<Option<Node>>,
-    known: HashMap<u64, Vec<NodeId>>,
+    nodes: Vec<Option<Box<Node>>>,
+    known: HashMap<u64, SmallVec<[NodeId; 1]>>,
     pub(crate) sources: Vec<Source>,
     pub(crate) stores: Vec<RefCell<Store>>,
     pub(crate) keys: RefCell<KeyStore>,
@@ -124,11 +124,11 @@ impl Graph {
     }
 
     pub(crate) fn node(&self, id: NodeId) -> &Node {
-        self.nodes[id].as_ref().expect("a node that is there")
+        self.nodes[id].as_deref().expect("a node that is there")
     }
 
     pub(super) fn node_mut(&mut self, id: NodeId) -> &mut Node {
-        self.nodes[id].as_mut().expect("a node that is there")
+        self.nodes[id].as_deref_mut().expect("a node that is there")
     }
 
     /// The node that does this, made if there is none.
@@ -166,7 +166,7 @@ impl Graph {
             counted: Size::default(),
         };
         node.loaded = node.is_stateless();
-        self.nodes.push(Some(node));
+        self.nodes.push(Some(Box::new(node)));
         id
     }
 

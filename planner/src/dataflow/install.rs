@@ -24,16 +24,12 @@ impl Graph {
     /// The operators of a plan; gives the one that gives its result.
     pub(crate) fn install(&mut self, plan: &Plan) -> NodeId {
         match plan {
-            Plan::Scan { table, columns, filter, lookback, .. } => {
-                let samples = columns.iter().any(|at| table.columns[*at].volatile);
-                let source = self.source(table, samples);
-                let (timed, plain) = split(filter.iter().cloned().flat_map(Expr::into_conjuncts), Expr::uses_now);
-                let condition = Expr::all(plain).map(|it| nameless(it.with_columns(&|at| columns[at])));
-                let leg = self.leg(source, condition, columns, *lookback);
-                self.filter(leg, timed)
-            }
+            Plan::Scan { columns, .. } => self.scan(plan, columns),
             Plan::Filter { input, predicate } => self.filtered(input, predicate),
             Plan::Project { input, columns } => {
+                if let Some(columns) = picked(input, columns) {
+                    return self.scan(input, &columns);
+                }
                 let input = self.install(input);
                 self.project(input, columns.iter().map(|(_, expr)| expr.clone()).collect())
             }
@@ -58,7 +54,7 @@ impl Graph {
                     aggregates: aggregates.iter().cloned().map(nameless_call).collect(),
                     bare: bare.clone(),
                 };
-                self.add(Recipe::Aggregate(grouping), vec![input], Layout::values(types(plan)))
+                self.add(Recipe::Aggregate(grouping.into()), vec![input], Layout::values(types(plan)))
             }
             Plan::Distinct { input } => {
                 let input = self.install(input);
@@ -108,6 +104,17 @@ impl Graph {
             Plan::Working { id, .. } if self.working.contains_key(id) => self.working[id],
             _ => self.recomputed(plan),
         }
+    }
+
+    /// The rows of a scan, with these columns of the table.
+    fn scan(&mut self, scan: &Plan, picked: &[usize]) -> NodeId {
+        let Plan::Scan { table, columns, filter, lookback, .. } = scan else { unreachable!("a scan is installed") };
+        let samples = columns.iter().any(|at| table.columns[*at].volatile);
+        let source = self.source(table, samples);
+        let (timed, plain) = split(filter.iter().cloned().flat_map(Expr::into_conjuncts), Expr::uses_now);
+        let condition = Expr::all(plain).map(|it| nameless(it.with_columns(&|at| columns[at])));
+        let leg = self.leg(source, condition, picked, *lookback);
+        self.filter(leg, timed)
     }
 
     fn leg(&mut self, source: usize, condition: Option<Expr>, columns: &[usize], lookback: Option<Lookback>) -> NodeId {
@@ -213,7 +220,7 @@ impl Graph {
             columns.push(Origin::Constant(Value::Boolean(answer)));
             layout.types.push(Type::Boolean);
         }
-        self.add(Recipe::Pair { kind, on: on.map(nameless) }, vec![left, right], layout)
+        self.add(Recipe::Pair { kind, on: on.map(nameless).map(Box::new) }, vec![left, right], layout)
     }
 
     fn arrange(&mut self, input: NodeId, keys: Vec<Expr>) -> NodeId {
@@ -283,6 +290,16 @@ impl Graph {
             _ => false,
         }
     }
+}
+
+/// The columns of the table that a projection over a scan picks, if that is all it does and the time turns no row.
+fn picked(input: &Plan, columns: &[(String, Expr)]) -> Option<Vec<usize>> {
+    let Plan::Scan { columns: own, filter, .. } = input else { return None };
+    let plain = columns.iter().map(|(_, expr)| match expr.kind {
+        ExprKind::Column { index, .. } => Some(own[index]),
+        _ => None,
+    });
+    if filter.as_ref().is_some_and(Expr::uses_now) { None } else { plain.collect() }
 }
 
 /// Whether each row of the round before makes its rows by itself: then what changes in the base or in the tables runs

@@ -40,7 +40,7 @@ pub(crate) fn step(recipe: &Recipe, inputs: &[NodeId], layout: &Layout, graph: &
         Recipe::Pair { kind, on } => {
             let parts = |id: &NodeId| graph.node(*id).layout.parts();
             let both = beside(&graph.node(inputs[0]).layout, &graph.node(inputs[1]).layout);
-            Box::new(Pair::new(*kind, on.as_ref(), both, (parts(&inputs[0]), parts(&inputs[1]))))
+            Box::new(Pair::new(*kind, on.as_deref(), both, (parts(&inputs[0]), parts(&inputs[1]))))
         }
         Recipe::Aggregate(grouping) => {
             let input = input.expect("an aggregate has an input");

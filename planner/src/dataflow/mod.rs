@@ -34,6 +34,7 @@ use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::Kind;
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_storage::Reader;
+use smallvec::SmallVec;
 
 pub use self::describe::Operator;
 use self::graph::{Graph, NodeId, Ran};
@@ -92,7 +93,7 @@ pub struct Dataflow {
     graph: Graph,
     rules: BTreeMap<RuleId, Rule>,
     /// The rules whose result a node gives.
-    roots: HashMap<NodeId, Vec<RuleId>>,
+    roots: HashMap<NodeId, SmallVec<[RuleId; 1]>>,
     next: usize,
 }
 
@@ -100,7 +101,7 @@ pub struct Dataflow {
 struct Rule {
     root: NodeId,
     /// All nodes that it is made of, inputs first.
-    nodes: Vec<NodeId>,
+    nodes: Box<[NodeId]>,
     loaded: bool,
 }
 
@@ -123,7 +124,7 @@ impl Dataflow {
         let root = self.graph.install(plan);
         let nodes = self.graph.below(root);
         self.graph.use_all(&nodes);
-        self.rules.insert(id, Rule { root, nodes, loaded: matches_are_events(plan) });
+        self.rules.insert(id, Rule { root, nodes: nodes.into(), loaded: matches_are_events(plan) });
         self.roots.entry(root).or_default().push(id);
         id
     }

@@ -28,9 +28,9 @@ pub(crate) enum Recipe {
     Arrange(Vec<Expr>),
     Pair {
         kind: PairKind,
-        on: Option<Expr>,
+        on: Option<Box<Expr>>,
     },
-    Aggregate(Grouping),
+    Aggregate(Box<Grouping>),
     Distinct,
     Set(SetOp),
     Top {

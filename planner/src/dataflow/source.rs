@@ -8,6 +8,7 @@ use arrow_array::ArrayRef;
 use daemoneye_dsl::expr::Expr;
 use daemoneye_dsl::tables::Table;
 use daemoneye_dsl::types::Type;
+use smallvec::SmallVec;
 
 use super::delta::Run;
 use super::graph::{Graph, NodeId};
@@ -28,9 +29,9 @@ pub(crate) struct Source {
     matcher: Matcher,
     conditions: Vec<Condition>,
     /// Conditions by the hash of what they do.
-    known: HashMap<u64, Vec<usize>>,
+    known: HashMap<u64, SmallVec<[usize; 1]>>,
     /// Legs without a condition.
-    open: Vec<NodeId>,
+    open: SmallVec<[NodeId; 1]>,
     /// What of the table is kept, the newest last.
     pub(crate) kept: Vec<Kept>,
     /// The keys that joins and groups ask for: lists of expressions over the table's columns.
@@ -48,7 +49,7 @@ pub(crate) struct Source {
 struct Condition {
     expr: Arc<Expr>,
     /// Those whose condition it is; one for each list of columns.
-    legs: Vec<NodeId>,
+    legs: SmallVec<[NodeId; 1]>,
 }
 
 /// Keys of the rows of a change.
@@ -76,7 +77,7 @@ impl Source {
             matcher: Matcher::default(),
             conditions: vec![],
             known: HashMap::new(),
-            open: vec![],
+            open: SmallVec::new(),
             lookbacks: HashMap::new(),
             kept: vec![],
             keyed: vec![],
@@ -95,7 +96,7 @@ impl Source {
         let expr = Arc::new(expr);
         let number = self.matcher.add(expr.clone());
         known.push(number);
-        self.conditions.resize_with(number + 1, || Condition { expr: expr.clone(), legs: vec![] });
+        self.conditions.resize_with(number + 1, || Condition { expr: expr.clone(), legs: SmallVec::new() });
         number
     }
 

@@ -3,7 +3,6 @@
 //! An atom is what is left of a condition without AND, OR and NOT. Most are a question about one column's value; what
 //! else there is goes to the one evaluator of expressions, for one row. Either way it is asked at most once per row.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use arrow_array::RecordBatch;
 use daemoneye_dsl::expr::{Collation, Comparison, Expr, ExprKind};
 use daemoneye_dsl::pattern::{Pattern, PatternKind};
 use daemoneye_dsl::types::{Timestamp, Type, Value};
+use hashbrown::HashTable;
 
 use super::program::Truths;
 use super::sketch::{Runs, Sketch};
@@ -23,7 +23,7 @@ pub(super) enum Atom {
     /// One value.
     Column(usize, Question),
     /// The row.
-    Row(Expr),
+    Row(Box<Expr>),
 }
 
 /// What is asked about a value.
@@ -51,7 +51,7 @@ impl Question {
 
 impl Atom {
     pub(super) fn of(expr: &Expr) -> Self {
-        Self::about_column(expr).unwrap_or_else(|| Self::Row(expr.clone()))
+        Self::about_column(expr).unwrap_or_else(|| Self::Row(Box::new(expr.clone())))
     }
 
     fn about_column(expr: &Expr) -> Option<Self> {
@@ -131,7 +131,7 @@ pub(super) struct Atoms {
     places: Vec<Place>,
     /// Places that nothing uses.
     free: Vec<u32>,
-    by_fingerprint: HashMap<u64, Vec<u32>>,
+    by_fingerprint: HashTable<u32>,
     /// For each place, which row it was last answered for, and the answer in the lowest three bits.
     answers: Vec<u64>,
     /// For each place, what its column's text must have for the answer to be true.
@@ -145,17 +145,18 @@ pub(super) struct Atoms {
 struct Place {
     atom: Atom,
     fingerprint: u64,
-    uses: usize,
+    uses: u32,
 }
 
 impl Atoms {
     /// The place of an atom, used once more.
     pub(super) fn take(&mut self, atom: Atom) -> u32 {
         let fingerprint = atom.fingerprint();
-        let same = self.by_fingerprint.entry(fingerprint).or_default();
-        if let Some(at) = same.iter().find(|at| self.places[**at as usize].atom == atom) {
-            self.places[*at as usize].uses += 1;
-            return *at;
+        let same =
+            |at: &u32| self.places[*at as usize].fingerprint == fingerprint && self.places[*at as usize].atom == atom;
+        if let Some(at) = self.by_fingerprint.find(fingerprint, same).copied() {
+            self.places[at as usize].uses += 1;
+            return at;
         }
         let needed = needed(&atom);
         let place = Place { atom, fingerprint, uses: 1 };
@@ -169,7 +170,8 @@ impl Atoms {
             self.needed.push(needed);
             u32::try_from(self.places.len() - 1).expect("fewer than 2^32 predicates")
         };
-        same.push(at);
+        let places = &self.places;
+        self.by_fingerprint.insert_unique(fingerprint, at, |at| places[*at as usize].fingerprint);
         at
     }
 
@@ -183,11 +185,9 @@ impl Atoms {
         place.atom = Atom::Column(0, Question::IsNull);
         self.answers[at as usize] = 0;
         self.free.push(at);
-        if let Some(same) = self.by_fingerprint.get_mut(&place.fingerprint) {
-            same.retain(|other| *other != at);
-            if same.is_empty() {
-                self.by_fingerprint.remove(&place.fingerprint);
-            }
+        let fingerprint = place.fingerprint;
+        if let Ok(entry) = self.by_fingerprint.find_entry(fingerprint, |other| *other == at) {
+            entry.remove();
         }
     }
 
