@@ -142,6 +142,7 @@ impl<'a> Cells<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn at(self, row: usize) -> Cell<'a> {
         fn cell<'a, T: Array>(array: &'a T, row: usize, value: impl FnOnce(&'a T) -> Cell<'a>) -> Cell<'a> {
             if array.is_null(row) { Cell::Null } else { value(array) }

@@ -6,11 +6,11 @@
 
 use std::num::NonZeroU32;
 
-use arrow_array::{Array, ArrayRef};
 use hashbrown::HashTable;
 
 use super::delta::{Delta, Exprs, Form, Layout, Rows, Run};
-use super::keys::{Key, append, hash, spilled};
+use super::keys::{Key, append, cells, hash, spilled};
+use crate::cell::Cells;
 
 /// The number of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +56,7 @@ impl Keyed {
             }
             (Self::Input(exprs, nulls), ..) => {
                 let columns = exprs.values(delta, layout, run);
+                let columns = cells(&columns);
                 let mut keys = run.keys.borrow_mut();
                 (0..delta.len()).map(|row| keys.of_row(&columns, row, *nulls)).collect()
             }
@@ -73,7 +74,7 @@ pub(crate) struct KeyStore {
     /// Keys that may have nobody left.
     loose: Vec<KeyId>,
     /// The bytes of the key at hand.
-    bytes: Key,
+    bytes: Vec<u8>,
 }
 
 struct Held {
@@ -84,13 +85,14 @@ struct Held {
 
 impl KeyStore {
     /// The key of one row of these columns.
-    pub(crate) fn of_row(&mut self, columns: &[ArrayRef], row: usize, nulls: Nulls) -> Option<KeyId> {
-        if nulls == Nulls::Unequal && columns.iter().any(|column| column.is_null(row)) {
-            return None;
-        }
+    pub(crate) fn of_row(&mut self, columns: &[Cells<'_>], row: usize, nulls: Nulls) -> Option<KeyId> {
         self.bytes.clear();
         for column in columns {
-            append(column, row, &mut self.bytes);
+            let cell = column.at(row);
+            if nulls == Nulls::Unequal && cell.is_null() {
+                return None;
+            }
+            append(cell, &mut self.bytes);
         }
         Some(self.of_bytes())
     }
@@ -106,12 +108,12 @@ impl KeyStore {
         let Self { index, keys, bytes, .. } = self;
         let known = index.find(hash, |id| {
             let held = &keys[id.place()];
-            held.hash == hash && held.key == *bytes
+            held.hash == hash && *held.key == **bytes
         });
         if let Some(id) = known {
             return *id;
         }
-        let held = Held { key: self.bytes.clone(), hash, references: 0 };
+        let held = Held { key: Key::from_slice(&self.bytes), hash, references: 0 };
         let id = match self.free.pop() {
             Some(id) => {
                 self.keys[id.place()] = held;

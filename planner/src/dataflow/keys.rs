@@ -3,13 +3,12 @@
 use std::hash::BuildHasher;
 use std::sync::LazyLock;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{DurationMicrosecondType, Float64Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef};
-use arrow_schema::DataType;
+use arrow_array::ArrayRef;
 use hashbrown::hash_map::EntryRef;
 use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
+
+use crate::cell::{Cell, Cells};
 
 /// The bytes of a key; an INTEGER and a `proc_id` fit without an allocation.
 pub(crate) type Key = SmallVec<[u8; 24]>;
@@ -24,47 +23,46 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
 
 /// A key for each row of these columns; NULL is a value of its own.
 pub(crate) fn keys(columns: &[ArrayRef], len: usize) -> Vec<Key> {
+    let columns = cells(columns);
+    let mut bytes = Vec::new();
     let key = |row| {
-        let mut key = Key::new();
-        for column in columns {
-            append(column, row, &mut key);
-        }
-        key
+        bytes.clear();
+        columns.iter().for_each(|cells| append(cells.at(row), &mut bytes));
+        Key::from_slice(&bytes)
     };
     (0..len).map(key).collect()
 }
 
+/// Columns whose types are asked for once.
+pub(crate) fn cells(columns: &[ArrayRef]) -> SmallVec<[Cells<'_>; 8]> {
+    columns.iter().map(|column| Cells::of(column.as_ref())).collect()
+}
+
 /// The bytes of a value, behind those of others; values of different types are never compared.
-pub(crate) fn append(column: &ArrayRef, row: usize, key: &mut Key) {
-    if column.is_null(row) {
-        return key.push(0);
-    }
-    let mut fixed = |bits: u64| {
-        key.push(1);
-        key.extend_from_slice(&bits.to_le_bytes());
+#[inline]
+pub(crate) fn append(cell: Cell<'_>, key: &mut Vec<u8>) {
+    let mut fixed = |value: i64| {
+        let mut bytes = [1; 9];
+        bytes[1..].copy_from_slice(&value.to_le_bytes());
+        key.extend_from_slice(&bytes);
     };
-    match column.data_type() {
-        DataType::Int64 => fixed(column.as_primitive::<Int64Type>().value(row).cast_unsigned()),
-        DataType::Timestamp(..) => fixed(column.as_primitive::<TimestampMicrosecondType>().value(row).cast_unsigned()),
-        DataType::Duration(_) => fixed(column.as_primitive::<DurationMicrosecondType>().value(row).cast_unsigned()),
+    match cell {
+        Cell::Null => key.push(0),
+        Cell::Integer(value) | Cell::Timestamp(value) | Cell::Interval(value) => fixed(value),
         // The two zeros are one value.
-        DataType::Float64 => fixed((column.as_primitive::<Float64Type>().value(row) + 0.0).to_bits()),
-        DataType::Boolean => {
-            key.push(1);
-            key.push(u8::from(column.as_boolean().value(row)));
-        }
-        DataType::Utf8 => bytes(column.as_string::<i32>().value(row).as_bytes(), key),
-        _ => bytes(column.as_binary::<i32>().value(row), key),
+        Cell::Real(value) => fixed((value + 0.0).to_bits().cast_signed()),
+        Cell::Boolean(value) => key.extend_from_slice(&[1, u8::from(value)]),
+        Cell::Text(value) => bytes(value.as_bytes(), key),
+        Cell::Blob(value) => bytes(value, key),
     }
 }
 
 /// With its length before it, so that where one value ends and the next begins cannot be mistaken.
-fn bytes(value: &[u8], key: &mut Key) {
-    key.push(1);
+fn bytes(value: &[u8], key: &mut Vec<u8>) {
     match u8::try_from(value.len()) {
-        Ok(len) if len < u8::MAX => key.push(len),
+        Ok(len) if len < u8::MAX => key.extend_from_slice(&[1, len]),
         _ => {
-            key.push(u8::MAX);
+            key.extend_from_slice(&[1, u8::MAX]);
             key.extend_from_slice(&(value.len() as u64).to_le_bytes());
         }
     }

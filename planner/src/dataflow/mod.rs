@@ -25,7 +25,7 @@ mod store;
 mod tuple;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::Kind;
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_storage::Reader;
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 pub use self::describe::Operator;

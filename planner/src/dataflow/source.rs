@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use super::delta::Run;
 use super::graph::{Graph, NodeId};
 use super::keyed::{KeyId, Nulls};
+use super::keys::cells;
 use super::recipe::{Recipe, fingerprint};
 use super::store::{Slot, Store};
 use crate::batch::Batch;
@@ -237,7 +238,8 @@ impl Source {
             KeysOf { columns, ids: vec![None; change.num_rows()] }
         });
         let mut keys = run.keys.borrow_mut();
-        let mut of = |row: usize| *ids[row].get_or_insert_with(|| keys.of_row(columns, row, *nulls));
+        let columns = cells(columns);
+        let mut of = |row: usize| *ids[row].get_or_insert_with(|| keys.of_row(&columns, row, *nulls));
         rows.iter().map(|row| of(*row as usize)).collect()
     }
 

@@ -3,20 +3,19 @@
 //! A store has some columns of one table, or of one operation's result. Rows that are equal in them share a slot. A slot
 //! lives as long as some arrangement refers to it, and at least to the end of the step in which it was given out.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::builder::{BinaryBuilder, StringBuilder};
-use arrow_array::cast::AsArray;
-use arrow_array::types::{DurationMicrosecondType, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, DurationMicrosecondArray, Float64Array, Int64Array, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, DurationMicrosecondArray, Float64Array, Int64Array, TimestampMicrosecondArray,
 };
 use daemoneye_dsl::types::Type;
-use hashbrown::HashTable;
+use hashbrown::{HashSet, HashTable};
+use smallvec::SmallVec;
 
-use super::keys::{Key, append, hash};
+use super::keys::{append, cells, hash};
 use super::steps::Size;
+use crate::cell::Cell;
 
 /// The number of a row in its store.
 pub(crate) type Slot = u32;
@@ -67,23 +66,26 @@ impl Store {
 
     /// The slots of rows of these columns, which are the store's.
     pub(crate) fn slots(&mut self, columns: &[ArrayRef], rows: &[u32]) -> Vec<Slot> {
-        let mut bytes = Key::new();
+        let columns = cells(columns);
+        let (mut bytes, mut row) = (Vec::new(), SmallVec::<[Cell<'_>; 8]>::new());
         rows.iter()
-            .map(|row| {
-                let row = *row as usize;
+            .map(|number| {
                 bytes.clear();
-                for column in columns {
-                    append(column, row, &mut bytes);
+                row.clear();
+                for cells in &columns {
+                    let cell = cells.at(*number as usize);
+                    append(cell, &mut bytes);
+                    row.push(cell);
                 }
-                self.slot(columns, row, hash(&bytes))
+                self.slot(&row, hash(&bytes))
             })
             .collect()
     }
 
-    fn slot(&mut self, columns: &[ArrayRef], row: usize, hash: u64) -> Slot {
+    fn slot(&mut self, row: &[Cell<'_>], hash: u64) -> Slot {
         let own = &self.columns;
         let equal = |(other, slot): &(u64, Slot)| {
-            *other == hash && own.iter().zip(columns).all(|(own, column)| own.equals(*slot, column, row))
+            *other == hash && own.iter().zip(row).all(|(own, cell)| own.equals(*slot, *cell))
         };
         if let Some((_, slot)) = self.index.find(hash, equal) {
             return *slot;
@@ -96,8 +98,8 @@ impl Store {
             slot
         });
         self.hashes[slot as usize] = hash;
-        for (own, column) in self.columns.iter_mut().zip(columns) {
-            self.bytes += own.set(slot, column, row, &mut self.shared);
+        for (own, cell) in self.columns.iter_mut().zip(row) {
+            self.bytes += own.set(slot, *cell, &mut self.shared);
         }
         self.index.insert_unique(hash, (hash, slot), |(hash, _)| *hash);
         self.loose.push(slot);
@@ -181,35 +183,37 @@ impl Column {
         }
     }
 
-    fn equals(&self, slot: Slot, column: &ArrayRef, row: usize) -> bool {
+    fn equals(&self, slot: Slot, cell: Cell<'_>) -> bool {
         let slot = slot as usize;
-        let is_valid = column.is_valid(row);
-        match self {
-            Self::Integer(ty, values) => values[slot] == is_valid.then(|| integer(*ty, column, row)),
+        match (self, cell) {
+            (Self::Integer(_, values), cell) => values[slot] == integer(cell),
             // The two zeros are one value.
-            Self::Real(values) => values[slot] == is_valid.then(|| column.as_primitive::<Float64Type>().value(row)),
-            Self::Boolean(values) => values[slot] == is_valid.then(|| column.as_boolean().value(row)),
-            Self::Text(values) => values[slot].as_deref() == is_valid.then(|| column.as_string::<i32>().value(row)),
-            Self::Blob(values) => values[slot].as_deref() == is_valid.then(|| column.as_binary::<i32>().value(row)),
+            (Self::Real(values), cell) => values[slot] == real(cell),
+            (Self::Boolean(values), cell) => values[slot] == boolean(cell),
+            (Self::Text(values), Cell::Text(text)) => values[slot].as_deref() == Some(text),
+            (Self::Blob(values), Cell::Blob(bytes)) => values[slot].as_deref() == Some(bytes),
+            (Self::Text(values), _) => values[slot].is_none(),
+            (Self::Blob(values), _) => values[slot].is_none(),
         }
     }
 
     /// Gives the bytes that it takes beside its fixed width.
-    fn set(&mut self, slot: Slot, column: &ArrayRef, row: usize, shared: &mut HashSet<Arc<str>>) -> usize {
+    fn set(&mut self, slot: Slot, cell: Cell<'_>, shared: &mut HashSet<Arc<str>>) -> usize {
         let slot = slot as usize;
-        let is_valid = column.is_valid(row);
-        match self {
-            Self::Integer(ty, values) => values[slot] = is_valid.then(|| integer(*ty, column, row)),
-            Self::Real(values) => values[slot] = is_valid.then(|| column.as_primitive::<Float64Type>().value(row)),
-            Self::Boolean(values) => values[slot] = is_valid.then(|| column.as_boolean().value(row)),
-            Self::Text(values) => {
-                values[slot] = is_valid.then(|| share(column.as_string::<i32>().value(row), shared));
+        match (self, cell) {
+            (Self::Integer(_, values), cell) => values[slot] = integer(cell),
+            (Self::Real(values), cell) => values[slot] = real(cell),
+            (Self::Boolean(values), cell) => values[slot] = boolean(cell),
+            (Self::Text(values), Cell::Text(text)) => {
+                values[slot] = Some(share(text, shared));
                 return long_len(values[slot].as_deref());
             }
-            Self::Blob(values) => {
-                values[slot] = is_valid.then(|| Arc::from(column.as_binary::<i32>().value(row)));
-                return values[slot].as_ref().map_or(0, |value| value.len());
+            (Self::Blob(values), Cell::Blob(bytes)) => {
+                values[slot] = Some(Arc::from(bytes));
+                return bytes.len();
             }
+            (Self::Text(values), _) => values[slot] = None,
+            (Self::Blob(values), _) => values[slot] = None,
         }
         0
     }
@@ -259,12 +263,16 @@ impl Column {
     }
 }
 
-fn integer(ty: Type, column: &ArrayRef, row: usize) -> i64 {
-    match ty {
-        Type::Timestamp => column.as_primitive::<TimestampMicrosecondType>().value(row),
-        Type::Interval => column.as_primitive::<DurationMicrosecondType>().value(row),
-        _ => column.as_primitive::<Int64Type>().value(row),
-    }
+fn integer(cell: Cell<'_>) -> Option<i64> {
+    if let Cell::Integer(value) | Cell::Timestamp(value) | Cell::Interval(value) = cell { Some(value) } else { None }
+}
+
+fn real(cell: Cell<'_>) -> Option<f64> {
+    if let Cell::Real(value) = cell { Some(value) } else { None }
+}
+
+fn boolean(cell: Cell<'_>) -> Option<bool> {
+    if let Cell::Boolean(value) = cell { Some(value) } else { None }
 }
 
 fn share(text: &str, shared: &mut HashSet<Arc<str>>) -> Arc<str> {

@@ -18,6 +18,7 @@ use smallvec::SmallVec;
 
 use super::{Size, Step};
 use crate::batch::{Batch, RowCodec, batch};
+use crate::cell::Cells;
 use crate::dataflow::bag::Bag;
 use crate::dataflow::delta::{Delta, Exprs, Run};
 use crate::dataflow::graph::Node;
@@ -160,7 +161,7 @@ impl Aggregate {
 
     /// Takes the change up; gives the groups that it touches, in the order of their first row.
     fn touch(&mut self, delta: &Delta, node: &Node, run: &Run<'_>) -> Vec<Touched> {
-        let mut touched: Vec<Touched> = Vec::new();
+        let mut touched: Vec<Touched> = Vec::with_capacity(delta.len());
         let keys = self.keyed.ids(delta, &node.layout, run);
         let arguments = self.way.arguments(delta, node, run);
         for ((row, key), weight) in (0u32..).zip(keys).zip(&delta.weights) {
@@ -290,8 +291,8 @@ impl Step for Aggregate {
             touched.push(Touched { key, row: None });
         }
         // The row that names the group, and what stands beside its keys.
-        let mut leaving: Vec<(u32, Beside)> = Vec::new();
-        let mut appearing: Vec<(u32, Beside)> = Vec::new();
+        let mut leaving: Vec<(u32, Beside)> = Vec::with_capacity(2 * touched.len());
+        let mut appearing: Vec<(u32, Beside)> = Vec::with_capacity(touched.len());
         for Touched { key, row } in touched {
             let Ok(mut found) = self.groups.find_entry(key.hash(), |group| group.key == key) else { continue };
             let group = found.get_mut();
@@ -404,8 +405,9 @@ impl State {
             }
             (Self::Distinct(different), Some(arg)) => {
                 let Different { seen, of } = &mut **different;
-                let mut key = Key::new();
-                append(arg, row, &mut key);
+                let mut bytes = Vec::new();
+                append(Cells::of(arg.as_ref()).at(row), &mut bytes);
+                let key = Key::from_slice(&bytes);
                 let (before, after) = seen.add(&key, weight);
                 let turned = i64::from(after > 0) - i64::from(before > 0);
                 if turned != 0 {
