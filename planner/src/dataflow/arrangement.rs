@@ -10,7 +10,7 @@ use super::delta::{Delta, Form, Layout, Rows, Run};
 use super::graph::Node;
 use super::keyed::{KeyId, KeyStore, Keyed};
 use super::steps::{Size, Step};
-use super::store::Store;
+use super::store::{Slot, Store};
 use super::tuple::Tuple;
 use crate::error::Error;
 
@@ -24,8 +24,11 @@ pub(crate) struct Counted {
     pub(crate) keyless: i64,
 }
 
+/// Takes a pair of rows with its weight.
+type EachPair<'e> = &'e mut dyn FnMut(&[Slot], &[Slot], i64) -> Result<(), Error>;
+
 /// Takes a key and its rows.
-type EachKey<'e> = &'e mut dyn FnMut(KeyId, &mut dyn Iterator<Item = (&Tuple, i64)>);
+type EachKey<'e> = &'e mut dyn FnMut(KeyId, &mut dyn Iterator<Item = (&[Slot], i64)>);
 
 /// Makes slots of an operator's rows and keeps them.
 pub(crate) struct Taken {
@@ -53,11 +56,11 @@ impl Taken {
         (0..delta.len()).map(|row| Tuple::from(&slots[row * parts..(row + 1) * parts])).collect()
     }
 
-    pub(crate) fn hold(&self, tuple: &Tuple, run: &Run<'_>) {
+    pub(crate) fn hold(&self, tuple: &[Slot], run: &Run<'_>) {
         tuple.iter().zip(&self.stores).for_each(|(slot, store)| run.stores[*store].borrow_mut().hold(*slot));
     }
 
-    pub(crate) fn release(&self, tuple: &Tuple, stores: &[RefCell<Store>]) {
+    pub(crate) fn release(&self, tuple: &[Slot], stores: &[RefCell<Store>]) {
         tuple.iter().zip(&self.stores).for_each(|(slot, store)| stores[*store].borrow_mut().release(*slot));
     }
 }
@@ -89,9 +92,67 @@ pub(crate) struct Entry {
     pub(crate) weight: i64,
 }
 
-struct Bucket {
-    key: KeyId,
-    rows: Bag<Tuple>,
+/// The rows under a key.
+enum Bucket {
+    /// One of one slot, once, as most are.
+    One {
+        key: KeyId,
+        slot: [Slot; 1],
+    },
+    Some {
+        key: KeyId,
+        rows: Box<Bag<Tuple>>,
+    },
+}
+
+const _: () = assert!(size_of::<Bucket>() == 16, "rows are held by the hundred thousand");
+
+impl Bucket {
+    /// The first row under a key.
+    fn of(key: KeyId, tuple: &Tuple, weight: i64) -> Self {
+        if let (Tuple::One(slot), 1) = (tuple, weight) {
+            return Self::One { key, slot: *slot };
+        }
+        let mut rows = Bag::new();
+        rows.add(tuple, weight);
+        Self::Some { key, rows: Box::new(rows) }
+    }
+
+    fn key(&self) -> KeyId {
+        let (Self::One { key, .. } | Self::Some { key, .. }) = self;
+        *key
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (&[Slot], i64)> {
+        let (one, some) = match self {
+            Self::One { slot, .. } => (Some((&slot[..], 1)), None),
+            Self::Some { rows, .. } => (None, Some(rows.iter())),
+        };
+        one.into_iter().chain(some.into_iter().flatten().map(|(tuple, weight)| (&**tuple, weight)))
+    }
+
+    /// The sum of the weights.
+    fn total(&self) -> i64 {
+        match self {
+            Self::One { .. } => 1,
+            Self::Some { rows, .. } => rows.total(),
+        }
+    }
+
+    /// Gives the weight of the row before and after, and whether any row is left.
+    fn add(&mut self, tuple: &Tuple, weight: i64) -> (i64, i64, bool) {
+        if let Self::One { key, slot } = self {
+            if **tuple == slot[..] && weight == -1 {
+                return (1, 0, false);
+            }
+            let mut rows = Bag::new();
+            rows.add(&Tuple::One(*slot), 1);
+            *self = Self::Some { key: *key, rows: Box::new(rows) };
+        }
+        let Self::Some { rows, .. } = self else { unreachable!("it was just made") };
+        let (before, after) = rows.add(tuple, weight);
+        (before, after, !rows.is_empty())
+    }
 }
 
 /// Entries of a change by key.
@@ -161,23 +222,23 @@ impl Arrange {
     }
 
     /// The rows under a key.
-    pub(crate) fn rows(&self, key: KeyId) -> impl Iterator<Item = (&Tuple, i64)> {
-        self.bucket(key).into_iter().flat_map(|bucket| bucket.rows.iter())
+    pub(crate) fn rows(&self, key: KeyId) -> impl Iterator<Item = (&[Slot], i64)> {
+        self.bucket(key).into_iter().flat_map(Bucket::rows)
     }
 
     /// How many rows there are under a key, each as often as it is there.
     pub(crate) fn total(&self, key: KeyId) -> i64 {
-        self.bucket(key).map_or(0, |bucket| bucket.rows.total())
+        self.bucket(key).map_or(0, Bucket::total)
     }
 
     /// All rows.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (&Tuple, i64)> {
-        self.buckets.iter().flat_map(|bucket| bucket.rows.iter()).chain(self.keyless.iter())
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&[Slot], i64)> {
+        self.buckets.iter().flat_map(Bucket::rows).chain(self.keyless())
     }
 
     /// The rows that have no key.
-    pub(crate) fn keyless(&self) -> impl Iterator<Item = (&Tuple, i64)> {
-        self.keyless.iter()
+    pub(crate) fn keyless(&self) -> impl Iterator<Item = (&[Slot], i64)> {
+        self.keyless.iter().map(|(tuple, weight)| (&**tuple, weight))
     }
 
     /// Nothing where nothing changed: then nobody clears it at the end of the step.
@@ -198,30 +259,26 @@ impl Arrange {
         let Some(ByKey { last: changed, .. }) = self.by_key() else { return };
         if changed.len() > other.buckets.len() {
             for bucket in &other.buckets {
-                if changed.find(bucket.key.hash(), |(key, _)| *key == bucket.key).is_some() {
-                    each(bucket.key, &mut bucket.rows.iter());
+                if changed.find(bucket.key().hash(), |(key, _)| *key == bucket.key()).is_some() {
+                    each(bucket.key(), &mut bucket.rows());
                 }
             }
             return;
         }
         for (key, _) in changed {
             if let Some(bucket) = other.bucket(*key) {
-                each(*key, &mut bucket.rows.iter());
+                each(*key, &mut bucket.rows());
             }
         }
     }
 
     /// Every pair of a changed row here and a row of `other` under the same key, with the weight of the pair. Looks
     /// through the shorter of the two.
-    pub(crate) fn pair_changed(
-        &self,
-        other: &Self,
-        each: &mut dyn FnMut(&Tuple, &Tuple, i64) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    pub(crate) fn pair_changed(&self, other: &Self, each: EachPair<'_>) -> Result<(), Error> {
         if self.change().len() > other.buckets.len() {
             for bucket in &other.buckets {
-                for entry in self.changed(bucket.key) {
-                    for (tuple, times) in bucket.rows.iter() {
+                for entry in self.changed(bucket.key()) {
+                    for (tuple, times) in bucket.rows() {
                         each(&entry.tuple, tuple, entry.weight * times)?;
                     }
                 }
@@ -240,20 +297,16 @@ impl Arrange {
     /// Every key with its rows.
     pub(crate) fn each_key(&self, each: EachKey<'_>) {
         for bucket in &self.buckets {
-            each(bucket.key, &mut bucket.rows.iter());
+            each(bucket.key(), &mut bucket.rows());
         }
     }
 
     /// Every pair of a row here and one there under the same key, with the weight of the pair.
-    pub(crate) fn pair_all(
-        &self,
-        other: &Self,
-        each: &mut dyn FnMut(&Tuple, &Tuple, i64) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    pub(crate) fn pair_all(&self, other: &Self, each: EachPair<'_>) -> Result<(), Error> {
         for bucket in &self.buckets {
-            let Some(matching) = other.bucket(bucket.key) else { continue };
-            for (tuple, weight) in bucket.rows.iter() {
-                for (match_tuple, times) in matching.rows.iter() {
+            let Some(matching) = other.bucket(bucket.key()) else { continue };
+            for (tuple, weight) in bucket.rows() {
+                for (match_tuple, times) in matching.rows() {
                     each(tuple, match_tuple, weight * times)?;
                 }
             }
@@ -262,7 +315,7 @@ impl Arrange {
     }
 
     fn bucket(&self, key: KeyId) -> Option<&Bucket> {
-        self.buckets.find(key.hash(), |bucket| bucket.key == key)
+        self.buckets.find(key.hash(), |bucket| bucket.key() == key)
     }
 
     fn add(&mut self, entry: &Entry, run: &Run<'_>) {
@@ -270,24 +323,23 @@ impl Arrange {
         self.counted.keyless += if entry.key.is_none() { entry.weight } else { 0 };
         let (before, after) = match entry.key {
             None => self.keyless.add(&entry.tuple, entry.weight),
-            Some(key) => match self.buckets.entry(key.hash(), |bucket| bucket.key == key, |bucket| bucket.key.hash()) {
-                TableEntry::Vacant(vacant) => {
-                    let mut rows = Bag::new();
-                    let turned = rows.add(&entry.tuple, entry.weight);
-                    vacant.insert(Bucket { key, rows });
-                    self.key_bytes += run.keys.borrow_mut().hold(key);
-                    turned
-                }
-                TableEntry::Occupied(mut found) => {
-                    let bucket = found.get_mut();
-                    let turned = bucket.rows.add(&entry.tuple, entry.weight);
-                    if bucket.rows.is_empty() {
-                        found.remove();
-                        self.key_bytes -= run.keys.borrow_mut().release(key);
+            Some(key) => {
+                match self.buckets.entry(key.hash(), |bucket| bucket.key() == key, |bucket| bucket.key().hash()) {
+                    TableEntry::Vacant(vacant) => {
+                        vacant.insert(Bucket::of(key, &entry.tuple, entry.weight));
+                        self.key_bytes += run.keys.borrow_mut().hold(key);
+                        (0, entry.weight)
                     }
-                    turned
+                    TableEntry::Occupied(mut found) => {
+                        let (before, after, is_left) = found.get_mut().add(&entry.tuple, entry.weight);
+                        if !is_left {
+                            found.remove();
+                            self.key_bytes -= run.keys.borrow_mut().release(key);
+                        }
+                        (before, after)
+                    }
                 }
-            },
+            }
         };
         if before == 0 && after != 0 {
             self.len += 1;
@@ -334,15 +386,15 @@ impl Step for Arrange {
 
     fn size(&self) -> Size {
         let buckets = self.buckets.capacity() * (size_of::<Bucket>() + 1);
-        // Rows beyond the first under a key lie elsewhere.
-        let more = self.len.saturating_sub(self.buckets.len()) * size_of::<(Tuple, i64)>();
+        // Rows of which there are several under a key lie elsewhere.
+        let more = self.len.saturating_sub(self.buckets.len()) * 2 * size_of::<(Tuple, i64)>();
         Size { rows: self.len, bytes: buckets + self.key_bytes + more }
     }
 
     fn release(&mut self, stores: &[RefCell<Store>], keys: &mut KeyStore) {
         self.all().for_each(|(tuple, _)| self.taken.release(tuple, stores));
         self.buckets.drain().for_each(|bucket| {
-            keys.release(bucket.key);
+            keys.release(bucket.key());
         });
         self.keyless = Bag::new();
     }

@@ -113,7 +113,7 @@ impl Pair {
         };
         match fresh {
             // The change of this step is part of what is held.
-            Some(held) => held.all().for_each(|(tuple, weight)| touch(tuple, weight, 0)),
+            Some(held) => held.all().for_each(|(slots, weight)| touch(&Tuple::from(slots), weight, 0)),
             None => change.iter().for_each(|entry| touch(&entry.tuple, entry.weight, 0)),
         }
         for (row, weight) in pairs.weights.iter().enumerate() {
@@ -134,7 +134,7 @@ impl Pair {
     /// A semi-join or anti-join that only the key decides.
     fn by_key(&self, left: &Arrange, right: &Arrange) -> Pairs {
         let mut found = Pairs { slots: vec![], weights: vec![], repeated: true };
-        let mut give = |tuple: &Tuple, weight: i64| {
+        let mut give = |tuple: &[Slot], weight: i64| {
             found.slots.extend_from_slice(tuple);
             found.weights.push(weight);
         };
@@ -161,7 +161,7 @@ impl Pair {
             }
         }
         // Then what the other side's change does to the left rows as they are now.
-        let mut turn = |key: KeyId, rows: &mut dyn Iterator<Item = (&Tuple, i64)>| {
+        let mut turn = |key: KeyId, rows: &mut dyn Iterator<Item = (&[Slot], i64)>| {
             let there = right.total(key);
             let sign = match (self.keeps(Some(there - moved(key)), before), self.keeps(Some(there), now)) {
                 (true, false) => -1,
@@ -263,7 +263,7 @@ impl Step for Pair {
 }
 
 impl Pairs {
-    fn push(&mut self, left: &Tuple, right: &Tuple, weight: i64) -> Result<(), Error> {
+    fn push(&mut self, left: &[Slot], right: &[Slot], weight: i64) -> Result<(), Error> {
         self.slots.extend_from_slice(left);
         self.slots.extend_from_slice(right);
         self.weights.push(weight);
