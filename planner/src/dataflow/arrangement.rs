@@ -275,7 +275,7 @@ impl Arrange {
     /// Every pair of a changed row here and a row of `other` under the same key, with the weight of the pair. Looks
     /// through the shorter of the two.
     pub(crate) fn pair_changed(&self, other: &Self, each: EachPair<'_>) -> Result<(), Error> {
-        if self.change().len() > other.buckets.len() {
+        if self.change().len() > 2 * other.buckets.len() {
             for bucket in &other.buckets {
                 for entry in self.changed(bucket.key()) {
                     for (tuple, times) in bucket.rows() {
