@@ -3,7 +3,7 @@
 //! A row that is filtered, paired and filtered again is never copied: until an expression looks at its values it is a
 //! place in a table's change, or the slots of what it was paired from.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use arrow_array::{ArrayRef, RecordBatch};
 use daemoneye_dsl::expr::Expr;
@@ -69,6 +69,19 @@ pub(crate) struct Run<'a> {
     pub(crate) changes: Option<&'a Changes>,
     pub(crate) sources: &'a [Source],
     pub(crate) stores: &'a [RefCell<Store>],
+    /// What comes in time has a moment of at least this, in microseconds.
+    pub(crate) horizon: i64,
+    /// How late rows may come, in microseconds.
+    pub(crate) grace: i64,
+    /// Rows that the operator discarded because they came too late.
+    pub(crate) late: &'a Cell<u64>,
+}
+
+impl Run<'_> {
+    /// So many rows came too late.
+    pub(crate) fn note_late(&self, rows: i64) {
+        self.late.set(self.late.get() + rows.unsigned_abs());
+    }
 }
 
 impl Layout {

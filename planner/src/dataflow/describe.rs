@@ -7,6 +7,7 @@
 use daemoneye_dsl::expr::{Expr, ExprKind};
 use daemoneye_dsl::query::JoinKind;
 use daemoneye_dsl::tables::lineage::Lineage;
+use daemoneye_dsl::types::display_interval;
 
 use super::graph::{Graph, NodeId};
 use super::recipe::Recipe;
@@ -81,8 +82,14 @@ impl Graph {
                 (format!("Columns: {}", names.join(", ")), names)
             }
             Recipe::Union => ("Union".to_owned(), input()),
-            Recipe::Arrange(keys) if keys.is_empty() => ("All rows".to_owned(), input()),
-            Recipe::Arrange(keys) => (format!("Rows by: {}", all(keys, below[0]).join(", ")), input()),
+            Recipe::Arrange { keys, until } => {
+                let rows = match keys.as_slice() {
+                    [] => "All rows".to_owned(),
+                    keys => format!("Rows by: {}", all(keys, below[0]).join(", ")),
+                };
+                let kept = until.as_ref().and_then(|until| until.keep.map(|keep| kept(&until.moment, keep, below[0])));
+                (rows + &kept.unwrap_or_default(), input())
+            }
             Recipe::Pair { kind, on } => pair(*kind, on.as_ref(), below, node.layout.types.len()),
             Recipe::Aggregate(grouping) => aggregate(grouping, below[0]),
             Recipe::Distinct => ("Distinct".to_owned(), input()),
@@ -150,6 +157,15 @@ impl Graph {
             | Plan::Project { .. }
             | Plan::Lookup { .. } => None,
         }
+    }
+}
+
+/// How long rows are kept.
+fn kept(moment: &Expr, keep: i64, below: &[String]) -> String {
+    let moment = named(moment, below);
+    match keep {
+        ..=0 => format!(", until {moment}"),
+        _ => format!(", until {} after {moment}", display_interval(keep)),
     }
 }
 

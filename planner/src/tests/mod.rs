@@ -11,6 +11,7 @@ mod found;
 mod functions;
 mod generator;
 mod hostile;
+mod interval;
 mod joins;
 mod lineage;
 mod matcher;

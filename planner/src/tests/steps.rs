@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use daemoneye_dsl::query::Query;
-use daemoneye_dsl::tables::Table;
+use daemoneye_dsl::tables::{Kind, Table};
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp, Type};
 
 use super::case::{Case, checked};
@@ -120,7 +120,8 @@ fn law(query: &Query, mut world: World, random: &mut Random) -> Result<(), Strin
 /// Everything leaves: groups empty, matches end.
 fn empty(world: &mut World, running: &mut Running, now: Timestamp) -> Result<(), String> {
     let mut changes = Vec::new();
-    for (at, (_, rows)) in world.tables.iter_mut().enumerate() {
+    let tables = world.tables.iter_mut().enumerate().filter(|(_, (table, _))| table.kind != Kind::Events);
+    for (at, (_, rows)) in tables {
         changes.extend(rows.drain(..).map(|row| Change { table: at, leaves: Some(row), appears: None, sample: false }));
     }
     running.step(&changes, world, now)
@@ -189,11 +190,20 @@ impl Change {
         Self { table, leaves: Some(world.tables[table].1[at].clone()), appears: None, sample: false }
     }
 
+    /// What comes, and to which table.
+    pub(super) fn appears(&self) -> Option<(usize, &Row)> {
+        self.appears.as_ref().map(|row| (self.table, row))
+    }
+
     pub(super) fn random(world: &World, random: &mut Random) -> Option<Self> {
         let table = random.below(world.tables.len());
         let (declared, rows) = &world.tables[table];
         let existing = (!rows.is_empty()).then(|| random.pick(rows).clone());
         Some(match random.below(10) {
+            // Events come, and never leave.
+            4.. if declared.kind == Kind::Events => {
+                Self { table, leaves: None, appears: Some(row(declared, random)), sample: false }
+            }
             0..=2 => Self { table, leaves: None, appears: Some(row(declared, random)), sample: false },
             3 => Self { table, leaves: None, appears: Some(existing?), sample: false },
             4..=6 => Self { table, leaves: Some(existing?), appears: None, sample: false },

@@ -196,7 +196,17 @@ impl Pair {
 }
 
 impl Step for Pair {
+    fn forget(&mut self, _: &Run<'_>, inputs: &[&Node]) {
+        for (degrees, input) in [&mut self.left, &mut self.right].into_iter().zip(inputs) {
+            let Some(degrees) = degrees else { continue };
+            for tuple in input.arranged().forgotten() {
+                degrees.rows.remove(tuple);
+            }
+        }
+    }
+
     fn step(&mut self, run: &Run<'_>, inputs: &[&Node]) -> Result<Delta, Error> {
+        self.forget(run, inputs);
         let [left, right] = inputs else { unreachable!("a pair has two inputs") };
         let (left, right) = (left.arranged(), right.arranged());
         let width = self.parts.0 + self.parts.1;
