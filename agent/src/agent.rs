@@ -92,7 +92,7 @@ impl Agent {
         let mut agent = Self {
             store,
             rules: loaded.rules,
-            dataflow: new_dataflow(),
+            dataflow: new_dataflow(bounds),
             bounds,
             rule_quarantined: own::rule_quarantined(),
             quarantined: None,
@@ -113,6 +113,7 @@ impl Agent {
     /// with the next snapshot.
     pub(crate) fn reload(&mut self, loaded: Loaded, bounds: Bounds) {
         self.bounds = bounds;
+        bounds.rule(&mut self.dataflow);
         let refused = loaded.refused();
         let statuses = loaded.statuses.clone();
         let Some(turnover) = loaded.replace(&mut self.rules) else {
@@ -256,6 +257,9 @@ impl Agent {
         if self.rules.iter().any(|rule| rule.quarantined.is_some()) {
             completeness.add(Reason::RuleQuarantined);
         }
+        if !self.dataflow.late().is_empty() {
+            completeness.add(Reason::LateRowsDiscarded);
+        }
         let processes = difference.rows.num_rows();
         let snapshot = SnapshotRef { source: batch.source.clone(), sequence: batch.sequence };
         let committed = answers.and_then(|answers| {
@@ -271,7 +275,7 @@ impl Agent {
             self.quarantined = None;
             self.tallied = None;
             self.rules.iter_mut().for_each(Rule::reset);
-            self.dataflow = new_dataflow();
+            self.dataflow = new_dataflow(self.bounds);
             self.rules.iter_mut().for_each(|rule| rule.install(&mut self.dataflow));
         })?;
         self.rules.iter_mut().filter(|rule| rule.quarantined.is_none()).for_each(|rule| rule.loaded = true);

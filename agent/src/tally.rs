@@ -26,6 +26,7 @@ pub(crate) struct Tally {
     total: Duration,
     slowest: Duration,
     over_limit: u64,
+    late: u64,
 }
 
 impl Tally {
@@ -41,6 +42,11 @@ impl Tally {
     /// That took too long.
     pub(crate) fn was_over_limit(&mut self) {
         self.over_limit += 1;
+    }
+
+    /// Rows that came too late for it.
+    pub(crate) fn was_late(&mut self, rows: u64) {
+        self.late += rows;
     }
 
     /// What came to match, and the alerts of it.
@@ -66,6 +72,7 @@ impl Tally {
             total_micros: micros(self.total),
             slowest_micros: micros(self.slowest),
             over_time_limit: self.over_limit,
+            late_rows: self.late,
             state_rows: size.rows as u64,
             state_bytes: size.bytes as u64,
             quarantined: rule.quarantined.as_ref().map(|it| (it.why.clone(), it.since)),

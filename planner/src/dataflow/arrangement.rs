@@ -336,6 +336,7 @@ impl Step for Arrange {
         }
         let told = |weights: Vec<i64>| Ok(Delta { rows: Rows::Slots(vec![]), weights });
         let Some(delta) = inputs[0].delta() else { return told(vec![1; self.forgotten().len()]) };
+        run.work(delta.len())?;
         let layout = &inputs[0].layout;
         let moments = self.expiry.as_ref().map(|expiry| expiry.moments(delta, layout, run)).unwrap_or_default();
         let mut tuples = self.taken.tuples(delta, layout, run);

@@ -66,12 +66,23 @@ pub(crate) struct Graph {
     last_took: Duration,
     /// What all operators hold.
     held: Size,
+    /// What a rule may take for one step, and for being loaded.
+    pub(super) limits: Limits,
     /// How late rows may come, in microseconds.
     pub(super) grace: i64,
     /// The time of the last step, and what came in time then had a moment of at least.
     last: Option<(Timestamp, i64)>,
     /// Rows that came too late for the operator that runs.
     late: Cell<u64>,
+}
+
+/// What one rule may take, where that is bounded.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    /// For one step.
+    pub(crate) step: Option<Duration>,
+    /// For being loaded.
+    pub(crate) load: Option<Duration>,
 }
 
 /// What a run did.
@@ -134,10 +145,15 @@ impl Graph {
             steps: 0,
             last_took: Duration::ZERO,
             held: Size::default(),
+            limits: Limits::default(),
             grace,
             last: None,
             late: Cell::default(),
         }
+    }
+
+    pub(crate) fn clock(&self) -> Option<Clock> {
+        self.clock
     }
 
     /// How long all operators took in the last step.
@@ -355,6 +371,8 @@ impl Graph {
             return self.run_rounds(id, working, &rounds, context, changes);
         }
         let Some(mut step) = self.node_mut(id).step.take() else { return Ok(Delta::nothing()) };
+        let limit = if changes.is_some() { self.limits.step } else { self.limits.load };
+        context.begin(limit, self.spent(id, limit));
         let began = self.clock.map(|clock| clock());
         let inputs: SmallVec<[&Node; 2]> = self.node(id).inputs.iter().map(|input| self.node(*input)).collect();
         let output = step.step(&self.run(context, changes), &inputs);
@@ -365,14 +383,28 @@ impl Graph {
         let steps = self.steps;
         let node = self.node_mut(id);
         node.step = Some(step);
-        node.last = (steps, took);
+        let before = if node.last.0 == steps { node.last.1 } else { Duration::ZERO };
+        node.last = (steps, before + took);
+        let operation = node.recipe.name();
         self.count(id);
-        let output = output?;
+        let output = output.map_err(|error| match error {
+            Error::TooSlow { limit, .. } => Error::TooSlow { operation, limit },
+            other => other,
+        })?;
         within(output.len(), ROWS_MAX, "the change of an operation")?;
         // What is forgotten at the end of a load is bounded there.
         let forgets = changes.is_none() && self.node(id).forgets();
         within(size.rows, if forgets { ROWS_MAX } else { STATE_ROWS_MAX }, "the state of an operation")?;
         Ok(output)
+    }
+
+    /// What those below a node, and it itself, took in this step of what one rule may take. While all together took
+    /// little nobody is asked.
+    fn spent(&self, id: NodeId, limit: Option<Duration>) -> Duration {
+        if limit.is_none_or(|limit| self.last_took < limit / 4) {
+            return Duration::ZERO;
+        }
+        self.below(id).into_iter().map(|node| self.took(node)).sum()
     }
 
     /// What a node gave in this step, as values.

@@ -35,7 +35,7 @@ use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp};
 use daemoneye_storage::Reader;
 
 pub use self::describe::Operator;
-use self::graph::{Graph, NodeId, Ran};
+use self::graph::{Graph, Limits, NodeId, Ran};
 use self::keys::Keys;
 pub use self::steps::Size;
 use crate::batch::{Batch, take};
@@ -136,6 +136,12 @@ impl Dataflow {
         self.graph.grace = i64::try_from(grace.as_micros()).unwrap_or(i64::MAX);
     }
 
+    /// What one rule's operators may take together for one step, and what they may take while it is loaded: the one that
+    /// goes over it is stopped, and the rules that it belongs to are removed. Needs a clock.
+    pub fn set_limits(&mut self, step: Duration, load: Duration) {
+        self.graph.limits = Limits { step: Some(step), load: Some(load) };
+    }
+
     /// How many rows came too late for a rule in the last step, and were discarded.
     pub fn late(&self) -> &BTreeMap<RuleId, u64> {
         &self.late
@@ -185,7 +191,7 @@ impl Dataflow {
         let pending: BTreeSet<NodeId> = nodes.filter(|id| !self.graph.is_loaded(*id)).collect();
         // A rule of nodes that all run already has its result given once more.
         let roots: BTreeSet<NodeId> = new.iter().map(|id| self.rules[id].root).collect();
-        let context = Context::new(reader, now, true);
+        let context = Context::new(reader, now, true).clocked(self.graph.clock());
         let ran = match self.graph.load(&pending, &roots, &context, reader) {
             Ok(ran) => ran,
             Err(error) => {
@@ -202,13 +208,15 @@ impl Dataflow {
         for id in &new {
             self.rules.get_mut(id).expect("it is there").loaded = true;
         }
-        Ok(self.finish(answers, ran, context))
+        // What runs already did not fail where it gave its output again for somebody new.
+        let is_new = |rule: &RuleId| new.contains(rule);
+        Ok(self.finish(answers, ran, context, &is_new))
     }
 
     /// What the results of the rules that are loaded change by, after `changes`, which `reader` already shows: only of
     /// those whose result changed. A rule that fails is removed; the others go on.
     pub fn step(&mut self, reader: &dyn Reader, changes: &Changes, now: Timestamp) -> Vec<(RuleId, Outcome)> {
-        let context = Context::new(reader, now, true);
+        let context = Context::new(reader, now, true).clocked(self.graph.clock());
         let ran = self.graph.step(&context, changes);
         let mut answers = Vec::new();
         for node in self.graph.reached() {
@@ -219,7 +227,7 @@ impl Dataflow {
         }
         answers.sort_by_key(|(id, _)| *id);
         self.late = self.by_rule(&ran.late);
-        self.finish(answers, ran, context)
+        self.finish(answers, ran, context, &|_| true)
     }
 
     fn by_rule(&self, counts: &[(NodeId, u64)]) -> BTreeMap<RuleId, u64> {
@@ -231,8 +239,14 @@ impl Dataflow {
         all
     }
 
-    /// Ends a step: gives the answers, with the rules that failed, which are removed.
-    fn finish(&mut self, answers: Vec<(RuleId, Batch)>, ran: Ran, context: Context<'_>) -> Vec<(RuleId, Outcome)> {
+    /// Ends a step: gives the answers, with the rules that failed, which are removed: those that ran.
+    fn finish(
+        &mut self,
+        answers: Vec<(RuleId, Batch)>,
+        ran: Ran,
+        context: Context<'_>,
+        has_run: &dyn Fn(&RuleId) -> bool,
+    ) -> Vec<(RuleId, Outcome)> {
         self.graph.end();
         let completeness = context.into_completeness().and(&ran.completeness);
         let mut outcomes: BTreeMap<RuleId, Outcome> = answers
@@ -248,6 +262,7 @@ impl Dataflow {
         for (node, error) in ran.failed {
             let error = Arc::new(error);
             let hit = self.rules.iter().filter(|(_, rule)| rule.nodes.binary_search(&node).is_ok());
+            let hit = hit.filter(|(id, _)| has_run(id));
             for id in hit.map(|(id, _)| *id).collect::<Vec<_>>() {
                 self.remove(id);
                 outcomes.insert(id, Err(Error::Shared(error.clone())));

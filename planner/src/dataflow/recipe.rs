@@ -91,6 +91,31 @@ impl Recipe {
         }
     }
 
+    /// What it does, in a word.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Leg { .. } | Self::Filter(_) => "a condition",
+            Self::Project(_) | Self::Columns(_) => "SELECT",
+            Self::Union | Self::Set(_) => "a set operation",
+            Self::Arrange { .. } | Self::Pair { kind: PairKind::Join(_), .. } => "a join",
+            Self::Pair { .. } => "a subquery",
+            Self::Aggregate(_) => "GROUP BY",
+            Self::Distinct => "DISTINCT",
+            Self::Top { .. } => "ORDER BY/LIMIT",
+            Self::Temporal(_) => "a window of time",
+            Self::Kin { .. } => "the relatives of processes",
+            Self::Working | Self::Recursion { .. } => "a recursion",
+            Self::Recomputed(plan) => match **plan {
+                Plan::Window { .. } => "OVER",
+                Plan::Join { .. } => "a join",
+                Plan::Apply { .. } => "a subquery",
+                Plan::Recursive { .. } => "a recursion",
+                Plan::Aggregate { .. } => "GROUP BY",
+                _ => "an operation",
+            },
+        }
+    }
+
     /// Equal for those that are the same; nothing for one that is nobody else's.
     pub(crate) fn fingerprint(&self, inputs: &[usize]) -> Option<u64> {
         let mut hasher = DefaultHasher::new();
