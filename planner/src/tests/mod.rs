@@ -8,6 +8,7 @@ mod budget;
 mod case;
 mod departures;
 mod differential;
+mod exhaustive;
 mod found;
 mod functions;
 mod generator;

@@ -110,6 +110,11 @@ fn law(query: &Query, mut world: World, random: &mut Random) -> Result<(), Strin
             one_by_one.step(&[], &world, now)?;
         }
         together.step(&changes, &world, now)?;
+        // The agent ends and starts again: what it held is made of what is stored.
+        if random.percent(15) {
+            together = Running::start(&plan, &world, now)?;
+            one_by_one = Running::start(&plan, &world, now)?;
+        }
         together.compare(&plan, &world, now, &format!("after step {step}, {changes:?}"))?;
         one_by_one.compare(&plan, &world, now, &format!("row by row, after step {step}, {changes:?}"))?;
     }
@@ -183,6 +188,11 @@ impl Change {
     /// A row comes.
     pub(super) fn appearing(row: Row, table: usize) -> Self {
         Self { table, leaves: None, appears: Some(row), sample: false }
+    }
+
+    /// A row goes.
+    pub(super) fn disappearing(row: Row, table: usize) -> Self {
+        Self { table, leaves: Some(row), appears: None, sample: false }
     }
 
     /// A row goes, by its place.
