@@ -213,6 +213,21 @@ impl Graph {
         }
     }
 
+    /// Whether a node holds rows of events for ever: neither their time nor anything else makes it forget them.
+    pub(super) fn holds_for_ever(&self, id: NodeId) -> bool {
+        let node = self.node(id);
+        let holds = match &node.recipe {
+            Recipe::Arrange { .. } => !node.forgets(),
+            Recipe::Temporal(turning) => {
+                !turning.iter().any(|it| matches!(it.op, Comparison::Greater | Comparison::GreaterEqual))
+            }
+            Recipe::Aggregate(grouping) => !grouping.keys.is_empty(),
+            Recipe::Distinct | Recipe::Set(_) | Recipe::Top { .. } | Recipe::Recomputed(_) => true,
+            _ => false,
+        };
+        holds && node.inputs.iter().any(|input| self.only_grows(*input))
+    }
+
     /// Whether its rows are things that happened: they come, and never leave.
     pub(super) fn only_grows(&self, id: NodeId) -> bool {
         let node = self.node(id);

@@ -372,8 +372,8 @@ impl Graph {
         }
         let Some(mut step) = self.node_mut(id).step.take() else { return Ok(Delta::nothing()) };
         let limit = if changes.is_some() { self.limits.step } else { self.limits.load };
-        context.begin(limit, self.spent(id, limit));
         let began = self.clock.map(|clock| clock());
+        context.begin(began, limit, self.spent(id, limit));
         let inputs: SmallVec<[&Node; 2]> = self.node(id).inputs.iter().map(|input| self.node(*input)).collect();
         let output = step.step(&self.run(context, changes), &inputs);
         drop(inputs);

@@ -26,9 +26,8 @@ impl Budget {
         Self { clock, until: Cell::new(None), left: Cell::new(UNITS) }
     }
 
-    /// Work begins, of which `limit` is left but for what was `spent` of it before.
-    pub(crate) fn begin(&self, limit: Option<Duration>, spent: Duration) {
-        let now = self.clock.map(|clock| clock());
+    /// Work begins now, of which `limit` is left but for what was `spent` of it before.
+    pub(crate) fn begin(&self, now: Option<Duration>, limit: Option<Duration>, spent: Duration) {
         self.until.set(now.zip(limit).map(|(now, limit)| (now + limit.saturating_sub(spent), limit)));
         self.left.set(UNITS);
     }

@@ -109,10 +109,10 @@ impl<'a> Context<'a> {
         Self { budget: Rc::new(Budget::new(clock)), ..self }
     }
 
-    /// Somebody else's work begins, of which `limit` is left but for what was `spent` of it before.
-    pub(crate) fn begin(&self, limit: Option<Duration>, spent: Duration) {
+    /// Somebody else's work begins now, of which `limit` is left but for what was `spent` of it before.
+    pub(crate) fn begin(&self, now: Option<Duration>, limit: Option<Duration>, spent: Duration) {
         self.work.set(0);
-        self.budget.begin(limit, spent);
+        self.budget.begin(now, limit, spent);
     }
 
     /// So many units of work are about to be done: rows looked at, pairs made.
