@@ -18,6 +18,7 @@ mod choice;
 mod columns;
 mod estimate;
 mod guard;
+mod indexed;
 mod literals;
 mod program;
 mod sketch;
@@ -31,6 +32,8 @@ use daemoneye_dsl::expr::Expr;
 use daemoneye_dsl::types::Timestamp;
 
 use crate::eval::Evaluator;
+pub(crate) use indexed::probes;
+
 use atoms::{Atom, Atoms, Rows};
 use choice::Choice;
 use columns::Columns;
