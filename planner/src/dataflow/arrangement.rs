@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::bag::Bag;
 use super::delta::{Delta, Exprs, Form, Layout, Rows, Run};
+use super::expiry::Expiry;
 use super::graph::Node;
 use super::keys::{Key, Keys, hash};
 use super::steps::{Size, Step};
@@ -78,6 +79,8 @@ pub(crate) struct Arrange {
     len: usize,
     /// How many rows there are, each as often as it is there, and how many of them have no key.
     counted: Counted,
+    /// What it forgets, if it does.
+    expiry: Option<Expiry>,
 }
 
 /// How the key of a row is made.
@@ -107,7 +110,7 @@ struct Bucket {
 }
 
 impl Arrange {
-    pub(crate) fn new(keyed: Keyed, taken: Taken) -> Self {
+    pub(crate) fn new(keyed: Keyed, taken: Taken, expiry: Option<Expiry>) -> Self {
         Self {
             keyed,
             taken,
@@ -118,12 +121,18 @@ impl Arrange {
             by_hash: OnceCell::new(),
             counted: Counted::default(),
             len: 0,
+            expiry,
         }
     }
 
     /// What this step changed, after which the rows are as they are now.
     pub(crate) fn change(&self) -> &[Entry] {
         if self.hidden { &[] } else { &self.change }
+    }
+
+    /// The rows that this step forgot: nobody can meet them any more.
+    pub(crate) fn forgotten(&self) -> &[Tuple] {
+        self.expiry.as_ref().map_or(&[], Expiry::forgotten)
     }
 
     /// How many rows there are now, and how many there were before this step.
@@ -244,7 +253,8 @@ impl Arrange {
         self.buckets.find(hash, |bucket| bucket.hash == hash && bucket.key == *key)
     }
 
-    fn add(&mut self, entry: &Entry, run: &Run<'_>) {
+    /// Gives the weight of the row before and after.
+    fn add(&mut self, entry: &Entry, run: &Run<'_>) -> (i64, i64) {
         self.counted.rows += entry.weight;
         self.counted.keyless += if entry.key.is_none() { entry.weight } else { 0 };
         let (before, after) = match &entry.key {
@@ -277,13 +287,58 @@ impl Arrange {
             self.len -= 1;
             self.taken.release(&entry.tuple, run.stores);
         }
+        (before, after)
+    }
+
+    /// Lets go of the rows that nobody can meet any more. It is no change: nothing is taken back of them.
+    fn expire(&mut self, run: &Run<'_>) {
+        let Some(mut expiry) = self.expiry.take() else { return };
+        while let Some((tuple, key, hash)) = expiry.next(run.horizon) {
+            let weight = match &key {
+                Some(key) => self.bucket(key, hash).map_or(0, |bucket| bucket.rows.weight(&tuple)),
+                None => self.keyless.weight(&tuple),
+            };
+            self.add(&Entry { key, hash, tuple, weight: -weight }, run);
+        }
+        self.expiry = Some(expiry);
+    }
+
+    /// Takes up the change: of what comes too late only the number.
+    fn take_up(&mut self, moments: &[i64], run: &Run<'_>) {
+        let change = std::mem::take(&mut self.change);
+        let Some(mut expiry) = self.expiry.take() else {
+            for entry in &change {
+                self.add(entry, run);
+            }
+            self.change = change;
+            return;
+        };
+        for (entry, moment) in change.into_iter().zip(moments) {
+            if expiry.is_late(*moment, run) {
+                run.note_late(entry.weight);
+                continue;
+            }
+            match self.add(&entry, run) {
+                (0, _) => expiry.hold(*moment, &entry.tuple, entry.key.as_ref(), entry.hash),
+                (_, 0) => expiry.release(*moment, &entry.tuple),
+                _ => {}
+            }
+            self.change.push(entry);
+        }
+        self.expiry = Some(expiry);
     }
 }
 
 impl Step for Arrange {
     fn step(&mut self, run: &Run<'_>, inputs: &[&Node]) -> Result<Delta, Error> {
-        let Some(delta) = inputs[0].delta() else { return Ok(Delta::nothing()) };
+        if run.changes.is_some() {
+            self.expire(run);
+        }
+        let told = |weights: Vec<i64>| Ok(Delta { rows: Rows::Slots(vec![]), weights });
+        let Some(delta) = inputs[0].delta() else { return told(vec![1; self.forgotten().len()]) };
+        run.work(delta.len())?;
         let layout = &inputs[0].layout;
+        let moments = self.expiry.as_ref().map(|expiry| expiry.moments(delta, layout, run)).unwrap_or_default();
         let mut tuples = self.taken.tuples(delta, layout, run);
         let mut push = |row: usize, keyed: Option<(&Key, u64)>| {
             let (key, hash) = keyed.map_or((None, 0), |(key, hash)| (Some(key.clone()), hash));
@@ -304,13 +359,17 @@ impl Step for Arrange {
                 (0..delta.len()).for_each(|row| push(row, Some((&key, hash))));
             }
         }
-        let change = std::mem::take(&mut self.change);
-        for entry in &change {
-            self.add(entry, run);
-        }
-        self.change = change;
+        self.take_up(&moments, run);
         // Joins look at the arrangement itself; this only tells them that there is something.
-        Ok(Delta { rows: Rows::Slots(vec![]), weights: delta.weights.clone() })
+        told(delta.weights.clone())
+    }
+
+    fn is_timed(&self) -> bool {
+        self.expiry.as_ref().is_some_and(Expiry::forgets)
+    }
+
+    fn forget(&mut self, run: &Run<'_>, _: &[&Node]) {
+        self.expire(run);
     }
 
     fn arranged(&self) -> Option<&Arrange> {
@@ -325,16 +384,19 @@ impl Step for Arrange {
     fn end_step(&mut self) {
         self.change.clear();
         self.by_hash.take();
+        self.expiry.iter_mut().for_each(Expiry::end);
     }
 
     fn size(&self) -> Size {
         let bucket = size_of::<Bucket>() + 1;
-        Size { rows: self.len, bytes: self.buckets.len() * bucket + self.len * size_of::<(Tuple, i64)>() }
+        let order = self.expiry.as_ref().map_or(0, Expiry::bytes);
+        Size { rows: self.len, bytes: self.buckets.len() * bucket + self.len * size_of::<(Tuple, i64)>() + order }
     }
 
     fn release(&mut self, stores: &[RefCell<Store>]) {
         self.all().for_each(|(tuple, _)| self.taken.release(tuple, stores));
         self.buckets.clear();
         self.keyless = Bag::new();
+        self.expiry.iter_mut().for_each(Expiry::clear);
     }
 }

@@ -34,6 +34,14 @@ impl<T: Clone + Eq + Hash> Bag<T> {
         }
     }
 
+    /// How often it is there.
+    pub(crate) fn weight(&self, item: &T) -> i64 {
+        match self {
+            Self::Few(few) => few.iter().find(|(other, _)| other == item).map_or(0, |(_, weight)| *weight),
+            Self::Many(many) => many.get(item).copied().unwrap_or(0),
+        }
+    }
+
     /// Gives the weight before and after.
     pub(crate) fn add(&mut self, item: &T, weight: i64) -> (i64, i64) {
         match self {

@@ -273,6 +273,7 @@ impl Step for Aggregate {
         let mut columns = Vec::new();
         let mut touched = match inputs[0].delta() {
             Some(delta) => {
+                run.work(delta.len())?;
                 columns = self.keys.values(delta, &inputs[0].layout, run);
                 self.touch(delta, &Keys::of_group(&columns, delta.len()), inputs[0], run)
             }
@@ -290,6 +291,7 @@ impl Step for Aggregate {
             let equal = |group: &Group| group.hash == hash && group.key == key;
             let Ok(mut found) = self.groups.find_entry(hash, equal) else { continue };
             let group = found.get_mut();
+            run.work(1 + group.kept.as_ref().map_or(0, BTreeMap::len))?;
             let lives = group.weight > 0 || self.key_types.is_empty();
             let now = if lives { Some(self.way.values(group, run)?) } else { None };
             if !same(now.as_deref(), group.last.as_deref()) {
