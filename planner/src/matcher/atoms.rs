@@ -13,7 +13,7 @@ use daemoneye_dsl::pattern::{Pattern, PatternKind};
 use daemoneye_dsl::types::{Timestamp, Type, Value};
 
 use super::program::Truths;
-use super::sketch::{Runs, Sketch};
+use super::sketch::{self, Pair, Sketches};
 use crate::cell::{Cell, Cells};
 use crate::eval::Evaluator;
 
@@ -135,9 +135,8 @@ pub(super) struct Atoms {
     /// For each place, which row it was last answered for, and the answer in the lowest three bits.
     answers: Vec<u64>,
     /// For each place, what its column's text must have for the answer to be true.
-    needed: Vec<Option<(u32, Runs)>>,
-    /// The texts of the row at hand, by column.
-    sketches: Vec<Sketch>,
+    needed: Vec<Option<(u16, Pair)>>,
+    pub(super) sketches: Sketches,
     /// A number for the row at hand.
     turn: u64,
 }
@@ -202,6 +201,7 @@ impl Atoms {
     /// Forgets the answers: another row follows. Gives a number that no row had.
     pub(super) fn next_row(&mut self) -> u64 {
         self.turn += 1;
+        self.sketches.next_row();
         self.turn
     }
 
@@ -211,17 +211,12 @@ impl Atoms {
         if known >> 3 == self.turn {
             return Truths::from_bits((known & 7) as u8);
         }
-        if let Some((column, runs)) = &self.needed[at as usize] {
-            let column = *column as usize;
-            if self.sketches.len() <= column {
-                self.sketches.resize_with(column + 1, Sketch::default);
-            }
-            if let Cell::Text(text) = rows.cells[column].at(row as usize)
-                && !self.sketches[column].may_have(runs, text, self.turn)
-            {
-                self.answers[at as usize] = self.turn << 3 | u64::from(Truths::FALSE.bits());
-                return Truths::FALSE;
-            }
+        if let Some((column, pair)) = self.needed[at as usize]
+            && !self.sketches.may_have(column, &[pair], rows, row)
+            && !rows.cells[usize::from(column)].at(row as usize).is_null()
+        {
+            self.answers[at as usize] = self.turn << 3 | u64::from(Truths::FALSE.bits());
+            return Truths::FALSE;
         }
         let truth = Truths::of(match &self.places[at as usize].atom {
             Atom::Column(column, question) => question.answer(rows.cells[*column].at(row as usize)),
@@ -233,7 +228,7 @@ impl Atoms {
 }
 
 /// The column of a pattern, and what it requires of its text.
-fn needed(atom: &Atom) -> Option<(u32, Runs)> {
+fn needed(atom: &Atom) -> Option<(u16, Pair)> {
     let Atom::Column(column, Question::Match(pattern)) = atom else { return None };
-    Some((u32::try_from(*column).ok()?, Runs::of(&pattern.required())?))
+    Some((u16::try_from(*column).ok()?, sketch::pair(&pattern.required())?))
 }

@@ -36,6 +36,7 @@ use choice::Choice;
 use columns::Columns;
 use guard::Guard;
 use program::{Program, Tree};
+use sketch::Needs;
 
 /// The conditions over one table.
 #[derive(Default)]
@@ -57,6 +58,7 @@ pub(crate) struct Matcher {
 struct Condition {
     expr: Arc<Expr>,
     program: Program,
+    needs: Needs,
     guard: Choice,
     /// The atoms that it uses, as often as it does.
     atoms: Vec<u32>,
@@ -97,8 +99,8 @@ impl Matcher {
         if guard.current().is_none() {
             self.unguarded.insert(number);
         }
-        let program = Program::of(&tree);
-        self.conditions.push(Some(Condition { expr: condition, program, guard, atoms, run_in: 0, found: vec![] }));
+        let (program, needs) = (Program::of(&tree), Needs::of(&tree, &self.atoms));
+        self.conditions.push(Some(Condition { expr: condition, program, needs, guard, atoms, run_in: 0, found: vec![] }));
         number
     }
 
@@ -152,7 +154,9 @@ impl Matcher {
                 if std::mem::replace(&mut condition.run_in, turn) == turn {
                     continue;
                 }
-                if condition.program.holds(|atom| self.atoms.truth(atom, &rows, row)) {
+                if condition.needs.may_be_met(&mut self.atoms.sketches, &rows, row)
+                    && condition.program.holds(|atom| self.atoms.truth(atom, &rows, row))
+                {
                     if condition.found.is_empty() {
                         matched.insert(number);
                     }
