@@ -12,6 +12,7 @@ use daemoneye_dsl::expr::{Collation, Comparison, Expr, ExprKind};
 use daemoneye_dsl::pattern::{Pattern, PatternKind};
 use daemoneye_dsl::types::{Timestamp, Type, Value};
 
+use super::guard::Probe;
 use super::program::Truths;
 use super::sketch::{self, Pair, Sketches};
 use crate::cell::{Cell, Cells};
@@ -78,6 +79,12 @@ impl Atom {
         })
     }
 
+    /// The probe that is met exactly where the atom is true, if there is one.
+    pub(super) fn probe(&self) -> Option<Probe> {
+        let Self::Column(column, Question::Match(pattern)) = self else { return None };
+        Some(Probe::Literal(*column, pattern.only_literal()?))
+    }
+
     /// About how long an answer takes, against others.
     fn cost(&self) -> u32 {
         match self {
@@ -134,11 +141,21 @@ pub(super) struct Atoms {
     by_fingerprint: HashMap<u64, Vec<u32>>,
     /// For each place, which row it was last answered for, and the answer in the lowest three bits.
     answers: Vec<u64>,
-    /// For each place, what its column's text must have for the answer to be true.
-    needed: Vec<Option<(u16, Pair)>>,
+    hints: Vec<Option<Hint>>,
     pub(super) sketches: Sketches,
     /// A number for the row at hand.
     turn: u64,
+}
+
+/// What is known of the answer without asking.
+#[derive(Clone, Copy)]
+struct Hint {
+    column: u16,
+    /// What the column's text must have for the answer to be true.
+    pair: Pair,
+    /// How many conditions have the pattern's literal looked for in every text. Where it is found, the answer is true; so
+    /// where it was not, it is not.
+    looked_for: u32,
 }
 
 struct Place {
@@ -156,16 +173,16 @@ impl Atoms {
             self.places[*at as usize].uses += 1;
             return *at;
         }
-        let needed = needed(&atom);
+        let hint = Hint::of(&atom);
         let place = Place { atom, fingerprint, uses: 1 };
         let at = if let Some(at) = self.free.pop() {
             self.places[at as usize] = place;
-            self.needed[at as usize] = needed;
+            self.hints[at as usize] = hint;
             at
         } else {
             self.places.push(place);
             self.answers.push(0);
-            self.needed.push(needed);
+            self.hints.push(hint);
             u32::try_from(self.places.len() - 1).expect("fewer than 2^32 predicates")
         };
         same.push(at);
@@ -211,24 +228,58 @@ impl Atoms {
         if known >> 3 == self.turn {
             return Truths::from_bits((known & 7) as u8);
         }
-        if let Some((column, pair)) = self.needed[at as usize]
-            && !self.sketches.may_have(column, &[pair], rows, row)
-            && !rows.cells[usize::from(column)].at(row as usize).is_null()
+        if let Some(Hint { column, pair, looked_for }) = self.hints[at as usize]
+            && (looked_for > 0 || !self.sketches.may_have(column, &[pair], rows, row))
         {
-            self.answers[at as usize] = self.turn << 3 | u64::from(Truths::FALSE.bits());
-            return Truths::FALSE;
+            let is_null = rows.cells[usize::from(column)].at(row as usize).is_null();
+            return self.answer(at, if is_null { None } else { Some(false) });
         }
-        let truth = Truths::of(match &self.places[at as usize].atom {
+        let truth = match &self.places[at as usize].atom {
             Atom::Column(column, question) => question.answer(rows.cells[*column].at(row as usize)),
             Atom::Row(expr) => Evaluator::new(rows.batch, Timestamp(0), &[]).truth_at(expr, row),
-        });
+        };
+        self.answer(at, truth)
+    }
+
+    fn answer(&mut self, at: u32, truth: Option<bool>) -> Truths {
+        let truth = Truths::of(truth);
         self.answers[at as usize] = self.turn << 3 | u64::from(truth.bits());
         truth
     }
+
+    /// The literal of its pattern was found in the row at hand.
+    pub(super) fn is_found(&mut self, at: u32) {
+        self.answer(at, Some(true));
+    }
+
+    /// One condition more has the pattern's literal looked for. Whether it is the first.
+    pub(super) fn look_for(&mut self, at: u32) -> bool {
+        let hint = self.hints[at as usize].as_mut();
+        hint.is_some_and(|hint| {
+            hint.looked_for += 1;
+            hint.looked_for == 1
+        })
+    }
+
+    /// One less. Whether it was the last.
+    pub(super) fn look_no_more(&mut self, at: u32) -> bool {
+        let hint = self.hints[at as usize].as_mut();
+        hint.is_some_and(|hint| {
+            hint.looked_for -= 1;
+            hint.looked_for == 0
+        })
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
 }
 
-/// The column of a pattern, and what it requires of its text.
-fn needed(atom: &Atom) -> Option<(u16, Pair)> {
-    let Atom::Column(column, Question::Match(pattern)) = atom else { return None };
-    Some((u16::try_from(*column).ok()?, sketch::pair(&pattern.required())?))
+impl Hint {
+    fn of(atom: &Atom) -> Option<Self> {
+        let Atom::Column(column, Question::Match(pattern)) = atom else { return None };
+        let pair = sketch::pair(&pattern.required())?;
+        Some(Self { column: u16::try_from(*column).ok()?, pair, looked_for: 0 })
+    }
 }

@@ -200,6 +200,11 @@ impl Probe {
         }
     }
 
+    /// The column and what its text must contain, if it is that.
+    pub(super) fn literal(&self) -> Option<(usize, &Literal)> {
+        if let Self::Literal(column, literal) = self { Some((*column, literal)) } else { None }
+    }
+
     fn words(&self) -> (usize, &'static str, String) {
         match self {
             Self::Literal(column, literal) => {

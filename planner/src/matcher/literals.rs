@@ -115,9 +115,14 @@ impl<const WIDTH: usize> Literals<WIDTH> {
 
     pub(super) fn add(&mut self, literal: &Literal, asked_by: u32) {
         if let Some(at) = self.by_literal.get(literal) {
-            let needle = &mut self.needles[*at as usize];
-            self.unused -= usize::from(needle.asked_by.is_empty());
+            let at = *at;
+            let needle = &mut self.needles[at as usize];
+            let is_back = needle.asked_by.is_empty();
             needle.asked_by.push(asked_by);
+            if is_back {
+                self.unused -= 1;
+                self.enlist(at);
+            }
             return;
         }
         let needle = Needle {
@@ -140,10 +145,17 @@ impl<const WIDTH: usize> Literals<WIDTH> {
     }
 
     pub(super) fn remove(&mut self, literal: &Literal, asked_by: u32) {
-        let Some(at) = self.by_literal.get(literal) else { return };
-        let needle = &mut self.needles[*at as usize];
+        let Some(at) = self.by_literal.get(literal).copied() else { return };
+        let needle = &mut self.needles[at as usize];
+        // Who asked twice is gone at once.
+        if needle.asked_by.is_empty() {
+            return;
+        }
         needle.asked_by.retain(|other| *other != asked_by);
-        self.unused += usize::from(needle.asked_by.is_empty());
+        if needle.asked_by.is_empty() {
+            self.unused += 1;
+            self.delist(at);
+        }
         if self.unused > BITS_MIN / BITS_PER_LITERAL && self.unused > self.needles.len() / 2 {
             self.needles.retain(|needle| !needle.asked_by.is_empty());
             self.unused = 0;
@@ -160,7 +172,9 @@ impl<const WIDTH: usize> Literals<WIDTH> {
         self.bits = vec![0; bits / 64];
         self.lists = vec![NONE; bits >> BITS_PER_LIST];
         for at in 0..self.needles.len() {
-            self.enlist(u32::try_from(at).expect("they were numbered before"));
+            if !self.needles[at].asked_by.is_empty() {
+                self.enlist(u32::try_from(at).expect("they were numbered before"));
+            }
         }
     }
 
@@ -169,6 +183,24 @@ impl<const WIDTH: usize> Literals<WIDTH> {
         let bit = hash(needle.run) >> self.shift;
         self.bits[bit as usize / 64] |= 1 << (bit % 64);
         needle.next = std::mem::replace(&mut self.lists[(bit >> BITS_PER_LIST) as usize], at);
+    }
+
+    /// Takes a needle out of its list, so that it is not compared any more. Its bit may be others' too, and stays.
+    fn delist(&mut self, at: u32) {
+        let (run, next) = (self.needles[at as usize].run, self.needles[at as usize].next);
+        let list = (hash(run) >> self.shift >> BITS_PER_LIST) as usize;
+        let mut before = self.lists[list];
+        if before == at {
+            self.lists[list] = next;
+            return;
+        }
+        while let Some(needle) = self.needles.get_mut(before as usize) {
+            if needle.next == at {
+                needle.next = next;
+                return;
+            }
+            before = needle.next;
+        }
     }
 
     /// By which of its runs the literal is known.
@@ -347,6 +379,22 @@ mod tests {
             literals.add(&literal("abcd", edge), 7);
             assert_eq!(found(&mut literals, &["xabcdx", "abcdx", "xabcd", "abc", "abcd", ""]), expected, "{edge:?}");
         }
+    }
+
+    #[test]
+    fn who_asked_twice_leaves_once() {
+        let mut literals = Literals::<4>::new(Edge::None);
+        for _ in 0..2 {
+            literals.add(&literal("abcd", Edge::None), 1);
+        }
+        literals.add(&literal("efgh", Edge::None), 2);
+        for _ in 0..2 {
+            literals.remove(&literal("abcd", Edge::None), 1);
+        }
+        assert!(!literals.is_empty());
+        assert_eq!(found(&mut literals, &["abcdefgh"]), [(0, 2)]);
+        literals.add(&literal("abcd", Edge::None), 3);
+        assert_eq!(found(&mut literals, &["abcdefgh"]), [(0, 2), (0, 3)]);
     }
 
     /// Also when there are so many that they move, and after the first texts were counted.

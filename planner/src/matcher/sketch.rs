@@ -226,7 +226,10 @@ mod tests {
         let long = format!("{}MIMIKATZ", "a".repeat(5_000));
         let both = Expr::all([like("%curl%"), any(vec![like("%http:%"), like("%ftp:%")])]).unwrap();
         for (condition, cases) in [
-            (like("%Mimikatz%x%"), vec![("c:\\MimiKatz.exe x", true), ("ls /tmp", false), ("mimik", false), ("", false)]),
+            (
+                like("%Mimikatz%x%"),
+                vec![("c:\\MimiKatz.exe x", true), ("ls /tmp", false), ("mimik", false), ("", false)],
+            ),
             (like("%Mimikatz%x%"), vec![(&*long, true)]),
             (regexp("(curl|wget).*x"), vec![("a CURL", true), ("wget", true), ("x", false)]),
             (regexp("(curl|wget).*[0-9]{2}|dd"), vec![("x", true)]),
