@@ -233,6 +233,21 @@ mod tests {
     }
 
     #[test]
+    fn one_literal_is_all_there_is() {
+        let only = |pattern: Pattern| pattern.only_literal().map(|it| (it.bytes, it.at_start, it.at_end));
+        let like = |source| only(Pattern::like(source, None));
+        assert_eq!(like("%%Abé%"), Some(("abé".into(), false, false)));
+        assert_eq!(like("ab%"), Some((b"ab".into(), true, false)));
+        assert_eq!(like("%ab"), Some((b"ab".into(), false, true)));
+        assert_eq!(like("ab"), Some((b"ab".into(), true, true)));
+        for source in ["", "%", "_ab%", "%ab_", "%a%b%", "a%b"] {
+            assert_eq!(like(source), None, "{source}");
+        }
+        assert_eq!(only(Pattern::glob("*ab*")), None, "case matters there");
+        assert_eq!(only(Pattern::regexp("ab", REGEX.default).unwrap()), None);
+    }
+
+    #[test]
     fn glob_is_exact() {
         for (pattern, text, expected) in [
             ("/usr/*/[a-c]?", "/usr/bin/ax", true),

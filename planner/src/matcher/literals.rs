@@ -8,9 +8,10 @@
 //! Aho–Corasick, measured for the design with 20,000 literals over 2 MB: 21 to 26 ms against 11 ms.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use daemoneye_dsl::pattern::Literal;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::estimate;
 
@@ -73,7 +74,9 @@ pub(super) struct Literals<const WIDTH: usize> {
     edge: Edge,
     runs: Runs,
     needles: Vec<Needle>,
-    by_literal: HashMap<Literal, u32>,
+    /// Needles by the hash of their literal.
+    by_literal: HashTable<u32>,
+    hasher: DefaultHashBuilder,
     /// One bit per hash of a run.
     bits: Vec<u64>,
     /// By the upper part of the hash, the first of the needles with it.
@@ -102,9 +105,19 @@ impl<const WIDTH: usize> Literals<WIDTH> {
     const MASK: u32 = u32::MAX >> (32 - 8 * WIDTH);
 
     pub(super) fn new(edge: Edge) -> Self {
-        let (needles, by_literal, bits, lists, runs) = (vec![], HashMap::new(), vec![], vec![], Runs::default());
-        let mut new =
-            Self { edge, runs, needles, by_literal, bits, lists, shift: 0, unused: 0, texts: 0, texts_before: 0 };
+        let mut new = Self {
+            edge,
+            runs: Runs::default(),
+            needles: vec![],
+            by_literal: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            bits: vec![],
+            lists: vec![],
+            shift: 0,
+            unused: 0,
+            texts: 0,
+            texts_before: 0,
+        };
         new.arrange();
         new
     }
@@ -114,8 +127,7 @@ impl<const WIDTH: usize> Literals<WIDTH> {
     }
 
     pub(super) fn add(&mut self, literal: &Literal, asked_by: u32) {
-        if let Some(at) = self.by_literal.get(literal) {
-            let at = *at;
+        if let Some(at) = self.known(literal) {
             let needle = &mut self.needles[at as usize];
             let is_back = needle.asked_by.is_empty();
             needle.asked_by.push(asked_by);
@@ -134,8 +146,8 @@ impl<const WIDTH: usize> Literals<WIDTH> {
             asked_by: vec![asked_by],
         };
         let at = u32::try_from(self.needles.len()).expect("fewer than 2^32 literals");
-        self.by_literal.insert(literal.clone(), at);
         self.needles.push(needle);
+        self.note(at);
         self.choose_run(at);
         if self.needles.len() * BITS_PER_LITERAL > self.bits.len() * 64 && self.bits.len() * 64 < BITS_MAX {
             self.arrange();
@@ -144,8 +156,20 @@ impl<const WIDTH: usize> Literals<WIDTH> {
         }
     }
 
+    /// The needle of a literal.
+    fn known(&self, literal: &Literal) -> Option<u32> {
+        let same = |at: &u32| self.needles[*at as usize].literal == *literal;
+        self.by_literal.find(self.hasher.hash_one(literal), same).copied()
+    }
+
+    fn note(&mut self, at: u32) {
+        let Self { needles, by_literal, hasher, .. } = self;
+        let hash = |at: &u32| hasher.hash_one(&needles[*at as usize].literal);
+        by_literal.insert_unique(hash(&at), at, hash);
+    }
+
     pub(super) fn remove(&mut self, literal: &Literal, asked_by: u32) {
-        let Some(at) = self.by_literal.get(literal).copied() else { return };
+        let Some(at) = self.known(literal) else { return };
         let needle = &mut self.needles[at as usize];
         // Who asked twice is gone at once.
         if needle.asked_by.is_empty() {
@@ -159,8 +183,8 @@ impl<const WIDTH: usize> Literals<WIDTH> {
         if self.unused > BITS_MIN / BITS_PER_LITERAL && self.unused > self.needles.len() / 2 {
             self.needles.retain(|needle| !needle.asked_by.is_empty());
             self.unused = 0;
-            let numbered = self.needles.iter().zip(0..);
-            self.by_literal = numbered.map(|(needle, at)| (needle.literal.clone(), at)).collect();
+            self.by_literal.clear();
+            (0..self.needles.len()).for_each(|at| self.note(u32::try_from(at).expect("it was numbered before")));
             self.arrange();
         }
     }
