@@ -58,8 +58,8 @@ impl Choice {
         self.guards[self.current].met = f64::from(self.wasted) / f64::from(rows);
         self.guards[self.current].tried = true;
         let met = |at: &usize| {
-            let Guard { met, tried, .. } = self.guards[*at];
-            if tried { met } else { met / BETTER_THAN_GUESSED }
+            let guard = &self.guards[*at];
+            if guard.tried || guard.is_dear() { guard.met } else { guard.met / BETTER_THAN_GUESSED }
         };
         let best = (0..self.guards.len()).min_by(|one, other| met(one).total_cmp(&met(other)));
         self.current = best.expect("there is more than one");
