@@ -14,6 +14,7 @@ mod evaluation;
 mod own;
 mod present;
 mod rules;
+mod sealer;
 mod serve;
 mod settings;
 mod sinks;

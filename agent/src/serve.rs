@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::agent::Agent;
 use crate::engine::{self, Input};
 use crate::evaluation::Bounds;
+use crate::sealer::Sealer;
 use crate::settings::InForce;
 use crate::sinks::Sinks;
 use crate::sinks::terminal::Form;
@@ -58,6 +59,7 @@ pub(crate) async fn serve(
     let runtime = tokio::runtime::Handle::current();
     let sinks =
         Sinks::start(agent.store(), edges.form, broker.client("alerts"), runtime).context("cannot start the sinks")?;
+    let sealer = Sealer::start(agent.store()).context("cannot start the sealer")?;
     let (inputs, received) = mpsc::sync_channel(INPUT_LEN);
     let engine = std::thread::Builder::new()
         .name("engine".to_owned())
@@ -131,6 +133,7 @@ pub(crate) async fn serve(
     let _engine_has_ended = inputs.send(Input::Shutdown).is_err();
     let sinks = tokio::task::spawn_blocking(move || engine.join()).await.context("cannot wait for the engine")?;
     let sinks = sinks.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    tokio::task::spawn_blocking(move || sealer.finish()).await.context("cannot wait for the sealer")?;
     tokio::task::spawn_blocking(move || sinks.finish()).await.context("cannot wait for the sinks")
 }
 

@@ -254,7 +254,7 @@ mod linux {
         let table = catalog.table(table).context("no such table")?;
         let place = |name: &&str| table.column(name).map(|(at, _)| at).with_context(|| format!("no column {name}"));
         let columns: Vec<_> = columns.iter().map(place).collect::<Result<_, _>>()?;
-        Ok(store.scan(&Scan { table, columns: &columns, window: None })?.batches)
+        Ok(store.scan(&Scan::all(table, &columns))?.batches)
     }
 
     /// `/proc/PID/stat`.

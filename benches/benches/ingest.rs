@@ -136,7 +136,7 @@ fn stored(path: &Path) -> anyhow::Result<Given> {
     let catalog = Catalog::builtin();
     let table = catalog.table("processes_history").context("no such table")?;
     let columns = ["proc_id", "command_line"].map(|name| table.column(name).expect("a column").0);
-    let found = ReadStore::open(path)?.scan(&Scan { table, columns: &columns, window: None })?;
+    let found = ReadStore::open(path)?.scan(&Scan::all(table, &columns))?;
     ensure!(found.completeness.is_complete(), "the store does not answer completely");
     let mut rows = Given::new();
     found.batches.iter().for_each(|batch| note(&mut rows, batch));

@@ -10,5 +10,6 @@ pub mod crowd;
 pub mod engine;
 pub mod host;
 pub mod measure;
+pub mod past;
 pub mod rows;
 pub mod sqlite;

@@ -125,7 +125,7 @@ impl Wanted<'_> {
         let table = catalog.table("alerts").expect("a table of the catalog");
         let columns = ["id", "level", "rule", "status", "last_seen"].map(|name| position(table, name));
         let mut found = Found { newest: VecDeque::new(), matching: 0, all: 0, completeness: Completeness::default() };
-        let scan = Scan { table, columns: &columns, window: None };
+        let scan = Scan::all(table, &columns);
         found.completeness = view.visit(&scan, &mut |batch| {
             for row in 0..batch.num_rows() {
                 let cells: Vec<_> = batch.columns().iter().map(|column| Value::at(column, row)).collect();

@@ -193,6 +193,9 @@ impl Facts {
                 "error": self.stored.as_ref().err().map(ToString::to_string),
                 "versions": stored.map(|stored| stored.contents.versions),
                 "exits": stored.map(|stored| stored.contents.exits),
+                "segments": stored.map(|stored| stored.contents.segments),
+                "blocks": stored.map(|stored| stored.contents.blocks),
+                "damaged": stored.map(|stored| stored.contents.damaged),
                 "oldest": stored.and_then(|stored| stored.contents.oldest),
                 "alerts": stored.map(|stored| stored.alerts),
                 "alerts_open": stored.map(|stored| stored.alerts_open),
@@ -216,7 +219,7 @@ impl Stored {
         let table = catalog.table("alerts").expect("a table of the catalog");
         let (status, _) = table.column("status").expect("a column of the catalog");
         let (mut alerts_open, mut alerts) = (0, 0);
-        let of_alerts = view.visit(&Scan { table, columns: &[status], window: None }, &mut |batch| {
+        let of_alerts = view.visit(&Scan::all(table, &[status]), &mut |batch| {
             let is_open = |row: &usize| Value::at(batch.column(0), *row).as_text() == Some(AlertStatus::Open.name());
             alerts += batch.num_rows();
             alerts_open += (0..batch.num_rows()).filter(is_open).count();

@@ -95,10 +95,8 @@ pub struct Dedup {
 pub struct SourceRow {
     /// The table.
     pub table: String,
-    /// The block's number in that table.
-    pub block: u64,
-    /// The row in the block, from 0.
-    pub row: u32,
+    /// The row's number in it: rows are numbered in the order in which they were recorded.
+    pub row: u64,
 }
 
 /// Which snapshot raised an alert: the same two stand in the logs of the collector and of the agent.
@@ -216,7 +214,7 @@ mod tests {
             process: None,
             ancestors: vec![],
             completeness: Completeness::default().into(),
-            sources: vec![SourceRow { table: "processes_history".to_owned(), block: 1, row: 0 }],
+            sources: vec![SourceRow { table: "processes_history".to_owned(), row: 1 }],
         }
     }
 

@@ -18,6 +18,7 @@ mod lower;
 mod matcher;
 mod operators;
 mod plan;
+mod pushdown;
 mod recomputed;
 mod rewrites;
 #[cfg(test)]

@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = Instant::now();
     for (table, rows) in [("process_starts", ROWS), ("process_exits", ROWS), ("processes_history", 2 * ROWS)] {
         let table = Catalog::builtin().table(table).ok_or("no such table")?.clone();
-        let found = reader.scan(&Scan { table: &table, columns: &[0, 6], window: None })?;
+        let found = reader.scan(&Scan::all(&table, &[0, 6]))?;
         let found: usize = found.batches.iter().map(RecordBatch::num_rows).sum();
         assert_eq!(found, usize::try_from(rows * BATCHES)?, "rows of {}", table.name);
     }

@@ -66,9 +66,6 @@ pub(crate) fn visit(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Resul
                 completeness.add(Reason::SegmentQuarantined);
             }
         }
-        if rows.last().is_some_and(|cells| is_outside(scan, cells)) {
-            rows.pop();
-        }
         if rows.len() == BATCH_ROWS_MAX && each(batch(scan, &rows)?).is_break() {
             return Ok(completeness);
         } else if rows.len() == BATCH_ROWS_MAX {
@@ -79,11 +76,6 @@ pub(crate) fn visit(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Resul
         let _last: ControlFlow<()> = each(batch(scan, &rows)?);
     }
     Ok(completeness)
-}
-
-fn is_outside(scan: &Scan<'_>, cells: &[Value]) -> bool {
-    scan.window
-        .is_some_and(|window| cells[window.column].as_timestamp().is_some_and(|moment| !window.meets(moment, moment)))
 }
 
 fn batch(scan: &Scan<'_>, rows: &[Vec<Value>]) -> Result<RecordBatch, Error> {

@@ -2,10 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use daemoneye_dsl::alert::SourceRow;
 use daemoneye_dsl::completeness::Completeness;
+use daemoneye_dsl::pattern::Literal;
 use daemoneye_dsl::tables::Table;
+use daemoneye_dsl::types::Value;
 
 use crate::Error;
 
@@ -18,7 +20,7 @@ pub trait Reader {
     fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error>;
 
     /// [`Reader::scan`] batch by batch, in the order they were stored, until `each` breaks: the way to read more than
-    /// fits in memory. What is held at a time is one block.
+    /// fits in memory. What is held at a time is a block, or a page of a segment.
     fn visit(
         &self,
         scan: &Scan<'_>,
@@ -34,34 +36,58 @@ pub trait Reader {
     fn process(&self, proc_id: &str) -> Result<Option<StoredProcess>, Error>;
 }
 
-/// What to read.
-#[derive(Clone, Copy, Debug)]
+/// What to read. Everything that `required` and `tests` say is a permission, not a duty: rows that do not meet them may
+/// be left out, and the caller filters again.
+#[derive(Clone, Copy)]
 pub struct Scan<'a> {
     /// The table, as the catalog declares it.
     pub table: &'a Table,
     /// Positions in the table, in the order of the result's columns.
     pub columns: &'a [usize],
-    /// Which rows may be left out.
-    pub window: Option<Window>,
+    /// Of each group, a row that is wanted meets at least one probe: what indexes are asked.
+    pub required: &'a [Vec<Probe>],
+    /// A row that is wanted passes all of them.
+    pub tests: &'a [Test<'a>],
 }
 
-/// Rows whose TIMESTAMP `column` lies outside may be left out, and need not be: the caller filters again. Rows where it
-/// is NULL are never left out. Bounds are inclusive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
+impl<'a> Scan<'a> {
+    /// Every row.
+    pub fn all(table: &'a Table, columns: &'a [usize]) -> Self {
+        Self { table, columns, required: &[], tests: &[] }
+    }
+}
+
+/// Something about one column that an index can tell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe {
     /// The column's position in the table.
     pub column: usize,
-    /// Microseconds since 1970; unbounded if absent.
-    pub from: Option<i64>,
-    /// Microseconds since 1970; unbounded if absent.
-    pub to: Option<i64>,
+    /// What is asked.
+    pub question: Question,
 }
 
-impl Window {
-    /// Whether a moment between `min` and `max` can lie inside.
-    pub(crate) fn meets(&self, min: i64, max: i64) -> bool {
-        self.from.is_none_or(|from| max >= from) && self.to.is_none_or(|to| min <= to)
-    }
+/// What is asked about a value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// The text, ASCII letters folded, contains it.
+    Contains(Literal),
+    /// It equals this, ASCII letters folded.
+    Equal(Value),
+    /// The number or moment, rounded to a double, is not less.
+    AtLeast(f64),
+    /// The number or moment, rounded to a double, is not greater.
+    AtMost(f64),
+    /// It is NULL.
+    Null,
+}
+
+/// A condition on one column.
+#[derive(Clone, Copy)]
+pub struct Test<'a> {
+    /// The column's position in the table.
+    pub column: usize,
+    /// Which of some values fulfil it, as BOOLEAN; the same for equal values, whatever the row.
+    pub passes: &'a dyn Fn(&ArrayRef) -> BooleanArray,
 }
 
 /// The answer to a [`Scan`].

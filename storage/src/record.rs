@@ -15,10 +15,10 @@ use daemoneye_dsl::untrusted::Untrusted;
 use redb::{ReadableTable, WriteTransaction};
 
 use crate::Error;
-use crate::block;
 use crate::keys::ProcKey;
 use crate::scan::{by_snapshot, filtered};
-use crate::tables::{CLOSINGS, GONE, Kind, LAST_SNAPSHOT_KEY, LIVE, META, Place, builtin};
+use crate::tables::{ENDINGS, LAST_SNAPSHOT_KEY, LIVE, META, Row, block_schema, builtin};
+use crate::{block, history};
 
 /// What one snapshot changed. The three batches have the layout of `dsl::tables::version_columns()`, and a process is
 /// in one of them at most, once.
@@ -53,7 +53,7 @@ pub struct Recorded {
 struct Known {
     key: ProcKey,
     /// Its version so far, if the store has it alive.
-    before: Option<Place>,
+    before: Option<Row>,
 }
 
 /// [`crate::Transaction::record_processes`].
@@ -67,15 +67,15 @@ pub(crate) fn record(txn: &WriteTransaction, change: &ProcessChange<'_>) -> Resu
     check_alive(&exited, "exited")?;
     let is_start = starts(txn, change.baseline, &started)?;
     let current = concat_batches(&versions, [change.started, change.changed])?;
-    let versions = block::encode(&versions_to_store(&current, change.time, &is_start)?)?;
+    let blocks = block::encode(&versions_to_store(&current, change.time, &is_start)?)?;
     let exits = exits(change)?;
-    let exit_blocks = block::encode(&exits)?;
 
-    let places = block::append(txn, Kind::Versions, &versions)?;
-    close(txn, change.time, started.iter().chain(&changed).chain(&exited))?;
-    bury(txn, &exited)?;
-    revive(txn, started.iter().chain(&changed).zip(places))?;
-    block::append(txn, Kind::Exits, &exit_blocks)?;
+    let first = block::append(txn, &blocks)?;
+    let exit = change.previous_time.unwrap_or_default().0;
+    let replaced = started.iter().chain(&changed).map(|process| (process, None));
+    end(txn, change.time, replaced.chain(exited.iter().map(|process| (process, Some(exit)))))?;
+    forget(txn, &exited)?;
+    know(txn, started.iter().chain(&changed).zip(first..))?;
     txn.open_table(META)?.insert(LAST_SNAPSHOT_KEY, change.time.0.cast_unsigned())?;
 
     Ok(Recorded { starts: start_rows(change, &is_start)?, exits, versions: open_versions(&current, change.time)? })
@@ -97,7 +97,7 @@ fn known(txn: &WriteTransaction, layout: &SchemaRef, batch: &RecordBatch) -> Res
             let shown: String = id.chars().take(40).collect();
             Error::Refused(format!("proc_id `{}` is not 16 lower-case hex digits", Untrusted(&shown).terminal()))
         })?;
-        Ok(Known { key, before: live.get(key.0)?.map(|place| place.value()) })
+        Ok(Known { key, before: live.get(key.0)?.map(|row| row.value()) })
     });
     known.collect()
 }
@@ -124,8 +124,8 @@ fn check_alive(processes: &[Known], what: &str) -> Result<(), Error> {
 /// did not know of it, and it is taken up again as a version.
 fn starts(txn: &WriteTransaction, baseline: bool, started: &[Known]) -> Result<BooleanArray, Error> {
     let is_start = started.iter().map(|process| {
-        let Some(place) = process.before else { return Ok(Some(!baseline)) };
-        match block::version_row(txn, process.key, place)? {
+        let Some(row) = process.before else { return Ok(Some(!baseline)) };
+        match history::version(txn, process.key, row)? {
             Ok(_) => Err(Error::Refused(format!("process {} started, but is alive already", process.key))),
             Err(_) => Ok(Some(false)),
         }
@@ -138,7 +138,7 @@ fn versions_to_store(current: &RecordBatch, time: Timestamp, is_start: &BooleanA
     let rows = current.num_rows();
     let changed = std::iter::repeat_n(Some(false), rows - is_start.len());
     let started: BooleanArray = is_start.iter().chain(changed).collect();
-    with(current, &Kind::Versions.schema(), [moments(time, rows), Arc::new(started)])
+    with(current, &block_schema(), [moments(time, rows), Arc::new(started)])
 }
 
 fn exits(change: &ProcessChange<'_>) -> Result<RecordBatch, Error> {
@@ -148,7 +148,7 @@ fn exits(change: &ProcessChange<'_>) -> Result<RecordBatch, Error> {
     }
     let last_seen = change.previous_time.unwrap_or_default();
     let observation = [moments(last_seen, rows), moments(change.time, rows), by_snapshot(rows)];
-    with(change.exited, &Kind::Exits.schema(), observation)
+    with(change.exited, &builtin("process_exits"), observation)
 }
 
 fn start_rows(change: &ProcessChange<'_>, is_start: &BooleanArray) -> Result<RecordBatch, Error> {
@@ -173,38 +173,40 @@ fn with<const N: usize>(rows: &RecordBatch, schema: &SchemaRef, more: [ArrayRef;
     RecordBatch::try_new(schema.clone(), columns).map_err(|error| Error::Refused(error.to_string()))
 }
 
-/// Ends the versions that the store had alive.
-fn close<'a>(txn: &WriteTransaction, time: Timestamp, processes: impl Iterator<Item = &'a Known>) -> Result<(), Error> {
-    let mut closings = txn.open_table(CLOSINGS)?;
-    let mut places: Vec<_> = processes.filter_map(|process| process.before).collect();
+/// Ends the versions that the store had alive; of an exit, with the snapshot that had it last.
+fn end<'a>(
+    txn: &WriteTransaction,
+    time: Timestamp,
+    processes: impl Iterator<Item = (&'a Known, Option<i64>)>,
+) -> Result<(), Error> {
+    let mut endings = txn.open_table(ENDINGS)?;
+    let mut rows: Vec<_> = processes.filter_map(|(process, exit)| Some((process.before?, exit))).collect();
     // In key order an insert finds its page in the cache; so below.
-    places.sort_unstable();
-    for place in places {
-        closings.insert(place, time.0)?;
+    rows.sort_unstable();
+    for (row, exit) in rows {
+        endings.insert(row, (time.0, exit))?;
     }
     Ok(())
 }
 
-/// Moves the exited from the living to the gone.
-fn bury(txn: &WriteTransaction, exited: &[Known]) -> Result<(), Error> {
-    let mut entries: Vec<_> = exited.iter().filter_map(|process| Some((process.key.0, process.before?))).collect();
-    entries.sort_unstable();
+/// Takes the exited from the living.
+fn forget(txn: &WriteTransaction, exited: &[Known]) -> Result<(), Error> {
+    let mut keys: Vec<_> = exited.iter().map(|process| process.key.0).collect();
+    keys.sort_unstable();
     let mut live = txn.open_table(LIVE)?;
-    let mut gone = txn.open_table(GONE)?;
-    for (key, place) in entries {
+    for key in keys {
         live.remove(key)?;
-        gone.insert(key, place)?;
     }
     Ok(())
 }
 
-/// Notes where the current versions of the living are.
-fn revive<'a>(txn: &WriteTransaction, versions: impl Iterator<Item = (&'a Known, Place)>) -> Result<(), Error> {
-    let mut entries: Vec<_> = versions.map(|(process, place)| (process.key.0, place)).collect();
+/// Notes which are the current versions of the living.
+fn know<'a>(txn: &WriteTransaction, versions: impl Iterator<Item = (&'a Known, Row)>) -> Result<(), Error> {
+    let mut entries: Vec<_> = versions.map(|(process, row)| (process.key.0, row)).collect();
     entries.sort_unstable();
     let mut live = txn.open_table(LIVE)?;
-    for (key, place) in entries {
-        live.insert(key, place)?;
+    for (key, row) in entries {
+        live.insert(key, row)?;
     }
     Ok(())
 }

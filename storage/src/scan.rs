@@ -1,28 +1,30 @@
-//! Scanning the stored tables, one block at a time.
+//! Scanning the stored tables.
 //!
-//! A table of the catalog is a view of one kind of block: each of its columns is stored, joined from `closings`, or
-//! constant. A block is skipped when its summary shows that every row lies outside the window; it is set aside, and
-//! the answer marked, when it is damaged.
+//! The tables of history are views of the versions: each of their columns is stored, or constant. Of a segment, its
+//! indexes say first which rows may be wanted, then the tests of columns whose different values are kept once; what is
+//! left is read page by page, and a column only for rows that passed the tests before it.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow_array::builder::TimestampMicrosecondBuilder;
 use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray};
-use arrow_schema::SchemaRef;
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, UInt32Array};
+use arrow_schema::{DataType, SchemaRef};
 use arrow_select::filter::filter;
+use arrow_select::take::take;
 use daemoneye_dsl::alert::SourceRow;
 use daemoneye_dsl::completeness::{Completeness, Reason};
-use daemoneye_dsl::tables::{Table, schema_of};
-use daemoneye_dsl::types::Type;
+use daemoneye_dsl::tables::{Column, Table, schema_of};
 use redb::ReadableTable;
 
-use crate::block::{self, Summary};
 use crate::guard::{guarded, guarded_each};
+use crate::history::{self, Endings, Part};
 use crate::keys::ProcKey;
-use crate::reader::{Scan, Scanned, StoredProcess, Window};
-use crate::tables::{BLOCKS, CLOSINGS, GONE, Kind, LIVE, SEEN_FROM, STARTED, SUMMARIES, Tables};
+use crate::reader::{Scan, Scanned, StoredProcess, Test};
+use crate::segment::{ChunkTable, Fault, PAGE_ROWS, Reading, Spans};
+use crate::tables::{
+    BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, STARTED, Tables,
+};
 use crate::{Error, alerts, status};
 
 /// What `observed_by` holds for what a comparison of snapshots showed.
@@ -49,9 +51,7 @@ pub(crate) fn visit(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Resul
 
 fn dispatch(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
     match &*scan.table.name {
-        "process_starts" => Blocks::new(Kind::Versions, true, scan).visit(txn, each),
-        "processes_history" => Blocks::new(Kind::Versions, false, scan).visit(txn, each),
-        "process_exits" => Blocks::new(Kind::Exits, false, scan).visit(txn, each),
+        "process_starts" | "process_exits" | "processes_history" => Versions::new(scan).visit(txn, each),
         "alerts" => alerts::visit(txn, scan, each),
         "rules" | "rule_stats" | "collectors" => status::visit(txn, scan, each),
         "processes" => Err(Error::Refused(
@@ -63,15 +63,11 @@ fn dispatch(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Comple
 
 fn check(scan: &Scan<'_>) -> Result<(), Error> {
     let Table { name, columns, .. } = scan.table;
-    if let Some(at) = scan.columns.iter().find(|at| **at >= columns.len()) {
-        return Err(Error::Refused(format!("`{name}` has no column {at}")));
-    }
-    match scan.window.map(|window| columns.get(window.column)) {
-        Some(None) => Err(Error::Refused(format!("the window over `{name}` names no column"))),
-        Some(Some(column)) if column.ty != Type::Timestamp => {
-            Err(Error::Refused(format!("`{name}.{}` is {}, and a window takes TIMESTAMP", column.name, column.ty)))
-        }
-        _ => Ok(()),
+    let probes = scan.required.iter().flatten().map(|probe| probe.column);
+    let mut named = scan.columns.iter().copied().chain(probes).chain(scan.tests.iter().map(|test| test.column));
+    match named.find(|at| *at >= columns.len()) {
+        Some(at) => Err(Error::Refused(format!("`{name}` has no column {at}"))),
+        None => Ok(()),
     }
 }
 
@@ -83,77 +79,63 @@ pub(crate) fn layout(scan: &Scan<'_>) -> SchemaRef {
 
 /// Where a column of a table comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
-    /// The block's column at this position.
-    Stored(usize),
-    /// The end of the version, from `closings`.
-    SeenTo,
+enum Origin<'a> {
+    /// The version's column of that name.
+    Stored(&'a str),
     /// [`BY_SNAPSHOT`].
     BySnapshot,
 }
 
-/// A scan over one kind of block.
-struct Blocks {
-    kind: Kind,
-    stored: SchemaRef,
-    /// Only the versions marked as starts.
-    starts_only: bool,
+/// A table that is a view of the versions.
+struct Versions<'a> {
+    scan: &'a Scan<'a>,
+    /// Of every column of the table.
+    origins: Vec<Origin<'a>>,
+    /// The versions that are rows of the table: those where this column is true, or not NULL.
+    only: Option<&'static str>,
     result: SchemaRef,
-    /// In the order of the result's columns.
-    origins: Vec<Origin>,
-    window: Option<(Origin, Window)>,
 }
 
-impl Blocks {
-    fn new(kind: Kind, starts_only: bool, scan: &Scan<'_>) -> Self {
-        let stored = kind.schema();
-        let origin = |at: usize| {
-            let name = &*scan.table.columns[at].name;
-            match (stored.index_of(name), name) {
-                (Ok(at), _) => Origin::Stored(at),
-                (Err(_), "seen_to") => Origin::SeenTo,
-                (Err(_), "observed_by") => Origin::BySnapshot,
-                // A start is observed when its version is first seen.
-                (Err(_), "observed_at") => Origin::Stored(stored.index_of(SEEN_FROM).expect("a stored column")),
-                (Err(_), name) => unreachable!("`{}.{name}` has no origin", scan.table.name),
-            }
+impl<'a> Versions<'a> {
+    fn new(scan: &'a Scan<'a>) -> Self {
+        // A start is observed when its version is first seen, an exit when it is no longer.
+        let (only, observed_at) = match &*scan.table.name {
+            "process_starts" => (Some(STARTED), SEEN_FROM),
+            "process_exits" => (Some(LAST_SEEN_AT), SEEN_TO),
+            _ => (None, SEEN_TO),
         };
-        Self {
-            kind,
-            starts_only,
-            result: layout(scan),
-            origins: scan.columns.iter().map(|at| origin(*at)).collect(),
-            window: scan.window.map(|window| (origin(window.column), window)),
-            stored,
+        let origin = |column: &'a Column| match &*column.name {
+            "observed_at" => Origin::Stored(observed_at),
+            "observed_by" => Origin::BySnapshot,
+            name => Origin::Stored(name),
+        };
+        Self { scan, origins: scan.table.columns.iter().map(origin).collect(), only, result: layout(scan) }
+    }
+
+    fn name(&self, column: usize) -> Option<&'a str> {
+        match self.origins[column] {
+            Origin::Stored(name) => Some(name),
+            Origin::BySnapshot => None,
         }
     }
 
     fn visit(&self, txn: &impl Tables, each: Each<'_>) -> Result<Completeness, Error> {
         let mut completeness = Completeness::default();
-        let summaries = txn.table(SUMMARIES)?;
+        let parts = history::parts(txn)?;
         let blocks = txn.table(BLOCKS)?;
-        let closings = txn.table(CLOSINGS)?;
-        let kind = self.kind as u8;
-        for entry in summaries.range((kind, 0)..=(kind, u64::MAX))? {
-            let (key, sealed) = entry?;
-            let (_, number) = key.value();
-            let summary = block::summary(self.kind, &self.stored, number, sealed.value());
-            if summary.as_ref().is_some_and(|summary| self.is_outside(summary)) {
-                continue;
-            }
-            let ends = self.ends(&closings, number)?;
-            if summary.is_some_and(|summary| self.ended_outside(&ends, summary.rows)) {
-                continue;
-            }
-            match block::read(&blocks, self.kind, &self.stored, number)? {
-                Ok(rows) => {
-                    let batch = self.project(&rows, &ends)?;
-                    if batch.num_rows() > 0 && each(batch).is_break() {
-                        break;
-                    }
-                }
-                Err(why) => {
-                    quarantine(&block::name(self.kind, number), &why);
+        let chunks = txn.table(SEGMENTS)?;
+        let endings = txn.table(ENDINGS)?;
+        for part in parts {
+            let visited = match part {
+                Part::Block(first) => self.visit_block(&blocks, &endings, first, each),
+                Part::Segment(first) => self.visit_segment(&chunks, &endings, first, each),
+            };
+            match visited {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => break,
+                Err(Fault::Storage(error)) => return Err(error),
+                Err(Fault::Damaged(why)) => {
+                    quarantine(&part.name(), &why);
                     completeness.add(Reason::SegmentQuarantined);
                 }
             }
@@ -161,48 +143,127 @@ impl Blocks {
         Ok(completeness)
     }
 
-    /// Whether no row can be wanted, by the summary alone.
-    fn is_outside(&self, summary: &Summary) -> bool {
-        if self.starts_only && summary.starts == 0 {
-            return true;
+    fn visit_block(
+        &self,
+        blocks: &impl ReadableTable<Row, &'static [u8]>,
+        endings: &impl ReadableTable<Row, (i64, Option<i64>)>,
+        first: Row,
+        each: Each<'_>,
+    ) -> Result<ControlFlow<()>, Fault> {
+        let stored = history::block(blocks, first)?;
+        let rows = u32::try_from(stored.num_rows()).map_err(|_| Fault::from("it has too many rows"))?;
+        let endings = Endings::of(endings, first..first + Row::from(rows))?;
+        let column = |name: &str| match stored.column_by_name(name) {
+            Some(column) => column.clone(),
+            None => endings.column(name, rows),
+        };
+        let mut kept = Spans::all(rows);
+        if let Some(only) = self.only {
+            kept = history::passing(&is_row(&column(only)), &kept);
         }
-        let Some((Origin::Stored(column), window)) = self.window else { return false };
-        let at = block::time_columns(&self.stored).position(|at| at == column).expect("the window is over a TIMESTAMP");
-        let span = summary.times[at];
-        !span.nulls && !window.meets(span.min, span.max)
-    }
-
-    /// Whether every version of a block ended, and outside the window over `seen_to`.
-    fn ended_outside(&self, ends: &[(u32, i64)], rows: u32) -> bool {
-        let Some((Origin::SeenTo, window)) = self.window else { return false };
-        ends.len() == rows as usize && !ends.iter().any(|(_, end)| window.meets(*end, *end))
-    }
-
-    /// The ends of a block's versions, by row; nothing if nobody asks for them.
-    fn ends(&self, closings: &impl ReadableTable<(u64, u32), i64>, number: u64) -> Result<Vec<(u32, i64)>, Error> {
-        let windowed = self.window.is_some_and(|(origin, _)| origin == Origin::SeenTo);
-        if !windowed && !self.origins.contains(&Origin::SeenTo) {
-            return Ok(Vec::new());
+        for test in self.scan.tests {
+            let values = match self.origins[test.column] {
+                Origin::Stored(name) => column(name),
+                Origin::BySnapshot => by_snapshot(rows as usize),
+            };
+            kept = kept.and(&history::passing(&(test.passes)(&values), &Spans::all(rows)));
         }
-        let ends = closings.range((number, 0)..=(number, u32::MAX))?.map(|entry| {
-            let (key, end) = entry?;
-            Ok((key.value().1, end.value()))
+        if kept.is_empty() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let places = UInt32Array::from_iter_values(kept.iter());
+        let columns = self.scan.columns.iter().map(|at| match self.origins[*at] {
+            Origin::Stored(name) => take(&column(name), &places, None),
+            Origin::BySnapshot => Ok(by_snapshot(kept.len())),
         });
-        ends.collect()
+        let columns = columns.collect::<Result<Vec<_>, _>>().map_err(Error::from)?;
+        Ok(each(batch(&self.result, columns, kept.len())?))
     }
 
-    fn project(&self, rows: &RecordBatch, ends: &[(u32, i64)]) -> Result<RecordBatch, Error> {
-        let columns = self.origins.iter().map(|origin| match origin {
-            Origin::Stored(at) => rows.column(*at).clone(),
-            Origin::SeenTo => seen_to(rows.num_rows(), ends),
-            Origin::BySnapshot => by_snapshot(rows.num_rows()),
-        });
-        let columns: Vec<ArrayRef> = columns.collect();
-        if !self.starts_only {
-            return batch(&self.result, columns, rows.num_rows());
+    fn visit_segment(
+        &self,
+        chunks: &impl ChunkTable,
+        endings: &impl ReadableTable<Row, (i64, Option<i64>)>,
+        first: Row,
+        each: Each<'_>,
+    ) -> Result<ControlFlow<()>, Fault> {
+        let mut segment = history::open(chunks, first)?;
+        let rows = segment.segment().rows();
+        let asks_endings = self.only == Some(LAST_SEEN_AT)
+            || self.scan.columns.iter().chain(self.asked().iter()).any(|at| self.name(*at).is_some_and(Endings::fill));
+        let endings = Endings::of(endings, first..first + if asks_endings { Row::from(rows) } else { 0 })?;
+        let required = history::named(self.scan.required, |column| self.name(column));
+        let mut kept = history::probed(&mut segment, &required, &endings.places())?;
+        let mut rest: Vec<(&str, &Test<'_>)> = Vec::new();
+        for test in self.scan.tests {
+            if kept.is_empty() {
+                return Ok(ControlFlow::Continue(()));
+            }
+            let Some(name) = self.name(test.column) else { continue };
+            match segment.tested(name, &self.ty(test.column), test.passes, &kept)? {
+                Some(passed) if !Endings::fill(name) => kept = passed,
+                _ => rest.push((name, test)),
+            }
         }
-        let started = rows.column_by_name(STARTED).expect("a stored column").as_boolean();
-        filtered(&self.result, &columns, started)
+        // Numbers are read faster than texts.
+        rest.sort_by_key(|(_, test)| self.ty(test.column) == DataType::Utf8);
+        for from in (0..rows).step_by(PAGE_ROWS as usize) {
+            let mut page = kept.within(&(from..from + PAGE_ROWS));
+            if let Some(only) = self.only.filter(|_| !page.is_empty()) {
+                let ty = if only == STARTED { DataType::Boolean } else { MOMENT };
+                let values = read(&mut segment, &endings, only, &ty, &page)?;
+                page = history::passing(&is_row(&values), &page);
+            }
+            for (name, test) in &rest {
+                if !page.is_empty() {
+                    let values = read(&mut segment, &endings, name, &self.ty(test.column), &page)?;
+                    page = history::passing(&(test.passes)(&values), &page);
+                }
+            }
+            if page.is_empty() {
+                continue;
+            }
+            let column = |at: &usize| match self.origins[*at] {
+                Origin::Stored(name) => read(&mut segment, &endings, name, &self.ty(*at), &page),
+                Origin::BySnapshot => Ok(by_snapshot(page.len())),
+            };
+            let columns = self.scan.columns.iter().map(column).collect::<Result<Vec<_>, Fault>>()?;
+            let rows = batch(&self.result, columns, page.len()).map_err(|error| Fault::Damaged(error.to_string()))?;
+            if each(rows).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The columns that probes and tests ask for.
+    fn asked(&self) -> Vec<usize> {
+        let probes = self.scan.required.iter().flatten().map(|probe| probe.column);
+        probes.chain(self.scan.tests.iter().map(|test| test.column)).collect()
+    }
+
+    fn ty(&self, column: usize) -> DataType {
+        self.scan.table.columns[column].ty.arrow()
+    }
+}
+
+/// A column of some rows of a segment, endings that came later counted in.
+fn read<T: ChunkTable>(
+    segment: &mut Reading<'_, T>,
+    endings: &Endings,
+    name: &str,
+    ty: &DataType,
+    rows: &Spans,
+) -> Result<ArrayRef, Fault> {
+    let stored = segment.read(name, ty, rows)?;
+    Ok(if Endings::fill(name) { endings.over(name, stored, rows) } else { stored })
+}
+
+/// Whether a version is a row of a table that goes by this column.
+fn is_row(values: &ArrayRef) -> BooleanArray {
+    match values.data_type() {
+        DataType::Boolean => values.as_boolean().clone(),
+        _ => (0..values.len()).map(|row| Some(values.is_valid(row))).collect(),
     }
 }
 
@@ -222,19 +283,6 @@ pub(crate) fn by_snapshot(rows: usize) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(std::iter::repeat_n(BY_SNAPSHOT, rows)))
 }
 
-fn seen_to(rows: usize, ends: &[(u32, i64)]) -> ArrayRef {
-    if ends.is_empty() {
-        return Arc::new(TimestampMicrosecondArray::new_null(rows));
-    }
-    let mut column = TimestampMicrosecondBuilder::with_capacity(rows);
-    let mut ends = ends.iter().peekable();
-    for row in 0..rows {
-        let end = ends.next_if(|(at, _)| *at as usize == row);
-        column.append_option(end.map(|(_, end)| *end));
-    }
-    Arc::new(column.finish())
-}
-
 /// Says in the log what was set aside; the answer's completeness says that something was.
 pub(crate) fn quarantine(what: &str, why: &str) {
     tracing::warn!(what, why, "a damaged part of the event store was set aside");
@@ -247,19 +295,7 @@ pub(crate) fn process(txn: &impl Tables, proc_id: &str) -> Result<Option<StoredP
 }
 
 fn last_version(txn: &impl Tables, key: ProcKey) -> Result<Option<StoredProcess>, Error> {
-    let mut place = txn.table(LIVE)?.get(key.0)?.map(|place| place.value());
-    if place.is_none() {
-        place = txn.table(GONE)?.get(key.0)?.map(|place| place.value());
-    }
-    let Some(place) = place else { return Ok(None) };
-    let row = block::version_row(txn, key, place)?
-        .map_err(|why| Error::Damaged(format!("{}: {why}", block::name(Kind::Versions, place.0))))?;
-    let source = SourceRow { table: Kind::Versions.table().to_owned(), block: place.0, row: place.1 };
-    Ok(Some(StoredProcess { row: version_part(&row), source: Some(source) }))
-}
-
-/// The columns that make a version, of rows of [`Kind::Versions`].
-pub(crate) fn version_part(rows: &RecordBatch) -> RecordBatch {
-    let columns: Vec<_> = (0..rows.num_columns() - 2).collect();
-    rows.project(&columns).expect("a stored version starts with the version's columns")
+    let Some(row) = history::last_row(txn, key)? else { return Ok(None) };
+    let version = history::version(txn, key, row)?.map_err(Error::Damaged)?;
+    Ok(Some(StoredProcess { row: version, source: Some(SourceRow { table: HISTORY.to_owned(), row }) }))
 }

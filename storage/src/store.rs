@@ -15,6 +15,7 @@ use crate::Error;
 use crate::guard::guarded;
 use crate::memory::Memory;
 use crate::reader::{Reader, Scan, Scanned, StoredProcess};
+use crate::seal::{self, Draft, Sealed};
 use crate::tables::{self, FORMAT, FORMAT_KEY, LAYOUT_KEY, META};
 use crate::transaction::Transaction;
 use crate::view::{Live, View};
@@ -78,7 +79,26 @@ impl Store {
 
     /// The state as last committed.
     pub fn read(&self) -> Result<View, Error> {
-        Ok(View::new(self.db.begin_read()?))
+        Ok(View::new(self.reading()?))
+    }
+
+    /// Seals what was recorded into a segment, or makes one of several, if enough of them came together (or, with `all`,
+    /// any block that is left): one step; ask again until there is nothing to do. Rows are read and written without
+    /// holding up whoever records; only the exchange at the end is a transaction. One caller at a time.
+    pub fn seal(&self, all: bool) -> Result<Option<Sealed>, Error> {
+        let draft = guarded(|| seal::draft(&self.reading()?, all))?;
+        draft.map(|draft| self.exchange(draft)).transpose()
+    }
+
+    pub(crate) fn reading(&self) -> Result<ReadTransaction, Error> {
+        Ok(self.db.begin_read()?)
+    }
+
+    pub(crate) fn exchange(&self, draft: Draft) -> Result<Sealed, Error> {
+        let txn = self.db.begin_write()?;
+        let sealed = guarded(|| seal::exchange(&txn, draft))?;
+        txn.commit()?;
+        Ok(sealed)
     }
 
     /// [`View::live`] of the state as last committed.

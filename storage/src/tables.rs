@@ -1,14 +1,14 @@
 //! Every redb table, its key and what it holds. Numbers in keys order as numbers; pairs order by their first part.
 //!
 //! ```text
-//! meta       name                     u64      "format", "layout", "next_alert", "next_block", "next_turn",
+//! meta       name                     u64      "format", "layout", "next_alert", "next_row", "next_turn",
 //!                                              "last_snapshot"
 //! offsets    collector instance       u64 u64  the last sequence whose batch was committed; when, as a turn
-//! blocks     (kind, number)           sealed   rows (block.rs); written once, number ascending
-//! summaries  (kind, number)           sealed   row count and the range of each time column, to skip blocks unread
-//! closings   (version block, row)     i64      the snapshot that no longer had this version: its `seen_to`
-//! live       proc_id as u64           place    the current version of every process alive
-//! gone       proc_id as u64           place    the last version of a process that left; `live` wins if it came back
+//! blocks     first row                sealed   versions that were just recorded (block.rs)
+//! segments   (first row, chunk)       chunk    versions that were sealed (segment/)
+//! endings    row                      i64 i64? when a version in a block ended, or one in a segment after it was sealed:
+//!                                              the snapshot that no longer had it and, of an exit, the one before
+//! live       proc_id as u64           row      the current version of every process alive
 //! alerts     id                       sealed   JSON
 //! matches    (rule id, dedup key)     sealed   MatchState
 //! rules      rule id                  text     the revision that ran last
@@ -18,28 +18,27 @@
 //! status     (kind, name)             sealed   JSON: the agent's run, its rules, what these cost, its collectors
 //! ```
 //!
-//! A place is (block, row). The rows of history are appended once and never touched again: an end is an entry in
-//! `closings`, near the others of its time because most processes are short. `process_starts` is the versions marked as
-//! starts; only exits are stored a second time, so that a window over them reads what happened in it and no more.
+//! Versions of processes are numbered in the order in which they are recorded: that number is the row, wherever it lies.
+//! Blocks and segments have consecutive rows, so the part with a row is the last that begins at it or before. History is
+//! appended once; `process_starts` is the versions marked as starts, `process_exits` those whose ending was an exit.
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use daemoneye_dsl::tables::{Catalog, schema_of, version_columns};
 use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, Value, WriteTransaction};
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::Error;
 
 /// The version of everything in this file; a store with another one is not opened.
-pub(crate) const FORMAT: u64 = 2;
+pub(crate) const FORMAT: u64 = 3;
 
 pub(crate) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 pub(crate) const OFFSETS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("offsets");
-pub(crate) const BLOCKS: TableDefinition<(u8, u64), &[u8]> = TableDefinition::new("blocks");
-pub(crate) const SUMMARIES: TableDefinition<(u8, u64), &[u8]> = TableDefinition::new("summaries");
-pub(crate) const CLOSINGS: TableDefinition<Place, i64> = TableDefinition::new("closings");
-pub(crate) const LIVE: TableDefinition<u64, Place> = TableDefinition::new("live");
-pub(crate) const GONE: TableDefinition<u64, Place> = TableDefinition::new("gone");
+pub(crate) const BLOCKS: TableDefinition<Row, &[u8]> = TableDefinition::new("blocks");
+pub(crate) const SEGMENTS: TableDefinition<(Row, u32), &[u8]> = TableDefinition::new("segments");
+pub(crate) const ENDINGS: TableDefinition<Row, (i64, Option<i64>)> = TableDefinition::new("endings");
+pub(crate) const LIVE: TableDefinition<u64, Row> = TableDefinition::new("live");
 pub(crate) const ALERTS: TableDefinition<u64, &[u8]> = TableDefinition::new("alerts");
 pub(crate) const MATCHES: TableDefinition<(&str, &[u8]), &[u8]> = TableDefinition::new("matches");
 pub(crate) const RULES: TableDefinition<&str, &str> = TableDefinition::new("rules");
@@ -52,50 +51,43 @@ pub(crate) const STATUS: TableDefinition<(&str, &str), &[u8]> = TableDefinition:
 pub(crate) const FORMAT_KEY: &str = "format";
 pub(crate) const LAYOUT_KEY: &str = "layout";
 pub(crate) const NEXT_ALERT_KEY: &str = "next_alert";
-pub(crate) const NEXT_BLOCK_KEY: &str = "next_block";
+pub(crate) const NEXT_ROW_KEY: &str = "next_row";
 pub(crate) const NEXT_TURN_KEY: &str = "next_turn";
 pub(crate) const LAST_SNAPSHOT_KEY: &str = "last_snapshot";
 
-/// Where a version is: its block's number and the row in it.
-pub(crate) type Place = (u64, u32);
+/// The number of a version.
+pub(crate) type Row = u64;
 
-/// What the rows of a block are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Versions of processes: the version's columns, `seen_from`, and `started`, which marks an observed start.
-    Versions = 1,
-    /// Rows of `process_exits`.
-    Exits = 2,
-}
-
-impl Kind {
-    const ALL: [Self; 2] = [Self::Versions, Self::Exits];
-
-    /// The table that a block of this kind is named for.
-    pub(crate) fn table(self) -> &'static str {
-        match self {
-            Self::Versions => "processes_history",
-            Self::Exits => "process_exits",
-        }
-    }
-
-    /// The layout of the rows.
-    pub(crate) fn schema(self) -> SchemaRef {
-        match self {
-            Self::Versions => {
-                let mut fields = schema_of(&version_columns()).fields().to_vec();
-                let moment = DataType::Timestamp(TimeUnit::Microsecond, None);
-                fields.push(Arc::new(Field::new(SEEN_FROM, moment, false)));
-                fields.push(Arc::new(Field::new(STARTED, DataType::Boolean, false)));
-                Arc::new(Schema::new(fields))
-            }
-            Self::Exits => builtin(self.table()),
-        }
-    }
-}
-
+/// What the log and alerts call the rows.
+pub(crate) const HISTORY: &str = "processes_history";
+/// A version's columns that are not the process's: when it was seen first, and whether that was a start.
 pub(crate) const SEEN_FROM: &str = "seen_from";
 pub(crate) const STARTED: &str = "started";
+/// What a segment has besides: the snapshot that no longer had the version and, of an exit, the one before.
+pub(crate) const SEEN_TO: &str = "seen_to";
+pub(crate) const LAST_SEEN_AT: &str = "last_seen_at";
+
+/// The layout of the rows of a block.
+pub(crate) fn block_schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        let mut fields = schema_of(&version_columns()).fields().to_vec();
+        fields.push(Arc::new(Field::new(SEEN_FROM, MOMENT, false)));
+        fields.push(Arc::new(Field::new(STARTED, DataType::Boolean, false)));
+        Arc::new(Schema::new(fields))
+    });
+    SCHEMA.clone()
+}
+
+pub(crate) const MOMENT: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
+
+/// The columns of a segment, and whether each is indexed.
+pub(crate) fn segment_fields() -> Vec<(Field, bool)> {
+    let indexed = |name: &str| version_columns().iter().any(|column| column.name == name && column.indexed);
+    let block = block_schema();
+    let fields = block.fields().iter().map(|field| (field.as_ref().clone(), indexed(field.name())));
+    let endings = [SEEN_TO, LAST_SEEN_AT].map(|name| (Field::new(name, MOMENT, true), false));
+    fields.chain(endings).collect()
+}
 
 /// The layout of a table of the catalog.
 pub(crate) fn builtin(table: &str) -> SchemaRef {
@@ -104,14 +96,11 @@ pub(crate) fn builtin(table: &str) -> SchemaRef {
 
 /// A fingerprint of the stored layouts, so that a store of another catalog is told from a damaged one.
 pub(crate) fn layout() -> u64 {
-    let mut layouts = String::new();
-    for kind in Kind::ALL {
-        for field in kind.schema().fields() {
-            let _infallible = write!(layouts, "{} {} {};", field.name(), field.data_type(), field.is_nullable());
-        }
-        layouts.push('\n');
+    let mut layout = String::new();
+    for field in block_schema().fields() {
+        let _infallible = write!(layout, "{} {} {};", field.name(), field.data_type(), field.is_nullable());
     }
-    u64::from(crc32c::crc32c(layouts.as_bytes()))
+    u64::from(crc32c::crc32c(layout.as_bytes()))
 }
 
 /// A transaction to read through: redb has one type for reading and one for writing.
@@ -154,10 +143,9 @@ impl Tables for WriteTransaction {
 pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(OFFSETS)?;
     txn.open_table(BLOCKS)?;
-    txn.open_table(SUMMARIES)?;
-    txn.open_table(CLOSINGS)?;
+    txn.open_table(SEGMENTS)?;
+    txn.open_table(ENDINGS)?;
     txn.open_table(LIVE)?;
-    txn.open_table(GONE)?;
     txn.open_table(ALERTS)?;
     txn.open_table(MATCHES)?;
     txn.open_table(RULES)?;

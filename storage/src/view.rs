@@ -2,9 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use arrow_array::{RecordBatch, UInt32Array};
+use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
-use arrow_select::take::take_record_batch;
 use daemoneye_dsl::alert::Alert;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStats, RuleStatus};
@@ -12,14 +11,11 @@ use daemoneye_dsl::tables::{schema_of, version_columns};
 use daemoneye_dsl::types::Timestamp;
 use redb::{ReadTransaction, ReadableTable};
 
-use crate::block;
 use crate::guard::guarded;
 use crate::keys::ProcKey;
 use crate::reader::{Reader, Scan, Scanned, StoredProcess};
-use crate::tables::{
-    BLOCKS, DELIVERIES, Kind, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Place, SEEN_FROM, SUMMARIES, TURNS, Tables,
-};
-use crate::{Error, alerts, scan, status};
+use crate::tables::{DELIVERIES, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Row, TURNS, Tables};
+use crate::{Error, alerts, history, scan, status};
 
 /// Deliveries that one [`View::deliveries`] names.
 pub const DELIVERIES_MAX: usize = 1024;
@@ -58,8 +54,14 @@ pub struct Changed {
 pub struct Contents {
     /// Versions of processes.
     pub versions: u64,
-    /// Ends of processes.
+    /// Exits of processes.
     pub exits: u64,
+    /// Sealed segments.
+    pub segments: u64,
+    /// Blocks that are not sealed yet.
+    pub blocks: u64,
+    /// Parts that are damaged; their rows do not count.
+    pub damaged: u64,
     /// When the first of the versions was seen.
     pub oldest: Option<Timestamp>,
 }
@@ -78,41 +80,33 @@ impl View {
         let Some(time) = self.txn.table(META)?.get(LAST_SNAPSHOT_KEY)?.map(|time| time.value().cast_signed()) else {
             return Ok(None);
         };
-        let mut places: Vec<(Place, ProcKey)> = Vec::new();
+        let mut rows: Vec<(Row, ProcKey)> = Vec::new();
         for entry in self.txn.table(LIVE)?.iter()? {
-            let (key, place) = entry?;
-            places.push((place.value(), ProcKey(key.value())));
+            let (key, row) = entry?;
+            rows.push((row.value(), ProcKey(key.value())));
         }
-        // Each block is read once, and the processes come in the order in which they were stored.
-        places.sort_unstable();
+        // Each part is read once, and the processes come in the order in which they were stored.
+        rows.sort_unstable();
+        let parts = history::parts(&self.txn)?;
+        let part_of = |row: Row| parts.partition_point(|part| part.first() <= row).checked_sub(1).map(|at| parts[at]);
         let mut completeness = Completeness::default();
         let mut batches = Vec::new();
-        for places in places.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
-            match self.versions(places)? {
+        for rows in rows.chunk_by(|(a, _), (b, _)| part_of(*a) == part_of(*b)) {
+            let Some(part) = part_of(rows[0].0) else {
+                scan::quarantine("the first rows of processes_history", "they are missing");
+                completeness.add(Reason::SegmentQuarantined);
+                continue;
+            };
+            match history::versions(&self.txn, part, rows)? {
                 Ok(versions) => batches.push(versions),
                 Err(why) => {
-                    scan::quarantine(&block::name(Kind::Versions, places[0].0.0), &why);
+                    scan::quarantine(&part.name(), &why);
                     completeness.add(Reason::SegmentQuarantined);
                 }
             }
         }
         let versions = concat_batches(&schema_of(&version_columns()), &batches)?;
         Ok(Some(Live { versions, time: Timestamp(time), completeness }))
-    }
-
-    /// The versions at these places of one block.
-    fn versions(&self, places: &[(Place, ProcKey)]) -> Result<Result<RecordBatch, String>, Error> {
-        let number = places[0].0.0;
-        let rows = match block::read(&self.txn.table(BLOCKS)?, Kind::Versions, &Kind::Versions.schema(), number)? {
-            Ok(rows) => rows,
-            Err(why) => return Ok(Err(why)),
-        };
-        let is_lie = |((_, row), key): &&(Place, ProcKey)| !block::is_row_of(&rows, *row as usize, *key);
-        if let Some(((_, row), key)) = places.iter().find(is_lie) {
-            return Ok(Err(format!("row {row} is not process {key}")));
-        }
-        let at: UInt32Array = places.iter().map(|((_, row), _)| Some(*row)).collect();
-        Ok(Ok(take_record_batch(&scan::version_part(&rows), &at)?))
     }
 
     /// The last sequence of that collector whose batch was committed.
@@ -167,27 +161,9 @@ impl View {
         guarded(|| status::all(&self.txn, status::COLLECTOR))
     }
 
-    /// How much of history is stored, without reading it. Blocks whose summary is damaged do not count.
+    /// How much of history is stored.
     pub fn contents(&self) -> Result<Contents, Error> {
-        guarded(|| {
-            let schema = Kind::Versions.schema();
-            let seen_from = schema.index_of(SEEN_FROM).expect("a stored column");
-            let at = block::time_columns(&schema).position(|at| at == seen_from).expect("a TIMESTAMP");
-            let mut contents = Contents::default();
-            for entry in self.txn.table(SUMMARIES)?.iter()? {
-                let (key, sealed) = entry?;
-                let (kind, number) = key.value();
-                if kind == Kind::Exits as u8 {
-                    let summary = block::summary(Kind::Exits, &Kind::Exits.schema(), number, sealed.value());
-                    contents.exits += summary.map_or(0, |summary| u64::from(summary.rows));
-                } else if let Some(summary) = block::summary(Kind::Versions, &schema, number, sealed.value()) {
-                    contents.versions += u64::from(summary.rows);
-                    let first = Timestamp(summary.times[at].min);
-                    contents.oldest = Some(contents.oldest.map_or(first, |oldest| oldest.min(first)));
-                }
-            }
-            Ok(contents)
-        })
+        guarded(|| history::contents(&self.txn))
     }
 
     /// The alerts that wait to be delivered, oldest first, at most [`DELIVERIES_MAX`]: ask again after

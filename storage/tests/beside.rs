@@ -51,7 +51,7 @@ fn record(store: &Store, n: u64) -> daemoneye_storage::Transaction {
 
 fn starts(reader: &impl Reader) -> u64 {
     let table = Catalog::builtin().table("process_starts").unwrap().clone();
-    let scanned = reader.scan(&Scan { table: &table, columns: &[0], window: None }).unwrap();
+    let scanned = reader.scan(&Scan::all(&table, &[0])).unwrap();
     assert!(scanned.completeness.is_complete());
     scanned.batches.iter().map(|batch| batch.num_rows() as u64).sum()
 }

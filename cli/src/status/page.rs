@@ -230,7 +230,15 @@ fn store(facts: &Facts, screen: &Screen) -> (Word, Vec<String>) {
     let rows = format!("{} versions of processes, {} exits", contents.versions, contents.exits);
     let since = contents.oldest.map(|oldest| local_time(oldest.0 / 1_000_000 * 1_000_000, &screen.zone));
     lines.push(format!("{rows}{}", since.map(|since| format!(", since {since}")).unwrap_or_default()));
+    let parts = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let sealed = count(parts(contents.segments), "segment", "segments");
+    lines.push(format!("{sealed}, {} not sealed yet", count(parts(contents.blocks), "block", "blocks")));
     lines.push(format!("{}, {} open", count(stored.alerts, "alert", "alerts"), stored.alerts_open));
+    if contents.damaged > 0 {
+        let damaged = count(parts(contents.damaged), "damaged part is", "damaged parts are");
+        lines.push(format!("{damaged} set aside: answers over that time are incomplete, and the log names them"));
+        return (Word::Error, lines);
+    }
     (Word::Ok, lines)
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use arrow_array::{RecordBatch, new_null_array};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::Table;
-use daemoneye_storage::{Reader, Scan, Window};
+use daemoneye_storage::{Reader, Scan};
 
 use super::delta::{Delta, Rows};
 use super::graph::{Dirty, Graph, NodeId, Ran};
@@ -17,6 +17,7 @@ use super::recipe::Recipe;
 use crate::batch::{Batch, batch, empty, stack};
 use crate::error::Error;
 use crate::operators::Context;
+use crate::pushdown;
 
 impl Graph {
     /// Fills nodes that hold nothing yet with the tables as they are now, as if all had just appeared.
@@ -97,12 +98,10 @@ impl Graph {
             }
             let source = &self.sources[at];
             let columns = source.columns_read(&legs, self);
-            let window = source.lookback(&legs).map(|lookback| Window {
-                column: lookback.column,
-                from: Some(context.now.0.saturating_sub(lookback.micros)),
-                to: None,
-            });
-            let scanned = reader.scan(&Scan { table: &source.table, columns: &columns, window })?;
+            let since = source.lookback(&legs).map(|lookback| pushdown::since(lookback, context.now.0));
+            let required: Vec<_> = since.into_iter().collect();
+            let scan = Scan { required: &required, ..Scan::all(&source.table, &columns) };
+            let scanned = reader.scan(&scan)?;
             *completeness = std::mem::take(completeness).and(&scanned.completeness);
             let rows = whole_table(&source.table, &columns, &scanned.batches);
             self.sources[at].begin(Batch::appearing(rows));

@@ -18,6 +18,7 @@ mod choice;
 mod columns;
 mod estimate;
 mod guard;
+mod indexed;
 mod literals;
 mod program;
 mod sketch;
@@ -32,6 +33,8 @@ use daemoneye_dsl::pattern::Literal;
 use daemoneye_dsl::types::Timestamp;
 
 use crate::eval::Evaluator;
+pub(crate) use indexed::probes;
+
 use atoms::{Atom, Atoms, Rows};
 use choice::Choice;
 use columns::Columns;

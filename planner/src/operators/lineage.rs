@@ -189,7 +189,7 @@ pub(crate) fn way_up(id: &str, context: &Context<'_>) -> Result<Vec<String>, Err
 fn present(context: &Context<'_>) -> Result<Vec<String>, Error> {
     static PROCESSES: LazyLock<Arc<Table>> =
         LazyLock::new(|| Catalog::builtin().table("processes").expect("a table of the catalog").clone());
-    let scanned = context.reader.scan(&Scan { table: &PROCESSES, columns: &[0], window: None })?;
+    let scanned = context.reader.scan(&Scan::all(&PROCESSES, &[0]))?;
     context.read(&scanned.completeness);
     context.spend(scanned.batches.iter().map(RecordBatch::num_rows).sum())?;
     let ids = scanned.batches.iter().flat_map(|rows| (0..rows.num_rows()).map(|row| Value::at(rows.column(0), row)));

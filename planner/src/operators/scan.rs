@@ -6,12 +6,12 @@ use arrow_array::RecordBatch;
 use daemoneye_dsl::expr::Expr;
 use daemoneye_dsl::tables::Table;
 use daemoneye_dsl::types::Type;
-use daemoneye_storage::{Scan as Request, Window};
 
 use super::{Context, Meaning};
 use crate::batch::{batch, empty, stack, take};
 use crate::error::Error;
 use crate::plan::Lookback;
+use crate::pushdown;
 
 /// A table's columns, and the filter that moved into the scan.
 pub(super) struct Scan {
@@ -24,9 +24,9 @@ pub(super) struct Scan {
 
 impl Meaning for Scan {
     fn meaning(&self, context: &Context<'_>, _: &[RecordBatch]) -> Result<RecordBatch, Error> {
-        let from = |lookback: Lookback| Some(context.now.0.saturating_sub(lookback.micros));
-        let window = self.lookback.map(|lookback| Window { column: lookback.column, from: from(lookback), to: None });
-        let scanned = context.reader.scan(&Request { table: &self.table, columns: &self.columns, window })?;
+        let over = |rows: &RecordBatch, expr: &Expr| context.evaluator(rows).values(expr);
+        let since = self.lookback.map(|lookback| pushdown::since(lookback, context.now.0));
+        let scanned = pushdown::scan(context.reader, &self.table, &self.columns, self.filter.as_ref(), since, &over)?;
         context.read(&scanned.completeness);
         let rows = stack(&scanned.batches, &empty(&self.types));
         context.note_rows_in(rows.num_rows());

@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::{Catalog, Column, Kind, Table};
 use daemoneye_dsl::types::{MICROS_PER_SEC, Type, Value};
-use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
+use daemoneye_storage::{Error, Probe, Question, Reader, Scan, Scanned, StoredProcess};
 
 use super::random::Random;
 use crate::batch::batch;
@@ -202,23 +202,55 @@ pub(super) fn rows_of(batch: &RecordBatch) -> Vec<Row> {
     (0..batch.num_rows()).map(|row| batch.columns().iter().map(|column| Value::at(column, row)).collect()).collect()
 }
 
-/// Leaves out every row that its window allows to be left out.
+/// Leaves out every row that may be left out.
 impl Reader for World {
     fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
         let (table, rows) =
             self.tables.iter().find(|(table, _)| table.name == scan.table.name).expect("a test's table");
-        let inside = |row: &&Row| {
-            scan.window.is_none_or(|window| {
-                row[window.column].as_timestamp().is_none_or(|moment| {
-                    window.from.is_none_or(|from| moment >= from) && window.to.is_none_or(|to| moment <= to)
-                })
-            })
-        };
-        let rows: Vec<Row> = rows.iter().filter(inside).cloned().collect();
+        let mut kept = vec![true; rows.len()];
+        for test in scan.tests {
+            let values = columns(table, rows, &[test.column]).column(0).clone();
+            let passes = (test.passes)(&values);
+            kept.iter_mut().zip(&passes).for_each(|(kept, passes)| *kept &= passes == Some(true));
+        }
+        for (kept, row) in kept.iter_mut().zip(rows) {
+            *kept &= scan.required.iter().all(|group| group.iter().any(|probe| is_met(probe, &row[probe.column])));
+        }
+        let rows: Vec<Row> = rows.iter().zip(kept).filter(|(_, kept)| *kept).map(|(row, _)| row.clone()).collect();
         Ok(Scanned { batches: vec![columns(table, &rows, scan.columns)], completeness: Completeness::default() })
     }
 
     fn process(&self, _: &str) -> Result<Option<StoredProcess>, Error> {
         Ok(None)
+    }
+}
+
+/// Whether a value meets a probe, as its documentation says.
+#[expect(clippy::cast_precision_loss, reason = "rounded, as the probe says")]
+fn is_met(probe: &Probe, value: &Value) -> bool {
+    let folded = |text: &str| text.to_ascii_lowercase();
+    let number = match value {
+        Value::Integer(value) | Value::Timestamp(value) | Value::Interval(value) => Some(*value as f64),
+        Value::Real(value) => Some(*value),
+        _ => None,
+    };
+    match (&probe.question, value) {
+        (Question::Null, value) => value.is_null(),
+        (Question::Contains(literal), Value::Text(text)) => {
+            let (text, part) = (folded(text).into_bytes(), &literal.bytes);
+            match (literal.at_start, literal.at_end) {
+                (true, true) => text == *part,
+                (true, false) => text.starts_with(part),
+                (false, true) => text.ends_with(part),
+                (false, false) => part.is_empty() || text.windows(part.len()).any(|it| it == part),
+            }
+        }
+        (Question::Equal(Value::Text(one)), Value::Text(other)) => folded(one) == folded(other),
+        (Question::Equal(Value::Integer(one)), Value::Real(_)) => number == Some(*one as f64),
+        (Question::Equal(Value::Real(one)), Value::Integer(_)) => number == Some(*one),
+        (Question::Equal(one), other) => one == other,
+        (Question::AtLeast(bound), _) => number.is_some_and(|number| number >= *bound),
+        (Question::AtMost(bound), _) => number.is_some_and(|number| number <= *bound),
+        (Question::Contains(_), _) => false,
     }
 }

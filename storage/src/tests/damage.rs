@@ -5,7 +5,7 @@ use redb::ReadableTable;
 
 use super::{Delta, alert, count, id_text, scan, texts, version};
 use crate::memory::Memory;
-use crate::tables::{ALERTS, BLOCKS, Kind, LIVE, SUMMARIES};
+use crate::tables::{ALERTS, BLOCKS, LIVE};
 use crate::{Error, ReadStore, Reader, Scan, Store};
 
 /// Three snapshots, each a block of versions: processes 1 and 2; then 3; then 4.
@@ -29,12 +29,11 @@ fn below(file: &Memory) -> redb::Database {
 }
 
 /// Changes one byte of a stored value.
-fn damage(file: &Memory, table: redb::TableDefinition<'static, (u8, u64), &'static [u8]>, number: u64, at: usize) {
+fn damage(file: &Memory, table: redb::TableDefinition<'static, u64, &'static [u8]>, key: u64, at: usize) {
     let db = below(file);
     let txn = db.begin_write().unwrap();
     {
         let mut table = txn.open_table(table).unwrap();
-        let key = (Kind::Versions as u8, number);
         let mut bytes = table.get(key).unwrap().unwrap().value().to_vec();
         let at = at % bytes.len();
         bytes[at] ^= 0x20;
@@ -52,7 +51,7 @@ fn the_rest_answers_and_the_answer_says_so() {
         let store = Store::on(file.open_again()).unwrap();
         let view = store.read().unwrap();
         for name in ["process_starts", "processes_history"] {
-            let scanned = scan(&view, name, &["proc_id"], None);
+            let scanned = scan(&view, name, &["proc_id"]);
             assert_eq!(texts(&scanned.batches), [id_text(3), id_text(4)]);
             assert_eq!(scanned.completeness.reasons, [Reason::SegmentQuarantined]);
         }
@@ -83,40 +82,22 @@ fn a_lost_version_is_taken_up_again_without_a_start() {
     txn.commit().unwrap();
     let view = store.read().unwrap();
     assert!(view.process(&id_text(1)).unwrap().is_some());
-    assert_eq!(texts(&scan(&view, "process_starts", &["proc_id"], None).batches), [3, 4, 9].map(id_text));
-}
-
-#[test]
-fn a_damaged_summary_costs_only_time() {
-    for at in 0..60 {
-        let file = Memory::default();
-        filled(&file);
-        damage(&file, SUMMARIES, 2, at);
-        let store = Store::on(file.open_again()).unwrap();
-        let window = Some(crate::Window {
-            column: super::table("process_starts").column("observed_at").unwrap().0,
-            from: Some(2),
-            to: Some(2),
-        });
-        let scanned = scan(&store.read().unwrap(), "process_starts", &["proc_id"], window);
-        assert_eq!(texts(&scanned.batches), [id_text(3)]);
-        assert!(scanned.completeness.is_complete());
-    }
+    assert_eq!(texts(&scan(&view, "process_starts", &["proc_id"]).batches), [3, 4, 9].map(id_text));
 }
 
 #[test]
 fn an_index_that_names_another_row_is_not_believed() {
-    for place in [(1, 1), (1, 99), (2, 0), (77, 0)] {
+    for row in [2, 3, 99, 0, u64::MAX] {
         let file = Memory::default();
         filled(&file);
         let db = below(&file);
         let txn = db.begin_write().unwrap();
-        txn.open_table(LIVE).unwrap().insert(1, place).unwrap();
+        txn.open_table(LIVE).unwrap().insert(1, row).unwrap();
         txn.commit().unwrap();
         drop(db);
         let store = Store::on(file.open_again()).unwrap();
         let view = store.read().unwrap();
-        assert!(matches!(view.process(&id_text(1)), Err(Error::Damaged(_))), "{place:?}");
+        assert!(matches!(view.process(&id_text(1)), Err(Error::Damaged(_))), "{row}");
         assert!(!view.live().unwrap().unwrap().completeness.is_complete());
     }
 }
@@ -132,7 +113,7 @@ fn a_damaged_alert_is_set_aside() {
     drop(db);
     let store = Store::on(file.open_again()).unwrap();
     let view = store.read().unwrap();
-    let scanned = scan(&view, "alerts", &["id"], None);
+    let scanned = scan(&view, "alerts", &["id"]);
     assert_eq!(count(&scanned), 2);
     assert_eq!(scanned.completeness.reasons, [Reason::SegmentQuarantined]);
     assert!(matches!(view.alert(2), Err(Error::Damaged(_))));
@@ -145,7 +126,7 @@ fn read(bytes: Vec<u8>) -> Result<(), Error> {
     for name in ["process_starts", "process_exits", "processes_history", "alerts"] {
         let table = super::table(name);
         let columns: Vec<_> = (0..table.columns.len()).collect();
-        view.scan(&Scan { table: &table, columns: &columns, window: None })?;
+        view.scan(&Scan::all(&table, &columns))?;
     }
     (1..5).try_for_each(|id| view.process(&id_text(id)).map(drop))?;
     view.live().map(drop)

@@ -4,17 +4,18 @@ mod crash;
 mod damage;
 mod model;
 mod scans;
+mod sealing;
 mod state;
 mod status;
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::RecordBatch;
 use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Level, RuleRef, SnapshotRef};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::{Catalog, Process, Table, version_columns};
 use daemoneye_dsl::types::{Timestamp, Value};
 use std::sync::Arc;
 
-use crate::{ProcessChange, Reader, Scan, Scanned, Window};
+use crate::{ProcessChange, Reader, Scan, Scanned};
 
 /// A version of a process, as far as the tests tell them apart.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,10 +79,10 @@ pub(super) fn table(name: &str) -> Arc<Table> {
     Catalog::builtin().table(name).unwrap().clone()
 }
 
-pub(super) fn scan(reader: &impl Reader, name: &str, columns: &[&str], window: Option<Window>) -> Scanned {
+pub(super) fn scan(reader: &impl Reader, name: &str, columns: &[&str]) -> Scanned {
     let table = table(name);
     let columns: Vec<_> = columns.iter().map(|column| table.column(column).unwrap().0).collect();
-    reader.scan(&Scan { table: &table, columns: &columns, window }).unwrap()
+    reader.scan(&Scan::all(&table, &columns)).unwrap()
 }
 
 /// The rows of batches as text, sorted.
@@ -106,7 +107,7 @@ pub(super) fn everything(reader: &impl Reader) -> Vec<String> {
     for name in ["process_starts", "process_exits", "processes_history", "alerts"] {
         let table = table(name);
         let columns: Vec<_> = table.columns.iter().map(|column| &*column.name).collect();
-        let scanned = scan(reader, name, &columns, None);
+        let scanned = scan(reader, name, &columns);
         assert!(scanned.completeness.is_complete());
         all.extend(texts(&scanned.batches).into_iter().map(|row| format!("{name}: {row}")));
     }
@@ -138,9 +139,4 @@ pub(super) fn alert(id: u64, time: i64) -> Alert {
 /// How many rows the batches have.
 pub(super) fn count(scanned: &Scanned) -> usize {
     scanned.batches.iter().map(RecordBatch::num_rows).sum()
-}
-
-/// Whether any value of a column is NULL.
-pub(super) fn has_null(batch: &RecordBatch, column: usize) -> bool {
-    batch.column(column).null_count() > 0
 }

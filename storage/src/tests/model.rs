@@ -31,13 +31,15 @@ enum Then {
     Commit,
     Abort,
     Reopen,
+    Seal,
 }
 
 const PIDS: usize = 8;
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let event = prop_oneof![3 => Just(Event::Touch), 2 => Just(Event::Toggle), 1 => Just(Event::Reuse)];
-    let then = prop_oneof![6 => Just(Then::Commit), 1 => Just(Then::Abort), 1 => Just(Then::Reopen)];
+    let then =
+        prop_oneof![6 => Just(Then::Commit), 1 => Just(Then::Abort), 1 => Just(Then::Reopen), 3 => Just(Then::Seal)];
     let events = prop::collection::btree_map(0..PIDS, event, 0..PIDS);
     // Clocks may step back.
     let step = (events, -5_i64..100, then).prop_map(|(events, pause, then)| Step {
@@ -45,7 +47,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         pause,
         then,
     });
-    prop::collection::vec(step, 1..12)
+    prop::collection::vec(step, 1..20)
 }
 
 /// The naive store.
@@ -121,7 +123,7 @@ impl Model {
             rows
         };
         let process = ["proc_id", "pid", "command_line"];
-        let read = |name: &str, more: &[&str]| texts(&scan(reader, name, &[&process, more].concat(), None).batches);
+        let read = |name: &str, more: &[&str]| texts(&scan(reader, name, &[&process, more].concat()).batches);
 
         let starts = self.starts.iter().map(|(start, at)| format!("{}|{at}|snapshot", text(start)));
         assert_eq!(read("process_starts", &["observed_at", "observed_by"]), sorted(starts.collect()));
@@ -169,6 +171,11 @@ fn run(steps: &[Step]) {
             Then::Abort => {
                 drop(txn);
                 model = before;
+            }
+            Then::Seal => {
+                txn.commit().unwrap();
+                while store.seal(true).unwrap().is_some() {}
+                assert_eq!(store.read().unwrap().contents().unwrap().blocks, 0);
             }
             Then::Reopen => {
                 txn.commit().unwrap();

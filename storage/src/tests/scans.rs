@@ -1,14 +1,12 @@
-//! A scan with a window, columns and blocks of any size, against the plain reading of every row.
+//! Scans of any columns, block by block.
 
 use std::ops::ControlFlow;
 
-use arrow_array::RecordBatch;
-use daemoneye_dsl::types::Value;
 use proptest::prelude::*;
 
-use super::{Delta, Version, count, has_null, scan, table, texts, version};
+use super::{Delta, Version, count, scan, table, version};
 use crate::block::BLOCK_ROWS_MAX;
-use crate::{Reader, Scan, Store, Window};
+use crate::{Reader, Scan, Store};
 
 /// A store of `snapshots`, each of which starts one process; every third goes in the next snapshot.
 fn filled(snapshots: u64) -> Store {
@@ -24,43 +22,6 @@ fn filled(snapshots: u64) -> Store {
     store
 }
 
-/// The rows that a caller keeps: those inside the window.
-fn inside(batches: &[RecordBatch], window: Window) -> Vec<String> {
-    let bound = |moment: i64| window.from.is_none_or(|from| moment >= from) && window.to.is_none_or(|to| moment <= to);
-    let keep = |batch: &RecordBatch, row| Value::at(batch.column(window.column), row).as_timestamp().is_some_and(bound);
-    let rows = |batch: &RecordBatch| {
-        (0..batch.num_rows()).filter(|row| keep(batch, *row)).map(|row| batch.slice(row, 1)).collect::<Vec<_>>()
-    };
-    texts(&batches.iter().flat_map(rows).collect::<Vec<_>>())
-}
-
-#[test]
-fn a_window_leaves_out_only_what_is_outside() {
-    let store = filled(12);
-    let view = store.read().unwrap();
-    let mut skipped = 0;
-    for name in ["process_starts", "process_exits", "processes_history"] {
-        let table = table(name);
-        let all_columns: Vec<_> = table.columns.iter().map(|column| &*column.name).collect();
-        let all = scan(&view, name, &all_columns, None);
-        let times = table.columns.iter().enumerate().filter(|(_, column)| column.ty.name() == "TIMESTAMP");
-        for (column, _) in times {
-            for from in (0..140).step_by(15).map(Some).chain([None]) {
-                for to in (0..140).step_by(15).map(Some).chain([None]) {
-                    let window = Window { column, from, to };
-                    let some = scan(&view, name, &all_columns, Some(window));
-                    assert_eq!(inside(&some.batches, window), inside(&all.batches, window), "{name} {window:?}");
-                    skipped += count(&all) - count(&some);
-                    let nulls =
-                        |batches: &[RecordBatch]| batches.iter().filter(|batch| has_null(batch, column)).count();
-                    assert_eq!(nulls(&some.batches), nulls(&all.batches), "a NULL is never outside");
-                }
-            }
-        }
-    }
-    assert!(skipped > 1000, "windows skip blocks: {skipped} rows");
-}
-
 #[test]
 fn a_visit_goes_block_by_block_and_stops_when_told() {
     let store = Store::in_memory().unwrap();
@@ -71,7 +32,7 @@ fn a_visit_goes_block_by_block_and_stops_when_told() {
     let view = store.read().unwrap();
     let table = table("process_starts");
     // No column at all is a count.
-    let scan = Scan { table: &table, columns: &[], window: None };
+    let scan = Scan::all(&table, &[]);
     let mut sizes = Vec::new();
     let _complete = view.visit(&scan, &mut |batch| {
         sizes.push(batch.num_rows());
@@ -88,7 +49,7 @@ fn long_rows_make_small_blocks() {
     let mut txn = store.begin().unwrap();
     let delta = Delta { started: (0..7).map(long).collect(), ..Delta::default() };
     delta.at(1, Some(0), |change| txn.record_processes(change)).unwrap();
-    let scanned = scan(&txn, "process_starts", &["command_line"], None);
+    let scanned = scan(&txn, "process_starts", &["command_line"]);
     assert_eq!(count(&scanned), 7);
     assert!(scanned.batches.len() > 2, "{} blocks", scanned.batches.len());
 }
@@ -103,8 +64,8 @@ proptest! {
             let columns: Vec<_> = picks.iter().map(|pick| pick.index(table.columns.len())).collect();
             let view = store.read().unwrap();
             let all: Vec<_> = (0..table.columns.len()).collect();
-            let whole = view.scan(&Scan { table: &table, columns: &all, window: None }).unwrap();
-            let part = view.scan(&Scan { table: &table, columns: &columns, window: None }).unwrap();
+            let whole = view.scan(&Scan::all(&table, &all)).unwrap();
+            let part = view.scan(&Scan::all(&table, &columns)).unwrap();
             let projected: Vec<_> = whole.batches.iter().map(|batch| batch.project(&columns).unwrap()).collect();
             prop_assert_eq!(part.batches, projected);
         }

@@ -100,7 +100,7 @@ fn rules_are_replaced_together_and_told_apart_by_path() {
         .unwrap();
     txn.commit().unwrap();
     let view = store.read().unwrap();
-    let scanned = scan(&view, "rules", &["name", "state", "matching"], None);
+    let scanned = scan(&view, "rules", &["name", "state", "matching"]);
     let cell = |column: usize, row: usize| Value::at(scanned.batches[0].column(column), row);
     assert_eq!((cell(0, 1), cell(1, 1)), (Value::Text("b.sql".to_owned()), Value::Text("limited".to_owned())));
     assert_eq!((cell(2, 0), cell(2, 1)), (Value::Integer(0), Value::Integer(3)));
@@ -125,7 +125,7 @@ fn what_rules_cost_is_one_record_that_is_written_anew() {
         let (read, completeness) = store.read().unwrap().rule_stats().unwrap();
         assert!(read == written && completeness.is_complete(), "{read:?}");
     }
-    let scanned = scan(&store.read().unwrap(), "rule_stats", &["rule", "total_micros"], None);
+    let scanned = scan(&store.read().unwrap(), "rule_stats", &["rule", "total_micros"]);
     let cells: Vec<_> = scanned.batches[0].columns().iter().map(|column| Value::at(column, 0)).collect();
     assert_eq!(cells, [Value::Text("b".to_owned()), Value::Integer(3)]);
 
@@ -166,7 +166,7 @@ fn a_damaged_record_is_set_aside_and_said() {
     let (kept, completeness) = view.collectors().unwrap();
     assert_eq!(kept, [collector("good")]);
     assert_eq!(completeness.reasons, [Reason::SegmentQuarantined]);
-    assert_eq!(scan(&view, "collectors", &["source"], None).completeness.reasons, [Reason::SegmentQuarantined]);
+    assert_eq!(scan(&view, "collectors", &["source"]).completeness.reasons, [Reason::SegmentQuarantined]);
 }
 
 #[test]
@@ -181,6 +181,6 @@ fn contents_are_counted_without_reading_rows() {
     let mut txn = store.begin().unwrap();
     gone.at(9, Some(5), |change| txn.record_processes(change)).unwrap();
     txn.commit().unwrap();
-    let expected = Contents { versions: 3, exits: 1, oldest: Some(Timestamp(5)) };
+    let expected = Contents { versions: 3, exits: 1, blocks: 2, oldest: Some(Timestamp(5)), ..Contents::default() };
     assert_eq!(store.read().unwrap().contents().unwrap(), expected);
 }

@@ -1,0 +1,245 @@
+//! Sealing: many blocks become a segment, several segments one. Nothing is lost or seen twice whenever it stops.
+//!
+//! Rows keep their numbers, so that a segment takes the place of the parts it is made of. Reading and encoding need no
+//! transaction that writes; the exchange does, and is short. An ending that is noted meanwhile stays where it is noted.
+
+use std::ops::Range;
+
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::Field;
+use arrow_select::concat::concat;
+use redb::{ReadTransaction, ReadableTable, WriteTransaction};
+
+use crate::Error;
+use crate::history::{self, Endings, Part};
+use crate::scan::quarantine;
+use crate::segment::{self, Fault, SEGMENT_ROWS_MAX, Spans};
+use crate::tables::{BLOCKS, ENDINGS, META, NEXT_ROW_KEY, Row, SEGMENTS, Tables, segment_fields};
+
+/// Rows in blocks from which on they are sealed.
+const SEAL_ROWS: u64 = 16 << 10;
+/// Blocks from which on they are sealed, however few rows they have.
+const SEAL_BLOCKS: usize = 64;
+/// Segments that become one.
+const MERGED: usize = 4;
+/// Rows of the smallest segments that are told from larger ones.
+const TIER_ROWS: u32 = 8 << 10;
+
+/// What one step of sealing did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Rows of the new segment.
+    pub rows: u32,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Blocks or segments that it is made of.
+    pub parts: usize,
+}
+
+/// When a version ended and, of an exit, when it was seen last.
+type Ending = (i64, Option<i64>);
+
+/// A segment that is to take the place of parts.
+pub(crate) struct Draft {
+    parts: Vec<Part>,
+    first: Row,
+    rows: u32,
+    chunks: Vec<Vec<u8>>,
+    endings: Vec<(Row, Ending)>,
+}
+
+/// The segment that should be made next; nothing if there is no need.
+pub(crate) fn draft(txn: &ReadTransaction, all: bool) -> Result<Option<Draft>, Error> {
+    let mut parts = sized(txn)?;
+    loop {
+        let blocks = || parts.iter().filter(|part| part.is_block());
+        let rows: u64 = blocks().map(|part| u64::from(part.rows)).sum();
+        let due = rows >= SEAL_ROWS || blocks().count() >= SEAL_BLOCKS || all;
+        let chosen = if due { run(&parts, Sized::is_block, 1) } else { None };
+        let Some(chosen) = chosen.or_else(|| to_merge(&parts)) else { return Ok(None) };
+        match make(txn, &parts[chosen.clone()]) {
+            Ok(draft) => return Ok(Some(draft)),
+            Err((at, Fault::Damaged(why))) => {
+                // It stays where it is, for whoever can mend it.
+                let damaged = parts.remove(chosen.start + at);
+                quarantine(&damaged.part.name(), &why);
+                if let Some(next) = parts.get_mut(chosen.start + at) {
+                    next.adjacent = false;
+                }
+            }
+            Err((_, Fault::Storage(error))) => return Err(error),
+        }
+    }
+}
+
+/// A part and its rows.
+struct Sized {
+    part: Part,
+    rows: u32,
+    /// It begins where the one before ends.
+    adjacent: bool,
+}
+
+impl Sized {
+    fn is_block(&self) -> bool {
+        matches!(self.part, Part::Block(_))
+    }
+}
+
+/// The parts as far as can be told without reading their rows: a block ends where the next part begins.
+fn sized(txn: &ReadTransaction) -> Result<Vec<Sized>, Error> {
+    let chunks = txn.table(SEGMENTS)?;
+    let next = txn.table(META)?.get(NEXT_ROW_KEY)?.map_or(1, |row| row.value());
+    let parts = history::parts(txn)?;
+    let ends = parts.iter().skip(1).map(|part| part.first()).chain([next]);
+    let mut sized: Vec<Sized> = Vec::with_capacity(parts.len());
+    let mut end = None;
+    for (part, next) in parts.iter().zip(ends) {
+        let rows = match part {
+            Part::Block(first) => Ok(u32::try_from(next.saturating_sub(*first)).unwrap_or(u32::MAX)),
+            Part::Segment(first) => history::open(&chunks, *first).map(|segment| segment.segment().rows()),
+        };
+        match rows {
+            Ok(rows) => {
+                sized.push(Sized { part: *part, rows, adjacent: end == Some(part.first()) });
+                end = Some(part.first() + Row::from(rows));
+            }
+            Err(Fault::Storage(error)) => return Err(error),
+            Err(Fault::Damaged(why)) => {
+                quarantine(&part.name(), &why);
+                end = None;
+            }
+        }
+    }
+    Ok(sized)
+}
+
+/// The first adjacent parts of which all are so, at least `least`, that fit into a segment.
+fn run(parts: &[Sized], wanted: impl Fn(&Sized) -> bool, least: usize) -> Option<Range<usize>> {
+    let mut from = 0;
+    while from < parts.len() {
+        if !wanted(&parts[from]) || parts[from].rows > SEGMENT_ROWS_MAX {
+            from += 1;
+            continue;
+        }
+        let mut rows = parts[from].rows;
+        let mut to = from + 1;
+        while to < parts.len() && parts[to].adjacent && wanted(&parts[to]) && parts[to].rows <= SEGMENT_ROWS_MAX - rows
+        {
+            rows += parts[to].rows;
+            to += 1;
+        }
+        if to - from >= least {
+            return Some(from..to);
+        }
+        from = to;
+    }
+    None
+}
+
+/// Segments of about one size; larger ones are left alone until there are enough of them, so that a row is written
+/// again only a few times.
+fn to_merge(parts: &[Sized]) -> Option<Range<usize>> {
+    let tier = |rows: u32| (rows / TIER_ROWS).checked_ilog2().map_or(0, |log| log / 2 + 1);
+    (0..tier(SEGMENT_ROWS_MAX / 2))
+        .find_map(|most| run(parts, |part| !part.is_block() && tier(part.rows) <= most, MERGED))
+}
+
+/// Makes a segment of parts, reading a column at a time; on a fault, which part has it.
+fn make(txn: &ReadTransaction, parts: &[Sized]) -> Result<Draft, (usize, Fault)> {
+    let first = parts[0].part.first();
+    let rows: u32 = parts.iter().map(|part| part.rows).sum();
+    let of_all = |error: Error| (0, Fault::Storage(error));
+    let endings = endings(txn, first..first + Row::from(rows)).map_err(of_all)?;
+    let open = |(at, part)| Source::open(txn, part).map_err(|fault| (at, fault));
+    let mut sources = parts.iter().enumerate().map(open).collect::<Result<Vec<_>, _>>()?;
+    let fields = segment_fields();
+    let chunks = segment::write(first, rows, &fields, &mut |at| {
+        let field = &fields[at].0;
+        let column = |(at, source): (usize, &mut Source)| source.column(field).map_err(|fault| (at, fault));
+        let columns = sources.iter_mut().enumerate().map(column).collect::<Result<Vec<_>, _>>()?;
+        let columns: Vec<_> = columns.iter().map(AsRef::as_ref).collect();
+        concat(&columns).map_err(|error| of_all(error.into()))
+    })?;
+    Ok(Draft { parts: parts.iter().map(|part| part.part).collect(), first, rows, chunks, endings })
+}
+
+/// What was noted of the ends of these rows.
+fn endings(txn: &ReadTransaction, rows: Range<Row>) -> Result<Vec<(Row, Ending)>, Error> {
+    let endings = txn.table(ENDINGS)?;
+    let endings = endings.range(rows)?.map(|entry| {
+        let (row, ending) = entry?;
+        Ok((row.value(), ending.value()))
+    });
+    endings.collect()
+}
+
+/// A part that goes into a segment.
+struct Source {
+    part: Part,
+    rows: u32,
+    endings: Endings,
+    data: Data,
+}
+
+enum Data {
+    Block(RecordBatch),
+    Segment(redb::ReadOnlyTable<(Row, u32), &'static [u8]>),
+}
+
+impl Source {
+    fn open(txn: &ReadTransaction, part: &Sized) -> Result<Self, Fault> {
+        let rows = part.part.first()..part.part.first() + Row::from(part.rows);
+        let data = match part.part {
+            Part::Block(first) => {
+                let stored = history::block(&txn.table(BLOCKS)?, first)?;
+                if stored.num_rows() != part.rows as usize {
+                    return Err("its rows are not as many as there should be".into());
+                }
+                Data::Block(stored)
+            }
+            Part::Segment(_) => Data::Segment(txn.table(SEGMENTS)?),
+        };
+        Ok(Self { part: part.part, rows: part.rows, endings: Endings::of(&txn.table(ENDINGS)?, rows)?, data })
+    }
+
+    fn column(&mut self, field: &Field) -> Result<ArrayRef, Fault> {
+        let all = Spans::all(self.rows);
+        let stored = match &self.data {
+            Data::Block(rows) => match rows.column_by_name(field.name()) {
+                Some(column) => return Ok(column.clone()),
+                None => arrow_array::new_null_array(field.data_type(), rows.num_rows()),
+            },
+            Data::Segment(chunks) => {
+                history::open(chunks, self.part.first())?.read(field.name(), field.data_type(), &all)?
+            }
+        };
+        Ok(if Endings::fill(field.name()) { self.endings.over(field.name(), stored, &all) } else { stored })
+    }
+}
+
+/// Puts the segment in the place of what it is made of.
+pub(crate) fn exchange(txn: &WriteTransaction, draft: Draft) -> Result<Sealed, Error> {
+    let mut blocks = txn.open_table(BLOCKS)?;
+    let mut segments = txn.open_table(SEGMENTS)?;
+    let mut endings = txn.open_table(ENDINGS)?;
+    for part in &draft.parts {
+        match part {
+            Part::Block(first) => drop(blocks.remove(first)?),
+            Part::Segment(first) => segments.retain_in((*first, 0)..=(*first, u32::MAX), |_, _| false)?,
+        }
+    }
+    let mut bytes = 0;
+    for (number, chunk) in (0..).zip(&draft.chunks) {
+        bytes += chunk.len() as u64;
+        segments.insert((draft.first, number), chunk.as_slice())?;
+    }
+    for (row, ending) in draft.endings {
+        // One that was noted since, in its place, is not in the segment.
+        let known = endings.get(row)?.map(|known| known.value());
+        if known == Some(ending) {
+            endings.remove(row)?;
+        }
+    }
+    Ok(Sealed { rows: draft.rows, bytes, parts: draft.parts.len() })
+}

@@ -1,0 +1,159 @@
+//! Whole numbers of a page, in as few bits as their range or their number of different values takes.
+//!
+//! ```text
+//! page    [form: u8][width: u8][nulls: u8]
+//! steps   [least: i64][step: u64]  [codes]     value = least + step × code      the step is what all differences share
+//! table   [n: u16] n × [value: i64] [codes]    value = table[code]
+//! ```
+//!
+//! Where there are NULLs, code 0 is NULL and the others are one more.
+
+use std::collections::BTreeSet;
+
+use super::bits::{self, Packed};
+use super::bytes::{Bytes, Wrong};
+
+const STEPS: u8 = 0;
+const TABLE: u8 = 1;
+
+/// Different values that a table may have.
+const TABLE_LEN_MAX: usize = 1024;
+
+/// The bytes of a page.
+pub(super) fn encode(values: &[Option<i64>]) -> Vec<u8> {
+    let nulls = values.iter().any(Option::is_none);
+    let present = || values.iter().flatten().copied();
+    let (least, greatest) = (present().min().unwrap_or(0), present().max().unwrap_or(0));
+    let step = present().fold(0, |step, value| gcd(step, value.abs_diff(least))).max(1);
+    let extra = u64::from(nulls);
+    let codes = (greatest.abs_diff(least) / step).saturating_add(extra);
+    // All of the 64 bits and a NULL have one value too many for codes; a table has not.
+    let fits = greatest.abs_diff(least) / step < u64::MAX;
+    let width = bits::width(codes);
+
+    let table = table(values, bits::len(values.len(), width), fits);
+    let mut out = Vec::new();
+    if let Some(table) = table {
+        let width = bits::width(table.len() as u64 - 1 + extra);
+        out.extend_from_slice(&[TABLE, width, u8::from(nulls)]);
+        out.extend_from_slice(&u16::try_from(table.len()).expect("bounded").to_le_bytes());
+        out.extend(table.iter().flat_map(|value| value.to_le_bytes()));
+        let code = |value: &Option<i64>| {
+            value.map_or(0, |value| table.binary_search(&value).expect("every value is in it") as u64 + extra)
+        };
+        bits::pack(values.iter().map(code), width, &mut out);
+        return out;
+    }
+    out.extend_from_slice(&[STEPS, width, u8::from(nulls)]);
+    out.extend_from_slice(&least.to_le_bytes());
+    out.extend_from_slice(&step.to_le_bytes());
+    let code = |value: &Option<i64>| value.map_or(0, |value| value.abs_diff(least) / step + extra);
+    bits::pack(values.iter().map(code), width, &mut out);
+    out
+}
+
+/// The different values in order, if a table of them takes less than `len`.
+fn table(values: &[Option<i64>], len: usize, steps_fit: bool) -> Option<Vec<i64>> {
+    let mut different = BTreeSet::new();
+    for value in values.iter().flatten() {
+        different.insert(*value);
+        if different.len() > TABLE_LEN_MAX && steps_fit {
+            return None;
+        }
+    }
+    let nulls = usize::from(values.iter().any(Option::is_none));
+    let width = bits::width((different.len() + nulls).saturating_sub(1) as u64);
+    let shorter = !different.is_empty() && bits::len(values.len(), width) + 8 * different.len() < len;
+    (shorter || !steps_fit).then(|| different.into_iter().collect())
+}
+
+fn gcd(mut one: u64, mut other: u64) -> u64 {
+    while other != 0 {
+        (one, other) = (other, one % other);
+    }
+    one
+}
+
+/// A page that is read.
+pub(super) struct Numbers<'a> {
+    codes: Packed<'a>,
+    nulls: bool,
+    form: Form<'a>,
+}
+
+enum Form<'a> {
+    Steps { least: i64, step: u64 },
+    Table(&'a [[u8; 8]]),
+}
+
+impl<'a> Numbers<'a> {
+    /// The page of so many values in `bytes`.
+    pub(super) fn decode(bytes: &'a [u8], count: usize) -> Result<Self, Wrong> {
+        let mut bytes = Bytes(bytes);
+        let (form, width, nulls) = (bytes.u8()?, bytes.u8()?, bytes.u8()? != 0);
+        let form = match form {
+            STEPS => Form::Steps { least: bytes.i64()?, step: bytes.u64()? },
+            TABLE => {
+                let len = usize::from(bytes.u8()?) | usize::from(bytes.u8()?) << 8;
+                let (values, _) = bytes.take(8 * len)?.as_chunks();
+                Form::Table(values)
+            }
+            _ => return Err("its numbers have an unknown form"),
+        };
+        let codes = Packed::new(bytes.0, count, width).ok_or("its numbers end too early")?;
+        Ok(Self { codes, nulls, form })
+    }
+
+    /// The value at a place within the count. A code that stands for nothing, which no checksum lets through, is NULL.
+    #[inline]
+    pub(super) fn get(&self, at: usize) -> Option<i64> {
+        let code = self.codes.get(at);
+        let code = if self.nulls { code.checked_sub(1)? } else { code };
+        match self.form {
+            Form::Steps { least, step } => Some(least.wrapping_add_unsigned(step.wrapping_mul(code))),
+            Form::Table(values) => Some(i64::from_le_bytes(*values.get(usize::try_from(code).ok()?)?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn values() -> impl Strategy<Value = Vec<Option<i64>>> {
+        let value = prop_oneof![
+            prop::option::of(any::<i64>()),
+            prop::option::of(-3_i64..3),
+            (0_i64..5).prop_map(|n| Some(1_760_000_000_000_000 + n * 30_000_000)),
+            Just(Some(i64::MIN)),
+            Just(Some(i64::MAX)),
+        ];
+        prop::collection::vec(value, 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_comes_back(values in values()) {
+            let bytes = encode(&values);
+            let numbers = Numbers::decode(&bytes, values.len()).unwrap();
+            let back: Vec<_> = (0..values.len()).map(|at| numbers.get(at)).collect();
+            prop_assert_eq!(back, values);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>, count in 0_usize..300) {
+            if let Ok(numbers) = Numbers::decode(&bytes, count) {
+                let _some: usize = (0..count).filter_map(|at| numbers.get(at)).count();
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_regular_is_short() {
+        let ticks: Vec<_> = (0..1000).map(|n| Some(1_760_000_000_000_000 + n * 10_000)).collect();
+        assert!(encode(&ticks).len() < 1000 * 10 / 8 + 48);
+        let few: Vec<_> = (0..1000).map(|n| Some([i64::MIN, 7, 1 << 40][n % 3])).collect();
+        assert!(encode(&few).len() < 1000 * 2 / 8 + 48);
+    }
+}

@@ -1,0 +1,119 @@
+//! Sets of rows of a segment: ranges in order, none touching the next.
+
+use std::ops::Range;
+
+/// Rows by number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Spans(Vec<Range<u32>>);
+
+impl Spans {
+    /// The first so many.
+    pub(crate) fn all(rows: u32) -> Self {
+        let mut spans = Self::default();
+        spans.add(0..rows);
+        spans
+    }
+
+    /// Appends rows behind all that are there.
+    pub(crate) fn add(&mut self, rows: Range<u32>) {
+        match self.0.last_mut() {
+            _ if rows.is_empty() => {}
+            Some(last) if last.end >= rows.start => last.end = last.end.max(rows.end),
+            _ => self.0.push(rows),
+        }
+    }
+
+    /// Of rows in any order.
+    pub(crate) fn of(mut rows: Vec<u32>) -> Self {
+        rows.sort_unstable();
+        let mut spans = Self::default();
+        for row in rows {
+            spans.add(row..row + 1);
+        }
+        spans
+    }
+
+    /// Of ranges in any order.
+    pub(crate) fn of_ranges(mut ranges: Vec<Range<u32>>) -> Self {
+        ranges.sort_unstable_by_key(|range| range.start);
+        let mut spans = Self::default();
+        for range in ranges {
+            spans.add(range);
+        }
+        spans
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many rows these are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(|range| (range.end - range.start) as usize).sum()
+    }
+
+    pub(crate) fn ranges(&self) -> &[Range<u32>] {
+        &self.0
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.iter().cloned().flatten()
+    }
+
+    /// The rows that are in both.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        let mut both = Self::default();
+        let (mut one, mut two) = (self.0.iter().peekable(), other.0.iter().peekable());
+        while let (Some(a), Some(b)) = (one.peek(), two.peek()) {
+            both.add(a.start.max(b.start)..a.end.min(b.end).max(a.start.max(b.start)));
+            if a.end <= b.end {
+                one.next();
+            } else {
+                two.next();
+            }
+        }
+        both
+    }
+
+    /// The rows that are in one of them.
+    pub(crate) fn or(&self, other: &Self) -> Self {
+        Self::of_ranges(self.0.iter().chain(&other.0).cloned().collect())
+    }
+
+    /// Those from `from` on and before `to`.
+    pub(crate) fn within(&self, rows: &Range<u32>) -> Self {
+        let first = self.0.partition_point(|range| range.end <= rows.start);
+        let mut within = Self::default();
+        for range in self.0[first..].iter().take_while(|range| range.start < rows.end) {
+            within.add(range.start.max(rows.start)..range.end.min(rows.end));
+        }
+        within
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn set(spans: &Spans) -> BTreeSet<u32> {
+        spans.iter().collect()
+    }
+
+    proptest! {
+        #[test]
+        fn they_are_sets(one in prop::collection::vec(0_u32..60, 0..40), two in prop::collection::vec(0_u32..60, 0..40), from in 0_u32..60, len in 0_u32..30) {
+            let (a, b) = (Spans::of(one.clone()), Spans::of(two.clone()));
+            let (one, two): (BTreeSet<u32>, BTreeSet<u32>) = (one.into_iter().collect(), two.into_iter().collect());
+            prop_assert_eq!(set(&a), one.clone());
+            prop_assert_eq!(a.len(), one.len());
+            prop_assert_eq!(set(&a.and(&b)), one.intersection(&two).copied().collect());
+            prop_assert_eq!(set(&a.or(&b)), one.union(&two).copied().collect());
+            prop_assert_eq!(set(&a.within(&(from..from + len))), one.range(from..from + len).copied().collect());
+            for spans in [a.and(&b), a.or(&b)] {
+                prop_assert!(spans.ranges().windows(2).all(|pair| pair[0].end < pair[1].start), "{:?}", spans);
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Making a segment of rows, a column at a time.
+
+use std::collections::{HashMap, HashSet};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, ArrayRef, StringArray};
+use arrow_schema::{DataType, Field};
+
+use super::derived::{self, Derivation};
+use super::grams::{self, Seen};
+use super::numbers;
+use super::pairs;
+use super::pieces::{Chunks, Piece};
+use super::texts::{PAGE_LEN, PAGE_TEXTS_MAX, Pages, Text};
+use super::{Column, Encoding, PAGE_ROWS, SEGMENT_ROWS_MAX, hash_of_number, hash_of_text};
+use crate::keys::ProcKey;
+
+/// A value that more than one row in so many has is looked for in all of them.
+const INDEX_RARITY: u32 = 8;
+/// Texts that take less are not worth an index of grams.
+const GRAMS_FROM: usize = 4 * PAGE_LEN;
+
+/// The chunks of a segment of so many rows; `column` gives the column of a field, whole.
+pub(crate) fn write<E>(
+    segment: u64,
+    rows: u32,
+    fields: &[(Field, bool)],
+    column: &mut dyn FnMut(usize) -> Result<ArrayRef, E>,
+) -> Result<Vec<Vec<u8>>, E> {
+    assert!(rows <= SEGMENT_ROWS_MAX, "a segment's rows are bounded");
+    let mut writer = Writer { chunks: Chunks::new(segment), pages: Pages::new(), rows };
+    let mut columns = Vec::with_capacity(fields.len());
+    for (at, (field, indexed)) in fields.iter().enumerate() {
+        let array = column(at)?;
+        let derivation = derived::derivation(field.name());
+        let from = derivation.and_then(|it| fields.iter().position(|(field, _)| field.name() == it.from));
+        let source = from.map(&mut *column).transpose()?;
+        columns.push(writer.column(field, *indexed, &array, derivation.zip(source.as_ref())));
+    }
+    let header = super::put_header(rows, &columns);
+    Ok(writer.chunks.finish(&header))
+}
+
+struct Writer {
+    chunks: Chunks,
+    pages: Pages,
+    rows: u32,
+}
+
+impl Writer {
+    fn column(
+        &mut self,
+        field: &Field,
+        indexed: bool,
+        array: &ArrayRef,
+        source: Option<(Derivation, &ArrayRef)>,
+    ) -> Column {
+        let mut column = Column { name: field.name().clone(), ..Column::default() };
+        column.nulls = u32::try_from(array.null_count()).expect("a segment's rows are bounded");
+        if array.null_count() == array.len() {
+            return column;
+        }
+        if *field.data_type() != DataType::Utf8 {
+            column.encoding = Encoding::Numbers;
+            self.numbers(&mut column, indexed, &numbers_of(array));
+            return column;
+        }
+        let texts = array.as_string::<i32>();
+        if let Some(ids) = ids_of(texts) {
+            column.encoding = Encoding::Ids;
+            self.numbers(&mut column, indexed, &ids);
+        } else if let Some(different) = different(texts) {
+            column.encoding = Encoding::Dictionary;
+            self.dictionary(&mut column, indexed, texts, different);
+        } else {
+            column.encoding = Encoding::Texts;
+            self.texts(&mut column, indexed, texts, source);
+        }
+        column
+    }
+
+    fn numbers(&mut self, column: &mut Column, indexed: bool, values: &[Option<i64>]) {
+        column.pages = self.number_pages(values, &mut column.least, &mut column.greatest);
+        if indexed {
+            let key = |(row, value): (u32, &Option<i64>)| Some((hash_of_number((*value)?), row));
+            column.index = self.index((0..).zip(values).filter_map(key).collect());
+        }
+    }
+
+    fn number_pages(&mut self, values: &[Option<i64>], least: &mut i64, greatest: &mut i64) -> Piece {
+        (*least, *greatest) = (i64::MAX, i64::MIN);
+        let mut table = Vec::new();
+        for page in values.chunks(PAGE_ROWS as usize) {
+            let present = || page.iter().flatten().copied();
+            let (first, last) = (present().min().unwrap_or(i64::MAX), present().max().unwrap_or(i64::MIN));
+            (*least, *greatest) = ((*least).min(first), (*greatest).max(last));
+            table.extend_from_slice(&first.to_le_bytes());
+            table.extend_from_slice(&last.to_le_bytes());
+            table.push(u8::from(page.iter().any(Option::is_none)));
+            self.chunks.add(&numbers::encode(page)).put(&mut table);
+        }
+        self.chunks.add(&table)
+    }
+
+    fn dictionary(&mut self, column: &mut Column, indexed: bool, texts: &StringArray, different: Vec<&str>) {
+        let mut sorted: Vec<(String, &str)> =
+            different.into_iter().map(|text| (text.to_ascii_lowercase(), text)).collect();
+        sorted.sort_unstable();
+        let values: Vec<Text<'_>> = sorted.iter().map(|(_, text)| Text::Is(text)).collect();
+        column.values = u32::try_from(values.len()).expect("fewer than rows");
+        (column.pages, column.grams) = self.text_pages(&values);
+        let codes: HashMap<&str, u32> = (0..).zip(&sorted).map(|(code, (_, text))| (*text, code)).collect();
+        let codes: Vec<Option<u32>> = texts.iter().map(|text| Some(codes[text?])).collect();
+        let numbers: Vec<_> = codes.iter().map(|code| code.map(i64::from)).collect();
+        column.codes = self.number_pages(&numbers, &mut column.least, &mut column.greatest);
+        if indexed {
+            let pair = |(row, code): (u32, &Option<u32>)| Some(((*code)?, row));
+            column.index = self.index((0..).zip(&codes).filter_map(pair).collect());
+        }
+    }
+
+    fn texts(
+        &mut self,
+        column: &mut Column,
+        indexed: bool,
+        texts: &StringArray,
+        source: Option<(Derivation, &ArrayRef)>,
+    ) {
+        let source = source.map(|(derivation, array)| (derivation.make, array.as_string::<i32>()));
+        let of = |row: usize| {
+            let Some(text) = texts.is_valid(row).then(|| texts.value(row)) else { return Text::Null };
+            let derived = source.filter(|(_, array)| array.is_valid(row)).map(|(make, array)| make(array.value(row)));
+            if derived.as_deref() == Some(text) { Text::Derived } else { Text::Is(text) }
+        };
+        let values: Vec<Text<'_>> = (0..texts.len()).map(of).collect();
+        column.values = self.rows;
+        let derived = values.contains(&Text::Derived);
+        let grams;
+        (column.pages, grams) = self.text_pages(&values);
+        // What is derived has grams that are not here.
+        column.grams = if derived { Piece::default() } else { grams };
+        if indexed {
+            let key = |(row, text): (u32, Option<&str>)| Some((hash_of_text(&text?.to_ascii_lowercase()), row));
+            column.index = self.index((0..).zip(texts).filter_map(key).collect());
+        }
+    }
+
+    /// The pages of texts, and the index of their grams.
+    fn text_pages(&mut self, texts: &[Text<'_>]) -> (Piece, Piece) {
+        let mut table = Vec::new();
+        let mut pairs = Vec::new();
+        let len = |text: &Text<'_>| if let Text::Is(text) = text { text.len() } else { 0 };
+        let all: usize = texts.iter().map(len).sum();
+        let mut seen = (all >= GRAMS_FROM).then(Seen::default);
+        let (mut from, mut page) = (0, 0);
+        while from < texts.len() {
+            let mut bytes = 0;
+            let whole = |text: &&Text<'_>| {
+                bytes += len(text);
+                bytes <= PAGE_LEN
+            };
+            let count = texts[from..].iter().take(PAGE_TEXTS_MAX).take_while(whole).count().max(1);
+            let texts = &texts[from..from + count];
+            table.extend_from_slice(&u32::try_from(from).expect("rows are bounded").to_le_bytes());
+            let payload = self.pages.encode(texts);
+            self.chunks.add(&payload).put(&mut table);
+            if let Some(seen) = &mut seen {
+                for text in texts {
+                    if let Text::Is(text) = text {
+                        seen.add(text.as_bytes());
+                    }
+                }
+                pairs.extend(seen.take().into_iter().map(|key| (key, page)));
+            }
+            from += count;
+            page += 1;
+        }
+        let table = self.chunks.add(&table);
+        if pairs.is_empty() {
+            return (table, Piece::default());
+        }
+        pairs.sort_unstable();
+        (table, pairs::write(&pairs, page, grams::RARITY, &mut self.chunks))
+    }
+
+    fn index(&mut self, mut pairs: Vec<(u32, u32)>) -> Piece {
+        pairs.sort_unstable();
+        pairs::write(&pairs, self.rows, INDEX_RARITY, &mut self.chunks)
+    }
+}
+
+/// Numbers, moments and truths as numbers.
+fn numbers_of(array: &ArrayRef) -> Vec<Option<i64>> {
+    match array.data_type() {
+        DataType::Int64 => array.as_primitive::<Int64Type>().iter().collect(),
+        DataType::Timestamp(..) => array.as_primitive::<TimestampMicrosecondType>().iter().collect(),
+        DataType::Boolean => array.as_boolean().iter().map(|value| value.map(i64::from)).collect(),
+        other => unreachable!("no stored column is {other}"),
+    }
+}
+
+/// Texts that are all ids of processes, as numbers.
+fn ids_of(texts: &StringArray) -> Option<Vec<Option<i64>>> {
+    let id = |text: Option<&str>| match text {
+        None => Some(None),
+        Some(text) => Some(Some(ProcKey::parse(text)?.0.cast_signed())),
+    };
+    texts.iter().map(id).collect()
+}
+
+/// The different texts, if each stands for several.
+fn different(texts: &StringArray) -> Option<Vec<&str>> {
+    let most = texts.len() / 4;
+    let mut different = HashSet::new();
+    for text in texts.iter().flatten() {
+        different.insert(text);
+        if different.len() > most.max(16) {
+            return None;
+        }
+    }
+    Some(different.into_iter().collect())
+}
