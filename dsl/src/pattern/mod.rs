@@ -22,7 +22,7 @@ use crate::limits::REGEX;
 use pieces::Pieces;
 pub use rarity::rarity;
 pub use required::{Literal, Required};
-use wildcard::{GlobToken, LikeToken, glob_tokens, like_tokens};
+use wildcard::{GlobToken, LikeToken, Token, glob_tokens, like_tokens};
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
@@ -34,16 +34,32 @@ pub struct Pattern {
 #[derive(Clone, Debug)]
 enum Form {
     Like {
-        tokens: Vec<LikeToken>,
         escape: Option<char>,
-        pieces: Option<Pieces>,
+        wildcard: Wildcard<LikeToken>,
     },
-    Glob {
-        tokens: Vec<GlobToken>,
-        pieces: Option<Pieces>,
-    },
+    Glob(Wildcard<GlobToken>),
     /// Compiled when it is first asked: that takes longer than everything else about a rule, and a linter never asks.
     Regex(OnceLock<Regex>),
+}
+
+/// How LIKE and GLOB are tried.
+#[derive(Clone, Debug)]
+enum Wildcard<T> {
+    Pieces(Pieces),
+    Tokens(Box<[T]>),
+}
+
+impl<T: Token> Wildcard<T> {
+    fn of(tokens: Vec<T>, folded: bool) -> Self {
+        Pieces::of(&tokens, folded).map_or_else(|| Self::Tokens(tokens.into()), Self::Pieces)
+    }
+
+    fn is_match(&self, text: &str) -> bool {
+        match self {
+            Self::Pieces(pieces) => pieces.matches(text),
+            Self::Tokens(tokens) => wildcard::matches(tokens, text),
+        }
+    }
 }
 
 /// The operator of a pattern.
@@ -67,16 +83,13 @@ impl PartialEq for Pattern {
 impl Pattern {
     /// `LIKE source [ESCAPE escape]`.
     pub fn like(source: &str, escape: Option<char>) -> Self {
-        let tokens = like_tokens(source, escape);
-        let pieces = Pieces::of(&tokens, true);
-        Self { source: source.to_owned(), form: Form::Like { tokens, escape, pieces } }
+        let wildcard = Wildcard::of(like_tokens(source, escape), true);
+        Self { source: source.to_owned(), form: Form::Like { escape, wildcard } }
     }
 
     /// `GLOB source`: `*`, `?`, `[a-z]`, `[^a-z]`.
     pub fn glob(source: &str) -> Self {
-        let tokens = glob_tokens(source);
-        let pieces = Pieces::of(&tokens, false);
-        Self { source: source.to_owned(), form: Form::Glob { tokens, pieces } }
+        Self { source: source.to_owned(), form: Form::Glob(Wildcard::of(glob_tokens(source), false)) }
     }
 
     /// `text LIKE source [ESCAPE escape]`, once: nothing is made ready.
@@ -108,7 +121,7 @@ impl Pattern {
     pub fn kind(&self) -> PatternKind {
         match self.form {
             Form::Like { .. } => PatternKind::Like,
-            Form::Glob { .. } => PatternKind::Glob,
+            Form::Glob(_) => PatternKind::Glob,
             Form::Regex(_) => PatternKind::Regexp,
         }
     }
@@ -121,10 +134,18 @@ impl Pattern {
     /// What every text that matches contains.
     pub fn required(&self) -> Required {
         match &self.form {
-            Form::Like { tokens, .. } => required::of_tokens(tokens),
-            Form::Glob { tokens, .. } => required::of_tokens(tokens),
+            Form::Like { escape, .. } => required::of_tokens(&like_tokens(&self.source, *escape)),
+            Form::Glob(_) => required::of_tokens(&glob_tokens(&self.source)),
             Form::Regex(_) => required::of_expression(&self.source),
         }
+    }
+
+    /// The literal that texts have exactly where they match, folded, if that is all there is to the pattern.
+    pub fn only_literal(&self) -> Option<Literal> {
+        let Form::Like { escape, .. } = &self.form else { return None };
+        let tokens = like_tokens(&self.source, *escape);
+        let Required::Literal(literal) = required::of_tokens(&tokens) else { return None };
+        tokens.iter().all(|token| token.is_any() || token.literal().is_some()).then_some(literal)
     }
 
     /// The regular expression alone, within the language's bounds, or why it is none.
@@ -142,9 +163,8 @@ impl Pattern {
     /// Whether `text` matches.
     pub fn is_match(&self, text: &str) -> bool {
         match &self.form {
-            Form::Like { pieces: Some(pieces), .. } | Form::Glob { pieces: Some(pieces), .. } => pieces.matches(text),
-            Form::Like { tokens, .. } => wildcard::matches(tokens, text),
-            Form::Glob { tokens, .. } => wildcard::matches(tokens, text),
+            Form::Like { wildcard, .. } => wildcard.is_match(text),
+            Form::Glob(wildcard) => wildcard.is_match(text),
             Form::Regex(regex) => regex.get_or_init(|| small(&self.source)).is_match(text),
         }
     }
@@ -183,7 +203,7 @@ impl fmt::Display for Pattern {
         match &self.form {
             Form::Like { escape: Some(escape), .. } => write!(f, "LIKE '{quoted}' ESCAPE '{escape}'"),
             Form::Like { escape: None, .. } => write!(f, "LIKE '{quoted}'"),
-            Form::Glob { .. } => write!(f, "GLOB '{quoted}'"),
+            Form::Glob(_) => write!(f, "GLOB '{quoted}'"),
             Form::Regex(_) => write!(f, "REGEXP '{quoted}'"),
         }
     }
@@ -210,6 +230,21 @@ mod tests {
         }
         assert!(Pattern::like("100\\%", Some('\\')).is_match("100%"));
         assert!(!Pattern::like("100\\%", Some('\\')).is_match("1000"));
+    }
+
+    #[test]
+    fn one_literal_is_all_there_is() {
+        let only = |pattern: Pattern| pattern.only_literal().map(|it| (it.bytes, it.at_start, it.at_end));
+        let like = |source| only(Pattern::like(source, None));
+        assert_eq!(like("%%Abé%"), Some(("abé".into(), false, false)));
+        assert_eq!(like("ab%"), Some((b"ab".into(), true, false)));
+        assert_eq!(like("%ab"), Some((b"ab".into(), false, true)));
+        assert_eq!(like("ab"), Some((b"ab".into(), true, true)));
+        for source in ["", "%", "_ab%", "%ab_", "%a%b%", "a%b"] {
+            assert_eq!(like(source), None, "{source}");
+        }
+        assert_eq!(only(Pattern::glob("*ab*")), None, "case matters there");
+        assert_eq!(only(Pattern::regexp("ab", REGEX.default).unwrap()), None);
     }
 
     #[test]
