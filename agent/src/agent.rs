@@ -92,7 +92,7 @@ impl Agent {
         let mut agent = Self {
             store,
             rules: loaded.rules,
-            dataflow: new_dataflow(),
+            dataflow: new_dataflow(bounds),
             bounds,
             rule_quarantined: own::rule_quarantined(),
             quarantined: None,
@@ -113,6 +113,7 @@ impl Agent {
     /// with the next snapshot.
     pub(crate) fn reload(&mut self, loaded: Loaded, bounds: Bounds) {
         self.bounds = bounds;
+        bounds.rule(&mut self.dataflow);
         let refused = loaded.refused();
         let statuses = loaded.statuses.clone();
         let Some(turnover) = loaded.replace(&mut self.rules) else {
@@ -256,6 +257,9 @@ impl Agent {
         if self.rules.iter().any(|rule| rule.quarantined.is_some()) {
             completeness.add(Reason::RuleQuarantined);
         }
+        if !self.dataflow.late().is_empty() {
+            completeness.add(Reason::LateRowsDiscarded);
+        }
         let processes = difference.rows.num_rows();
         let snapshot = SnapshotRef { source: batch.source.clone(), sequence: batch.sequence };
         let committed = answers.and_then(|answers| {
@@ -271,7 +275,7 @@ impl Agent {
             self.quarantined = None;
             self.tallied = None;
             self.rules.iter_mut().for_each(Rule::reset);
-            self.dataflow = new_dataflow();
+            self.dataflow = new_dataflow(self.bounds);
             self.rules.iter_mut().for_each(|rule| rule.install(&mut self.dataflow));
         })?;
         self.rules.iter_mut().filter(|rule| rule.quarantined.is_none()).for_each(|rule| rule.loaded = true);
@@ -417,4 +421,82 @@ fn note_collector(
         evaluation_micros: i64::try_from(evaluation.as_micros()).unwrap_or(i64::MAX),
         completeness: completeness.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use daemoneye_dsl::limits::Limits;
+    use daemoneye_dsl::tables::Process;
+    use daemoneye_dsl::types::MICROS_PER_SEC;
+    use daemoneye_planner::Size;
+
+    use super::*;
+
+    const HOUR: i64 = 3_600;
+    const PIPED: &str = "SELECT run.proc_id, run.pid, get.proc_id AS get_id FROM process_starts AS get \
+        JOIN process_starts AS run ON run.session_id = get.session_id AND run.start_time > get.start_time \
+        AND run.start_time <= get.start_time + INTERVAL '2 minutes' WHERE get.name = 'curl'";
+
+    fn agent(dir: &tempfile::TempDir) -> Agent {
+        let header = "-- @id: 00000000-0000-4000-8000-000000000001\n-- @title: t\n-- @level: low\n-- @status: test\n\
+                      -- @description: d\n-- @tags: attack.execution\n-- @platform: linux, macos, windows\n";
+        let rule = dir.path().join("piped.sql");
+        fs::write(&rule, format!("{header}{PIPED}\n")).unwrap();
+        let loaded = crate::rules::load(&[rule], Limits::default());
+        assert_eq!((loaded.rules.len(), loaded.refused()), (1, 0));
+        let state = Size { rows: 1_000, bytes: 1 << 20 };
+        let bounds = Bounds { time: Duration::from_mins(1), state, grace: Duration::from_hours(1) };
+        Agent::open(&dir.path().join("events.redb"), loaded, bounds).unwrap()
+    }
+
+    fn process(pid: u32, name: &str, started: i64) -> Process {
+        Process {
+            proc_id: format!("{pid:016x}"),
+            pid: pid.into(),
+            name: name.to_owned(),
+            session_id: Some(1),
+            start_time: Some(Timestamp(started * MICROS_PER_SEC)),
+            ..Process::default()
+        }
+    }
+
+    /// The alerts that a snapshot raised, and whether its input lacked rows that came too late.
+    fn take(agent: &mut Agent, sequence: u64, at: i64, processes: &[Process]) -> (usize, bool) {
+        let batch = SnapshotBatch {
+            source: "s".to_owned(),
+            sequence,
+            table: "processes".to_owned(),
+            collected_at: at * MICROS_PER_SEC,
+            rows: ipc::encode(&Process::batch(processes)).into(),
+            ..SnapshotBatch::default()
+        };
+        let Taken::New { alerts, .. } = agent.take(&batch).unwrap() else { panic!("it was known") };
+        let (collectors, _) = agent.store.read().unwrap().collectors().unwrap();
+        (alerts, collectors[0].completeness.reasons.contains(&Reason::LateRowsDiscarded))
+    }
+
+    #[test]
+    fn what_comes_too_late_is_said_and_a_clock_that_is_set_back_stops_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut agent = agent(&dir);
+        let mut all = vec![process(1, "init", 0)];
+        assert_eq!(take(&mut agent, 1, 10, &all), (0, false));
+        // Ten hours without a snapshot: what started meanwhile is not late.
+        all.extend([process(2, "curl", 2 * HOUR), process(3, "sh", 2 * HOUR + 60)]);
+        assert_eq!(take(&mut agent, 2, 10 * HOUR, &all), (1, false));
+        all.push(process(4, "sh", 2 * HOUR + 61));
+        assert_eq!(take(&mut agent, 3, 10 * HOUR + 5, &all), (0, true));
+        let stats = agent.store.read().unwrap().rule_stats().unwrap().0;
+        assert_eq!((stats[0].late_rows, stats[0].snapshots), (1, 3));
+        // The clock is set back by nine hours.
+        all.extend([process(5, "curl", HOUR), process(6, "sh", HOUR + 1)]);
+        assert_eq!(take(&mut agent, 4, HOUR + 2, &all), (1, false));
+        let stats = agent.store.read().unwrap().rule_stats().unwrap().0;
+        assert_eq!((stats[0].late_rows, stats[0].snapshots), (1, 4));
+        all.extend([process(7, "curl", HOUR + 6), process(8, "sh", HOUR + 7)]);
+        let (alerts, late) = take(&mut agent, 5, HOUR + 8, &all);
+        assert!(alerts > 0 && !late);
+    }
 }

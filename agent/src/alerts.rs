@@ -181,7 +181,8 @@ impl Scene<'_> {
     }
 
     fn within_window(&self, rule: &Rule, state: &MatchState) -> bool {
-        self.now.0.saturating_sub(state.first_raised.0) < rule.window_micros
+        // A clock that was set back does not make a window longer.
+        self.now.0.abs_diff(state.first_raised.0) < rule.window_micros.unsigned_abs()
     }
 
     fn update(&mut self, id: u64, change: impl FnOnce(&mut Alert)) -> Result<(), Error> {

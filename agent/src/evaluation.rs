@@ -17,6 +17,10 @@ use crate::rules::{Quarantine, Rule};
 
 /// Snapshots in a row for which a rule may take too long: a busy host makes every rule slow now and then.
 const SLOW_MAX: u32 = 5;
+/// So many times as long as a rule may take it is let go on for one snapshot, and to be filled, before it is stopped in
+/// the middle: what it holds is lost then, so that must not happen to a rule that is slow now and then.
+const STOPPED_AFTER: u32 = 10;
+const FILLED_WITHIN: u32 = 100;
 
 /// What one rule may take.
 #[derive(Clone, Copy, Debug)]
@@ -25,13 +29,30 @@ pub(crate) struct Bounds {
     pub(crate) time: Duration,
     /// From one snapshot to the next.
     pub(crate) state: Size,
+    /// How late rows of events may come.
+    pub(crate) grace: Duration,
 }
 
 impl Bounds {
     /// What the settings allow.
     pub(crate) fn of(settings: &Settings) -> Self {
         let rules = &settings.rules;
-        Self { time: rules.time_limit, state: Size { rows: rules.state_rows, bytes: rules.state_bytes } }
+        let state = Size { rows: rules.state_rows, bytes: rules.state_bytes };
+        Self { time: rules.time_limit, state, grace: rules.grace }
+    }
+
+    /// From the next snapshot on, these are the bounds.
+    pub(crate) fn rule(self, dataflow: &mut Dataflow) {
+        dataflow.set_limits(self.time.saturating_mul(STOPPED_AFTER), self.time.saturating_mul(FILLED_WITHIN));
+        dataflow.set_grace(self.grace);
+    }
+
+    /// Why a rule failed, and what to do.
+    fn failure(self, error: &Error) -> String {
+        let limit = self.time;
+        let slow = error.is_slow();
+        let way = if slow { format!(", or raise rules.time_limit, which is {limit:?}") } else { String::new() };
+        format!("{error}{way}")
     }
 
     /// What is wrong with a rule that holds so much.
@@ -49,9 +70,11 @@ impl Bounds {
 }
 
 /// Rules that run together, timed.
-pub(crate) fn new_dataflow() -> Dataflow {
+pub(crate) fn new_dataflow(bounds: Bounds) -> Dataflow {
     static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
-    Dataflow::timed(|| BEGAN.elapsed())
+    let mut dataflow = Dataflow::timed(|| BEGAN.elapsed());
+    bounds.rule(&mut dataflow);
+    dataflow
 }
 
 /// Runs the rules on the changes, and on everything those that have not run yet. Gives what each rule's result changed
@@ -82,6 +105,7 @@ pub(crate) fn evaluate(
         let Some(id) = rule.running else { continue };
         let took = took.get(&id).copied().unwrap_or_default();
         rule.tally.ran(now, took);
+        rule.tally.was_late(dataflow.late().get(&id).copied().unwrap_or(0));
         let answer = match outcomes.remove(&id) {
             Some(Ok(answer)) => Some(answer),
             // What happened before is not matched again: such a rule begins with the changes of this snapshot.
@@ -89,11 +113,11 @@ pub(crate) fn evaluate(
             None => None,
             Some(Err(error)) if error.is_storage() => return Err(daemoneye_storage::Error::Refused(error.to_string())),
             Some(Err(error)) => {
-                quarantine(rule, &error.to_string(), now, dataflow);
+                quarantine(rule, &bounds.failure(&error), now, dataflow);
                 continue;
             }
         };
-        // To be filled takes as long as it takes.
+        // To be filled has a bound of its own.
         let slow = if new.contains(&id) { None } else { too_slow(rule, took, bounds.time) };
         let large = sizes.get(&id).and_then(|size| bounds.excess(*size));
         match slow.or(large) {
@@ -128,7 +152,20 @@ mod tests {
     use super::*;
     use crate::own::rule_quarantined;
 
-    const BOUNDS: Bounds = Bounds { time: Duration::from_millis(100), state: Size { rows: 10, bytes: 2_000 } };
+    const BOUNDS: Bounds = Bounds {
+        time: Duration::from_millis(100),
+        state: Size { rows: 10, bytes: 2_000 },
+        grace: Duration::from_hours(1),
+    };
+
+    #[test]
+    fn what_was_stopped_names_the_bound_and_the_setting() {
+        let slow = BOUNDS.failure(&Error::TooSlow { operation: "a join", limit: Duration::from_secs(1) });
+        let why =
+            "a join was stopped after 1s: make its conditions narrower, or raise rules.time_limit, which is 100ms";
+        assert_eq!(slow, why);
+        assert!(!BOUNDS.failure(&Error::TooManyRows { operation: "a join", limit: 1 }).contains("time_limit"));
+    }
 
     #[test]
     fn what_is_too_large_names_the_bound_the_size_and_the_setting() {

@@ -13,7 +13,7 @@ use daemoneye_planner::{Batch, Dataflow};
 use crate::rules::Rule;
 
 /// Microseconds from one record to the next, for each rule.
-const MICROS_PER_RULE: i64 = 10_000;
+const MICROS_PER_RULE: u64 = 10_000;
 
 /// Since when, and how much.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,7 @@ pub(crate) struct Tally {
     total: Duration,
     slowest: Duration,
     over_limit: u64,
+    late: u64,
 }
 
 impl Tally {
@@ -41,6 +42,11 @@ impl Tally {
     /// That took too long.
     pub(crate) fn was_over_limit(&mut self) {
         self.over_limit += 1;
+    }
+
+    /// Rows that came too late for it.
+    pub(crate) fn was_late(&mut self, rows: u64) {
+        self.late += rows;
     }
 
     /// What came to match, and the alerts of it.
@@ -66,6 +72,7 @@ impl Tally {
             total_micros: micros(self.total),
             slowest_micros: micros(self.slowest),
             over_time_limit: self.over_limit,
+            late_rows: self.late,
             state_rows: size.rows as u64,
             state_bytes: size.bytes as u64,
             quarantined: rule.quarantined.as_ref().map(|it| (it.why.clone(), it.since)),
@@ -80,8 +87,9 @@ pub(crate) fn all(rules: &[Rule], dataflow: &Dataflow, now: Timestamp) -> Vec<Ru
 
 /// Whether it is time to put so many on record again.
 pub(crate) fn is_due(rules: usize, noted: Option<Timestamp>, now: Timestamp) -> bool {
-    let pause = MICROS_PER_RULE.saturating_mul(i64::try_from(rules).unwrap_or(i64::MAX));
-    noted.is_none_or(|noted| now.0.saturating_sub(noted.0) >= pause)
+    let pause = MICROS_PER_RULE.saturating_mul(rules as u64);
+    // The clock may have been set back since.
+    noted.is_none_or(|noted| now.0.abs_diff(noted.0) >= pause)
 }
 
 #[cfg(test)]
@@ -94,5 +102,6 @@ mod tests {
         assert!(is_due(10_000, None, second(0)), "the first is always");
         assert!(is_due(30, Some(second(0)), second(1)));
         assert!(!is_due(10_000, Some(second(0)), second(99)) && is_due(10_000, Some(second(0)), second(100)));
+        assert!(is_due(10_000, Some(second(86_400)), second(0)), "the clock was set back by a day");
     }
 }

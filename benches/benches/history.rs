@@ -39,7 +39,12 @@ fn main() -> anyhow::Result<()> {
     let contents = store.read()?.contents()?;
     ensure!(contents.versions == versions as u64, "{contents:?}");
     ensure!(contents.exits == (versions - ALIVE) as u64, "{contents:?}");
-    println!("{} segments, {} blocks", contents.segments, contents.blocks);
+    println!(
+        "{} segments, {} blocks; {:.1} bytes a sealed version",
+        contents.segments,
+        contents.blocks,
+        contents.segment_bytes as f64 / contents.sealed as f64
+    );
     let peer = in_sqlite(&store, &folder.path().join("peer.sqlite"))?;
     println!("\n{:44} {:>10} {:>10} {:>8}", "", "ours", "SQLite", "ratio");
     for (name, ours, theirs) in questions() {
@@ -62,9 +67,13 @@ fn record(path: &Path, versions: usize) -> anyhow::Result<()> {
                 let last = over.load(Ordering::Acquire);
                 let began = Instant::now();
                 let step = store.seal(false)?;
-                busy += began.elapsed().as_secs_f64();
-                if step.is_none() && last {
-                    return Ok(busy);
+                if step.is_some() {
+                    busy += began.elapsed().as_secs_f64();
+                }
+                match step {
+                    None if last => return Ok(busy),
+                    None => std::thread::sleep(std::time::Duration::from_millis(2)),
+                    Some(_) => {}
                 }
             }
         });

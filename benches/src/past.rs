@@ -177,7 +177,7 @@ impl Past {
             executable_hash: Some(format!(
                 "{:064x}",
                 path.bytes().fold(7_u128, |hash, byte| {
-                    hash.wrapping_mul(0x1_0000_01b3).wrapping_add(u128::from(byte) << 64 | 11)
+                    hash.wrapping_mul(0x1_0000_01b3).wrapping_add(u128::from(byte) << 64 | 0xb)
                 })
             )),
             hash_algorithm: Some("sha256".to_owned()),

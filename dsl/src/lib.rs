@@ -26,6 +26,7 @@ pub mod limits;
 pub mod lints;
 pub mod lists;
 pub mod match_key;
+pub mod moments;
 pub mod parameters;
 mod parse;
 pub mod pattern;

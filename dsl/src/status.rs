@@ -107,6 +107,9 @@ pub struct RuleStats {
     pub slowest_micros: u64,
     /// Snapshots for which it took longer than it may.
     pub over_time_limit: u64,
+    /// Rows that came too late for it and were discarded.
+    #[serde(default)]
+    pub late_rows: u64,
     /// Rows that its operators refer to.
     pub state_rows: u64,
     /// About how much memory they take.
@@ -174,6 +177,7 @@ impl RuleStats {
             self.total_micros,
             self.slowest_micros,
             self.over_time_limit,
+            self.late_rows,
             self.state_rows,
             self.state_bytes,
         ];

@@ -20,7 +20,7 @@ pub enum Error {
     #[error("{0} cannot be asked for rows yet: write JOIN instead of AUTO JOIN")]
     NobodyAnswers(&'static str),
     /// An operation took longer than any rule may.
-    #[error("{operation} took longer than {limit:?}: make its conditions narrower")]
+    #[error("{operation} was stopped after {limit:?}: make its conditions narrower")]
     TooSlow {
         /// Which one.
         operation: &'static str,
@@ -36,6 +36,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it was stopped because it took too long.
+    pub fn is_slow(&self) -> bool {
+        match self {
+            Self::TooSlow { .. } => true,
+            Self::Shared(error) => error.is_slow(),
+            _ => false,
+        }
+    }
+
     /// Whether the store could not be read, which is no rule's fault.
     pub fn is_storage(&self) -> bool {
         match self {

@@ -208,6 +208,13 @@ pub struct Lookback {
     pub micros: i64,
 }
 
+impl Lookback {
+    /// What reaches as far back as both, if it is the same column that says so.
+    pub(crate) fn farther(self, other: Self) -> Option<Self> {
+        (self.column == other.column).then(|| Self { micros: self.micros.max(other.micros), ..self })
+    }
+}
+
 /// A column of a plan's result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {

@@ -189,7 +189,10 @@ pub const ALL: &[Setting] = &[
         default: Unset::Word("100ms"),
         doc: "What one rule may take for one snapshot. The log names each that takes longer; one that does so for 5 \
               snapshots in a row is quarantined: it runs no more until it changes, is released \
-              (`daemoneye-cli rules release`), or the agent is restarted.",
+              (`daemoneye-cli rules release`), or the agent is restarted. One that takes 10 times as long for one \
+              snapshot, or 100 times to be filled when it begins, is stopped in the middle and quarantined at once. \
+              Operations that rules share count for each of them; finding the rows that concern a rule is done for all \
+              at once and counts for none.",
         effect: Effect::Reload,
         users: &[User::Agent],
     },
@@ -208,6 +211,16 @@ pub const ALL: &[Setting] = &[
         default: Unset::Number(64 << 20),
         doc: "Bytes of memory, about, that one rule may hold from one snapshot to the next; over it, the rule is \
               quarantined.",
+        effect: Effect::Reload,
+        users: &[User::Agent],
+    },
+    Setting {
+        name: "rules.grace",
+        kind: Kind::Duration { min: 0, max: 7 * DAY },
+        default: Unset::Word("1h"),
+        doc: "How late a row of events may come, behind the snapshot before the one that brings it. Joins that bound the \
+              time between events, and windows, hold their rows for that much longer; what comes later they discard. \
+              That is counted in `rule_stats.late_rows`, and answers say that they are incomplete.",
         effect: Effect::Reload,
         users: &[User::Agent],
     },

@@ -46,6 +46,9 @@ pub struct Rules {
     pub state_rows: usize,
     /// Bytes that one may hold.
     pub state_bytes: usize,
+    /// How late rows of events may come.
+    #[serde(with = "duration")]
+    pub grace: Duration,
     /// How often to look whether they changed; never, where it is zero.
     #[serde(with = "duration")]
     pub watch: Duration,

@@ -306,22 +306,28 @@ pub(crate) fn contents(txn: &impl Tables) -> Result<Contents, Error> {
             Part::Block(first) => {
                 let rows = block(&blocks, first)?;
                 let seen = rows.column_by_name(SEEN_FROM).expect("a stored column");
-                Ok((rows.num_rows() as u64, 0, seen.as_primitive::<TimestampMicrosecondType>().iter().flatten().min()))
+                let oldest = seen.as_primitive::<TimestampMicrosecondType>().iter().flatten().min();
+                Ok((rows.num_rows() as u64, 0, oldest, 0))
             }
             Part::Segment(first) => {
                 let reading = open(&chunks, first)?;
                 let segment = reading.segment();
                 let oldest = segment.range(SEEN_FROM).0.map(|(least, _)| least);
-                Ok((u64::from(segment.rows()), u64::from(segment.present(LAST_SEEN_AT)), oldest))
+                let bytes = segment.bytes();
+                Ok((u64::from(segment.rows()), u64::from(segment.present(LAST_SEEN_AT)), oldest, bytes))
             }
         };
-        let Ok((rows, exits, oldest)) = settled(read())? else {
+        let Ok((rows, exits, oldest, bytes)) = settled(read())? else {
             contents.damaged += 1;
             continue;
         };
         match part {
             Part::Block(_) => contents.blocks += 1,
-            Part::Segment(_) => contents.segments += 1,
+            Part::Segment(_) => {
+                contents.segments += 1;
+                contents.sealed += rows;
+                contents.segment_bytes += bytes;
+            }
         }
         contents.versions += rows;
         contents.exits += exits;

@@ -17,7 +17,7 @@ use crate::segment::{self, Fault, SEGMENT_ROWS_MAX, Spans};
 use crate::tables::{BLOCKS, ENDINGS, META, NEXT_ROW_KEY, Row, SEGMENTS, Tables, segment_fields};
 
 /// Rows in blocks from which on they are sealed.
-const SEAL_ROWS: u64 = 16 << 10;
+const SEAL_ROWS: u64 = 8 << 10;
 /// Blocks from which on they are sealed, however few rows they have.
 const SEAL_BLOCKS: usize = 64;
 /// Segments that become one.
@@ -114,7 +114,7 @@ fn sized(txn: &ReadTransaction) -> Result<Vec<Sized>, Error> {
     Ok(sized)
 }
 
-/// The first adjacent parts of which all are so, at least `least`, that fit into a segment.
+/// The first adjacent parts of which all are so that fit into a segment: at least `least`, or two if more do not fit.
 fn run(parts: &[Sized], wanted: impl Fn(&Sized) -> bool, least: usize) -> Option<Range<usize>> {
     let mut from = 0;
     while from < parts.len() {
@@ -129,7 +129,8 @@ fn run(parts: &[Sized], wanted: impl Fn(&Sized) -> bool, least: usize) -> Option
             rows += parts[to].rows;
             to += 1;
         }
-        if to - from >= least {
+        let full = to < parts.len() && parts[to].adjacent && wanted(&parts[to]);
+        if to - from >= least || full && to - from > 1 {
             return Some(from..to);
         }
         from = to;

@@ -58,6 +58,10 @@ pub struct Contents {
     pub exits: u64,
     /// Sealed segments.
     pub segments: u64,
+    /// Bytes of all segments, indexes and all.
+    pub segment_bytes: u64,
+    /// Versions in segments.
+    pub sealed: u64,
     /// Blocks that are not sealed yet.
     pub blocks: u64,
     /// Parts that are damaged; their rows do not count.

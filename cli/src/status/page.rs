@@ -195,6 +195,7 @@ fn rules(stored: &Stored, globals: &Globals) -> (Word, Vec<String>) {
     }
     if globals.verbose {
         lines.extend(stored.costs.iter().filter(|rule| rule.total_micros > 0).take(COSTLIEST).map(cost));
+        lines.extend(stored.costs.iter().filter(|rule| rule.late_rows > 0).map(late));
     }
     let missing = stored.rules.iter().any(|rule| rule.state.is_missing());
     (if missing { Word::Warning } else { Word::Ok }, lines)
@@ -213,6 +214,12 @@ fn cost(rule: &RuleStats) -> String {
         count(usize::try_from(rule.state_rows).unwrap_or(usize::MAX), "row", "rows"),
         bytes(rule.state_bytes),
     )
+}
+
+/// `late: piped: 3 rows came too late and were discarded; rules.grace says how late they may come`.
+fn late(rule: &RuleStats) -> String {
+    let rows = count(usize::try_from(rule.late_rows).unwrap_or(usize::MAX), "row", "rows");
+    format!("late: {}: {rows} came too late and were discarded; rules.grace says how late they may come", rule.rule)
 }
 
 fn store(facts: &Facts, screen: &Screen) -> (Word, Vec<String>) {

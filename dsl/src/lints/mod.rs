@@ -92,6 +92,7 @@ mod wrong_arguments;
 pub use fix::{Fixed, fix};
 pub use recomputed::RECOMPUTED;
 pub use subject::{Rows, Subject};
+pub use unbounded_state::UNBOUNDED_STATE;
 
 use crate::check::{Checked, check_rule_unsuppressed};
 use crate::diagnostic::{Diagnostic, Severity, Source, Span};

@@ -1,8 +1,8 @@
-//! What conditions say about how far apart moments may lie.
+//! What the conditions of a SELECT say about how far apart the moments of its inputs may lie.
 
 use super::Rows;
-use crate::expr::{Arithmetic, Comparison, Expr, ExprKind};
-use crate::types::{Type, Value};
+use crate::moments;
+use crate::tables::Kind;
 
 /// What a moment is measured from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,42 +22,21 @@ pub(super) struct Bound {
 
 /// Every bound that WHERE and ON say; those below OR and NOT bind no row.
 pub(super) fn bounds(rows: &Rows<'_>) -> Vec<Bound> {
-    let mut found = Vec::new();
-    rows.conditions().into_iter().for_each(|condition| collect(rows, condition, &mut found));
-    found
+    let found = rows.conditions().into_iter().flat_map(moments::bounds);
+    let both =
+        |bound: moments::Bound| Some(Bound { earlier: base(rows, bound.earlier)?, later: base(rows, bound.later)? });
+    found.filter_map(both).collect()
 }
 
-fn collect(rows: &Rows<'_>, expr: &Expr, found: &mut Vec<Bound>) {
-    match &expr.kind {
-        ExprKind::And(parts) => parts.iter().for_each(|part| collect(rows, part, found)),
-        ExprKind::Compare { op, left, right, .. } => {
-            let (Some(left), Some(right)) = (base(rows, left), base(rows, right)) else { return };
-            let (up, down) = (Bound { earlier: left, later: right }, Bound { earlier: right, later: left });
-            match op {
-                Comparison::Less | Comparison::LessEqual => found.push(up),
-                Comparison::Greater | Comparison::GreaterEqual => found.push(down),
-                Comparison::Equal | Comparison::Is => found.extend([up, down]),
-                Comparison::NotEqual | Comparison::IsNot => {}
-            }
+/// The input that a moment is of; none where it says nothing of when the event happened.
+fn base(rows: &Rows<'_>, base: moments::Base) -> Option<Base> {
+    match base {
+        moments::Base::Now => Some(Base::Now),
+        moments::Base::Column(index) => {
+            let of_table = rows.table_column(index);
+            let says = of_table.is_none_or(|(table, column)| table.table.kind != Kind::Events || !column.earlier);
+            says.then(|| Base::Input(rows.input_of(index)))
         }
-        _ => {}
-    }
-}
-
-/// What a moment, moved by constants, is measured from.
-fn base(rows: &Rows<'_>, expr: &Expr) -> Option<Base> {
-    match &expr.kind {
-        ExprKind::Now => Some(Base::Now),
-        ExprKind::Column { index, .. } if expr.ty == Type::Timestamp => Some(Base::Input(rows.input_of(*index))),
-        ExprKind::Arithmetic { op: Arithmetic::Add | Arithmetic::Subtract, left, right } => {
-            let constant = |expr: &Expr| matches!(expr.as_literal(), Some(Value::Interval(_)));
-            match (constant(left), constant(right)) {
-                (false, true) => base(rows, left),
-                (true, false) => base(rows, right),
-                _ => None,
-            }
-        }
-        _ => None,
     }
 }
 

@@ -150,6 +150,11 @@ impl<'a> Rows<'a> {
     /// The table and column that an expression over the row of FROM is, if it is one of the catalog.
     pub fn column(&self, expr: &Expr) -> Option<(&'a TableRef, &'a Column)> {
         let ExprKind::Column { index, .. } = expr.kind else { return None };
+        self.table_column(index)
+    }
+
+    /// The same by its place in the row of FROM.
+    pub fn table_column(&self, index: usize) -> Option<(&'a TableRef, &'a Column)> {
         let (part, start) = self.parts.get(self.input_of(index))?;
         let Part::Table(table) = part else { return None };
         Some((table, table.table.columns.get(index - start)?))

@@ -3,7 +3,8 @@ use super::{Check, Example, Lint, Rows, Subject};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::tables::Kind;
 
-pub(super) static UNBOUNDED_STATE: Lint = Lint {
+/// Where the words of a SELECT do not show it, found by the planner, which knows what it holds.
+pub static UNBOUNDED_STATE: Lint = Lint {
     code: "DE301",
     name: "unbounded-state",
     severity: Severity::Error,

@@ -35,26 +35,26 @@ pub struct Pattern {
 enum Form {
     Like {
         escape: Option<char>,
-        way: Way<LikeToken>,
+        wildcard: Wildcard<LikeToken>,
     },
-    Glob(Way<GlobToken>),
+    Glob(Wildcard<GlobToken>),
     /// Compiled when it is first asked: that takes longer than everything else about a rule, and a linter never asks.
     Regex(OnceLock<Regex>),
 }
 
-/// How a LIKE or GLOB is answered. Rules hold tens of thousands of them, so only what that needs is kept.
+/// How LIKE and GLOB are tried. Rules hold tens of thousands of them, so only what that needs is kept.
 #[derive(Clone, Debug)]
-enum Way<T> {
+enum Wildcard<T> {
     Pieces(Pieces),
     Tokens(Box<[T]>),
 }
 
-impl<T: Token> Way<T> {
+impl<T: Token> Wildcard<T> {
     fn of(tokens: Vec<T>, folded: bool) -> Self {
         Pieces::of(&tokens, folded).map_or_else(|| Self::Tokens(tokens.into()), Self::Pieces)
     }
 
-    fn matches(&self, text: &str) -> bool {
+    fn is_match(&self, text: &str) -> bool {
         match self {
             Self::Pieces(pieces) => pieces.matches(text),
             Self::Tokens(tokens) => wildcard::matches(tokens, text),
@@ -83,13 +83,13 @@ impl PartialEq for Pattern {
 impl Pattern {
     /// `LIKE source [ESCAPE escape]`.
     pub fn like(source: &str, escape: Option<char>) -> Self {
-        let way = Way::of(like_tokens(source, escape), true);
-        Self { source: source.into(), form: Form::Like { escape, way } }
+        let wildcard = Wildcard::of(like_tokens(source, escape), true);
+        Self { source: source.into(), form: Form::Like { escape, wildcard } }
     }
 
     /// `GLOB source`: `*`, `?`, `[a-z]`, `[^a-z]`.
     pub fn glob(source: &str) -> Self {
-        Self { source: source.into(), form: Form::Glob(Way::of(glob_tokens(source), false)) }
+        Self { source: source.into(), form: Form::Glob(Wildcard::of(glob_tokens(source), false)) }
     }
 
     /// `text LIKE source [ESCAPE escape]`, once: nothing is made ready.
@@ -140,6 +140,14 @@ impl Pattern {
         }
     }
 
+    /// The literal that texts have exactly where they match, folded, if that is all there is to the pattern.
+    pub fn only_literal(&self) -> Option<Literal> {
+        let Form::Like { escape, .. } = &self.form else { return None };
+        let tokens = like_tokens(&self.source, *escape);
+        let Required::Literal(literal) = required::of_tokens(&tokens) else { return None };
+        tokens.iter().all(|token| token.is_any() || token.literal().is_some()).then_some(literal)
+    }
+
     /// The regular expression alone, within the language's bounds, or why it is none.
     pub(crate) fn compile(source: &str, len_max: usize) -> Result<Regex, String> {
         let regex = RegexBuilder::new(source).size_limit(len_max).dfa_size_limit(REGEX.default).build();
@@ -155,8 +163,8 @@ impl Pattern {
     /// Whether `text` matches.
     pub fn is_match(&self, text: &str) -> bool {
         match &self.form {
-            Form::Like { way, .. } => way.matches(text),
-            Form::Glob(way) => way.matches(text),
+            Form::Like { wildcard, .. } => wildcard.is_match(text),
+            Form::Glob(wildcard) => wildcard.is_match(text),
             Form::Regex(regex) => regex.get_or_init(|| small(&self.source)).is_match(text),
         }
     }
@@ -222,6 +230,21 @@ mod tests {
         }
         assert!(Pattern::like("100\\%", Some('\\')).is_match("100%"));
         assert!(!Pattern::like("100\\%", Some('\\')).is_match("1000"));
+    }
+
+    #[test]
+    fn one_literal_is_all_there_is() {
+        let only = |pattern: Pattern| pattern.only_literal().map(|it| (it.bytes, it.at_start, it.at_end));
+        let like = |source| only(Pattern::like(source, None));
+        assert_eq!(like("%%Abé%"), Some(("abé".into(), false, false)));
+        assert_eq!(like("ab%"), Some((b"ab".into(), true, false)));
+        assert_eq!(like("%ab"), Some((b"ab".into(), false, true)));
+        assert_eq!(like("ab"), Some((b"ab".into(), true, true)));
+        for source in ["", "%", "_ab%", "%ab_", "%a%b%", "a%b"] {
+            assert_eq!(like(source), None, "{source}");
+        }
+        assert_eq!(only(Pattern::glob("*ab*")), None, "case matters there");
+        assert_eq!(only(Pattern::regexp("ab", REGEX.default).unwrap()), None);
     }
 
     #[test]

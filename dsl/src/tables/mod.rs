@@ -72,6 +72,8 @@ pub struct Column {
     pub indexed: bool,
     /// The unit of a number.
     pub unit: Option<&'static str>,
+    /// In a table of events, a moment that may lie any time before the event.
+    pub earlier: bool,
     /// What it takes to read it.
     pub access: Access,
 }
@@ -106,6 +108,7 @@ impl Column {
             identity: false,
             indexed: false,
             unit: None,
+            earlier: false,
             access: Access::Open,
         }
     }

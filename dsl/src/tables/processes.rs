@@ -68,11 +68,14 @@ pub(super) fn process_starts() -> Table {
 /// The exits seen between snapshots.
 pub(super) fn process_exits() -> Table {
     let last_seen_at = Column::new("last_seen_at", Type::Timestamp, false, "The last snapshot that had the process.");
+    let mut columns = with_observation(&[last_seen_at]);
+    // A process may have run for long before it exits.
+    columns.iter_mut().filter(|column| column.name == "start_time").for_each(|column| column.earlier = true);
     Table {
         name: "process_exits".into(),
         doc: "One row per process seen to have gone, with its last version.".into(),
         kind: Kind::Events,
-        columns: with_observation(&[last_seen_at]),
+        columns,
     }
 }
 

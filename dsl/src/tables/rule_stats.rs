@@ -29,6 +29,11 @@ pub(super) fn rule_stats() -> Table {
             number("total_micros", micros, "What they took for all."),
             number("slowest_micros", micros, "What they took for the snapshot that took longest."),
             number("over_time_limit", None, "Snapshots for which it took longer than `rules.time_limit`."),
+            number(
+                "late_rows",
+                None,
+                "Rows that came too late for a window or a join of its, by more than `rules.grace`, and were discarded.",
+            ),
             number("state_rows", None, "Rows that its operators refer to, one for each that does."),
             number("state_bytes", Some("bytes"), "About how much memory they take, the rows included."),
             column("quarantined", Type::Text, true, "Why it does not run, if it was quarantined."),

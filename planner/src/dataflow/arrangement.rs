@@ -7,6 +7,7 @@ use hashbrown::hash_table::Entry as TableEntry;
 
 use super::bag::Bag;
 use super::delta::{Delta, Form, Layout, Rows, Run};
+use super::expiry::Expiry;
 use super::graph::Node;
 use super::keyed::{KeyId, KeyStore, Keyed};
 use super::steps::{Size, Step};
@@ -83,6 +84,8 @@ pub(crate) struct Arrange {
     key_bytes: usize,
     /// How many rows there are, each as often as it is there, and how many of them have no key.
     counted: Counted,
+    /// What it forgets, if it does.
+    expiry: Option<Expiry>,
 }
 
 /// A row that came or left, with its key; none where NULL is in it.
@@ -139,6 +142,14 @@ impl Bucket {
         }
     }
 
+    /// How often a row is there.
+    fn weight(&self, tuple: &Tuple) -> i64 {
+        match self {
+            Self::One { slot, .. } => i64::from(**tuple == slot[..]),
+            Self::Some { rows, .. } => rows.weight(tuple),
+        }
+    }
+
     /// Gives the weight of the row before and after, and whether any row is left.
     fn add(&mut self, tuple: &Tuple, weight: i64) -> (i64, i64, bool) {
         if let Self::One { key, slot } = self {
@@ -191,7 +202,7 @@ impl ByKey {
 }
 
 impl Arrange {
-    pub(crate) fn new(keyed: Keyed, taken: Taken) -> Self {
+    pub(crate) fn new(keyed: Keyed, taken: Taken, expiry: Option<Expiry>) -> Self {
         Self {
             keyed,
             taken,
@@ -203,12 +214,18 @@ impl Arrange {
             counted: Counted::default(),
             len: 0,
             key_bytes: 0,
+            expiry,
         }
     }
 
     /// What this step changed, after which the rows are as they are now.
     pub(crate) fn change(&self) -> &[Entry] {
         if self.hidden { &[] } else { &self.change }
+    }
+
+    /// The rows that this step forgot: nobody can meet them any more.
+    pub(crate) fn forgotten(&self) -> &[Tuple] {
+        self.expiry.as_ref().map_or(&[], Expiry::forgotten)
     }
 
     /// How many rows there are now, and how many there were before this step.
@@ -318,7 +335,8 @@ impl Arrange {
         self.buckets.find(key.hash(), |bucket| bucket.key() == key)
     }
 
-    fn add(&mut self, entry: &Entry, run: &Run<'_>) {
+    /// Gives the weight of the row before and after.
+    fn add(&mut self, entry: &Entry, run: &Run<'_>) -> (i64, i64) {
         self.counted.rows += entry.weight;
         self.counted.keyless += if entry.key.is_none() { entry.weight } else { 0 };
         let (before, after) = match entry.key {
@@ -348,24 +366,73 @@ impl Arrange {
             self.len -= 1;
             self.taken.release(&entry.tuple, run.stores);
         }
+        (before, after)
+    }
+
+    /// Lets go of the rows that nobody can meet any more. It is no change: nothing is taken back of them.
+    fn expire(&mut self, run: &Run<'_>) {
+        let Some(mut expiry) = self.expiry.take() else { return };
+        while let Some((tuple, key)) = expiry.next(run.horizon) {
+            let weight = match key {
+                Some(key) => self.bucket(key).map_or(0, |bucket| bucket.weight(&tuple)),
+                None => self.keyless.weight(&tuple),
+            };
+            self.add(&Entry { key, tuple, weight: -weight }, run);
+        }
+        self.expiry = Some(expiry);
+    }
+
+    /// Takes up the change: of what comes too late only the number.
+    fn take_up(&mut self, moments: &[i64], run: &Run<'_>) {
+        let change = std::mem::take(&mut self.change);
+        let Some(mut expiry) = self.expiry.take() else {
+            for entry in &change {
+                self.add(entry, run);
+            }
+            self.change = change;
+            return;
+        };
+        for (entry, moment) in change.into_iter().zip(moments) {
+            if expiry.is_late(*moment, run) {
+                run.note_late(entry.weight);
+                continue;
+            }
+            match self.add(&entry, run) {
+                (0, _) => expiry.hold(*moment, &entry.tuple, entry.key),
+                (_, 0) => expiry.release(*moment, &entry.tuple),
+                _ => {}
+            }
+            self.change.push(entry);
+        }
+        self.expiry = Some(expiry);
     }
 }
 
 impl Step for Arrange {
     fn step(&mut self, run: &Run<'_>, inputs: &[&Node]) -> Result<Delta, Error> {
-        let Some(delta) = inputs[0].delta() else { return Ok(Delta::nothing()) };
+        if run.changes.is_some() {
+            self.expire(run);
+        }
+        let told = |weights: Vec<i64>| Ok(Delta { rows: Rows::Slots(vec![]), weights });
+        let Some(delta) = inputs[0].delta() else { return told(vec![1; self.forgotten().len()]) };
+        run.work(delta.len())?;
         let layout = &inputs[0].layout;
+        let moments = self.expiry.as_ref().map(|expiry| expiry.moments(delta, layout, run)).unwrap_or_default();
         let keys = self.keyed.ids(delta, layout, run);
         let tuples = self.taken.tuples(delta, layout, run);
         let entries = keys.into_iter().zip(tuples).zip(&delta.weights);
         self.change.extend(entries.map(|((key, tuple), weight)| Entry { key, tuple, weight: *weight }));
-        let change = std::mem::take(&mut self.change);
-        for entry in &change {
-            self.add(entry, run);
-        }
-        self.change = change;
+        self.take_up(&moments, run);
         // Joins look at the arrangement itself; this only tells them that there is something.
-        Ok(Delta { rows: Rows::Slots(vec![]), weights: vec![1] })
+        told(vec![1])
+    }
+
+    fn is_timed(&self) -> bool {
+        self.expiry.as_ref().is_some_and(Expiry::forgets)
+    }
+
+    fn forget(&mut self, run: &Run<'_>, _: &[&Node]) {
+        self.expire(run);
     }
 
     fn arranged(&self) -> Option<&Arrange> {
@@ -382,13 +449,15 @@ impl Step for Arrange {
         // The first change is all that there is, and later ones are small.
         self.change.shrink_to(SPARE_MAX);
         self.by_key.take();
+        self.expiry.iter_mut().for_each(Expiry::end);
     }
 
     fn size(&self) -> Size {
         let buckets = self.buckets.capacity() * (size_of::<Bucket>() + 1);
         // Rows of which there are several under a key lie elsewhere.
         let more = self.len.saturating_sub(self.buckets.len()) * 2 * size_of::<(Tuple, i64)>();
-        Size { rows: self.len, bytes: buckets + self.key_bytes + more }
+        let order = self.expiry.as_ref().map_or(0, Expiry::bytes);
+        Size { rows: self.len, bytes: buckets + self.key_bytes + more + order }
     }
 
     fn release(&mut self, stores: &[RefCell<Store>], keys: &mut KeyStore) {
@@ -397,5 +466,6 @@ impl Step for Arrange {
             keys.release(bucket.key());
         });
         self.keyless = Bag::new();
+        self.expiry.iter_mut().for_each(Expiry::clear);
     }
 }

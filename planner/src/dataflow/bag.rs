@@ -56,6 +56,17 @@ impl<T: Clone + Eq + Hash> Bag<T> {
         }
     }
 
+    /// How often it is there.
+    pub(crate) fn weight(&self, item: &T) -> i64 {
+        let found = |items: &[(T, i64)]| items.iter().find(|(other, _)| other == item).map_or(0, |(_, weight)| *weight);
+        match self {
+            Self::Empty => 0,
+            Self::One(one) => found(one),
+            Self::Few(few) => found(few),
+            Self::Many(many) => many.items.get(item).copied().unwrap_or(0),
+        }
+    }
+
     /// Gives the weight before and after.
     pub(crate) fn add(&mut self, item: &T, weight: i64) -> (i64, i64) {
         match self {

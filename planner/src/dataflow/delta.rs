@@ -3,7 +3,7 @@
 //! A row that is filtered, paired and filtered again is never copied: until an expression looks at its values it is a
 //! place in a table's change, or the slots of what it was paired from.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use arrow_array::{ArrayRef, RecordBatch};
 use daemoneye_dsl::expr::Expr;
@@ -15,8 +15,10 @@ use super::keys::{Key, keys};
 use super::source::Source;
 use super::store::{Slot, Store};
 use crate::batch::{Batch, batch, take};
+use crate::error::Error;
 use crate::eval::Evaluator;
 use crate::operators::Context;
+use crate::operators::budget::UNITS;
 
 /// What the rows of an operator's output are made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +73,24 @@ pub(crate) struct Run<'a> {
     pub(crate) sources: &'a [Source],
     pub(crate) stores: &'a [RefCell<Store>],
     pub(crate) keys: &'a RefCell<KeyStore>,
+    /// What comes in time has a moment of at least this, in microseconds.
+    pub(crate) horizon: i64,
+    /// How late rows may come, in microseconds.
+    pub(crate) grace: i64,
+    /// Rows that the operator discarded because they came too late.
+    pub(crate) late: &'a Cell<u64>,
+}
+
+impl Run<'_> {
+    /// So many units of work are about to be done: rows looked at, pairs made.
+    pub(crate) fn work(&self, units: usize) -> Result<(), Error> {
+        self.context.work(units)
+    }
+
+    /// So many rows came too late.
+    pub(crate) fn note_late(&self, rows: i64) {
+        self.late.set(self.late.get() + rows.unsigned_abs());
+    }
 }
 
 impl Layout {
@@ -211,7 +231,24 @@ impl Exprs {
     }
 
     /// The rows for which the first of them is true.
-    pub(crate) fn matching(&self, delta: &Delta, layout: &Layout, run: &Run<'_>) -> Vec<u32> {
+    pub(crate) fn matching(&self, delta: &Delta, layout: &Layout, run: &Run<'_>) -> Result<Vec<u32>, Error> {
+        let len = u32::try_from(delta.len()).expect("fewer rows than 2^32");
+        if delta.len() <= UNITS {
+            run.work(delta.len())?;
+            return Ok(self.matching_part(delta, layout, run));
+        }
+        // Many rows are looked at part by part: a condition may be slow.
+        let mut found = Vec::new();
+        for from in (0..len).step_by(UNITS) {
+            let rows: Vec<u32> = (from..len).take(UNITS).collect();
+            run.work(UNITS + 1)?;
+            let part = delta.take(&rows);
+            found.extend(self.matching_part(&part, layout, run).into_iter().map(|row| from + row));
+        }
+        Ok(found)
+    }
+
+    fn matching_part(&self, delta: &Delta, layout: &Layout, run: &Run<'_>) -> Vec<u32> {
         let columns = delta.columns(layout, &self.needed, run);
         Evaluator::over(&columns, delta.len(), run.now).matching(&self.exprs[0])
     }

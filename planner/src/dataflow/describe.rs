@@ -4,9 +4,12 @@
 //! carry no names of columns, because rules that call them differently share operators; the names shown here are found
 //! again from the tables upwards.
 
+use std::collections::BTreeSet;
+
 use daemoneye_dsl::expr::{Expr, ExprKind};
 use daemoneye_dsl::query::JoinKind;
 use daemoneye_dsl::tables::lineage::Lineage;
+use daemoneye_dsl::types::display_interval;
 
 use super::graph::{Graph, NodeId};
 use super::recipe::Recipe;
@@ -33,6 +36,16 @@ pub struct Operator {
 }
 
 impl Dataflow {
+    /// The tables of events whose rows a rule holds for ever.
+    pub fn held_for_ever(&self, rule: RuleId) -> Vec<String> {
+        let nodes = self.rules.get(&rule).into_iter().flat_map(|rule| &rule.nodes).copied();
+        let holding = nodes.filter(|id| self.graph.holds_for_ever(*id));
+        let inputs = holding.flat_map(|id| self.graph.node(id).inputs.clone()).filter(|id| self.graph.only_grows(*id));
+        let below = inputs.flat_map(|id| self.graph.below(id));
+        let tables: BTreeSet<String> = below.filter_map(|id| Some(self.graph.found_by(id)?.0)).collect();
+        tables.into_iter().collect()
+    }
+
     /// The operators of a rule, inputs first: the last gives its result.
     pub fn operators(&self, rule: RuleId) -> Vec<Operator> {
         let Some(rule) = self.rules.get(&rule) else { return vec![] };
@@ -81,8 +94,19 @@ impl Graph {
                 (format!("Columns: {}", names.join(", ")), names)
             }
             Recipe::Union => ("Union".to_owned(), input()),
-            Recipe::Arrange(keys) if keys.is_empty() => ("All rows".to_owned(), input()),
-            Recipe::Arrange(keys) => (format!("Rows by: {}", all(keys, below[0]).join(", ")), input()),
+            Recipe::Arrange { keys, until } => {
+                let rows = match keys.as_slice() {
+                    [] => "All rows".to_owned(),
+                    keys => format!("Rows by: {}", all(keys, below[0]).join(", ")),
+                };
+                let keep = until.as_ref().and_then(|until| Some((&until.moment, until.keep?)));
+                let kept = match keep {
+                    Some((moment, keep)) => kept(moment, keep, below[0]),
+                    None if self.holds_for_ever(id) => ", for ever".to_owned(),
+                    None => String::new(),
+                };
+                (rows + &kept, input())
+            }
             Recipe::Pair { kind, on } => pair(*kind, on.as_deref(), below, node.layout.types.len()),
             Recipe::Aggregate(grouping) => aggregate(grouping, below[0]),
             Recipe::Distinct => ("Distinct".to_owned(), input()),
@@ -150,6 +174,15 @@ impl Graph {
             | Plan::Project { .. }
             | Plan::Lookup { .. } => None,
         }
+    }
+}
+
+/// How long rows are kept.
+fn kept(moment: &Expr, keep: i64, below: &[String]) -> String {
+    let moment = named(moment, below);
+    match keep {
+        ..=0 => format!(", until {moment}"),
+        _ => format!(", until {} after {moment}", display_interval(keep)),
     }
 }
 

@@ -3,13 +3,14 @@
 //! An operator stands behind its inputs, so going through those that something reached in the order of their numbers
 //! visits each once. What nothing reached costs nothing.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::Table;
+use daemoneye_dsl::types::Timestamp;
 use smallvec::SmallVec;
 
 use super::arrangement::Arrange;
@@ -22,7 +23,7 @@ use super::store::Store;
 use super::{Changes, Clock, make};
 use crate::batch::Batch;
 use crate::error::Error;
-use crate::operators::{Context, ROWS_MAX, within};
+use crate::operators::{Context, ROWS_MAX, STATE_ROWS_MAX, within};
 
 pub(crate) type NodeId = usize;
 
@@ -47,7 +48,6 @@ pub(crate) struct Node {
     counted: Size,
 }
 
-#[derive(Default)]
 pub(crate) struct Graph {
     nodes: Vec<Option<Box<Node>>>,
     known: HashMap<u64, SmallVec<[NodeId; 1]>>,
@@ -68,6 +68,23 @@ pub(crate) struct Graph {
     last_took: Duration,
     /// What all operators hold.
     held: Size,
+    /// What a rule may take for one step, and for being loaded.
+    pub(super) limits: Limits,
+    /// How late rows may come, in microseconds.
+    pub(super) grace: i64,
+    /// The time of the last step, and what came in time then had a moment of at least.
+    last: Option<(Timestamp, i64)>,
+    /// Rows that came too late for the operator that runs.
+    late: Cell<u64>,
+}
+
+/// What one rule may take, where that is bounded.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    /// For one step.
+    pub(crate) step: Option<Duration>,
+    /// For being loaded.
+    pub(crate) load: Option<Duration>,
 }
 
 /// What a run did.
@@ -77,6 +94,8 @@ pub(crate) struct Ran {
     pub(crate) failed: Vec<(NodeId, Error)>,
     /// What was missing from the tables that were read.
     pub(crate) completeness: Completeness,
+    /// How many rows came too late for an operator, and were discarded.
+    pub(crate) late: Vec<(NodeId, u64)>,
 }
 
 impl Node {
@@ -94,6 +113,11 @@ impl Node {
         self.step.as_ref().map_or_else(Size::default, |step| step.size())
     }
 
+    /// It holds rows for some time only.
+    pub(super) fn forgets(&self) -> bool {
+        matches!(&self.recipe, Recipe::Arrange { until: Some(until), .. } if until.keep.is_some())
+    }
+
     pub(super) fn is_leg(&self) -> bool {
         matches!(self.recipe, Recipe::Leg { .. })
     }
@@ -108,8 +132,31 @@ impl Node {
 }
 
 impl Graph {
-    pub(crate) fn timed(clock: Clock) -> Self {
-        Self { clock: Some(clock), ..Self::default() }
+    /// `grace` is how late rows may come, in microseconds.
+    pub(crate) fn new(clock: Option<Clock>, grace: i64) -> Self {
+        Self {
+            nodes: vec![],
+            known: HashMap::new(),
+            sources: vec![],
+            stores: vec![],
+            keys: RefCell::default(),
+            working: HashMap::new(),
+            value_stores: HashMap::new(),
+            timed: BTreeSet::new(),
+            reached: vec![],
+            clock,
+            steps: 0,
+            last_took: Duration::ZERO,
+            held: Size::default(),
+            limits: Limits::default(),
+            grace,
+            last: None,
+            late: Cell::default(),
+        }
+    }
+
+    pub(crate) fn clock(&self) -> Option<Clock> {
+        self.clock
     }
 
     /// How long all operators took in the last step.
@@ -255,13 +302,23 @@ impl Graph {
     }
 
     pub(super) fn run<'a>(&'a self, context: &'a Context<'a>, changes: Option<&'a Changes>) -> Run<'a> {
-        Run { now: context.now, context, changes, sources: &self.sources, stores: &self.stores, keys: &self.keys }
+        let horizon = self.last.map_or_else(|| context.now.0.saturating_sub(self.grace), |(_, horizon)| horizon);
+        let Self { sources, stores, keys, grace, late, .. } = self;
+        Run { now: context.now, context, changes, sources, stores, keys, horizon, grace: *grace, late }
+    }
+
+    /// Whatever comes is measured from a first moment on.
+    pub(super) fn begin_time(&mut self, now: Timestamp) {
+        self.last.get_or_insert((now, now.0.saturating_sub(self.grace)));
     }
 
     /// Takes what changed through every node that it reaches.
     pub(crate) fn step(&mut self, context: &Context<'_>, changes: &Changes) -> Ran {
         self.steps += 1;
         self.last_took = Duration::ZERO;
+        // What came since the step before is as late as that was long ago, and not late for it.
+        let from = self.last.map_or(context.now, |(last, _)| last.min(context.now));
+        self.last = Some((context.now, from.0.saturating_sub(self.grace)));
         let mut dirty = Dirty::of(self.nodes.len());
         for at in 0..self.sources.len() {
             let source = &mut self.sources[at];
@@ -270,7 +327,7 @@ impl Graph {
             };
             source.begin(change.clone());
             for (leg, rows) in source.matching() {
-                let weights = rows.iter().map(|row| change.weights[*row as usize]).collect();
+                let weights = rows.iter().map(|row| self.sources[at].change().weights[*row as usize]).collect();
                 self.reach(leg, Delta { rows: Rows::Picked(rows), weights }, &mut dirty);
             }
         }
@@ -284,6 +341,10 @@ impl Graph {
             match self.run_node(id, context, Some(changes)) {
                 Ok(output) => self.reach(id, output, &mut dirty),
                 Err(error) => ran.failed.push((id, error)),
+            }
+            let late = self.late.take();
+            if late > 0 {
+                ran.late.push((id, late));
             }
         }
         ran
@@ -313,7 +374,9 @@ impl Graph {
             return self.run_rounds(id, working, &rounds, context, changes);
         }
         let Some(mut step) = self.node_mut(id).step.take() else { return Ok(Delta::nothing()) };
+        let limit = if changes.is_some() { self.limits.step } else { self.limits.load };
         let began = self.clock.map(|clock| clock());
+        context.begin(began, limit, self.spent(id, limit));
         let inputs: SmallVec<[&Node; 2]> = self.node(id).inputs.iter().map(|input| self.node(*input)).collect();
         let output = step.step(&self.run(context, changes), &inputs);
         drop(inputs);
@@ -323,12 +386,28 @@ impl Graph {
         let steps = self.steps;
         let node = self.node_mut(id);
         node.step = Some(step);
-        node.last = (steps, took);
+        let before = if node.last.0 == steps { node.last.1 } else { Duration::ZERO };
+        node.last = (steps, before + took);
+        let operation = node.recipe.name();
         self.count(id);
-        let output = output?;
+        let output = output.map_err(|error| match error {
+            Error::TooSlow { limit, .. } => Error::TooSlow { operation, limit },
+            other => other,
+        })?;
         within(output.len(), ROWS_MAX, "the change of an operation")?;
-        within(size.rows, crate::operators::STATE_ROWS_MAX, "the state of an operation")?;
+        // What is forgotten at the end of a load is bounded there.
+        let forgets = changes.is_none() && self.node(id).forgets();
+        within(size.rows, if forgets { ROWS_MAX } else { STATE_ROWS_MAX }, "the state of an operation")?;
         Ok(output)
+    }
+
+    /// What those below a node, and it itself, took in this step of what one rule may take. While all together took
+    /// little nobody is asked.
+    fn spent(&self, id: NodeId, limit: Option<Duration>) -> Duration {
+        if limit.is_none_or(|limit| self.last_took < limit / 4) {
+            return Duration::ZERO;
+        }
+        self.below(id).into_iter().map(|node| self.took(node)).sum()
     }
 
     /// What a node gave in this step, as values.

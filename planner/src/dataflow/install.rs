@@ -6,10 +6,10 @@
 
 use daemoneye_dsl::expr::{Collation, Comparison, Expr, ExprKind};
 use daemoneye_dsl::query::{Aggregate, AggregateKind, JoinKind, SetOp};
-use daemoneye_dsl::tables::Kind;
 use daemoneye_dsl::types::{Type, Value};
 
 use super::delta::{Form, Layout, Origin};
+use super::expiry::Until;
 use super::graph::{Graph, NodeId};
 use super::recipe::{Recipe, nameless};
 use super::steps::aggregate::Grouping;
@@ -210,7 +210,8 @@ impl Graph {
         answer: Option<bool>,
     ) -> NodeId {
         let (left_keys, right_keys) = keys.iter().cloned().map(|(one, other)| (nameless(one), nameless(other))).unzip();
-        let (left, right) = (self.arrange(left, left_keys), self.arrange(right, right_keys));
+        let [left_until, right_until] = self.untils(kind, (left, right), keys, on.as_ref());
+        let (left, right) = (self.arrange(left, left_keys, left_until), self.arrange(right, right_keys, right_until));
         let (one, other) = (&self.node(left).layout, &self.node(right).layout);
         let mut layout = match kind {
             PairKind::Join(_) => beside(one, other),
@@ -223,9 +224,9 @@ impl Graph {
         self.add(Recipe::Pair { kind, on: on.map(nameless).map(Box::new) }, vec![left, right], layout)
     }
 
-    fn arrange(&mut self, input: NodeId, keys: Vec<Expr>) -> NodeId {
+    fn arrange(&mut self, input: NodeId, keys: Vec<Expr>, until: Option<Until>) -> NodeId {
         let layout = self.kept(input);
-        self.add(Recipe::Arrange(keys), vec![input], layout)
+        self.add(Recipe::Arrange { keys, until }, vec![input], layout)
     }
 
     /// A node's rows as slots.
@@ -277,18 +278,6 @@ impl Graph {
         }
         rounds.remove(0);
         self.add(Recipe::Recursion { working, rounds }, vec![base, step], layout)
-    }
-
-    /// Whether its rows are things that happened: they never leave.
-    pub(crate) fn are_events(&self, id: NodeId) -> bool {
-        let node = self.node(id);
-        match node.recipe {
-            Recipe::Leg { source, .. } => self.sources[source].table.kind != Kind::State,
-            Recipe::Filter(_) | Recipe::Project(_) | Recipe::Columns(_) | Recipe::Union => {
-                node.inputs.iter().all(|input| self.are_events(*input))
-            }
-            _ => false,
-        }
     }
 }
 

@@ -9,14 +9,15 @@ use arrow_array::{RecordBatch, new_null_array};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::Table;
 use daemoneye_storage::{Reader, Scan};
+use smallvec::SmallVec;
 
 use super::delta::{Delta, Rows};
-use super::graph::{Dirty, Graph, NodeId, Ran};
+use super::graph::{Dirty, Graph, Node, NodeId, Ran};
 use super::make;
 use super::recipe::Recipe;
 use crate::batch::{Batch, batch, empty, stack};
 use crate::error::Error;
-use crate::operators::Context;
+use crate::operators::{Context, STATE_ROWS_MAX, within};
 use crate::pushdown;
 
 impl Graph {
@@ -30,10 +31,12 @@ impl Graph {
         reader: &dyn Reader,
     ) -> Result<Ran, Error> {
         let mut ran = Ran::default();
+        self.begin_time(context.now);
         let all = self.with_feeds(pending.union(roots).copied().collect());
         self.read_sources(&all, context, reader, &mut ran.completeness)?;
         let mut dirty = Dirty::of(0);
-        for id in all {
+        let mut aside = Vec::new();
+        for id in all.iter().copied() {
             let node = self.node(id);
             let output = if node.is_leg() {
                 Ok(self.leg_output(id))
@@ -43,24 +46,41 @@ impl Graph {
                 // It runs already and does not keep what it gave: somebody new gives it again.
                 let (recipe, inputs, layout) = (node.recipe.clone(), node.inputs.clone(), node.layout.clone());
                 let again = make::step(&recipe, &inputs, &layout, self);
-                let own = std::mem::replace(&mut self.node_mut(id).step, again);
-                let output = self.run_node(id, context, None);
-                let again = std::mem::replace(&mut self.node_mut(id).step, own);
-                if let Some(mut again) = again {
-                    again.release(&self.stores, self.keys.get_mut());
-                }
-                self.count(id);
-                output
+                aside.push((id, std::mem::replace(&mut self.node_mut(id).step, again)));
+                self.run_node(id, context, None)
             };
             match output {
                 Ok(output) => self.reach(id, output, &mut dirty),
                 Err(error) => ran.failed.push((id, error)),
             }
         }
+        self.forget(&all, context, &mut ran);
+        for (id, own) in aside {
+            let again = std::mem::replace(&mut self.node_mut(id).step, own);
+            if let Some(mut again) = again {
+                again.release(&self.stores, self.keys.get_mut());
+            }
+            self.count(id);
+        }
         for id in pending {
             self.node_mut(*id).loaded = true;
         }
         Ok(ran)
+    }
+
+    /// What was only there to be given goes, before anything is bounded.
+    fn forget(&mut self, nodes: &BTreeSet<NodeId>, context: &Context<'_>, ran: &mut Ran) {
+        for id in nodes {
+            let Some(mut step) = self.node_mut(*id).step.take() else { continue };
+            let inputs: SmallVec<[&Node; 2]> = self.node(*id).inputs.iter().map(|input| self.node(*input)).collect();
+            step.forget(&self.run(context, None), &inputs);
+            drop(inputs);
+            self.node_mut(*id).step = Some(step);
+            self.count(*id);
+            if let Err(error) = within(self.size(*id).rows, STATE_ROWS_MAX, "the state of an operation") {
+                ran.failed.push((*id, error));
+            }
+        }
     }
 
     /// The nodes, with those whose whole output they need to begin.
@@ -70,7 +90,7 @@ impl Graph {
             for input in &self.node(id).inputs {
                 let node = self.node(*input);
                 // What an arrangement holds is there to be read.
-                let is_there = node.loaded && matches!(node.recipe, Recipe::Arrange(_));
+                let is_there = node.loaded && matches!(&node.recipe, Recipe::Arrange { .. }) && !node.forgets();
                 if !is_there && all.insert(*input) {
                     open.push(*input);
                 }

@@ -1,10 +1,11 @@
 //! From what an operator does to the operator.
 
-use daemoneye_dsl::expr::Expr;
+use daemoneye_dsl::expr::{Expr, ExprKind};
 use daemoneye_dsl::types::Type;
 
 use super::arrangement::{Arrange, Taken};
 use super::delta::{Exprs, Form, Layout};
+use super::expiry::Expiry;
 use super::graph::{Graph, NodeId};
 use super::install::beside;
 use super::keyed::{Keyed, Nulls};
@@ -32,10 +33,11 @@ pub(crate) fn step(recipe: &Recipe, inputs: &[NodeId], layout: &Layout, graph: &
         Recipe::Project(exprs) => Box::new(Project::new(exprs)),
         Recipe::Columns(_) | Recipe::Working => Box::new(Columns),
         Recipe::Union => Box::new(Union),
-        Recipe::Arrange(keys) => {
+        Recipe::Arrange { keys, until } => {
             let input = input.expect("an arrangement has an input");
+            let expiry = until.as_ref().map(Expiry::new);
             let keyed = keyed(keys, Nulls::Unequal, &input, graph);
-            Box::new(Arrange::new(keyed, taken(&input, layout, graph)))
+            Box::new(Arrange::new(keyed, taken(&input, layout, graph), expiry))
         }
         Recipe::Pair { kind, on } => {
             let parts = |id: &NodeId| graph.node(*id).layout.parts();
@@ -54,7 +56,12 @@ pub(crate) fn step(recipe: &Recipe, inputs: &[NodeId], layout: &Layout, graph: &
         Recipe::Temporal(turning) => {
             let input = input.expect("a filter has an input");
             let taken = taken(&input, layout, graph);
-            Box::new(Temporal::new(turning.clone(), taken, graph.are_events(inputs[0])))
+            let dated = turning.iter().map(|it| match it.moment.kind {
+                ExprKind::Column { index, .. } => graph.comes_within(inputs[0], index).is_some(),
+                _ => false,
+            });
+            let dated = dated.collect();
+            Box::new(Temporal::new(turning.clone(), taken, graph.only_grows(inputs[0]), dated))
         }
         Recipe::Recomputed(plan) => {
             let types: Vec<&[Type]> = inputs.iter().map(|id| graph.node(*id).layout.types.as_slice()).collect();

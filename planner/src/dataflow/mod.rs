@@ -11,6 +11,7 @@ mod bag;
 mod costs;
 mod delta;
 mod describe;
+mod expiry;
 mod graph;
 mod install;
 mod keyed;
@@ -30,15 +31,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use daemoneye_dsl::completeness::Completeness;
+use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::tables::Kind;
-use daemoneye_dsl::types::Timestamp;
+use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp};
 use daemoneye_storage::Reader;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 pub use self::describe::Operator;
-use self::graph::{Graph, NodeId, Ran};
+use self::graph::{Graph, Limits, NodeId, Ran};
 use self::keys::{Key, keys};
 pub use self::steps::Size;
 use crate::batch::{Batch, take};
@@ -89,13 +90,14 @@ pub struct Answer<T> {
 pub struct RuleId(usize);
 
 /// The rules that run, together: what they have in common is done once.
-#[derive(Default)]
 pub struct Dataflow {
     graph: Graph,
     rules: BTreeMap<RuleId, Rule>,
     /// The rules whose result a node gives.
     roots: HashMap<NodeId, SmallVec<[RuleId; 1]>>,
     next: usize,
+    /// Rows that came too late in the last step.
+    late: BTreeMap<RuleId, u64>,
 }
 
 /// One rule, running.
@@ -106,16 +108,47 @@ struct Rule {
     loaded: bool,
 }
 
+/// How late rows of events may come where nobody says it, in microseconds.
+const GRACE: i64 = 3600 * MICROS_PER_SEC;
+
 /// What a rule's result changed by, or why it does not run any more.
 pub type Outcome = Result<Answer<Batch>, Error>;
 
 /// Reads a clock that only goes forward, from any moment on: the planner has none of its own.
 pub type Clock = fn() -> Duration;
 
+impl Default for Dataflow {
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
 impl Dataflow {
+    fn new(clock: Option<Clock>) -> Self {
+        let graph = Graph::new(clock, GRACE);
+        Self { graph, rules: BTreeMap::new(), roots: HashMap::new(), next: 0, late: BTreeMap::new() }
+    }
+
     /// One whose operators are timed.
     pub fn timed(clock: Clock) -> Self {
-        Self { graph: Graph::timed(clock), ..Self::default() }
+        Self::new(Some(clock))
+    }
+
+    /// How late rows of events may come, from the next step on: joins and windows hold what they need for that much
+    /// longer, and discard what comes later.
+    pub fn set_grace(&mut self, grace: Duration) {
+        self.graph.grace = i64::try_from(grace.as_micros()).unwrap_or(i64::MAX);
+    }
+
+    /// What one rule's operators may take together for one step, and what they may take while it is loaded: the one that
+    /// goes over it is stopped, and the rules that it belongs to are removed. Needs a clock.
+    pub fn set_limits(&mut self, step: Duration, load: Duration) {
+        self.graph.limits = Limits { step: Some(step), load: Some(load) };
+    }
+
+    /// How many rows came too late for a rule in the last step, and were discarded.
+    pub fn late(&self) -> &BTreeMap<RuleId, u64> {
+        &self.late
     }
 
     /// Adds a rule. It takes part in the steps once it is loaded; one whose matches are events does at once.
@@ -168,7 +201,7 @@ impl Dataflow {
         let pending: BTreeSet<NodeId> = nodes.filter(|id| !self.graph.is_loaded(*id)).collect();
         // A rule of nodes that all run already has its result given once more.
         let roots: BTreeSet<NodeId> = new.iter().map(|id| self.rules[id].root).collect();
-        let context = Context::new(reader, now, true);
+        let context = Context::new(reader, now, true).clocked(self.graph.clock());
         let ran = match self.graph.load(&pending, &roots, &context, reader) {
             Ok(ran) => ran,
             Err(error) => {
@@ -185,13 +218,15 @@ impl Dataflow {
         for id in &new {
             self.rules.get_mut(id).expect("it is there").loaded = true;
         }
-        Ok(self.finish(answers, ran, context))
+        // What runs already did not fail where it gave its output again for somebody new.
+        let is_new = |rule: &RuleId| new.contains(rule);
+        Ok(self.finish(answers, ran, context, &is_new))
     }
 
     /// What the results of the rules that are loaded change by, after `changes`, which `reader` already shows: only of
     /// those whose result changed. A rule that fails is removed; the others go on.
     pub fn step(&mut self, reader: &dyn Reader, changes: &Changes, now: Timestamp) -> Vec<(RuleId, Outcome)> {
-        let context = Context::new(reader, now, true);
+        let context = Context::new(reader, now, true).clocked(self.graph.clock());
         let ran = self.graph.step(&context, changes);
         let mut answers = Vec::new();
         for node in self.graph.reached() {
@@ -201,20 +236,43 @@ impl Dataflow {
             answers.extend(loaded.map(|id| (*id, change.clone())));
         }
         answers.sort_by_key(|(id, _)| *id);
-        self.finish(answers, ran, context)
+        self.late = self.by_rule(&ran.late);
+        self.finish(answers, ran, context, &|_| true)
     }
 
-    /// Ends a step: gives the answers, with the rules that failed, which are removed.
-    fn finish(&mut self, answers: Vec<(RuleId, Batch)>, ran: Ran, context: Context<'_>) -> Vec<(RuleId, Outcome)> {
+    fn by_rule(&self, counts: &[(NodeId, u64)]) -> BTreeMap<RuleId, u64> {
+        let mut all = BTreeMap::new();
+        for (node, count) in counts {
+            let hit = self.rules.iter().filter(|(_, rule)| rule.nodes.binary_search(node).is_ok());
+            hit.for_each(|(id, _)| *all.entry(*id).or_default() += count);
+        }
+        all
+    }
+
+    /// Ends a step: gives the answers, with the rules that failed, which are removed: those that ran.
+    fn finish(
+        &mut self,
+        answers: Vec<(RuleId, Batch)>,
+        ran: Ran,
+        context: Context<'_>,
+        has_run: &dyn Fn(&RuleId) -> bool,
+    ) -> Vec<(RuleId, Outcome)> {
         self.graph.end();
         let completeness = context.into_completeness().and(&ran.completeness);
         let mut outcomes: BTreeMap<RuleId, Outcome> = answers
             .into_iter()
-            .map(|(id, rows)| (id, Ok(Answer { rows, completeness: completeness.clone() })))
+            .map(|(id, rows)| {
+                let mut completeness = completeness.clone();
+                if self.late.contains_key(&id) {
+                    completeness.add(Reason::LateRowsDiscarded);
+                }
+                (id, Ok(Answer { rows, completeness }))
+            })
             .collect();
         for (node, error) in ran.failed {
             let error = Arc::new(error);
             let hit = self.rules.iter().filter(|(_, rule)| rule.nodes.binary_search(&node).is_ok());
+            let hit = hit.filter(|(id, _)| has_run(id));
             for id in hit.map(|(id, _)| *id).collect::<Vec<_>>() {
                 self.remove(id);
                 outcomes.insert(id, Err(Error::Shared(error.clone())));

@@ -8,6 +8,7 @@ use daemoneye_dsl::expr::{Expr, ExprKind};
 use daemoneye_dsl::query::{SetOp, SortKey};
 use daemoneye_dsl::tables::lineage::Lineage;
 
+use super::expiry::Until;
 use super::steps::aggregate::Grouping;
 use super::steps::pair::PairKind;
 use super::steps::temporal::Turning;
@@ -25,7 +26,11 @@ pub(crate) enum Recipe {
     Project(Vec<Expr>),
     Columns(Vec<usize>),
     Union,
-    Arrange(Vec<Expr>),
+    /// Rows by key, and how long they are kept.
+    Arrange {
+        keys: Vec<Expr>,
+        until: Option<Until>,
+    },
     Pair {
         kind: PairKind,
         on: Option<Box<Expr>>,
@@ -65,7 +70,10 @@ impl Recipe {
                 Self::Leg { source: other, condition: other_condition, columns: other_columns },
             ) => (source, condition, columns) == (other, other_condition, other_columns),
             (Self::Filter(one), Self::Filter(other)) => one == other,
-            (Self::Project(one), Self::Project(other)) | (Self::Arrange(one), Self::Arrange(other)) => one == other,
+            (Self::Project(one), Self::Project(other)) => one == other,
+            (Self::Arrange { keys, until }, Self::Arrange { keys: other, until: other_until }) => {
+                keys == other && until == other_until
+            }
             (Self::Columns(one), Self::Columns(other)) => one == other,
             (Self::Union, Self::Union) | (Self::Distinct, Self::Distinct) => true,
             (Self::Pair { kind, on }, Self::Pair { kind: other, on: other_on }) => (kind, on) == (other, other_on),
@@ -83,6 +91,31 @@ impl Recipe {
         }
     }
 
+    /// What it does, in a word.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Leg { .. } | Self::Filter(_) => "a condition",
+            Self::Project(_) | Self::Columns(_) => "SELECT",
+            Self::Union | Self::Set(_) => "a set operation",
+            Self::Arrange { .. } | Self::Pair { kind: PairKind::Join(_), .. } => "a join",
+            Self::Pair { .. } => "a subquery",
+            Self::Aggregate(_) => "GROUP BY",
+            Self::Distinct => "DISTINCT",
+            Self::Top { .. } => "ORDER BY/LIMIT",
+            Self::Temporal(_) => "a window of time",
+            Self::Kin { .. } => "the relatives of processes",
+            Self::Working | Self::Recursion { .. } => "a recursion",
+            Self::Recomputed(plan) => match **plan {
+                Plan::Window { .. } => "OVER",
+                Plan::Join { .. } => "a join",
+                Plan::Apply { .. } => "a subquery",
+                Plan::Recursive { .. } => "a recursion",
+                Plan::Aggregate { .. } => "GROUP BY",
+                _ => "an operation",
+            },
+        }
+    }
+
     /// Equal for those that are the same; nothing for one that is nobody else's.
     pub(crate) fn fingerprint(&self, inputs: &[usize]) -> Option<u64> {
         let mut hasher = DefaultHasher::new();
@@ -91,7 +124,11 @@ impl Recipe {
         match self {
             Self::Leg { source, condition, columns } => (source, condition, columns).hash(&mut hasher),
             Self::Filter(expr) => feed(expr, &mut hasher),
-            Self::Project(exprs) | Self::Arrange(exprs) => exprs.iter().for_each(|expr| feed(expr, &mut hasher)),
+            Self::Project(exprs) | Self::Arrange { keys: exprs, .. } => {
+                for expr in exprs {
+                    feed(expr, &mut hasher);
+                }
+            }
             Self::Columns(columns) | Self::Kin { columns, .. } => columns.hash(&mut hasher),
             Self::Pair { on, .. } => on.iter().for_each(|expr| feed(expr, &mut hasher)),
             Self::Aggregate(grouping) => {

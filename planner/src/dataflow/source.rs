@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use daemoneye_dsl::expr::Expr;
-use daemoneye_dsl::tables::Table;
+use daemoneye_dsl::tables::{Kind, Table};
 use daemoneye_dsl::types::Type;
 use smallvec::SmallVec;
 
@@ -16,7 +16,7 @@ use super::keyed::{KeyId, Nulls};
 use super::keys::cells;
 use super::recipe::{Recipe, fingerprint};
 use super::store::{Slot, Store};
-use crate::batch::Batch;
+use crate::batch::{Batch, take};
 use crate::eval::Evaluator;
 use crate::matcher::Matcher;
 use crate::plan::Lookback;
@@ -37,8 +37,8 @@ pub(crate) struct Source {
     pub(crate) kept: Vec<Kept>,
     /// The keys that joins and groups ask for: lists of expressions over the table's columns.
     keyed: Vec<(Vec<Expr>, Nulls)>,
-    /// How far back the rows of a leg can matter, where that is bounded.
-    lookbacks: HashMap<NodeId, Lookback>,
+    /// How far back the rows of a leg can matter to all that share it, where that is bounded.
+    lookbacks: HashMap<NodeId, Option<Lookback>>,
     change: Option<Batch>,
     /// The slots that rows of the change were given, by store.
     slots: RefCell<HashMap<usize, Vec<Option<Slot>>>>,
@@ -107,9 +107,8 @@ impl Source {
         if !legs.contains(&leg) {
             legs.push(leg);
         }
-        if let Some(lookback) = lookback {
-            self.lookbacks.insert(leg, lookback);
-        }
+        let known = self.lookbacks.entry(leg).or_insert(lookback);
+        *known = known.zip(lookback).and_then(|(one, other)| one.farther(other));
     }
 
     /// A leg is no more.
@@ -175,12 +174,8 @@ impl Source {
     pub(crate) fn lookback(&self, legs: &[NodeId]) -> Option<Lookback> {
         let mut farthest: Option<Lookback> = None;
         for leg in legs {
-            let own = *self.lookbacks.get(leg)?;
-            match &mut farthest {
-                None => farthest = Some(own),
-                Some(known) if known.column == own.column => known.micros = known.micros.max(own.micros),
-                Some(_) => return None,
-            }
+            let own = (*self.lookbacks.get(leg)?)?;
+            farthest = Some(farthest.map_or(Some(own), |known| known.farther(own))?);
         }
         farthest
     }
@@ -208,8 +203,10 @@ impl Source {
         self.change.as_ref().expect("rows are picked from a change")
     }
 
+    /// What happened stays so: that a store's retention ends is no change of it.
     pub(crate) fn begin(&mut self, change: Batch) {
-        self.change = Some(change);
+        let leaves = self.table.kind == Kind::Events && change.weights.iter().any(|weight| *weight < 0);
+        self.change = Some(if leaves { appearing(&change) } else { change });
     }
 
     pub(crate) fn end(&mut self) {
@@ -260,4 +257,10 @@ impl Source {
         }
         rows.iter().map(|row| known[*row as usize].expect("it was just given")).collect()
     }
+}
+
+/// The rows that appear.
+fn appearing(change: &Batch) -> Batch {
+    let rows: Vec<u32> = (0u32..).zip(&change.weights).filter(|(_, weight)| **weight > 0).map(|(row, _)| row).collect();
+    Batch { weights: rows.iter().map(|row| change.weights[*row as usize]).collect(), rows: take(&change.rows, &rows) }
 }

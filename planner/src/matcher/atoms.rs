@@ -12,8 +12,9 @@ use daemoneye_dsl::pattern::{Pattern, PatternKind};
 use daemoneye_dsl::types::{Timestamp, Type, Value};
 use hashbrown::HashTable;
 
+use super::guard::Probe;
 use super::program::Truths;
-use super::sketch::{Runs, Sketch};
+use super::sketch::{self, Pair, Sketches};
 use crate::cell::{Cell, Cells};
 use crate::eval::Evaluator;
 
@@ -78,6 +79,12 @@ impl Atom {
         })
     }
 
+    /// The probe that is met exactly where the atom is true, if there is one.
+    pub(super) fn probe(&self) -> Option<Probe> {
+        let Self::Column(column, Question::Match(pattern)) = self else { return None };
+        Some(Probe::Literal(*column, pattern.only_literal()?))
+    }
+
     /// About how long an answer takes, against others.
     fn cost(&self) -> u32 {
         match self {
@@ -134,12 +141,21 @@ pub(super) struct Atoms {
     by_fingerprint: HashTable<u32>,
     /// For each place, which row it was last answered for, and the answer in the lowest three bits.
     answers: Vec<u64>,
-    /// For each place, what its column's text must have for the answer to be true.
-    needed: Vec<Option<(u32, Runs)>>,
-    /// The texts of the row at hand, by column.
-    sketches: Vec<Sketch>,
+    hints: Vec<Option<Hint>>,
+    pub(super) sketches: Sketches,
     /// A number for the row at hand.
     turn: u64,
+}
+
+/// What is known of the answer without asking.
+#[derive(Clone, Copy)]
+struct Hint {
+    column: u16,
+    /// What the column's text must have for the answer to be true.
+    pair: Pair,
+    /// How many conditions have the pattern's literal looked for in every text. Where it is found, the answer is true; so
+    /// where it was not, it is not.
+    looked_for: u32,
 }
 
 struct Place {
@@ -158,16 +174,16 @@ impl Atoms {
             self.places[at as usize].uses += 1;
             return at;
         }
-        let needed = needed(&atom);
+        let hint = Hint::of(&atom);
         let place = Place { atom, fingerprint, uses: 1 };
         let at = if let Some(at) = self.free.pop() {
             self.places[at as usize] = place;
-            self.needed[at as usize] = needed;
+            self.hints[at as usize] = hint;
             at
         } else {
             self.places.push(place);
             self.answers.push(0);
-            self.needed.push(needed);
+            self.hints.push(hint);
             u32::try_from(self.places.len() - 1).expect("fewer than 2^32 predicates")
         };
         let places = &self.places;
@@ -202,6 +218,7 @@ impl Atoms {
     /// Forgets the answers: another row follows. Gives a number that no row had.
     pub(super) fn next_row(&mut self) -> u64 {
         self.turn += 1;
+        self.sketches.next_row();
         self.turn
     }
 
@@ -211,29 +228,58 @@ impl Atoms {
         if known >> 3 == self.turn {
             return Truths::from_bits((known & 7) as u8);
         }
-        if let Some((column, runs)) = &self.needed[at as usize] {
-            let column = *column as usize;
-            if self.sketches.len() <= column {
-                self.sketches.resize_with(column + 1, Sketch::default);
-            }
-            if let Cell::Text(text) = rows.cells[column].at(row as usize)
-                && !self.sketches[column].may_have(runs, text, self.turn)
-            {
-                self.answers[at as usize] = self.turn << 3 | u64::from(Truths::FALSE.bits());
-                return Truths::FALSE;
-            }
+        if let Some(Hint { column, pair, looked_for }) = self.hints[at as usize]
+            && (looked_for > 0 || !self.sketches.may_have(column, &[pair], rows, row))
+        {
+            let is_null = rows.cells[usize::from(column)].at(row as usize).is_null();
+            return self.answer(at, if is_null { None } else { Some(false) });
         }
-        let truth = Truths::of(match &self.places[at as usize].atom {
+        let truth = match &self.places[at as usize].atom {
             Atom::Column(column, question) => question.answer(rows.cells[*column].at(row as usize)),
             Atom::Row(expr) => Evaluator::new(rows.batch, Timestamp(0), &[]).truth_at(expr, row),
-        });
+        };
+        self.answer(at, truth)
+    }
+
+    fn answer(&mut self, at: u32, truth: Option<bool>) -> Truths {
+        let truth = Truths::of(truth);
         self.answers[at as usize] = self.turn << 3 | u64::from(truth.bits());
         truth
     }
+
+    /// The literal of its pattern was found in the row at hand.
+    pub(super) fn is_found(&mut self, at: u32) {
+        self.answer(at, Some(true));
+    }
+
+    /// One condition more has the pattern's literal looked for. Whether it is the first.
+    pub(super) fn look_for(&mut self, at: u32) -> bool {
+        let hint = self.hints[at as usize].as_mut();
+        hint.is_some_and(|hint| {
+            hint.looked_for += 1;
+            hint.looked_for == 1
+        })
+    }
+
+    /// One less. Whether it was the last.
+    pub(super) fn look_no_more(&mut self, at: u32) -> bool {
+        let hint = self.hints[at as usize].as_mut();
+        hint.is_some_and(|hint| {
+            hint.looked_for -= 1;
+            hint.looked_for == 0
+        })
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
 }
 
-/// The column of a pattern, and what it requires of its text.
-fn needed(atom: &Atom) -> Option<(u32, Runs)> {
-    let Atom::Column(column, Question::Match(pattern)) = atom else { return None };
-    Some((u32::try_from(*column).ok()?, Runs::of(&pattern.required())?))
+impl Hint {
+    fn of(atom: &Atom) -> Option<Self> {
+        let Atom::Column(column, Question::Match(pattern)) = atom else { return None };
+        let pair = sketch::pair(&pattern.required())?;
+        Some(Self { column: u16::try_from(*column).ok()?, pair, looked_for: 0 })
+    }
 }

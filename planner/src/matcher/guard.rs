@@ -169,6 +169,12 @@ pub(super) fn rounded(cell: Cell<'_>) -> Option<f64> {
 const SHOWN_MAX: usize = 8;
 
 impl Guard {
+    /// Whether it has a literal that is short and may be anywhere: these need another pass over all texts, and are found often.
+    pub(super) fn is_dear(&self) -> bool {
+        let is_short = |literal: &Literal| literal.bytes.len() < 4 && !literal.at_start && !literal.at_end;
+        self.any.iter().filter_map(Probe::literal).any(|(_, literal)| is_short(literal))
+    }
+
     /// For people: `command_line has 'dev/tcp' or 'mkfifo'`.
     pub(super) fn describe(&self, name: impl Fn(usize) -> String) -> String {
         let mut words: Vec<String> = Vec::new();
@@ -198,6 +204,11 @@ impl Probe {
             | Self::AtMost(column, _)
             | Self::Null(column) => *column,
         }
+    }
+
+    /// The column and what its text must contain, if it is that.
+    pub(super) fn literal(&self) -> Option<(usize, &Literal)> {
+        if let Self::Literal(column, literal) = self { Some((*column, literal)) } else { None }
     }
 
     fn words(&self) -> (usize, &'static str, String) {

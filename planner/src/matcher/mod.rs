@@ -24,11 +24,12 @@ mod program;
 mod sketch;
 mod values;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::expr::Expr;
+use daemoneye_dsl::pattern::Literal;
 use daemoneye_dsl::types::Timestamp;
 
 use crate::eval::Evaluator;
@@ -37,8 +38,9 @@ pub(crate) use indexed::probes;
 use atoms::{Atom, Atoms, Rows};
 use choice::Choice;
 use columns::Columns;
-use guard::Guard;
+use guard::{Guard, Probe};
 use program::{Program, Tree};
+use sketch::Needs;
 
 /// The conditions over one table.
 #[derive(Default)]
@@ -60,6 +62,7 @@ pub(crate) struct Matcher {
 struct Condition {
     expr: Arc<Expr>,
     program: Program,
+    needs: Needs,
     guard: Choice,
     /// The atoms that it uses, as often as it does.
     atoms: Vec<u32>,
@@ -72,6 +75,22 @@ struct Condition {
 /// Rows that are looked at together, so that what is kept of them is bounded whatever is met.
 const ROWS_MAX: usize = 2_048;
 const PAIRS_MAX: usize = 1 << 23;
+
+/// Beside conditions, atoms are looked up: where their literal is found, they are true.
+const FOUND: u32 = 1 << 31;
+
+impl Condition {
+    /// Atoms that what is looked up answers, each once, with the probe that does.
+    fn answered(&self, atoms: &Atoms) -> Vec<(u32, Probe)> {
+        let looked_up: HashSet<(usize, &Literal)> = self.guard.probes().filter_map(Probe::literal).collect();
+        let mut all = self.atoms.clone();
+        all.sort_unstable();
+        all.dedup();
+        let probe = |atom: u32| Some((atom, atoms.get(atom).probe()?));
+        let answered = |(_, probe): &(u32, Probe)| probe.literal().is_some_and(|it| looked_up.contains(&it));
+        all.into_iter().filter_map(probe).filter(answered).collect()
+    }
+}
 
 impl Matcher {
     /// A matcher of these conditions: BOOLEAN expressions whose columns are positions in the table's declared columns;
@@ -88,7 +107,7 @@ impl Matcher {
     /// One more; gives its number. Numbers are never used again.
     pub(crate) fn add(&mut self, condition: Arc<Expr>) -> usize {
         let number = self.conditions.len();
-        let id = u32::try_from(number).expect("fewer than 2^32 conditions");
+        assert!(number < FOUND as usize, "fewer than 2^31 conditions");
         let mut atoms = Vec::new();
         let mut tree = Tree::of(&condition, &mut |expr| {
             atoms.push(self.atoms.take(Atom::of(expr)));
@@ -96,22 +115,56 @@ impl Matcher {
         });
         tree.sort_by_cost(&|atom| self.atoms.cost(atom));
         let guard = Choice::of(Guard::all(&tree, &self.atoms), self.rows_seen);
-        guard.probes().for_each(|probe| self.columns.add(probe, id));
         if guard.current().is_none() {
             self.unguarded.insert(number);
         }
-        let program = Program::of(&tree);
-        self.conditions.push(Some(Condition { expr: condition, program, guard, atoms, run_in: 0, found: vec![] }));
+        let (program, needs) = (Program::of(&tree), Needs::of(&tree, &self.atoms));
+        self.conditions.push(Some(Condition {
+            expr: condition,
+            program,
+            needs,
+            guard,
+            atoms,
+            run_in: 0,
+            found: vec![],
+        }));
+        self.look_up(number);
         number
+    }
+
+    /// Has the guard of a condition looked up, and with it what its literals answer.
+    fn look_up(&mut self, number: usize) {
+        let Self { conditions, atoms, columns, .. } = self;
+        let Some(condition) = &conditions[number] else { return };
+        let id = u32::try_from(number).expect("it was given");
+        condition.guard.probes().for_each(|probe| columns.add(probe, id));
+        condition.answered(atoms).into_iter().for_each(|(atom, probe)| {
+            if atoms.look_for(atom) {
+                columns.add(&probe, atom | FOUND);
+            }
+        });
+    }
+
+    /// Has it looked up no more.
+    fn look_away(&mut self, number: usize) {
+        let Self { conditions, atoms, columns, .. } = self;
+        let Some(condition) = &conditions[number] else { return };
+        let id = u32::try_from(number).expect("it was given");
+        condition.guard.probes().for_each(|probe| columns.remove(probe, id));
+        condition.answered(atoms).into_iter().for_each(|(atom, probe)| {
+            if atoms.look_no_more(atom) {
+                columns.remove(&probe, atom | FOUND);
+            }
+        });
     }
 
     /// Takes one away.
     pub(crate) fn remove(&mut self, number: usize) {
-        let Some(condition) = self.conditions.get_mut(number).and_then(Option::take) else { return };
-        let id = u32::try_from(number).expect("it was given");
-        for probe in condition.guard.probes() {
-            self.columns.remove(probe, id);
+        if number >= self.conditions.len() {
+            return;
         }
+        self.look_away(number);
+        let Some(condition) = self.conditions[number].take() else { return };
         self.unguarded.remove(&number);
         condition.atoms.into_iter().for_each(|atom| self.atoms.give_back(atom));
     }
@@ -120,7 +173,7 @@ impl Matcher {
     /// columns.
     pub(crate) fn matching(&mut self, rows: &RecordBatch) -> Vec<(usize, Vec<u32>)> {
         let mut matched = BTreeSet::new();
-        let at_once = (PAIRS_MAX / self.conditions.len().max(1)).clamp(16, ROWS_MAX);
+        let at_once = (PAIRS_MAX / (self.conditions.len() + self.atoms.len()).max(1)).clamp(16, ROWS_MAX);
         for start in (0..rows.num_rows()).step_by(at_once) {
             let slice = rows.slice(start, at_once.min(rows.num_rows() - start));
             self.match_guarded(&slice, start, &mut matched);
@@ -149,13 +202,16 @@ impl Matcher {
         let start = u32::try_from(start).expect("a batch has fewer than 2^32 rows");
         for (row, conditions) in self.candidates.by_row() {
             let turn = self.atoms.next_row();
-            for number in conditions {
+            conditions.iter().filter(|it| **it & FOUND != 0).for_each(|atom| self.atoms.is_found(atom & !FOUND));
+            for number in conditions.iter().filter(|it| **it & FOUND == 0) {
                 let number = *number as usize;
                 let Some(condition) = &mut self.conditions[number] else { continue };
                 if std::mem::replace(&mut condition.run_in, turn) == turn {
                     continue;
                 }
-                if condition.program.holds(|atom| self.atoms.truth(atom, &rows, row)) {
+                if condition.needs.may_be_met(&mut self.atoms.sketches, &rows, row)
+                    && condition.program.holds(|atom| self.atoms.truth(atom, &rows, row))
+                {
                     if condition.found.is_empty() {
                         matched.insert(number);
                     }
@@ -171,11 +227,11 @@ impl Matcher {
     /// Gives the wasteful other guards.
     fn choose_again(&mut self) {
         for number in std::mem::take(&mut self.wasteful) {
-            let Some(condition) = &mut self.conditions[number] else { continue };
-            let id = u32::try_from(number).expect("it was given");
-            condition.guard.probes().for_each(|probe| self.columns.remove(probe, id));
-            condition.guard.reconsider(self.rows_seen);
-            condition.guard.probes().for_each(|probe| self.columns.add(probe, id));
+            self.look_away(number);
+            if let Some(condition) = &mut self.conditions[number] {
+                condition.guard.reconsider(self.rows_seen);
+            }
+            self.look_up(number);
         }
     }
 
@@ -192,7 +248,7 @@ impl Matcher {
     }
 }
 
-/// Pairs of row and condition, told in any order, wanted by row.
+/// Pairs of row and condition, or atom, told in any order, wanted by row.
 #[derive(Default)]
 struct Candidates {
     pairs: Vec<(u32, u32)>,

@@ -4,8 +4,9 @@
 //! not true. So a test says which of the three truth values it accepts, and the rest is ALL and ANY, which can stop at
 //! the first answer whatever the others would be.
 
+use daemoneye_dsl::convert;
 use daemoneye_dsl::expr::{Expr, ExprKind};
-use daemoneye_dsl::types::Value;
+use daemoneye_dsl::types::{Type, Value};
 
 /// A set of truth values; one alone is a truth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,15 @@ impl Tree {
             ExprKind::Not(of) => Self::accepting(of, accepts.swapped(), atom),
             ExprKind::IsTrue(of) if accepts.has(Truths::TRUE) => Self::accepting(of, Truths::TRUE, atom),
             ExprKind::IsTrue(of) => Self::accepting(of, Truths::NOT_TRUE, atom),
+            ExprKind::Cast(_) | ExprKind::Case { .. } if let Some((of, for_null)) = coalesced(expr) => {
+                let accepts = match (accepts.has(Truths::TRUE), for_null) {
+                    (true, false) => Truths::TRUE,
+                    (true, true) => Truths::NOT_FALSE,
+                    (false, false) => Truths::NOT_TRUE,
+                    (false, true) => Truths::FALSE,
+                };
+                Self::accepting(of, accepts, atom)
+            }
             ExprKind::And(parts) | ExprKind::Or(parts) => {
                 let trees = parts.iter().map(|part| Self::accepting(part, accepts, atom)).collect();
                 // An AND is true, or not false, where all parts are; an OR is false, or not true, where all are.
@@ -119,6 +129,25 @@ impl Tree {
             }
             Self::Test(atom, _) => cost(*atom),
         }
+    }
+}
+
+/// `coalesce(condition, constant)` as a condition, which is how rules say that NULL is false: the condition, and what its
+/// NULL stands for.
+fn coalesced(expr: &Expr) -> Option<(&Expr, bool)> {
+    let ExprKind::Case { branches, otherwise } = &uncast(expr).kind else { return None };
+    let ([(when, then)], ExprKind::Literal(constant)) = (&branches[..], &otherwise.kind) else { return None };
+    let ExprKind::Not(is_null) = &when.kind else { return None };
+    let ExprKind::IsNull(condition) = &is_null.kind else { return None };
+    let Value::Boolean(for_null) = convert::cast(constant.clone(), Type::Boolean) else { return None };
+    (condition.ty == Type::Boolean && uncast(then) == &**condition).then_some((condition, for_null))
+}
+
+/// Without a cast between numbers, which leaves what is true so.
+fn uncast(expr: &Expr) -> &Expr {
+    match &expr.kind {
+        ExprKind::Cast(of) if [expr.ty, of.ty].iter().all(|ty| ty.is_numeric() && *ty != Type::Real) => of,
+        _ => expr,
     }
 }
 
@@ -190,7 +219,14 @@ mod tests {
             ExprKind::Column { index, .. } => row[*index],
             ExprKind::Not(of) => truth(of, row).map(|it| !it),
             ExprKind::IsTrue(of) => Some(truth(of, row) == Some(true)),
+            ExprKind::Literal(Value::Integer(number)) => Some(*number != 0),
             ExprKind::Literal(value) => value.as_boolean(),
+            ExprKind::Cast(of) => truth(of, row),
+            ExprKind::IsNull(of) => Some(truth(of, row).is_none()),
+            ExprKind::Case { branches, otherwise } => {
+                let (when, then) = &branches[0];
+                truth(if truth(when, row) == Some(true) { then } else { otherwise }, row)
+            }
             ExprKind::And(parts) | ExprKind::Or(parts) => {
                 let wins = Some(matches!(expr.kind, ExprKind::Or(_)));
                 let truths: Vec<_> = parts.iter().map(|part| truth(part, row)).collect();
@@ -210,12 +246,22 @@ mod tests {
     fn programs_hold_where_conditions_are_true() {
         let not = |expr: &Expr| boolean(ExprKind::Not(Box::new(expr.clone())));
         let is_true = |expr: &Expr| boolean(ExprKind::IsTrue(Box::new(expr.clone())));
+        let cast = |expr: Expr, ty| Expr::new(ExprKind::Cast(Box::new(expr)), ty);
+        let coalesce = |expr: &Expr, for_null| {
+            let is_null = boolean(ExprKind::IsNull(Box::new(expr.clone())));
+            let branches = vec![(not(&is_null), cast(expr.clone(), Type::Integer))];
+            let otherwise = Box::new(Expr::literal(Value::Integer(for_null), Type::Integer));
+            cast(Expr::new(ExprKind::Case { branches, otherwise }, Type::Integer), Type::Boolean)
+        };
         let leaves = [column(0), column(1), Expr::literal(Value::Boolean(true), Type::Boolean), Expr::null()];
         let mut all: Vec<Expr> = leaves.to_vec();
         for round in 0..2 {
             let some: Vec<_> = all.iter().step_by(if round == 0 { 1 } else { 7 }).cloned().collect();
             for one in &some {
                 all.extend([not(one), is_true(one)]);
+                if one.ty == Type::Boolean {
+                    all.extend([coalesce(one, 0), coalesce(one, 1)]);
+                }
                 for other in &some {
                     all.push(boolean(ExprKind::And(vec![one.clone(), other.clone()])));
                     all.push(boolean(ExprKind::Or(vec![one.clone(), not(other), column(1)])));

@@ -12,7 +12,7 @@ use crate::batch::{RowCodec, beside, stack, take, take_or_null};
 use crate::error::Error;
 
 /// Pairs that are looked at together.
-const CHUNK: usize = 65_536;
+const CHUNK: usize = 16_384;
 
 pub(super) struct Join {
     pub(super) kind: JoinKind,
@@ -102,6 +102,7 @@ impl<'a> Pairs<'a> {
     }
 
     fn look(&mut self) -> Result<(), Error> {
+        self.context.work(self.open.len())?;
         let (lefts, rights): (Vec<_>, Vec<_>) = self.open.drain(..).unzip();
         let mut both = beside(&take(self.left, &lefts), &take(self.right, &rights));
         let kept = match &self.join.on {

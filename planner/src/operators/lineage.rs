@@ -57,6 +57,7 @@ impl Known {
         if let Some(place) = self.places.get(id) {
             return Ok(*place);
         }
+        context.work(1)?;
         let place = context.reader.process(id)?.map(|stored| {
             let parent = Value::at(stored.row.column(*PARENT_ID), 0);
             self.parents.push(parent.as_text().map(str::to_owned));

@@ -5,6 +5,7 @@
 
 pub(crate) mod aggregate;
 mod apply;
+pub(crate) mod budget;
 mod distinct;
 mod filter;
 mod join;
@@ -22,13 +23,16 @@ mod window;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::types::{Timestamp, Type, Value};
 use daemoneye_storage::Reader;
 
+use self::budget::Budget;
 use self::measure::Measure;
+use crate::dataflow::Clock;
 use crate::error::Error;
 use crate::eval::Evaluator;
 use crate::plan::Plan;
@@ -63,6 +67,8 @@ pub(crate) struct Context<'a> {
     completeness: Rc<RefCell<Completeness>>,
     /// Rows looked at so far.
     work: Rc<Cell<usize>>,
+    /// How long it may take.
+    budget: Rc<Budget>,
     /// The processes whose relatives were asked for so far.
     known: Rc<RefCell<lineage::Known>>,
     /// Who counts what each operation does, if anybody asked.
@@ -87,6 +93,7 @@ impl<'a> Context<'a> {
             cache: None,
             completeness: Rc::default(),
             work: Rc::default(),
+            budget: Rc::new(Budget::new(None)),
             known: Rc::default(),
             measure: None,
         }
@@ -95,6 +102,22 @@ impl<'a> Context<'a> {
     /// The same, in which what each operation does is counted.
     pub(crate) fn measured(self, measure: Rc<Measure>) -> Self {
         Self { measure: Some(measure), ..self }
+    }
+
+    /// The same, whose work may be bounded by this clock.
+    pub(crate) fn clocked(self, clock: Option<Clock>) -> Self {
+        Self { budget: Rc::new(Budget::new(clock)), ..self }
+    }
+
+    /// Somebody else's work begins now, of which `limit` is left but for what was `spent` of it before.
+    pub(crate) fn begin(&self, now: Option<Duration>, limit: Option<Duration>, spent: Duration) {
+        self.work.set(0);
+        self.budget.begin(now, limit, spent);
+    }
+
+    /// So many units of work are about to be done: rows looked at, pairs made.
+    pub(crate) fn work(&self, units: usize) -> Result<(), Error> {
+        self.budget.spend(units)
     }
 
     /// What was missing from what was read.
@@ -130,6 +153,7 @@ impl<'a> Context<'a> {
 
     /// Counts rows that are looked at: subqueries within subqueries may be small each and endless together.
     pub(crate) fn spend(&self, rows: usize) -> Result<(), Error> {
+        self.work(rows)?;
         self.work.set(self.work.get().saturating_add(rows));
         within(self.work.get(), WORK_MAX, "the statement with all its subqueries")
     }

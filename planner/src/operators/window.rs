@@ -107,6 +107,7 @@ fn values(
     for partition in partitions {
         let mut last: Option<(Range<usize>, Value)> = None;
         for at in 0..partition.rows.len() {
+            context.work(1)?;
             let row = partition.rows[at];
             let frame = || partition.frame(&window.frame, at, distances.as_ref());
             answers[row as usize] = match &function {
@@ -274,9 +275,22 @@ impl Partition {
         };
         let before = |at: usize| along(at).map_or(key.nulls_first, Ordering::is_lt);
         let not_after = |at: usize| along(at).map_or(key.nulls_first, Ordering::is_le);
-        let positions: Vec<usize> = (0..self.rows.len()).collect();
-        positions.partition_point(|at| before(*at))..positions.partition_point(|at| not_after(*at))
+        first(self.rows.len(), before)..first(self.rows.len(), not_after)
     }
+}
+
+/// How many of so many positions come first, which `is_first` says.
+fn first(len: usize, is_first: impl Fn(usize) -> bool) -> usize {
+    let (mut from, mut to) = (0, len);
+    while from < to {
+        let middle = usize::midpoint(from, to);
+        if is_first(middle) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    from
 }
 
 /// Where a distance from a value leads. INTEGERs are measured exactly: doubles of their size lie far apart.

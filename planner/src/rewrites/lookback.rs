@@ -35,7 +35,7 @@ fn bound(condition: &Expr) -> Option<(usize, i64)> {
 }
 
 /// How far before `now()` the moment is.
-fn back(moment: &Expr) -> Option<i64> {
+pub(crate) fn back(moment: &Expr) -> Option<i64> {
     match &moment.kind {
         ExprKind::Now => Some(0),
         ExprKind::Arithmetic { op: Arithmetic::Subtract, left, right } if left.kind == ExprKind::Now => {

@@ -4,7 +4,7 @@
 //! must not change, which [`apply`] asserts after each.
 
 mod join_keys;
-mod lookback;
+pub(crate) mod lookback;
 mod lookups;
 mod prune_columns;
 mod push_filters;

@@ -4,13 +4,16 @@
 //! were found to fail. `CASES` asks for more cases than the default, `SEED` for others. What the generator covered is
 //! counted, and a form that never came up fails the test: the count of cases alone says little.
 
+mod budget;
 mod case;
 mod departures;
 mod differential;
+mod exhaustive;
 mod found;
 mod functions;
 mod generator;
 mod hostile;
+mod interval;
 mod joins;
 mod lineage;
 mod matcher;

@@ -1,7 +1,7 @@
 //! Sealed segments: many rows of history, by column, written once.
 //!
 //! ```text
-//! header   [version: u8][rows: u32][columns: u16] n × [name: u8, bytes][encoding: u8][nulls: u32][values: u32]
+//! header   [version: u8][rows: u32][bytes of all pieces: u64][columns: u16] n × [name: u8, bytes][encoding: u8][nulls: u32][values: u32]
 //!          [least: i64][greatest: i64][pages][codes][index][grams]                             each a piece, or none
 //! numbers  page table: of every 4096 rows [least: i64][greatest: i64][has NULLs: u8][piece]    numbers.rs
 //! texts    page table: [first text: u32][piece]                                                texts.rs
@@ -79,6 +79,7 @@ struct Column {
 pub(crate) struct Segment {
     id: u64,
     rows: u32,
+    bytes: u64,
     columns: Vec<Column>,
 }
 
@@ -90,6 +91,11 @@ impl Segment {
 
     pub(crate) fn rows(&self) -> u32 {
         self.rows
+    }
+
+    /// Bytes of all its pieces.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     fn column(&self, name: &str) -> Option<&Column> {
@@ -112,9 +118,10 @@ impl Segment {
     }
 }
 
-fn put_header(rows: u32, columns: &[Column]) -> Vec<u8> {
+fn put_header(rows: u32, bytes: u64, columns: &[Column]) -> Vec<u8> {
     let mut out = vec![VERSION];
     out.extend_from_slice(&rows.to_le_bytes());
+    out.extend_from_slice(&bytes.to_le_bytes());
     out.extend_from_slice(&u16::try_from(columns.len()).expect("tables are narrow").to_le_bytes());
     for column in columns {
         out.push(u8::try_from(column.name.len()).expect("names are short"));
@@ -140,6 +147,7 @@ fn read_header(id: u64, header: &[u8]) -> Result<Segment, Wrong> {
     if rows > SEGMENT_ROWS_MAX {
         return Err("it claims too many rows");
     }
+    let bytes = header.u64()?;
     let count = u16::from(header.u8()?) | u16::from(header.u8()?) << 8;
     let column = |header: &mut Bytes<'_>| {
         let len = usize::from(header.u8()?);
@@ -166,7 +174,7 @@ fn read_header(id: u64, header: &[u8]) -> Result<Segment, Wrong> {
         })
     };
     let columns = (0..count).map(|_| column(&mut header)).collect::<Result<_, Wrong>>()?;
-    Ok(Segment { id, rows, columns })
+    Ok(Segment { id, rows, bytes, columns })
 }
 
 /// The key of a number in an index. Two numbers with one key cost time, not answers.

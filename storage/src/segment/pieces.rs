@@ -79,6 +79,11 @@ impl Chunks {
         piece
     }
 
+    /// Bytes so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.done.iter().chain([&self.open]).map(|chunk| chunk.len() as u64).sum()
+    }
+
     /// All chunks, with the header as the first.
     pub(super) fn finish(mut self, header: &[u8]) -> Vec<Vec<u8>> {
         if !self.open.is_empty() {

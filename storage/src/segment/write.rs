@@ -38,7 +38,7 @@ pub(crate) fn write<E>(
         let source = from.map(&mut *column).transpose()?;
         columns.push(writer.column(field, *indexed, &array, derivation.zip(source.as_ref())));
     }
-    let header = super::put_header(rows, &columns);
+    let header = super::put_header(rows, writer.chunks.bytes(), &columns);
     Ok(writer.chunks.finish(&header))
 }
 

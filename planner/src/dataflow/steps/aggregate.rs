@@ -284,7 +284,13 @@ impl Step for Aggregate {
     fn step(&mut self, run: &Run<'_>, inputs: &[&Node]) -> Result<Delta, Error> {
         self.steps += 1;
         let delta = inputs[0].delta();
-        let mut touched = delta.map_or_else(Vec::new, |delta| self.touch(delta, inputs[0], run));
+        let mut touched = match delta {
+            Some(delta) => {
+                run.work(delta.len())?;
+                self.touch(delta, inputs[0], run)
+            }
+            None => vec![],
+        };
         if std::mem::take(&mut self.unborn) && touched.is_empty() {
             let key = run.keys.borrow_mut().of_nothing();
             Self::group(&mut self.groups, &self.way, key, &mut self.bytes, run);
@@ -296,6 +302,7 @@ impl Step for Aggregate {
         for Touched { key, row } in touched {
             let Ok(mut found) = self.groups.find_entry(key.hash(), |group| group.key == key) else { continue };
             let group = found.get_mut();
+            run.work(1 + group.kept.as_ref().map_or(0, |kept| kept.len()))?;
             let lives = group.weight > 0 || self.key_types.is_empty();
             let now = if lives { Some(self.way.values(group, run)?) } else { None };
             if !same(now.as_deref(), group.last.as_deref()) {

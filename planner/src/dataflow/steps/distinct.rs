@@ -23,6 +23,7 @@ impl Distinct {
 impl Step for Distinct {
     fn step(&mut self, run: &Run<'_>, inputs: &[&Node]) -> Result<Delta, Error> {
         let Some(delta) = inputs[0].delta() else { return Ok(Delta::nothing()) };
+        run.work(delta.len())?;
         let keys = self.whole.group_keys(delta, &inputs[0].layout, run);
         // Each row once that this step changes, with how often it was there before.
         let mut changed: HashMap<&Key, (u32, i64)> = HashMap::new();

@@ -65,6 +65,7 @@ impl Kin {
                 Lineage::Descendants => {
                     let parent = Value::at(change.rows.column(PARENT_ID), row);
                     for id in [Some(id.as_str()), parent.as_text()].into_iter().flatten() {
+                        run.work(1)?;
                         let met = way_up(id, run.context)?;
                         touched.extend(met.into_iter().filter(|id| self.asked.contains_key(id)));
                     }
@@ -80,6 +81,7 @@ impl Kin {
             return Ok(());
         }
         let met = way_up(id, run.context)?;
+        run.work(1 + met.len())?;
         let Some(asked) = self.asked.get_mut(id) else { return Ok(()) };
         let before = std::mem::replace(&mut asked.met, met.clone());
         self.part(id, before);

@@ -20,7 +20,7 @@ impl Filter {
 impl Step for Filter {
     fn step(&mut self, run: &Run<'_>, inputs: &[&Node]) -> Result<Delta, Error> {
         let Some(delta) = inputs[0].delta() else { return Ok(Delta::nothing()) };
-        Ok(delta.take(&self.0.matching(delta, &inputs[0].layout, run)))
+        Ok(delta.take(&self.0.matching(delta, &inputs[0].layout, run)?))
     }
 }
 
@@ -36,6 +36,7 @@ impl Project {
 impl Step for Project {
     fn step(&mut self, run: &Run<'_>, inputs: &[&Node]) -> Result<Delta, Error> {
         let Some(delta) = inputs[0].delta() else { return Ok(Delta::nothing()) };
+        run.work(delta.len())?;
         let columns = self.0.values(delta, &inputs[0].layout, run);
         Ok(Delta::of_values(Batch { rows: batch(columns, delta.len()), weights: delta.weights.clone() }))
     }

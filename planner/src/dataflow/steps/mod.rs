@@ -41,6 +41,9 @@ pub(crate) trait Step: Send {
         false
     }
 
+    /// A load is over: what nobody can meet any more goes, as at the beginning of a step.
+    fn forget(&mut self, _run: &Run<'_>, _inputs: &[&Node]) {}
+
     /// What it holds.
     fn size(&self) -> Size {
         Size::default()

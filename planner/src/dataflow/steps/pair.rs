@@ -77,16 +77,16 @@ impl Pair {
     fn pairs(&self, left: &Arrange, right: &Arrange, run: &Run<'_>) -> Result<Pairs, Error> {
         let mut pairs = Pairs { slots: vec![], weights: vec![], repeated: false };
         if self.fresh {
-            left.pair_all(right, &mut |one, other, weight| pairs.push(one, other, weight))?;
+            left.pair_all(right, &mut |one, other, weight| pairs.push(one, other, weight, run))?;
         } else {
-            left.pair_changed(right, &mut |one, other, weight| pairs.push(one, other, weight))?;
-            right.pair_changed(left, &mut |other, one, weight| pairs.push(one, other, weight))?;
-            pairs.subtract_changed(left, right)?;
+            left.pair_changed(right, &mut |one, other, weight| pairs.push(one, other, weight, run))?;
+            right.pair_changed(left, &mut |other, one, weight| pairs.push(one, other, weight, run))?;
+            pairs.subtract_changed(left, right, run)?;
         }
         let pairs = pairs.consolidated(self.parts.0 + self.parts.1);
         let Some((on, both)) = &self.on else { return Ok(pairs) };
         let delta = Delta { rows: Rows::Slots(pairs.slots), weights: pairs.weights };
-        let kept = delta.take(&on.matching(&delta, both, run));
+        let kept = delta.take(&on.matching(&delta, both, run)?);
         let Rows::Slots(slots) = kept.rows else { unreachable!("slots were taken") };
         Ok(Pairs { slots, weights: kept.weights, repeated: false })
     }
@@ -196,7 +196,17 @@ impl Pair {
 }
 
 impl Step for Pair {
+    fn forget(&mut self, _: &Run<'_>, inputs: &[&Node]) {
+        for (degrees, input) in [&mut self.left, &mut self.right].into_iter().zip(inputs) {
+            let Some(degrees) = degrees else { continue };
+            for tuple in input.arranged().forgotten() {
+                degrees.rows.remove(tuple);
+            }
+        }
+    }
+
     fn step(&mut self, run: &Run<'_>, inputs: &[&Node]) -> Result<Delta, Error> {
+        self.forget(run, inputs);
         let [left, right] = inputs else { unreachable!("a pair has two inputs") };
         let (left, right) = (left.arranged(), right.arranged());
         let width = self.parts.0 + self.parts.1;
@@ -263,7 +273,8 @@ impl Step for Pair {
 }
 
 impl Pairs {
-    fn push(&mut self, left: &[Slot], right: &[Slot], weight: i64) -> Result<(), Error> {
+    fn push(&mut self, left: &[Slot], right: &[Slot], weight: i64, run: &Run<'_>) -> Result<(), Error> {
+        run.work(1)?;
         self.slots.extend_from_slice(left);
         self.slots.extend_from_slice(right);
         self.weights.push(weight);
@@ -281,14 +292,14 @@ impl Pairs {
     }
 
     /// The pairs of two changes were counted twice.
-    fn subtract_changed(&mut self, left: &Arrange, right: &Arrange) -> Result<(), Error> {
+    fn subtract_changed(&mut self, left: &Arrange, right: &Arrange, run: &Run<'_>) -> Result<(), Error> {
         let right_is_short = right.change().len() < left.change().len();
         let (short, long) = if right_is_short { (right, left) } else { (left, right) };
         for Entry { key, tuple, weight } in short.change() {
             let Some(key) = key else { continue };
             for entry in long.changed(*key) {
                 let (one, other) = if right_is_short { (&entry.tuple, tuple) } else { (tuple, &entry.tuple) };
-                self.push(one, other, -entry.weight * weight)?;
+                self.push(one, other, -entry.weight * weight, run)?;
                 self.repeated = true;
             }
         }

@@ -51,9 +51,11 @@ impl Step for Recomputed {
         }
         for (held, input) in self.inputs.iter_mut().zip(inputs) {
             if let Some(delta) = input.delta() {
+                run.work(delta.len())?;
                 held.add(&delta.batch(&input.layout, run));
             }
         }
+        run.work(self.inputs.iter().map(ZSet::len).sum())?;
         let relations: Vec<_> = self.inputs.iter().map(ZSet::relation).collect();
         let meaning = self.operation.meaning(run.context, &relations)?;
         self.fresh = false;

@@ -40,6 +40,7 @@ impl Step for Set {
         let mut first = 0;
         for (side, input) in inputs.iter().enumerate() {
             let Some(delta) = input.delta() else { continue };
+            run.work(delta.len())?;
             let keys = self.whole.group_keys(delta, &input.layout, run);
             for ((row, key), weight) in (0u32..).zip(&keys).zip(&delta.weights) {
                 let held = self.copies.entry(key);

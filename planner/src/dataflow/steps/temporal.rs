@@ -51,8 +51,12 @@ pub(crate) struct Temporal {
     /// By condition: rows in the order of their moment.
     orders: Vec<BTreeSet<(i64, Tuple)>>,
     bounds: Vec<Option<i64>>,
+    /// The lowest bound of this step and the one before.
+    lowest: Vec<i64>,
     /// Rows never leave their table, so that one whose moment has passed for good can be forgotten.
     forgets: bool,
+    /// By condition: the moment says when the row happened, so that it can come too late for its window.
+    dated: Vec<bool>,
 }
 
 struct Row {
@@ -61,19 +65,18 @@ struct Row {
     inside: bool,
 }
 
-/// Rows whose moment lies so far outside are forgotten, in microseconds: clocks are set back by less.
-const GRACE: i64 = 3600 * 1_000_000;
-
 impl Temporal {
-    pub(crate) fn new(turning: Vec<Turning>, taken: Taken, forgets: bool) -> Self {
+    pub(crate) fn new(turning: Vec<Turning>, taken: Taken, forgets: bool, dated: Vec<bool>) -> Self {
         Self {
             moments: Exprs::new(turning.iter().map(|it| &it.moment)),
             rows: HashMap::new(),
             orders: vec![BTreeSet::new(); turning.len()],
             bounds: vec![None; turning.len()],
+            lowest: vec![i64::MIN; turning.len()],
             turning,
             taken,
             forgets,
+            dated,
         }
     }
 
@@ -91,6 +94,7 @@ impl Temporal {
             let bound = evaluator.values(&turning.bound);
             let bound = bound.is_valid(0).then(|| bound.as_primitive::<TimestampMicrosecondType>().value(0));
             let before = std::mem::replace(&mut self.bounds[at], bound);
+            self.lowest[at] = before.unwrap_or(i64::MAX).min(bound.unwrap_or(i64::MIN));
             let (from, to) = match (before, bound) {
                 (before, after) if before == after => continue,
                 (Some(before), Some(after)) => (before.min(after), before.max(after)),
@@ -104,15 +108,25 @@ impl Temporal {
         candidates
     }
 
+    fn is_lower(&self, at: usize) -> bool {
+        matches!(self.turning[at].op, Comparison::Greater | Comparison::GreaterEqual)
+    }
+
+    /// Whether a row that comes now should have been in the window long ago.
+    fn is_late(&self, moments: &[i64], run: &Run<'_>) -> bool {
+        let behind = |at: usize| moments[at] < self.lowest[at].saturating_sub(run.grace);
+        run.changes.is_some() && (0..moments.len()).any(|at| self.dated[at] && self.is_lower(at) && behind(at))
+    }
+
     fn forget(&mut self, run: &Run<'_>) {
         if !self.forgets {
             return;
         }
         for at in 0..self.turning.len() {
-            let lower = matches!(self.turning[at].op, Comparison::Greater | Comparison::GreaterEqual);
-            let Some(bound) = self.bounds[at].filter(|_| lower) else { continue };
+            let Some(bound) = self.bounds[at].filter(|_| self.is_lower(at)) else { continue };
             while let Some((moment, tuple)) = self.orders[at].first().cloned() {
-                if moment >= bound.saturating_sub(GRACE) {
+                // The clock may be set back by as much as rows may come late.
+                if moment >= bound.saturating_sub(run.grace) {
                     break;
                 }
                 self.drop_row(&tuple, run);
@@ -176,7 +190,11 @@ impl Step for Temporal {
                 if moments.iter().any(|column| column.is_null(row)) {
                     continue;
                 }
-                let own = moments.iter().map(|it| it.as_primitive::<TimestampMicrosecondType>().value(row)).collect();
+                let own: Box<[i64]> =
+                    moments.iter().map(|it| it.as_primitive::<TimestampMicrosecondType>().value(row)).collect();
+                if self.is_late(&own, run) {
+                    run.note_late(delta.weights[row]);
+                }
                 let weight = self.change(tuple.clone(), delta.weights[row], own, run);
                 give(&tuple, weight);
             }

@@ -93,6 +93,7 @@ fn folded(column: &ArrayRef) -> ArrayRef {
 impl Step for Top {
     fn step(&mut self, run: &Run<'_>, inputs: &[&Node]) -> Result<Delta, Error> {
         let Some(delta) = inputs[0].delta() else { return Ok(Delta::nothing()) };
+        run.work(delta.len())?;
         let change = delta.batch(&inputs[0].layout, run);
         let whole = self.codec.encode(change.rows.columns(), change.rows.num_rows());
         for ((place, row), weight) in self.places(&change.rows).into_iter().zip(whole).zip(change.weights) {
