@@ -99,6 +99,23 @@ impl Atom {
         }
     }
 
+    /// Regular expressions learn while they run, so they are asked about one row after the other; and what takes long
+    /// had better not be asked at all.
+    fn is_put_off(&self) -> bool {
+        match self {
+            Self::Column(_, Question::Match(pattern)) => pattern.kind() == PatternKind::Regexp,
+            Self::Column(..) => false,
+            Self::Row(_) => true,
+        }
+    }
+
+    fn truth(&self, rows: &Rows<'_>, row: u32) -> Option<bool> {
+        match self {
+            Self::Column(column, question) => question.answer(rows.cells[*column].at(row as usize)),
+            Self::Row(expr) => Evaluator::new(rows.batch, Timestamp(0), &[]).truth_at(expr, row),
+        }
+    }
+
     /// Equal for atoms that are.
     fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
@@ -215,30 +232,42 @@ impl Atoms {
         self.get(at).cost()
     }
 
-    /// Forgets the answers: another row follows. Gives a number that no row had.
-    pub(super) fn next_row(&mut self) -> u64 {
+    /// Forgets the answers: another row follows, of which so many conditions will be asked. Gives a number that no row
+    /// had.
+    pub(super) fn next_row(&mut self, conditions: usize) -> u64 {
         self.turn += 1;
-        self.sketches.next_row();
+        self.sketches.next_row(conditions);
         self.turn
     }
 
-    /// What the atom is for a row, the same one until [`Atoms::next_row`].
-    pub(super) fn truth(&mut self, at: u32, rows: &Rows<'_>, row: u32) -> Truths {
+    /// What the atom is for a row, the same one until [`Atoms::next_row`]; none if telling it is better put off.
+    pub(super) fn truth(&mut self, at: u32, rows: &Rows<'_>, row: u32) -> Option<Truths> {
         let known = self.answers[at as usize];
         if known >> 3 == self.turn {
-            return Truths::from_bits((known & 7) as u8);
+            return Some(Truths::from_bits((known & 7) as u8));
         }
         if let Some(Hint { column, pair, looked_for }) = self.hints[at as usize]
             && (looked_for > 0 || !self.sketches.may_have(column, &[pair], rows, row))
         {
             let is_null = rows.cells[usize::from(column)].at(row as usize).is_null();
-            return self.answer(at, if is_null { None } else { Some(false) });
+            return Some(self.answer(at, if is_null { None } else { Some(false) }));
         }
-        let truth = match &self.places[at as usize].atom {
-            Atom::Column(column, question) => question.answer(rows.cells[*column].at(row as usize)),
-            Atom::Row(expr) => Evaluator::new(rows.batch, Timestamp(0), &[]).truth_at(expr, row),
-        };
-        self.answer(at, truth)
+        let atom = &self.places[at as usize].atom;
+        if atom.is_put_off() {
+            return None;
+        }
+        let truth = atom.truth(rows, row);
+        Some(self.answer(at, truth))
+    }
+
+    /// What the atom is for any row.
+    pub(super) fn ask(&self, at: u32, rows: &Rows<'_>, row: u32) -> Truths {
+        Truths::of(self.get(at).truth(rows, row))
+    }
+
+    /// The same; none if telling it is better put off.
+    pub(super) fn ask_now(&self, at: u32, rows: &Rows<'_>, row: u32) -> Option<Truths> {
+        (!self.get(at).is_put_off()).then(|| self.ask(at, rows, row))
     }
 
     fn answer(&mut self, at: u32, truth: Option<bool>) -> Truths {

@@ -5,10 +5,12 @@
 //!              (each atom kept once)   └─► Guard     probes of which one must be met ─► Columns
 //!
 //! rows ─► Columns::find ─► (row, condition) pairs ─► Program over Atoms, each answered once per row ─► matches
+//!                                                       └─► PutOff, where a regular expression has the word
 //! ```
 //!
 //! So a row costs one pass over each of its texts and a few look-ups, and after that only conditions of which something
-//! rare was met. A condition without a guard is evaluated over all rows.
+//! rare was met. A condition without a guard is evaluated over all rows. Conditions run row by row, except that regular
+//! expressions wait until many rows are together: what one learned about the last row is then at hand for the next.
 //!
 //! What must hold: the answer is [`Evaluator::matching`]'s for every condition. The look-ups only leave out, the tests are
 //! answered by what the evaluator itself uses ([`crate::cell`], `Pattern::is_match`, for the rest the evaluator).
@@ -21,6 +23,7 @@ mod guard;
 mod indexed;
 mod literals;
 mod program;
+mod put_off;
 mod sketch;
 mod values;
 
@@ -39,7 +42,8 @@ use atoms::{Atom, Atoms, Rows};
 use choice::Choice;
 use columns::Columns;
 use guard::{Guard, Probe};
-use program::{Program, Tree};
+use program::{Program, Ran, Tree};
+use put_off::{PUT_OFF_MAX, PutOff};
 use sketch::Needs;
 
 /// The conditions over one table.
@@ -53,6 +57,8 @@ pub(crate) struct Matcher {
     unguarded: BTreeSet<usize>,
     /// Pairs of row and condition to be looked at.
     candidates: Candidates,
+    /// Runs that wait for a regular expression.
+    put_off: Vec<PutOff>,
     /// Rows of all times.
     rows_seen: u64,
     /// Conditions whose guard lets too much through.
@@ -173,11 +179,16 @@ impl Matcher {
     /// columns.
     pub(crate) fn matching(&mut self, rows: &RecordBatch) -> Vec<(usize, Vec<u32>)> {
         let mut matched = BTreeSet::new();
+        let all = Rows::of(rows);
         let at_once = (PAIRS_MAX / (self.conditions.len() + self.atoms.len()).max(1)).clamp(16, ROWS_MAX);
         for start in (0..rows.num_rows()).step_by(at_once) {
             let slice = rows.slice(start, at_once.min(rows.num_rows() - start));
             self.match_guarded(&slice, start, &mut matched);
+            if self.put_off.len() > PUT_OFF_MAX {
+                self.take_up(&all, &mut matched);
+            }
         }
+        self.take_up(&all, &mut matched);
         for number in &self.unguarded {
             let found = self.matching_one(*number, rows);
             if !found.is_empty() {
@@ -189,7 +200,10 @@ impl Matcher {
         }
         let take = |number: usize| {
             let condition = self.conditions[number].as_mut().expect("it just matched");
-            (number, std::mem::take(&mut condition.found))
+            let mut found = std::mem::take(&mut condition.found);
+            // What was put off came later.
+            found.sort_unstable();
+            (number, found)
         };
         matched.into_iter().map(take).collect()
     }
@@ -197,30 +211,28 @@ impl Matcher {
     fn match_guarded(&mut self, slice: &RecordBatch, start: usize, matched: &mut BTreeSet<usize>) {
         let rows = Rows::of(slice);
         self.rows_seen += slice.num_rows() as u64;
-        self.candidates.clear(slice.num_rows());
-        self.columns.find(&rows, |row, condition| self.candidates.add(row, condition));
+        let mut candidates = std::mem::take(&mut self.candidates);
+        candidates.clear(slice.num_rows());
+        self.columns.find(&rows, |row, condition| candidates.add(row, condition));
         let start = u32::try_from(start).expect("a batch has fewer than 2^32 rows");
-        for (row, conditions) in self.candidates.by_row() {
-            let turn = self.atoms.next_row();
+        for (row, conditions) in candidates.by_row() {
+            let turn = self.atoms.next_row(conditions.len());
             conditions.iter().filter(|it| **it & FOUND != 0).for_each(|atom| self.atoms.is_found(atom & !FOUND));
-            for number in conditions.iter().filter(|it| **it & FOUND == 0) {
-                let number = *number as usize;
+            for id in conditions.iter().filter(|it| **it & FOUND == 0) {
+                let number = *id as usize;
                 let Some(condition) = &mut self.conditions[number] else { continue };
                 if std::mem::replace(&mut condition.run_in, turn) == turn {
                     continue;
                 }
-                if condition.needs.may_be_met(&mut self.atoms.sketches, &rows, row)
-                    && condition.program.holds(|atom| self.atoms.truth(atom, &rows, row))
-                {
-                    if condition.found.is_empty() {
-                        matched.insert(number);
-                    }
-                    condition.found.push(start + row);
-                } else if condition.guard.waste(self.rows_seen) {
-                    self.wasteful.insert(number);
-                }
+                let ran = if condition.needs.may_be_met(&mut self.atoms.sketches, &rows, row) {
+                    condition.program.run(condition.program.start(), |atom| self.atoms.truth(atom, &rows, row))
+                } else {
+                    Ran::Ends(false)
+                };
+                self.note(*id, start + row, ran, matched);
             }
         }
+        self.candidates = candidates;
         self.choose_again();
     }
 

@@ -167,8 +167,27 @@ struct Step {
     no: u32,
 }
 
+/// Where in a program one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place(u32);
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ran {
+    /// Whether the condition is true.
+    Ends(bool),
+    /// The truth of an atom was not told.
+    Waits { at: Place, atom: u32 },
+}
+
 const TRUE: u32 = u32::MAX;
 const FALSE: u32 = u32::MAX - 1;
+
+impl Step {
+    fn next(&self, truth: Truths) -> u32 {
+        if self.accepts.has(truth) { self.yes } else { self.no }
+    }
+}
 
 impl Program {
     pub(super) fn of(tree: &Tree) -> Self {
@@ -177,13 +196,24 @@ impl Program {
         Self { steps: steps.into(), start }
     }
 
-    /// Whether the condition is true, where the atoms have these truths.
-    pub(super) fn holds(&self, mut truth: impl FnMut(u32) -> Truths) -> bool {
-        let mut at = self.start;
+    /// Where it starts.
+    pub(super) fn start(&self) -> Place {
+        Place(self.start)
+    }
+
+    /// Runs on from a place, as far as the atoms' truths are told.
+    pub(super) fn run(&self, from: Place, mut truth: impl FnMut(u32) -> Option<Truths>) -> Ran {
+        let mut at = from.0;
         while let Some(step) = self.steps.get(at as usize) {
-            at = if step.accepts.has(truth(step.atom)) { step.yes } else { step.no };
+            let Some(truth) = truth(step.atom) else { return Ran::Waits { at: Place(at), atom: step.atom } };
+            at = step.next(truth);
         }
-        at == TRUE
+        Ran::Ends(at == TRUE)
+    }
+
+    /// The place behind the one at hand, where its atom has this truth.
+    pub(super) fn after(&self, at: Place, truth: Truths) -> Place {
+        self.steps.get(at.0 as usize).map_or(at, |step| Place(step.next(truth)))
     }
 }
 
@@ -277,8 +307,17 @@ mod tests {
             tree.sort_by_cost(&|atom| 9 - atom);
             let program = Program::of(&tree);
             for row in values.into_iter().flat_map(|one| values.map(|other| [one, other])) {
-                let holds = program.holds(|atom| Truths::of(row[atom as usize]));
-                assert_eq!(holds, truth(&expr, &row) == Some(true), "{expr} {row:?} {tree:?}");
+                let told = |atom: u32| Truths::of(row[atom as usize]);
+                let expected = Ran::Ends(truth(&expr, &row) == Some(true));
+                assert_eq!(program.run(program.start(), |atom| Some(told(atom))), expected, "{expr} {row:?} {tree:?}");
+                let mut from = program.start();
+                let ran = loop {
+                    match program.run(from, |atom| (atom == 0).then(|| told(atom))) {
+                        Ran::Waits { at, atom } => from = program.after(at, told(atom)),
+                        ends @ Ran::Ends(_) => break ends,
+                    }
+                };
+                assert_eq!(ran, expected, "{expr} {row:?} {tree:?}, told bit by bit");
             }
         }
     }

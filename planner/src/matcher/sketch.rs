@@ -124,6 +124,8 @@ pub(super) struct Sketches {
     columns: Vec<Sketch>,
     /// A number for the row at hand.
     turn: u64,
+    /// As often its texts were asked about before it began.
+    asked: u8,
 }
 
 /// The runs of one text, once they are asked for often enough.
@@ -140,9 +142,10 @@ struct Sketch {
 }
 
 impl Sketches {
-    /// Another row follows.
-    pub(super) fn next_row(&mut self) {
+    /// Another row follows, of which so many conditions will be asked.
+    pub(super) fn next_row(&mut self, conditions: usize) {
         self.turn += 1;
+        self.asked = if conditions > usize::from(ASKED_MIN) { ASKED_MIN } else { 0 };
     }
 
     /// Whether the text in that column may have both runs of one of the pairs; NULL has none.
@@ -153,7 +156,7 @@ impl Sketches {
         }
         let sketch = &mut self.columns[column];
         if sketch.turn != self.turn {
-            (sketch.turn, sketch.asked) = (self.turn, 0);
+            (sketch.turn, sketch.asked) = (self.turn, self.asked);
         }
         if sketch.asked < ASKED_MIN {
             sketch.asked += 1;
@@ -246,9 +249,11 @@ mod tests {
             // More rows than there are stamps.
             for _ in 0..300 {
                 for (row, (text, expected)) in (0..).zip(&cases) {
-                    sketches.next_row();
+                    sketches.next_row(1);
                     let answers = [(); 4].map(|()| needs.may_be_met(&mut sketches, &rows, row));
                     assert_eq!((answers[0], answers[3]), (true, *expected), "{condition} {text}");
+                    sketches.next_row(3);
+                    assert_eq!(needs.may_be_met(&mut sketches, &rows, row), *expected, "{condition} {text}");
                 }
             }
         }

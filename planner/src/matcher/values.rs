@@ -1,10 +1,10 @@
 //! Values that conditions ask for by name: equal ones in a hash table, bounds in a sorted list.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 
 use daemoneye_dsl::expr::{Collation, Comparison};
 use daemoneye_dsl::types::Value;
+use hashbrown::HashMap;
 
 use super::guard::rounded;
 use super::literals::Folded;
