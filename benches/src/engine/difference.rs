@@ -1,7 +1,8 @@
 //! What a snapshot changed, by `(pid, start_time)`: what whoever takes snapshots has to find before rules can step.
 //!
 //! Both sides are put in the order of their keys, which a snapshot nearly has already, and walked once, side by side:
-//! no table of hashes. Samples (`cpu_usage`, `memory_usage`) are no change.
+//! no table of hashes. Processes that follow each other on both sides are compared column by column, as one piece of
+//! memory each; only where that differs, row by row. Samples (`cpu_usage`, `memory_usage`) are no change.
 
 use std::cmp::Ordering;
 
@@ -19,32 +20,59 @@ const SAMPLES: [&str; 2] = ["cpu_usage", "memory_usage"];
 pub fn difference(before: &RecordBatch, after: &RecordBatch) -> anyhow::Result<Batch> {
     let (old, new) = (keys(before)?, keys(after)?);
     let pairs = pairs(before, after);
-    let same = |old: u32, new: u32| pairs.iter().all(|pair| pair.same(old as usize, new as usize));
     let (mut leaving, mut appearing) = (Vec::new(), Vec::new());
-    let (mut olds, mut news) = (old.iter().peekable(), new.iter().peekable());
+    let (mut olds, mut news) = (&old[..], &new[..]);
     loop {
-        let order = match (olds.peek(), news.peek()) {
+        let len = shared(olds, news);
+        changed(&pairs, &olds[..len], &news[..len], &mut |old, new| {
+            leaving.push(old);
+            appearing.push(new);
+        });
+        (olds, news) = (&olds[len..], &news[len..]);
+        let order = match (olds.first(), news.first()) {
             (None, None) => break,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (Some((old, _)), Some((new, _))) => old.cmp(new),
         };
-        let old = olds.next_if(|_| order.is_le()).map(|(_, row)| *row);
-        let new = news.next_if(|_| order.is_ge()).map(|(_, row)| *row);
-        if let (Some(old), Some(new)) = (old, new)
-            && same(old, new)
-        {
-            continue;
+        match order {
+            Ordering::Less => leaving.extend(olds.split_off_first().map(|(_, row)| *row)),
+            Ordering::Greater => appearing.extend(news.split_off_first().map(|(_, row)| *row)),
+            // The rows do not follow those before.
+            Ordering::Equal => {}
         }
-        leaving.extend(old);
-        appearing.extend(new);
     }
     let take = |rows, numbers: Vec<u32>| take_record_batch(rows, &UInt32Array::from(numbers));
     Ok(Batch::replacing(&take(before, leaving)?, &take(after, appearing)?))
 }
 
+/// A process and the number of its row.
+type Keyed = ((i64, i64), u32);
+
+/// How many processes the two begin with that are the same, and stand in rows that follow each other.
+fn shared(olds: &[Keyed], news: &[Keyed]) -> usize {
+    let follows = |all: &[Keyed], at: usize| at == 0 || all[at].1 == all[at - 1].1 + 1;
+    let both = olds.iter().zip(news).enumerate();
+    both.take_while(|(at, (old, new))| old.0 == new.0 && follows(olds, *at) && follows(news, *at)).count()
+}
+
+/// Tells of each process of a run that is not as it was.
+fn changed(pairs: &[Pair<'_>], old: &[Keyed], new: &[Keyed], tell: &mut impl FnMut(u32, u32)) {
+    let (Some((_, old)), Some((_, new)), len) = (old.first(), new.first(), old.len()) else { return };
+    let differing: Vec<&Pair<'_>> =
+        pairs.iter().filter(|pair| !pair.all_same(*old as usize, *new as usize, len)).collect();
+    if differing.is_empty() {
+        return;
+    }
+    for (old, new) in (*old..).zip(*new..).take(len) {
+        if !differing.iter().all(|pair| pair.same(old as usize, new as usize)) {
+            tell(old, new);
+        }
+    }
+}
+
 /// The rows' keys with their numbers, in order.
-fn keys(rows: &RecordBatch) -> anyhow::Result<Vec<((i64, i64), u32)>> {
+fn keys(rows: &RecordBatch) -> anyhow::Result<Vec<Keyed>> {
     let column = |name| rows.column_by_name(name).with_context(|| format!("there is no column {name}"));
     let pids = column("pid")?.as_primitive::<Int64Type>().values();
     let starts = column("start_time")?.as_primitive::<Int64Type>().values();
@@ -76,6 +104,26 @@ impl<'a> Pair<'a> {
             Some(Type::Integer) => Self::Integer(old.as_primitive(), new.as_primitive()),
             Some(Type::Real) => Self::Real(old.as_primitive(), new.as_primitive()),
             _ => Self::Other(old, new),
+        }
+    }
+
+    /// Whether so many rows from these on are surely the same.
+    fn all_same(&self, old: usize, new: usize, len: usize) -> bool {
+        match self {
+            Self::Text(a, b) if a.null_count() == 0 && b.null_count() == 0 => {
+                let (ends, others) = (&a.value_offsets()[old..=old + len], &b.value_offsets()[new..=new + len]);
+                let bytes = |ends: &[i32]| {
+                    let place = |at: i32| usize::try_from(at).expect("offsets grow from zero");
+                    place(ends[0])..place(ends[len])
+                };
+                let shift = others[0] - ends[0];
+                ends.iter().zip(others).all(|(end, other)| end + shift == *other)
+                    && a.value_data()[bytes(ends)] == b.value_data()[bytes(others)]
+            }
+            Self::Integer(a, b) if a.null_count() == 0 && b.null_count() == 0 => {
+                a.values()[old..old + len] == b.values()[new..new + len]
+            }
+            _ => (0..len).all(|at| self.same(old + at, new + at)),
         }
     }
 
