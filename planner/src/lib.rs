@@ -31,6 +31,8 @@ pub use dataflow::{
     Answer, Changes, Clock, Dataflow, Operator, Outcome, RuleId, Size, execute, matches_are_events, whole_result,
 };
 pub use error::Error;
+#[doc(hidden)]
+pub use matcher::LiteralScan;
 pub use operators::measure::{Analysis, Measured, analyze};
 pub use plan::{Field, Lookback, Plan};
 pub use recomputed::{lint, recomputed};

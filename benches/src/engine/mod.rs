@@ -6,6 +6,7 @@
 pub mod chart;
 pub mod curve;
 pub mod difference;
+pub mod literals;
 pub mod material;
 pub mod parts;
 pub mod records;

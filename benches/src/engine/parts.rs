@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use std::hint::black_box;
 
 use anyhow::{Context, ensure};
+use arrow_array::cast::AsArray;
 
 use crate::engine::curve::{Curve, Point};
 use crate::engine::material;
@@ -12,12 +13,12 @@ use crate::engine::report::{Bounds, Line, Unit};
 use crate::engine::running::{Rule, Running};
 use crate::engine::sizes::Sizes;
 use crate::engine::world::{Peer, World};
-use crate::engine::{resident, sigma};
+use crate::engine::{literals, resident, sigma};
 use crate::measure::Samples;
 use crate::rows::{Rows, weighted};
 
 /// The numbers of the parts.
-pub const PARTS: std::ops::RangeInclusive<usize> = 1..=11;
+pub const PARTS: std::ops::RangeInclusive<usize> = 1..=12;
 /// Of more than a thousand rules over the largest snapshot, SQLite is asked for the first thousand and one in ten.
 const SPARSE: usize = 10;
 /// Rules that are added to those that run, one after the other.
@@ -78,6 +79,7 @@ impl Parts {
             9 => self.resident(),
             10 => self.large(processes_large),
             11 => self.plot(),
+            12 => self.race(),
             _ => anyhow::bail!("there is no part {part}; the parts are {} to {}", PARTS.start(), PARTS.end()),
         }
     }
@@ -231,6 +233,14 @@ impl Parts {
         let lines = curve.lines();
         self.curve = Some(curve);
         Ok(lines)
+    }
+
+    fn race(&mut self) -> anyhow::Result<Vec<Line>> {
+        let Sizes { processes, rules_large, rounds, .. } = self.sizes;
+        let literals = literals::of_rules(&self.statements(processes, RULES, rules_large)?);
+        let rows = &self.world(processes)?.series.processes.rows;
+        let texts = rows.column_by_name("command_line").context("processes have no command lines")?;
+        literals::race(&literals, texts.as_string(), rounds)
     }
 
     fn point(&mut self, rules: usize, processes: usize) -> anyhow::Result<Point> {

@@ -24,6 +24,7 @@ mod indexed;
 mod literals;
 mod program;
 mod put_off;
+mod scan;
 mod sketch;
 mod values;
 
@@ -37,6 +38,7 @@ use daemoneye_dsl::types::Timestamp;
 
 use crate::eval::Evaluator;
 pub(crate) use indexed::probes;
+pub use scan::LiteralScan;
 
 use atoms::{Atom, Atoms, Rows};
 use choice::Choice;
