@@ -94,7 +94,7 @@ impl Source {
         if let Some(number) = known.iter().find(|it| *self.conditions[**it].expr == expr) {
             return *number;
         }
-        let expr = Arc::new(expr);
+        let expr = Arc::new(self.matcher.tightened(expr));
         let number = self.matcher.add(expr.clone());
         known.push(number);
         self.conditions.resize_with(number + 1, || Condition { expr: expr.clone(), legs: SmallVec::new() });

@@ -185,9 +185,7 @@ impl Atoms {
     /// The place of an atom, used once more.
     pub(super) fn take(&mut self, atom: Atom) -> u32 {
         let fingerprint = atom.fingerprint();
-        let same =
-            |at: &u32| self.places[*at as usize].fingerprint == fingerprint && self.places[*at as usize].atom == atom;
-        if let Some(at) = self.by_fingerprint.find(fingerprint, same).copied() {
+        if let Some(at) = self.known(&atom, fingerprint) {
             self.places[at as usize].uses += 1;
             return at;
         }
@@ -206,6 +204,34 @@ impl Atoms {
         let places = &self.places;
         self.by_fingerprint.insert_unique(fingerprint, at, |at| places[*at as usize].fingerprint);
         at
+    }
+
+    /// Has a condition use the patterns of atoms that are there, and no more room than it needs.
+    pub(super) fn share(&self, expr: &mut Expr) {
+        if let ExprKind::Match { .. } = expr.kind {
+            let atom = Atom::of(expr);
+            let known = self.known(&atom, atom.fingerprint()).map(|at| self.get(at));
+            if let (ExprKind::Match { pattern, .. }, Some(Atom::Column(_, Question::Match(known)))) =
+                (&mut expr.kind, known)
+            {
+                *pattern = known.clone();
+            }
+        }
+        if let ExprKind::And(parts) | ExprKind::Or(parts) = &mut expr.kind {
+            parts.shrink_to_fit();
+        }
+        for operand in expr.operands_mut() {
+            self.share(operand);
+        }
+    }
+
+    /// The place of an atom, if it is there.
+    fn known(&self, atom: &Atom, fingerprint: u64) -> Option<u32> {
+        let same = |at: &u32| {
+            let place = &self.places[*at as usize];
+            place.fingerprint == fingerprint && place.atom == *atom
+        };
+        self.by_fingerprint.find(fingerprint, same).copied()
     }
 
     /// One use less.

@@ -15,11 +15,14 @@ const BETTER_THAN_GUESSED: f64 = 8.0;
 /// Guards that are kept of one condition.
 const GUARDS_MAX: usize = 6;
 
-/// The guards of one condition.
+/// The guards of one condition. What those that are not looked up would look for is not kept: it is made again for the
+/// few that get their turn.
 pub(super) struct Choice {
-    /// The one at [`Choice::current`] is looked up.
-    guards: Vec<Guard>,
+    known: Box<[Known]>,
+    /// The one whose turn it is.
     current: usize,
+    /// What is looked up for it.
+    probes: Box<[Probe]>,
     /// Rows that the matcher had seen when this one's turn came.
     since: u64,
     /// Rows that it let through in vain.
@@ -27,21 +30,43 @@ pub(super) struct Choice {
     settled: bool,
 }
 
+/// What is known of a guard.
+struct Known {
+    /// Which of [`Guard::all`].
+    number: usize,
+    /// Of how many rows it is met, about; once it was tried, in vain.
+    met: f64,
+    is_dear: bool,
+    tried: bool,
+}
+
 impl Choice {
+    /// `guards` are all that the condition could have.
     pub(super) fn of(mut guards: Vec<Guard>, rows_seen: u64) -> Self {
-        guards.sort_by(|one, other| one.met.total_cmp(&other.met));
-        guards.truncate(GUARDS_MAX);
-        Self { settled: guards.len() < 2, guards, current: 0, since: rows_seen, wasted: 0 }
+        let known =
+            |(number, guard): (usize, &Guard)| Known { number, met: guard.met, is_dear: guard.is_dear(), tried: false };
+        let mut all: Vec<Known> = guards.iter().enumerate().map(known).collect();
+        all.sort_by(|one, other| one.met.total_cmp(&other.met));
+        all.truncate(GUARDS_MAX);
+        let probes = all.first().map(|first| guards.swap_remove(first.number).any).unwrap_or_default();
+        Self {
+            settled: all.len() < 2,
+            known: all.into(),
+            current: 0,
+            probes: probes.into(),
+            since: rows_seen,
+            wasted: 0,
+        }
     }
 
-    /// The guard, if there is any.
-    pub(super) fn current(&self) -> Option<&Guard> {
-        self.guards.get(self.current)
+    /// Whether there is no guard.
+    pub(super) fn is_empty(&self) -> bool {
+        self.known.is_empty()
     }
 
-    /// What is looked up for it.
-    pub(super) fn probes(&self) -> impl Iterator<Item = &Probe> {
-        self.current().into_iter().flat_map(|guard| &guard.any)
+    /// What is looked up for the guard; nothing also where no row can meet it.
+    pub(super) fn probes(&self) -> &[Probe] {
+        &self.probes
     }
 
     /// Notes that a row was let through that did not match. Whether another guard may be better.
@@ -52,19 +77,23 @@ impl Choice {
             && u64::from(self.wasted) * WASTED_ONE_IN > rows_seen.saturating_sub(self.since)
     }
 
-    /// Takes what was seen as the guard's measure, and the best one as the guard.
-    pub(super) fn reconsider(&mut self, rows_seen: u64) {
+    /// Takes what was seen as the guard's measure, and the best one as the guard; `guards` makes all of them again.
+    pub(super) fn reconsider(&mut self, rows_seen: u64, guards: impl FnOnce() -> Vec<Guard>) {
         let rows = u32::try_from(rows_seen - self.since).unwrap_or(u32::MAX).max(1);
-        self.guards[self.current].met = f64::from(self.wasted) / f64::from(rows);
-        self.guards[self.current].tried = true;
+        let before = self.current;
+        self.known[before].met = f64::from(self.wasted) / f64::from(rows);
+        self.known[before].tried = true;
         let met = |at: &usize| {
-            let guard = &self.guards[*at];
-            if guard.tried || guard.is_dear() { guard.met } else { guard.met / BETTER_THAN_GUESSED }
+            let known = &self.known[*at];
+            if known.tried || known.is_dear { known.met } else { known.met / BETTER_THAN_GUESSED }
         };
-        let best = (0..self.guards.len()).min_by(|one, other| met(one).total_cmp(&met(other)));
+        let best = (0..self.known.len()).min_by(|one, other| met(one).total_cmp(&met(other)));
         self.current = best.expect("there is more than one");
-        self.settled = self.guards[self.current].tried;
+        self.settled = self.known[self.current].tried;
         (self.since, self.wasted) = (rows_seen, 0);
+        if self.current != before {
+            self.probes = guards().swap_remove(self.known[self.current].number).any.into();
+        }
     }
 }
 
@@ -74,9 +103,13 @@ mod tests {
 
     #[test]
     fn each_is_tried_once_and_the_best_stays() {
-        let guard = |met| Guard { any: vec![], met, tried: false };
         // As guessed; what they let through in vain stands behind.
-        let mut choice = Choice::of(vec![guard(0.9), guard(0.001), guard(0.002)], 0);
+        let guards = || -> Vec<Guard> {
+            let guard = |(column, met)| Guard { any: vec![Probe::Null(column)], met };
+            [0.9, 0.001, 0.002].into_iter().enumerate().map(guard).collect()
+        };
+        let mut choice = Choice::of(guards(), 0);
+        assert_eq!(choice.probes(), [Probe::Null(1)]);
         let one_in = [2, 10, 3];
         let mut rows = 0;
         let mut tried = vec![];
@@ -90,9 +123,10 @@ mod tests {
             if !again {
                 break;
             }
-            choice.reconsider(rows);
+            choice.reconsider(rows, guards);
         }
         assert_eq!(tried, [0, 1, 1], "the third is guessed to be much worse than the second was");
         assert!(choice.settled);
+        assert_eq!(choice.probes(), [Probe::Null(2)]);
     }
 }

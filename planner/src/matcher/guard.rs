@@ -31,9 +31,8 @@ pub(super) enum Probe {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Guard {
     pub(super) any: Vec<Probe>,
-    /// Of how many rows it is met, about; once it was tried, in vain.
+    /// Of how many rows it is met, about.
     pub(super) met: f64,
-    pub(super) tried: bool,
 }
 
 /// Bytes of a literal that are looked for; of a longer one, its first.
@@ -84,7 +83,7 @@ impl Guard {
     }
 
     fn one(probe: Probe, met: f64) -> Self {
-        Self { any: vec![probe], met, tried: false }
+        Self { any: vec![probe], met }
     }
 
     fn of_question(column: usize, question: &Question, accepts: Truths) -> Option<Self> {
@@ -174,25 +173,24 @@ impl Guard {
         let is_short = |literal: &Literal| literal.bytes.len() < 4 && !literal.at_start && !literal.at_end;
         self.any.iter().filter_map(Probe::literal).any(|(_, literal)| is_short(literal))
     }
+}
 
-    /// For people: `command_line has 'dev/tcp' or 'mkfifo'`.
-    pub(super) fn describe(&self, name: impl Fn(usize) -> String) -> String {
-        let mut words: Vec<String> = Vec::new();
-        let mut last = None;
-        for probe in self.any.iter().take(SHOWN_MAX) {
-            let (column, verb, object) = probe.words();
-            let subject =
-                if last == Some((column, verb)) { String::new() } else { format!("{} {verb} ", name(column)) };
-            words.push(format!("{subject}{object}").trim_end().to_owned());
-            last = Some((column, verb));
-        }
-        match self.any.len().saturating_sub(SHOWN_MAX) {
-            0 if words.is_empty() => return "true for no row".to_owned(),
-            0 => {}
-            more => words.push(format!("{more} more")),
-        }
-        words.join(" or ")
+/// What is looked up, for people: `command_line has 'dev/tcp' or 'mkfifo'`.
+pub(super) fn describe(probes: &[Probe], name: impl Fn(usize) -> String) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut last = None;
+    for probe in probes.iter().take(SHOWN_MAX) {
+        let (column, verb, object) = probe.words();
+        let subject = if last == Some((column, verb)) { String::new() } else { format!("{} {verb} ", name(column)) };
+        words.push(format!("{subject}{object}").trim_end().to_owned());
+        last = Some((column, verb));
     }
+    match probes.len().saturating_sub(SHOWN_MAX) {
+        0 if words.is_empty() => return "true for no row".to_owned(),
+        0 => {}
+        more => words.push(format!("{more} more")),
+    }
+    words.join(" or ")
 }
 
 impl Probe {

@@ -83,6 +83,8 @@ struct Condition {
 /// Rows that are looked at together, so that what is kept of them is bounded whatever is met.
 const ROWS_MAX: usize = 2_048;
 const PAIRS_MAX: usize = 1 << 23;
+/// Pairs for which room is kept in any case, and eight times that.
+const SPARE_MIN: usize = 1 << 10;
 
 /// Beside conditions, atoms are looked up: where their literal is found, they are true.
 const FOUND: u32 = 1 << 31;
@@ -90,7 +92,7 @@ const FOUND: u32 = 1 << 31;
 impl Condition {
     /// Atoms that what is looked up answers, each once, with the probe that does.
     fn answered(&self, atoms: &Atoms) -> Vec<(u32, Probe)> {
-        let looked_up: HashSet<(usize, &Literal)> = self.guard.probes().filter_map(Probe::literal).collect();
+        let looked_up: HashSet<(usize, &Literal)> = self.guard.probes().iter().filter_map(Probe::literal).collect();
         let mut all = self.atoms.clone();
         all.sort_unstable();
         all.dedup();
@@ -112,18 +114,20 @@ impl Matcher {
         matcher
     }
 
+    /// The same condition, in as little room as those that are here leave it: equal patterns are one.
+    pub(crate) fn tightened(&self, mut condition: Expr) -> Expr {
+        self.atoms.share(&mut condition);
+        condition
+    }
+
     /// One more; gives its number. Numbers are never used again.
     pub(crate) fn add(&mut self, condition: Arc<Expr>) -> usize {
         let number = self.conditions.len();
         assert!(number < FOUND as usize, "fewer than 2^31 conditions");
         let mut atoms = Vec::new();
-        let mut tree = Tree::of(&condition, &mut |expr| {
-            atoms.push(self.atoms.take(Atom::of(expr)));
-            atoms[atoms.len() - 1]
-        });
-        tree.sort_by_cost(&|atom| self.atoms.cost(atom));
+        let tree = tree(&condition, &mut self.atoms, &mut atoms);
         let guard = Choice::of(Guard::all(&tree, &self.atoms), self.rows_seen);
-        if guard.current().is_none() {
+        if guard.is_empty() {
             self.unguarded.insert(number);
         }
         let (program, needs) = (Program::of(&tree), Needs::of(&tree, &self.atoms));
@@ -145,7 +149,7 @@ impl Matcher {
         let Self { conditions, atoms, columns, .. } = self;
         let Some(condition) = &conditions[number] else { return };
         let id = u32::try_from(number).expect("it was given");
-        condition.guard.probes().for_each(|probe| columns.add(probe, id));
+        condition.guard.probes().iter().for_each(|probe| columns.add(probe, id));
         condition.answered(atoms).into_iter().for_each(|(atom, probe)| {
             if atoms.look_for(atom) {
                 columns.add(&probe, atom | FOUND);
@@ -158,7 +162,7 @@ impl Matcher {
         let Self { conditions, atoms, columns, .. } = self;
         let Some(condition) = &conditions[number] else { return };
         let id = u32::try_from(number).expect("it was given");
-        condition.guard.probes().for_each(|probe| columns.remove(probe, id));
+        condition.guard.probes().iter().for_each(|probe| columns.remove(probe, id));
         condition.answered(atoms).into_iter().for_each(|(atom, probe)| {
             if atoms.look_no_more(atom) {
                 columns.remove(&probe, atom | FOUND);
@@ -207,7 +211,9 @@ impl Matcher {
             found.sort_unstable();
             (number, found)
         };
-        matched.into_iter().map(take).collect()
+        let matches = matched.into_iter().map(take).collect();
+        self.candidates.end();
+        matches
     }
 
     fn match_guarded(&mut self, slice: &RecordBatch, start: usize, matched: &mut BTreeSet<usize>) {
@@ -242,8 +248,18 @@ impl Matcher {
     fn choose_again(&mut self) {
         for number in std::mem::take(&mut self.wasteful) {
             self.look_away(number);
-            if let Some(condition) = &mut self.conditions[number] {
-                condition.guard.reconsider(self.rows_seen);
+            let Self { conditions, atoms, .. } = self;
+            if let Some(condition) = &mut conditions[number] {
+                let guards = || {
+                    let mut taken = Vec::new();
+                    let tree = tree(&condition.expr, atoms, &mut taken);
+                    let guards = Guard::all(&tree, atoms);
+                    for atom in taken {
+                        atoms.give_back(atom);
+                    }
+                    guards
+                };
+                condition.guard.reconsider(self.rows_seen, guards);
             }
             self.look_up(number);
         }
@@ -258,8 +274,22 @@ impl Matcher {
     /// How a condition is found, for people; `name` tells what a column is called.
     pub(crate) fn guard(&self, number: usize, name: impl Fn(usize) -> String) -> String {
         let Some(condition) = self.conditions.get(number).and_then(Option::as_ref) else { return String::new() };
-        condition.guard.current().map_or_else(|| "looked at for every row".to_owned(), |guard| guard.describe(name))
+        if condition.guard.is_empty() {
+            return "looked at for every row".to_owned();
+        }
+        guard::describe(condition.guard.probes(), name)
     }
+}
+
+/// The tree of a condition, what costs less first. The atoms that it uses are in `taken`, as often as it does.
+fn tree(condition: &Expr, atoms: &mut Atoms, taken: &mut Vec<u32>) -> Tree {
+    let mut tree = Tree::of(condition, &mut |expr| {
+        let atom = atoms.take(Atom::of(expr));
+        taken.push(atom);
+        atom
+    });
+    tree.sort_by_cost(&|atom| atoms.cost(atom));
+    tree
 }
 
 /// Pairs of row and condition, or atom, told in any order, wanted by row.
@@ -282,6 +312,16 @@ impl Candidates {
     fn add(&mut self, row: u32, condition: u32) {
         self.pairs.push((row, condition));
         self.ends[row as usize] += 1;
+    }
+
+    /// Room for much more than the last rows needed goes: after a whole table mostly changes come.
+    fn end(&mut self) {
+        let spare = 8 * self.pairs.len().max(SPARE_MIN);
+        if self.pairs.capacity() > spare {
+            self.pairs.shrink_to(spare);
+            self.conditions.shrink_to(spare);
+            self.ends.shrink_to(spare);
+        }
     }
 
     /// The conditions of each row.
