@@ -30,6 +30,11 @@ const CHURN: usize = 1_000;
 /// How often a question is asked.
 const ROUNDS: usize = 5;
 
+/// As a number to calculate with, which is exact below 2^53.
+fn size(bytes: u64) -> anyhow::Result<f64> {
+    Ok(f64::from(u32::try_from(bytes >> 20)?) * f64::from(1 << 20) + f64::from(u32::try_from(bytes % (1 << 20))?))
+}
+
 fn main() -> anyhow::Result<()> {
     let versions = size_or(VERSIONS).max(2 * ALIVE);
     let folder = tempfile::tempdir()?;
@@ -43,7 +48,7 @@ fn main() -> anyhow::Result<()> {
         "{} segments, {} blocks; {:.1} bytes a sealed version",
         contents.segments,
         contents.blocks,
-        contents.segment_bytes as f64 / contents.sealed as f64
+        size(contents.segment_bytes)? / size(contents.sealed)?
     );
     let peer = in_sqlite(&store, &folder.path().join("peer.sqlite"))?;
     println!("\n{:44} {:>10} {:>10} {:>8}", "", "ours", "SQLite", "ratio");
@@ -91,7 +96,7 @@ fn record(path: &Path, versions: usize) -> anyhow::Result<()> {
     drop(store);
     println!(
         "  on the disk              {:>10.1} bytes a version",
-        std::fs::metadata(path)?.len() as f64 / number(versions)
+        size(std::fs::metadata(path)?.len())? / number(versions)
     );
     Ok(())
 }
@@ -209,7 +214,7 @@ fn in_sqlite(store: &ReadStore, path: &Path) -> anyhow::Result<Connection> {
     )?;
     println!(
         "SQLite: {:.1} bytes a version with five indexes",
-        std::fs::metadata(path)?.len() as f64
+        size(std::fs::metadata(path)?.len())?
             / number(usize::try_from(
                 connection.query_row("SELECT count(*) FROM processes_history", [], |row| row.get::<_, i64>(0))?
             )?)

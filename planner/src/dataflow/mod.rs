@@ -8,6 +8,7 @@
 
 mod arrangement;
 mod bag;
+mod bucket;
 mod costs;
 mod delta;
 mod describe;

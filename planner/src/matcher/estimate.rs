@@ -1,10 +1,10 @@
 //! How rarely something is true of a row. Guesses: answers never depend on them, only time.
 
-use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use daemoneye_dsl::pattern::{Literal, rarity};
 use daemoneye_dsl::types::Value;
+use hashbrown::HashSet;
 
 /// What paths and command lines are full of.
 const COMMON: &str = "\

@@ -1,7 +1,9 @@
-//! The operators of all rules, each once, and how a change runs through them.
+//! The operators of all rules, each once; `running.rs` takes a change through them.
 //!
 //! An operator stands behind its inputs, so going through those that something reached in the order of their numbers
 //! visits each once. What nothing reached costs nothing.
+
+mod running;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
@@ -14,16 +16,18 @@ use daemoneye_dsl::types::Timestamp;
 use smallvec::SmallVec;
 
 use super::arrangement::Arrange;
-use super::delta::{Delta, Layout, Rows, Run};
+use super::delta::{Delta, Layout};
 use super::keyed::KeyStore;
 use super::recipe::Recipe;
 use super::source::Source;
 use super::steps::{Size, Step};
 use super::store::Store;
-use super::{Changes, Clock, make};
+use super::{Clock, make};
 use crate::batch::Batch;
 use crate::error::Error;
-use crate::operators::{Context, ROWS_MAX, STATE_ROWS_MAX, within};
+use crate::operators::Context;
+
+pub(super) use running::Dirty;
 
 pub(crate) type NodeId = usize;
 
@@ -301,115 +305,6 @@ impl Graph {
         self.timed.remove(&id);
     }
 
-    pub(super) fn run<'a>(&'a self, context: &'a Context<'a>, changes: Option<&'a Changes>) -> Run<'a> {
-        let horizon = self.last.map_or_else(|| context.now.0.saturating_sub(self.grace), |(_, horizon)| horizon);
-        let Self { sources, stores, keys, grace, late, .. } = self;
-        Run { now: context.now, context, changes, sources, stores, keys, horizon, grace: *grace, late }
-    }
-
-    /// Whatever comes is measured from a first moment on.
-    pub(super) fn begin_time(&mut self, now: Timestamp) {
-        self.last.get_or_insert((now, now.0.saturating_sub(self.grace)));
-    }
-
-    /// Takes what changed through every node that it reaches.
-    pub(crate) fn step(&mut self, context: &Context<'_>, changes: &Changes) -> Ran {
-        self.steps += 1;
-        self.last_took = Duration::ZERO;
-        // What came since the step before is as late as that was long ago, and not late for it.
-        let from = self.last.map_or(context.now, |(last, _)| last.min(context.now));
-        self.last = Some((context.now, from.0.saturating_sub(self.grace)));
-        let mut dirty = Dirty::of(self.nodes.len());
-        for at in 0..self.sources.len() {
-            let source = &mut self.sources[at];
-            let Some(change) = changes.of(&source.table.name, source.samples).filter(|it| !it.is_empty()) else {
-                continue;
-            };
-            source.begin(change.clone());
-            for (leg, rows) in source.matching() {
-                let weights = rows.iter().map(|row| self.sources[at].change().weights[*row as usize]).collect();
-                self.reach(leg, Delta { rows: Rows::Picked(rows), weights }, &mut dirty);
-            }
-        }
-        for id in &self.timed {
-            if self.node(*id).loaded {
-                dirty.add(*id);
-            }
-        }
-        let mut ran = Ran::default();
-        while let Some(id) = dirty.next() {
-            match self.run_node(id, context, Some(changes)) {
-                Ok(output) => self.reach(id, output, &mut dirty),
-                Err(error) => ran.failed.push((id, error)),
-            }
-            let late = self.late.take();
-            if late > 0 {
-                ran.late.push((id, late));
-            }
-        }
-        ran
-    }
-
-    /// A node has this output; those behind it that hold what came before will run.
-    pub(super) fn reach(&mut self, id: NodeId, output: Delta, dirty: &mut Dirty) {
-        if output.is_empty() {
-            return;
-        }
-        let node = self.node_mut(id);
-        node.output = Some(output);
-        let consumers = std::mem::take(&mut node.consumers);
-        consumers.iter().filter(|id| self.node(**id).loaded).for_each(|id| dirty.add(*id));
-        self.node_mut(id).consumers = consumers;
-        self.reached.push(id);
-    }
-
-    pub(super) fn run_node(
-        &mut self,
-        id: NodeId,
-        context: &Context<'_>,
-        changes: Option<&Changes>,
-    ) -> Result<Delta, Error> {
-        if let Recipe::Recursion { working, rounds } = &self.node(id).recipe {
-            let (working, rounds) = (*working, rounds.clone());
-            return self.run_rounds(id, working, &rounds, context, changes);
-        }
-        let Some(mut step) = self.node_mut(id).step.take() else { return Ok(Delta::nothing()) };
-        let limit = if changes.is_some() { self.limits.step } else { self.limits.load };
-        let began = self.clock.map(|clock| clock());
-        context.begin(began, limit, self.spent(id, limit));
-        let inputs: SmallVec<[&Node; 2]> = self.node(id).inputs.iter().map(|input| self.node(*input)).collect();
-        let output = step.step(&self.run(context, changes), &inputs);
-        drop(inputs);
-        let size = step.size();
-        let took = self.clock.zip(began).map_or(Duration::ZERO, |(clock, began)| clock().saturating_sub(began));
-        self.last_took += took;
-        let steps = self.steps;
-        let node = self.node_mut(id);
-        node.step = Some(step);
-        let before = if node.last.0 == steps { node.last.1 } else { Duration::ZERO };
-        node.last = (steps, before + took);
-        let operation = node.recipe.name();
-        self.count(id);
-        let output = output.map_err(|error| match error {
-            Error::TooSlow { limit, .. } => Error::TooSlow { operation, limit },
-            other => other,
-        })?;
-        within(output.len(), ROWS_MAX, "the change of an operation")?;
-        // What is forgotten at the end of a load is bounded there.
-        let forgets = changes.is_none() && self.node(id).forgets();
-        within(size.rows, if forgets { ROWS_MAX } else { STATE_ROWS_MAX }, "the state of an operation")?;
-        Ok(output)
-    }
-
-    /// What those below a node, and it itself, took in this step of what one rule may take. While all together took
-    /// little nobody is asked.
-    fn spent(&self, id: NodeId, limit: Option<Duration>) -> Duration {
-        if limit.is_none_or(|limit| self.last_took < limit / 4) {
-            return Duration::ZERO;
-        }
-        self.below(id).into_iter().map(|node| self.took(node)).sum()
-    }
-
     /// What a node gave in this step, as values.
     pub(crate) fn output(&self, id: NodeId, context: &Context<'_>) -> Option<Batch> {
         let node = self.node(id);
@@ -478,36 +373,5 @@ impl Graph {
         }
         self.sources.iter_mut().for_each(Source::end);
         self.sweep();
-    }
-}
-
-/// Nodes that are to run.
-pub(super) struct Dirty {
-    bits: Vec<u64>,
-    at: usize,
-}
-
-impl Dirty {
-    pub(super) fn of(nodes: usize) -> Self {
-        Self { bits: vec![0; nodes.div_ceil(64)], at: 0 }
-    }
-
-    fn add(&mut self, id: NodeId) {
-        if let Some(word) = self.bits.get_mut(id / 64) {
-            *word |= 1 << (id % 64);
-        }
-    }
-
-    /// The first of them. Those behind it come later, so it never goes back.
-    fn next(&mut self) -> Option<NodeId> {
-        while let Some(word) = self.bits.get_mut(self.at) {
-            if *word != 0 {
-                let bit = word.trailing_zeros() as usize;
-                *word &= *word - 1;
-                return Some(64 * self.at + bit);
-            }
-            self.at += 1;
-        }
-        None
     }
 }
