@@ -98,10 +98,10 @@ pub(crate) fn append(txn: &WriteTransaction, encoded: &[Encoded]) -> Result<Row,
     Ok(first)
 }
 
-/// The rows in the block that begins with `first`, or what is wrong with it.
-pub(crate) fn decode(first: Row, sealed: &[u8]) -> Result<RecordBatch, String> {
+/// Columns, by ascending position, of the rows in the block that begins with `first`; or what is wrong with it.
+pub(crate) fn decode(first: Row, sealed: &[u8], columns: &[usize]) -> Result<RecordBatch, String> {
     let payload = unseal(&context(first), sealed)?;
-    ipc::decode(payload, &block_schema()).map_err(|error| error.to_string())
+    ipc::decode_columns(payload, &block_schema(), columns).map_err(|error| error.to_string())
 }
 
 /// What the log and errors call a block.
