@@ -152,7 +152,7 @@ impl<'a> Versions<'a> {
     ) -> Result<ControlFlow<()>, Fault> {
         let stored = history::block(blocks, first)?;
         let rows = u32::try_from(stored.num_rows()).map_err(|_| Fault::from("it has too many rows"))?;
-        let endings = Endings::of(endings, first..first + Row::from(rows))?;
+        let endings = Endings::of(endings, first..first.saturating_add(Row::from(rows)))?;
         let column = |name: &str| match stored.column_by_name(name) {
             Some(column) => column.clone(),
             None => endings.column(name, rows),
@@ -191,7 +191,8 @@ impl<'a> Versions<'a> {
         let rows = segment.segment().rows();
         let asks_endings = self.only == Some(LAST_SEEN_AT)
             || self.scan.columns.iter().chain(self.asked().iter()).any(|at| self.name(*at).is_some_and(Endings::fill));
-        let endings = Endings::of(endings, first..first + if asks_endings { Row::from(rows) } else { 0 })?;
+        let noted = if asks_endings { Row::from(rows) } else { 0 };
+        let endings = Endings::of(endings, first..first.saturating_add(noted))?;
         let required = history::named(self.scan.required, |column| self.name(column));
         let mut kept = history::probed(&mut segment, &required, &endings.places())?;
         let mut rest: Vec<(&str, &Test<'_>)> = Vec::new();

@@ -257,7 +257,7 @@ fn what_happens_while_a_segment_is_made_is_not_lost() {
     };
     record(1, &all[..6], &[]);
     record(2, &all[6..], &all[..2]);
-    let draft = crate::seal::draft(&store.reading().unwrap(), true).unwrap().unwrap();
+    let draft = crate::seal::draft(&store.reading().unwrap(), &crate::seal::Bounds::USUAL, true).unwrap().unwrap();
     record(3, &[], &all[2..4]);
     let before = super::everything(&store.read().unwrap());
     store.exchange(draft).unwrap();
