@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod disk;
+mod integrity;
 mod model;
 mod scans;
 mod sealing;

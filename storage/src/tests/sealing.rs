@@ -26,7 +26,7 @@ const WORDS: [&str; 12] = [
 ];
 
 /// A process whose columns are of every encoding: repeated, unlike, NULL, derived from each other.
-fn process(n: u64, random: &mut impl FnMut(usize) -> usize) -> Process {
+pub(super) fn process(n: u64, random: &mut impl FnMut(usize) -> usize) -> Process {
     let words = |random: &mut dyn FnMut(usize) -> usize, most: usize| -> String {
         (0..=random(most)).map(|_| WORDS[random(WORDS.len())]).collect::<Vec<_>>().join(" ")
     };
@@ -54,7 +54,7 @@ fn process(n: u64, random: &mut impl FnMut(usize) -> usize) -> Process {
     }
 }
 
-fn versions(processes: &[Process]) -> RecordBatch {
+pub(super) fn versions(processes: &[Process]) -> RecordBatch {
     let batch = Process::batch(processes);
     let columns: Vec<_> =
         version_columns().iter().map(|column| batch.schema().index_of(&column.name).unwrap()).collect();
