@@ -109,10 +109,10 @@ pub(crate) fn decoded_len(sealed: &[u8]) -> u64 {
     sealed.get(SEAL_LEN..).and_then(payload_len).map_or(0, u64::from)
 }
 
-/// The rows in the block that begins with `first`, or what is wrong with it.
-pub(crate) fn decode(first: Row, sealed: &[u8]) -> Result<RecordBatch, String> {
+/// Columns, by ascending position, of the rows in the block that begins with `first`; or what is wrong with it.
+pub(crate) fn decode(first: Row, sealed: &[u8], columns: &[usize]) -> Result<RecordBatch, String> {
     let payload = unseal(&context(first), sealed)?;
-    ipc::decode(payload, &block_schema()).map_err(|error| error.to_string())
+    ipc::decode_columns(payload, &block_schema(), columns).map_err(|error| error.to_string())
 }
 
 /// What the log and errors call a block.

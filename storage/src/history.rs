@@ -90,10 +90,27 @@ pub(crate) fn open<T: ChunkTable>(table: &T, first: Row) -> Result<Reading<'_, T
 }
 
 /// Reads a block.
-pub(crate) fn block(table: &impl ReadableTable<Row, &'static [u8]>, first: Row) -> Result<RecordBatch, Fault> {
-    let sealed = table.get(first)?.ok_or_else(|| Fault::from("it is missing"))?;
-    block::decode(first, sealed.value()).map_err(Fault::Damaged)
+pub(crate) fn block(table: &impl BlockTable, first: Row) -> Result<RecordBatch, Fault> {
+    columns_of_block(table, first, |_| true)
 }
+
+/// Reads the columns of a block whose names are wanted.
+pub(crate) fn columns_of_block(
+    table: &impl BlockTable,
+    first: Row,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<RecordBatch, Fault> {
+    let sealed = table.get(first)?.ok_or_else(|| Fault::from("it is missing"))?;
+    let schema = block_schema();
+    let columns = schema.fields().iter().enumerate().filter(|(_, field)| wanted(field.name()));
+    let columns: Vec<usize> = columns.map(|(at, _)| at).collect();
+    block::decode(first, sealed.value(), &columns).map_err(Fault::Damaged)
+}
+
+/// The blocks.
+pub(crate) trait BlockTable: ReadableTable<Row, &'static [u8]> {}
+
+impl<T: ReadableTable<Row, &'static [u8]>> BlockTable for T {}
 
 /// Rows of one part as a block has them, or what is wrong with it.
 fn rows_of(txn: &impl Tables, part: Part, rows: &[Row]) -> Result<Result<RecordBatch, String>, Error> {
@@ -176,7 +193,7 @@ pub(crate) fn last_row(txn: &impl Tables, key: ProcKey) -> Result<Option<Row>, E
     for part in parts(txn)?.into_iter().rev() {
         let read = || match part {
             Part::Block(first) => {
-                let rows = block(&txn.table(BLOCKS)?, first)?;
+                let rows = columns_of_block(&txn.table(BLOCKS)?, first, |name| name == "proc_id")?;
                 let ids = rows.column_by_name("proc_id").expect("a version has an id").as_string::<i32>();
                 let is_it = |id: Option<&str>| id.and_then(ProcKey::parse) == Some(key);
                 Ok(ids.iter().rposition(is_it).map(|at| first.saturating_add(at as Row)))
@@ -309,7 +326,7 @@ pub(crate) fn contents(txn: &impl Tables) -> Result<Contents, Error> {
     for part in parts(txn)? {
         let read = || match part {
             Part::Block(first) => {
-                let rows = block(&blocks, first)?;
+                let rows = columns_of_block(&blocks, first, |name| name == SEEN_FROM)?;
                 let seen = rows.column_by_name(SEEN_FROM).expect("a stored column");
                 let oldest = seen.as_primitive::<TimestampMicrosecondType>().iter().flatten().min();
                 Ok((rows.num_rows() as u64, 0, oldest, 0))

@@ -48,12 +48,14 @@ pub struct Scan<'a> {
     pub required: &'a [Vec<Probe>],
     /// A row that is wanted passes all of them.
     pub tests: &'a [Test<'a>],
+    /// Places in `columns` of TEXT that may come as `Dictionary(UInt32, Utf8)`, batch by batch.
+    pub dictionaries: &'a [usize],
 }
 
 impl<'a> Scan<'a> {
     /// Every row.
     pub fn all(table: &'a Table, columns: &'a [usize]) -> Self {
-        Self { table, columns, required: &[], tests: &[] }
+        Self { table, columns, required: &[], tests: &[], dictionaries: &[] }
     }
 }
 

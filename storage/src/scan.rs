@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, UInt32Array};
-use arrow_schema::{DataType, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::filter::filter;
 use arrow_select::take::take;
 use daemoneye_dsl::alert::SourceRow;
@@ -18,7 +18,7 @@ use daemoneye_dsl::tables::{Column, Table, schema_of};
 use redb::ReadableTable;
 
 use crate::guard::{guarded, guarded_each};
-use crate::history::{self, Endings, Part};
+use crate::history::{self, BlockTable, Endings, Part};
 use crate::keys::ProcKey;
 use crate::reader::{Scan, Scanned, StoredProcess, Test};
 use crate::segment::{ChunkTable, Fault, PAGE_ROWS, Reading, Spans};
@@ -145,12 +145,14 @@ impl<'a> Versions<'a> {
 
     fn visit_block(
         &self,
-        blocks: &impl ReadableTable<Row, &'static [u8]>,
+        blocks: &impl BlockTable,
         endings: &impl ReadableTable<Row, (i64, Option<i64>)>,
         first: Row,
         each: Each<'_>,
     ) -> Result<ControlFlow<()>, Fault> {
-        let stored = history::block(blocks, first)?;
+        let tested = self.scan.tests.iter().map(|test| test.column);
+        let read: Vec<&str> = self.scan.columns.iter().copied().chain(tested).filter_map(|at| self.name(at)).collect();
+        let stored = history::columns_of_block(blocks, first, |name| read.contains(&name) || self.only == Some(name))?;
         let rows = u32::try_from(stored.num_rows()).map_err(|_| Fault::from("it has too many rows"))?;
         let endings = Endings::of(endings, first..first.saturating_add(Row::from(rows)))?;
         let column = |name: &str| match stored.column_by_name(name) {
@@ -224,12 +226,14 @@ impl<'a> Versions<'a> {
             if page.is_empty() {
                 continue;
             }
-            let column = |at: &usize| match self.origins[*at] {
+            let column = |(place, at): (usize, &usize)| match self.origins[*at] {
+                Origin::Stored(name) if self.scan.dictionaries.contains(&place) => segment.read_coded(name, &page),
                 Origin::Stored(name) => read(&mut segment, &endings, name, &self.ty(*at), &page),
                 Origin::BySnapshot => Ok(by_snapshot(page.len())),
             };
-            let columns = self.scan.columns.iter().map(column).collect::<Result<Vec<_>, Fault>>()?;
-            let rows = batch(&self.result, columns, page.len()).map_err(|error| Fault::Damaged(error.to_string()))?;
+            let columns = self.scan.columns.iter().enumerate().map(column).collect::<Result<Vec<_>, Fault>>()?;
+            let result = with_dictionaries(&self.result, &columns);
+            let rows = batch(&result, columns, page.len()).map_err(|error| Fault::Damaged(error.to_string()))?;
             if each(rows).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -246,6 +250,18 @@ impl<'a> Versions<'a> {
     fn ty(&self, column: usize) -> DataType {
         self.scan.table.columns[column].ty.arrow()
     }
+}
+
+/// The result's layout, with the columns that came as dictionaries.
+fn with_dictionaries(result: &SchemaRef, columns: &[ArrayRef]) -> SchemaRef {
+    if columns.iter().all(|column| !matches!(column.data_type(), DataType::Dictionary(..))) {
+        return result.clone();
+    }
+    let field = |(field, column): (&Arc<Field>, &ArrayRef)| match column.data_type() {
+        DataType::Dictionary(..) => Arc::new(field.as_ref().clone().with_data_type(column.data_type().clone())),
+        _ => field.clone(),
+    };
+    Arc::new(Schema::new(result.fields().iter().zip(columns).map(field).collect::<Vec<_>>()))
 }
 
 /// A column of some rows of a segment, endings that came later counted in.

@@ -8,6 +8,7 @@ mod apply;
 pub(crate) mod budget;
 mod distinct;
 mod filter;
+mod fold;
 mod join;
 pub(crate) mod lineage;
 mod lookup;
@@ -22,6 +23,7 @@ mod window;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -172,7 +174,27 @@ impl<'a> Context<'a> {
 pub(crate) trait Meaning {
     /// The whole output for the whole inputs.
     fn meaning(&self, context: &Context<'_>, inputs: &[RecordBatch]) -> Result<RecordBatch, Error>;
+
+    /// Hands the same over part by part, in order, until `each` breaks; `dictionaries` are places of columns that may
+    /// come as `Dictionary(UInt32, Utf8)`. Nothing where the output is made at once.
+    fn stream(
+        &self,
+        _context: &Context<'_>,
+        _inputs: &[Node],
+        _dictionaries: &[usize],
+        _each: Each<'_>,
+    ) -> Option<Result<(), Error>> {
+        None
+    }
+
+    /// The whole output for one input that comes part by part; nothing where all of it is needed at once.
+    fn fold(&self, _context: &Context<'_>, _input: &Node) -> Option<Result<RecordBatch, Error>> {
+        None
+    }
 }
+
+/// Receives parts of an output until it breaks.
+pub(crate) type Each<'e> = &'e mut dyn FnMut(RecordBatch) -> Result<ControlFlow<()>, Error>;
 
 /// An operation with its inputs.
 pub(crate) struct Node {
@@ -219,7 +241,28 @@ impl Node {
         Ok(output)
     }
 
+    /// Its output part by part. What is kept, or measured by the operation, is made at once.
+    pub(crate) fn stream(&self, context: &Context<'_>, dictionaries: &[usize], each: Each<'_>) -> Result<(), Error> {
+        let kept = context.cache.is_some() && self.constant;
+        if !kept && context.measure.is_none() {
+            let mut charged = |rows: RecordBatch| {
+                context.spend(rows.num_rows())?;
+                each(rows)
+            };
+            if let Some(streamed) = self.operation.stream(context, &self.inputs, dictionaries, &mut charged) {
+                context.spend(ONCE)?;
+                return streamed;
+            }
+        }
+        each(self.meaning(context)?).map(drop)
+    }
+
     fn evaluate(&self, context: &Context<'_>, note: impl Fn(&[RecordBatch])) -> Result<RecordBatch, Error> {
+        if let ([input], None) = (self.inputs.as_slice(), &context.measure)
+            && let Some(folded) = self.operation.fold(context, input)
+        {
+            return folded;
+        }
         let inputs = self.inputs.iter().map(|input| input.meaning(context)).collect::<Result<Vec<_>, _>>()?;
         note(&inputs);
         self.operation.meaning(context, &inputs)
@@ -273,6 +316,6 @@ fn operation_numbered(plan: &Plan, next: &mut usize) -> Box<dyn Meaning + Send> 
         Plan::Set { op, .. } => Box::new(set::Set(op)),
         Plan::Window { windows, .. } => Box::new(window::Windows(windows)),
         Plan::Distinct { .. } => Box::new(distinct::Distinct),
-        Plan::Sort { keys, limit, offset, .. } => Box::new(sort::Sort { keys, limit, offset }),
+        Plan::Sort { keys, limit, offset, .. } => Box::new(sort::Sort { types: types(plan), keys, limit, offset }),
     }
 }

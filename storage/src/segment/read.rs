@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
-use arrow_array::builder::{BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
+use arrow_array::builder::{BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder, UInt32Builder};
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, StringArray, UInt32Array, new_null_array};
+use arrow_array::{Array, ArrayRef, BooleanArray, DictionaryArray, StringArray, UInt32Array, new_null_array};
 use arrow_schema::DataType;
 use arrow_select::concat::concat;
 use arrow_select::take::take;
@@ -279,7 +279,7 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
             None => null,
             Some(code) => usize::try_from(code).ok().and_then(|code| codes.get(code)).is_some_and(|wanted| *wanted),
         };
-        self.each_number(column.codes, among, &mut |row, code| {
+        self.each_number(column.codes, among, |row, code| {
             if is_wanted(code) {
                 spans.add(row..row + 1);
             }
@@ -288,7 +288,7 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
     }
 
     /// Every number of some rows, in order.
-    fn each_number(&mut self, pages: Piece, rows: &Spans, each: &mut dyn FnMut(u32, Option<i64>)) -> Result<(), Fault> {
+    fn each_number(&mut self, pages: Piece, rows: &Spans, mut each: impl FnMut(u32, Option<i64>)) -> Result<(), Fault> {
         let total = self.segment.rows;
         let entries: Vec<Piece> = self.piece(pages, |table| {
             let entries = number_entries(table, total)?;
@@ -359,17 +359,17 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
         Ok(match ty {
             DataType::Int64 => {
                 let mut builder = Int64Builder::with_capacity(rows.len());
-                self.each_number(column.pages, rows, &mut |_, value| builder.append_option(value))?;
+                self.each_number(column.pages, rows, |_, value| builder.append_option(value))?;
                 Arc::new(builder.finish())
             }
             DataType::Timestamp(..) => {
                 let mut builder = TimestampMicrosecondBuilder::with_capacity(rows.len());
-                self.each_number(column.pages, rows, &mut |_, value| builder.append_option(value))?;
+                self.each_number(column.pages, rows, |_, value| builder.append_option(value))?;
                 Arc::new(builder.finish())
             }
             DataType::Boolean => {
                 let mut builder = BooleanBuilder::with_capacity(rows.len());
-                self.each_number(column.pages, rows, &mut |_, value| builder.append_option(value.map(|it| it != 0)))?;
+                self.each_number(column.pages, rows, |_, value| builder.append_option(value.map(|it| it != 0)))?;
                 Arc::new(builder.finish())
             }
             _ => return Err("a column has another type".into()),
@@ -378,22 +378,46 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
 
     fn ids(&mut self, column: &Column, rows: &Spans) -> Result<ArrayRef, Fault> {
         let mut builder = StringBuilder::with_capacity(rows.len(), 16 * rows.len());
-        self.each_number(column.pages, rows, &mut |_, value| {
+        self.each_number(column.pages, rows, |_, value| {
             builder.append_option(value.map(|id| ProcKey(id.cast_unsigned()).to_string()));
         })?;
         Ok(Arc::new(builder.finish()))
     }
 
     fn words(&mut self, at: usize, column: &Column, rows: &Spans) -> Result<ArrayRef, Fault> {
+        let (codes, texts) = self.coded(at, column, rows)?;
+        take(&texts, &codes, None).map_err(|error| Fault::Damaged(error.to_string()))
+    }
+
+    /// The codes of some rows, and what they stand for.
+    fn coded(&mut self, at: usize, column: &Column, rows: &Spans) -> Result<(UInt32Array, StringArray), Fault> {
         let texts = self.dictionary(at, column)?;
-        let mut codes = Vec::with_capacity(rows.len());
-        self.each_number(column.codes, rows, &mut |_, code| {
-            codes.push(code.and_then(|code| u32::try_from(code).ok()));
+        let mut codes = UInt32Builder::with_capacity(rows.len());
+        let mut greatest = 0;
+        self.each_number(column.codes, rows, |_, code| {
+            // What does not fit is beyond any dictionary.
+            let code = code.map(|code| u32::try_from(code).unwrap_or(u32::MAX));
+            greatest = greatest.max(code.unwrap_or(0));
+            codes.append_option(code);
         })?;
-        if codes.iter().flatten().any(|code| *code as usize >= texts.len()) {
+        let codes = codes.finish();
+        if greatest as usize >= texts.len() {
             return Err("a code has no text".into());
         }
-        take(&texts, &UInt32Array::from(codes), None).map_err(|error| Fault::Damaged(error.to_string()))
+        Ok((codes, texts))
+    }
+
+    /// [`Self::read`] of a column of texts, as a dictionary where it is one.
+    pub(crate) fn read_coded(&mut self, name: &str, rows: &Spans) -> Result<ArrayRef, Fault> {
+        match self.position(name) {
+            Some(at) if self.segment.columns[at].encoding == Encoding::Dictionary => {
+                let column = self.column(at);
+                let (codes, texts) = self.coded(at, &column, rows)?;
+                let coded = DictionaryArray::try_new(codes, Arc::new(texts));
+                Ok(Arc::new(coded.map_err(|error| Fault::Damaged(error.to_string()))?))
+            }
+            _ => self.read(name, &DataType::Utf8, rows),
+        }
     }
 
     fn texts(&mut self, at: usize, column: &Column, rows: &Spans) -> Result<ArrayRef, Fault> {

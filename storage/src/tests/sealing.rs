@@ -224,7 +224,7 @@ fn what_is_pushed_down_leaves_out_only_what_is_not_wanted() {
                     for (required, tests) in
                         [(required.as_slice(), tests.as_slice()), (required.as_slice(), &[]), (&[], tests.as_slice())]
                     {
-                        let scan = Scan { table: &table, columns: &every, required, tests };
+                        let scan = Scan { required, tests, ..Scan::all(&table, &every) };
                         let some = view.scan(&scan).unwrap();
                         assert_eq!(kept(&some.batches), expected, "{name}.{} {required:?}", table.columns[column].name);
                         left_out += total - super::count(&some);
