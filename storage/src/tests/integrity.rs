@@ -65,7 +65,7 @@ type Answer = (BTreeMap<String, String>, bool);
 fn ask(reader: &impl Reader, required: &[Vec<Probe>]) -> Answer {
     let table = table("processes_history");
     let columns: Vec<usize> = (0..table.columns.len()).collect();
-    let scanned = reader.scan(&Scan { table: &table, columns: &columns, required, tests: &[] }).unwrap();
+    let scanned = reader.scan(&Scan { required, ..Scan::all(&table, &columns) }).unwrap();
     let rows = texts(&scanned.batches).into_iter().map(|row| (row[..16].to_owned(), row)).collect();
     assert!(scanned.completeness.reasons.iter().all(|reason| *reason == Reason::SegmentQuarantined));
     (rows, !scanned.completeness.is_complete())
