@@ -25,7 +25,7 @@ use crate::segment::{ChunkTable, Fault, PAGE_ROWS, Reading, Spans};
 use crate::tables::{
     BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, STARTED, Tables,
 };
-use crate::{Error, alerts, status};
+use crate::{Error, alerts, gaps, status};
 
 /// What `observed_by` holds for what a comparison of snapshots showed.
 pub(crate) const BY_SNAPSHOT: &str = "snapshot";
@@ -51,7 +51,9 @@ pub(crate) fn visit(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Resul
 
 fn dispatch(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
     match &*scan.table.name {
-        "process_starts" | "process_exits" | "processes_history" => Versions::new(scan).visit(txn, each),
+        "process_starts" | "process_exits" | "processes_history" => {
+            gaps::judged(txn, scan, Versions::new(scan).visit(txn, each)?)
+        }
         "alerts" => alerts::visit(txn, scan, each),
         "rules" | "rule_stats" | "collectors" => status::visit(txn, scan, each),
         "processes" => Err(Error::Refused(

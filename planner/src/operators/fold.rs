@@ -111,7 +111,7 @@ impl<'g> Folding<'g> {
             totals.grow(groups.by_key.len());
             match admitted {
                 Some(rows) => {
-                    totals.add(rows.into_iter().map(|row| (row as usize, numbers[row as usize])), arg.as_ref())
+                    totals.add(rows.into_iter().map(|row| (row as usize, numbers[row as usize])), arg.as_ref());
                 }
                 None => totals.add(numbers.iter().copied().enumerate(), arg.as_ref()),
             }

@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod disk;
+mod gaps;
 mod integrity;
 mod model;
 mod scans;
