@@ -69,7 +69,7 @@ pub(crate) fn encode(rows: &RecordBatch) -> Result<Vec<Encoded>, Error> {
     let mut encoded = Vec::new();
     while let Some(piece) = pieces.pop() {
         let payload = ipc::encode(&piece);
-        let len = u32::from_le_bytes(*payload.first_chunk().expect("the form starts with its length")) as usize;
+        let len = payload_len(&payload).expect("the form starts with its length") as usize;
         let half = piece.num_rows() / 2;
         if len > BLOCK_LEN_MAX && half > 0 {
             pieces.push(piece.slice(half, piece.num_rows() - half));
@@ -92,10 +92,21 @@ pub(crate) fn append(txn: &WriteTransaction, encoded: &[Encoded]) -> Result<Row,
     let mut blocks = txn.open_table(BLOCKS)?;
     for Encoded { rows, payload } in encoded {
         blocks.insert(next, seal(&context(next), payload).as_slice())?;
-        next += Row::from(*rows);
+        let exhausted = || Error::Refused(format!("the numbers of rows are used up at {next}"));
+        next = next.checked_add(Row::from(*rows)).ok_or_else(exhausted)?;
     }
     meta.insert(NEXT_ROW_KEY, next)?;
     Ok(first)
+}
+
+/// Bytes that a payload has when decoded, as it says itself.
+fn payload_len(payload: &[u8]) -> Option<u32> {
+    payload.first_chunk().map(|len| u32::from_le_bytes(*len))
+}
+
+/// Bytes that a block has when decoded, as it says itself: nothing is proven yet.
+pub(crate) fn decoded_len(sealed: &[u8]) -> u64 {
+    sealed.get(SEAL_LEN..).and_then(payload_len).map_or(0, u64::from)
 }
 
 /// Columns, by ascending position, of the rows in the block that begins with `first`; or what is wrong with it.

@@ -189,13 +189,14 @@ pub(crate) fn last_row(txn: &impl Tables, key: ProcKey) -> Result<Option<Row>, E
         return Ok(Some(row.value()));
     }
     let question = Question::Equal(Value::Text(key.to_string()));
+    let mut damaged = None;
     for part in parts(txn)?.into_iter().rev() {
         let read = || match part {
             Part::Block(first) => {
                 let rows = columns_of_block(&txn.table(BLOCKS)?, first, |name| name == "proc_id")?;
                 let ids = rows.column_by_name("proc_id").expect("a version has an id").as_string::<i32>();
                 let is_it = |id: Option<&str>| id.and_then(ProcKey::parse) == Some(key);
-                Ok(ids.iter().rposition(is_it).map(|at| first + at as Row))
+                Ok(ids.iter().rposition(is_it).map(|at| first.saturating_add(at as Row)))
             }
             Part::Segment(first) => {
                 let chunks = txn.table(SEGMENTS)?;
@@ -207,16 +208,20 @@ pub(crate) fn last_row(txn: &impl Tables, key: ProcKey) -> Result<Option<Row>, E
                 let ids = segment.read("proc_id", &DataType::Utf8, &among)?;
                 let ids = among.iter().zip(ids.as_string::<i32>());
                 let found = ids.filter(|(_, id)| id.and_then(ProcKey::parse) == Some(key)).last();
-                Ok(found.map(|(at, _)| first + Row::from(at)))
+                Ok(found.map(|(at, _)| first.saturating_add(Row::from(at))))
             }
         };
         match settled(read())? {
             Ok(Some(row)) => return Ok(Some(row)),
             Ok(None) => {}
-            Err(why) => return Err(Error::Damaged(format!("{}: {why}", part.name()))),
+            Err(why) => damaged = damaged.or(Some(format!("{}: {why}", part.name()))),
         }
     }
-    Ok(None)
+    match damaged {
+        // It may be in there.
+        Some(why) => Err(Error::Damaged(why)),
+        None => Ok(None),
+    }
 }
 
 /// When versions of a part ended, by their place in it, as far as that was noted outside the part.

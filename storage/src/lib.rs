@@ -15,6 +15,7 @@
 mod alerts;
 mod block;
 mod error;
+mod gaps;
 mod guard;
 mod history;
 mod keys;
@@ -35,6 +36,7 @@ mod view;
 mod tests;
 
 pub use error::Error;
+pub use gaps::Gap;
 pub use matches::MatchState;
 pub use reader::{Probe, Question, Reader, Scan, Scanned, StoredProcess, Test};
 pub use record::{ProcessChange, Recorded};

@@ -17,8 +17,8 @@ use redb::{ReadableTable, WriteTransaction};
 use crate::Error;
 use crate::keys::ProcKey;
 use crate::scan::{by_snapshot, filtered};
-use crate::tables::{ENDINGS, LAST_SNAPSHOT_KEY, LIVE, META, Row, block_schema, builtin};
-use crate::{block, history};
+use crate::tables::{ENDINGS, LIVE, Row, block_schema, builtin};
+use crate::{block, gaps, history};
 
 /// What one snapshot changed. The three batches have the layout of `dsl::tables::version_columns()`, and a process is
 /// in one of them at most, once.
@@ -76,7 +76,7 @@ pub(crate) fn record(txn: &WriteTransaction, change: &ProcessChange<'_>) -> Resu
     end(txn, change.time, replaced.chain(exited.iter().map(|process| (process, Some(exit)))))?;
     forget(txn, &exited)?;
     know(txn, started.iter().chain(&changed).zip(first..))?;
-    txn.open_table(META)?.insert(LAST_SNAPSHOT_KEY, change.time.0.cast_unsigned())?;
+    gaps::looked(txn, change.time)?;
 
     Ok(Recorded { starts: start_rows(change, &is_start)?, exits, versions: open_versions(&current, change.time)? })
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! meta       name                     u64      "format", "layout", "next_alert", "next_row", "next_turn",
-//!                                              "last_snapshot"
+//!                                              "first_snapshot", "last_snapshot"
 //! offsets    collector instance       u64 u64  the last sequence whose batch was committed; when, as a turn
 //! blocks     first row                sealed   versions that were just recorded (block.rs)
 //! segments   (first row, chunk)       chunk    versions that were sealed (segment/)
@@ -16,6 +16,7 @@
 //! turns      turn                     u64      the alert that was written then and not since; turns only grow
 //! turn_of    alert id                 u64      its turn
 //! status     (kind, name)             sealed   JSON: the agent's run, its rules, what these cost, its collectors
+//! gaps       (i64, i64)               ()       moments between which nobody looked (gaps.rs)
 //! ```
 //!
 //! Versions of processes are numbered in the order in which they are recorded: that number is the row, wherever it lies.
@@ -31,7 +32,7 @@ use std::sync::{Arc, LazyLock};
 use crate::Error;
 
 /// The version of everything in this file; a store with another one is not opened.
-pub(crate) const FORMAT: u64 = 3;
+pub(crate) const FORMAT: u64 = 4;
 
 pub(crate) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 pub(crate) const OFFSETS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("offsets");
@@ -48,11 +49,14 @@ pub(crate) const TURNS: TableDefinition<u64, u64> = TableDefinition::new("turns"
 pub(crate) const TURN_OF: TableDefinition<u64, u64> = TableDefinition::new("turn_of");
 pub(crate) const STATUS: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("status");
 
+pub(crate) const GAPS: TableDefinition<(i64, i64), ()> = TableDefinition::new("gaps");
+
 pub(crate) const FORMAT_KEY: &str = "format";
 pub(crate) const LAYOUT_KEY: &str = "layout";
 pub(crate) const NEXT_ALERT_KEY: &str = "next_alert";
 pub(crate) const NEXT_ROW_KEY: &str = "next_row";
 pub(crate) const NEXT_TURN_KEY: &str = "next_turn";
+pub(crate) const FIRST_SNAPSHOT_KEY: &str = "first_snapshot";
 pub(crate) const LAST_SNAPSHOT_KEY: &str = "last_snapshot";
 
 /// The number of a version.
@@ -153,6 +157,7 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(TURNS)?;
     txn.open_table(TURN_OF)?;
     txn.open_table(STATUS)?;
+    txn.open_table(GAPS)?;
     let mut meta = txn.open_table(META)?;
     meta.insert(FORMAT_KEY, FORMAT)?;
     meta.insert(LAYOUT_KEY, layout())?;

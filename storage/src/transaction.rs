@@ -6,6 +6,7 @@ use arrow_array::RecordBatch;
 use daemoneye_dsl::alert::Alert;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStats, RuleStatus};
+use daemoneye_dsl::types::Timestamp;
 use redb::{ReadableTable, WriteTransaction};
 
 use crate::guard::guarded;
@@ -13,7 +14,7 @@ use crate::matches::MatchState;
 use crate::reader::{Reader, Scan, Scanned, StoredProcess};
 use crate::record::{ProcessChange, Recorded, record};
 use crate::tables::{ALERTS, DELIVERIES, MATCHES, META, NEXT_ALERT_KEY, OFFSETS, RULES};
-use crate::{Error, alerts, scan, status};
+use crate::{Error, alerts, gaps, scan, status};
 
 /// Collector instances whose offset is remembered.
 pub(crate) const SOURCES_MAX: usize = 64;
@@ -96,6 +97,12 @@ impl Transaction {
     /// each other or what is stored.
     pub fn record_processes(&mut self, change: &ProcessChange<'_>) -> Result<Recorded, Error> {
         guarded(|| record(&self.txn, change))
+    }
+
+    /// Notes that snapshots are missing between these two, of which `next` was taken later, perhaps by a clock that went
+    /// back: questions about the moments in between are answered incompletely.
+    pub fn note_gap(&mut self, last: Timestamp, next: Timestamp) -> Result<(), Error> {
+        gaps::note(&self.txn, last, next)
     }
 
     /// A number for an alert, never given before.

@@ -11,11 +11,12 @@ use daemoneye_dsl::tables::{schema_of, version_columns};
 use daemoneye_dsl::types::Timestamp;
 use redb::{ReadTransaction, ReadableTable};
 
+use crate::gaps::Gap;
 use crate::guard::guarded;
 use crate::keys::ProcKey;
 use crate::reader::{Reader, Scan, Scanned, StoredProcess};
 use crate::tables::{DELIVERIES, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Row, TURNS, Tables};
-use crate::{Error, alerts, history, scan, status};
+use crate::{Error, alerts, gaps, history, scan, status};
 
 /// Deliveries that one [`View::deliveries`] names.
 pub const DELIVERIES_MAX: usize = 1024;
@@ -163,6 +164,11 @@ impl View {
     /// The collectors that were heard last, and whether damage hides some.
     pub fn collectors(&self) -> Result<(Vec<CollectorStatus>, Completeness), Error> {
         guarded(|| status::all(&self.txn, status::COLLECTOR))
+    }
+
+    /// When nobody looked, by the beginning.
+    pub fn gaps(&self) -> Result<Vec<Gap>, Error> {
+        guarded(|| gaps::all(&self.txn))
     }
 
     /// How much of history is stored.

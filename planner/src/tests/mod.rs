@@ -25,6 +25,7 @@ mod sigma;
 mod sqlite;
 mod statement;
 mod steps;
+mod time_travel;
 mod together;
 mod why;
 mod world;

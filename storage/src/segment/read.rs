@@ -13,7 +13,7 @@ use arrow_select::take::take;
 use daemoneye_dsl::pattern::Literal;
 use daemoneye_dsl::types::Value;
 
-use super::bytes::Bytes;
+use super::bytes::{Bytes, Wrong};
 use super::derived::Derivation;
 use super::numbers::Numbers;
 use super::pairs::{self, Places};
@@ -121,7 +121,7 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
         }
         let rows = self.segment.rows;
         self.piece(column.pages, |table| {
-            let (entries, _) = table.as_chunks::<NUMBER_ENTRY_LEN>();
+            let entries = number_entries(table, rows)?;
             for (from, entry) in (0..rows).step_by(PAGE_ROWS as usize).zip(entries) {
                 let mut entry = Bytes(entry);
                 let (least, greatest, nulls) = (entry.i64()?, entry.i64()?, entry.u8()? != 0);
@@ -291,7 +291,7 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
     fn each_number(&mut self, pages: Piece, rows: &Spans, mut each: impl FnMut(u32, Option<i64>)) -> Result<(), Fault> {
         let total = self.segment.rows;
         let entries: Vec<Piece> = self.piece(pages, |table| {
-            let (entries, _) = table.as_chunks::<NUMBER_ENTRY_LEN>();
+            let entries = number_entries(table, total)?;
             Ok(entries.iter().map(|entry| Piece::read(&mut Bytes(&entry[17..]))).collect::<Result<_, _>>()?)
         })?;
         for (from, piece) in (0..total).step_by(PAGE_ROWS as usize).zip(entries) {
@@ -485,6 +485,14 @@ fn has(text: &str, Literal { bytes, at_start, at_end }: &Literal) -> bool {
         (true, false) => text[..bytes.len()].eq_ignore_ascii_case(bytes),
         (false, true) => text[text.len() - bytes.len()..].eq_ignore_ascii_case(bytes),
         (false, false) => bytes.is_empty() || text.windows(bytes.len()).any(|part| part.eq_ignore_ascii_case(bytes)),
+    }
+}
+
+/// What a table says of each page of numbers. One page too few would leave rows out without a word.
+fn number_entries(table: &[u8], rows: u32) -> Result<&[[u8; NUMBER_ENTRY_LEN]], Wrong> {
+    match table.as_chunks() {
+        (entries, []) if entries.len() == rows.div_ceil(PAGE_ROWS) as usize => Ok(entries),
+        _ => Err("its pages of numbers are not as many as its rows need"),
     }
 }
 

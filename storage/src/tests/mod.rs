@@ -2,6 +2,9 @@
 
 mod crash;
 mod damage;
+mod disk;
+mod gaps;
+mod integrity;
 mod model;
 mod scans;
 mod sealing;
