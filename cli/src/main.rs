@@ -33,6 +33,7 @@ mod signals;
 mod sources;
 mod status;
 mod store;
+mod timeout;
 mod tree;
 mod watch;
 

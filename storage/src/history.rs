@@ -91,20 +91,21 @@ pub(crate) fn open<T: ChunkTable>(table: &T, first: Row) -> Result<Reading<'_, T
 
 /// Reads a block.
 pub(crate) fn block(table: &impl BlockTable, first: Row) -> Result<RecordBatch, Fault> {
-    columns_of_block(table, first, |_| true)
+    Ok(columns_of_block(table, first, |_| true)?.0)
 }
 
-/// Reads the columns of a block whose names are wanted.
+/// Reads the columns of a block whose names are wanted; gives the bytes of the whole block too.
 pub(crate) fn columns_of_block(
     table: &impl BlockTable,
     first: Row,
     wanted: impl Fn(&str) -> bool,
-) -> Result<RecordBatch, Fault> {
+) -> Result<(RecordBatch, u64), Fault> {
     let sealed = table.get(first)?.ok_or_else(|| Fault::from("it is missing"))?;
     let schema = block_schema();
     let columns = schema.fields().iter().enumerate().filter(|(_, field)| wanted(field.name()));
     let columns: Vec<usize> = columns.map(|(at, _)| at).collect();
-    block::decode(first, sealed.value(), &columns).map_err(Fault::Damaged)
+    let rows = block::decode(first, sealed.value(), &columns).map_err(Fault::Damaged)?;
+    Ok((rows, sealed.value().len() as u64))
 }
 
 /// The blocks.
@@ -193,7 +194,7 @@ pub(crate) fn last_row(txn: &impl Tables, key: ProcKey) -> Result<Option<Row>, E
     for part in parts(txn)?.into_iter().rev() {
         let read = || match part {
             Part::Block(first) => {
-                let rows = columns_of_block(&txn.table(BLOCKS)?, first, |name| name == "proc_id")?;
+                let (rows, _) = columns_of_block(&txn.table(BLOCKS)?, first, |name| name == "proc_id")?;
                 let ids = rows.column_by_name("proc_id").expect("a version has an id").as_string::<i32>();
                 let is_it = |id: Option<&str>| id.and_then(ProcKey::parse) == Some(key);
                 Ok(ids.iter().rposition(is_it).map(|at| first.saturating_add(at as Row)))
@@ -273,15 +274,23 @@ impl Endings {
     }
 }
 
-/// The rows that a probe of each group may be met by, as far as a segment's indexes tell. Columns that `changed` names
-/// may be otherwise in `late` rows.
-pub(crate) fn probed<T: ChunkTable>(
+/// The rows that a probe of each group may be met by, as far as a segment's indexes tell, and the columns whose indexes
+/// were asked. Where the end of versions is asked for, it may be otherwise in `late` rows.
+///
+/// What the header says leaves fewest rows is asked first; once few are left, reading them costs less than asking on.
+pub(crate) fn probed<'a, T: ChunkTable>(
     segment: &mut Reading<'_, T>,
-    required: &[Vec<(&str, &Question)>],
+    required: &[Vec<(&'a str, &Question)>],
     late: &Spans,
-) -> Result<Spans, Fault> {
+) -> Result<(Spans, Vec<&'a str>), Fault> {
     let mut rows = Spans::all(segment.segment().rows());
-    'groups: for group in required {
+    let mut asked = Vec::new();
+    let mut groups: Vec<_> = required
+        .iter()
+        .map(|group| (group.iter().map(|(name, question)| segment.estimate(name, question)).sum::<f64>(), group))
+        .collect();
+    groups.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    'groups: for (_, group) in groups {
         let mut any = Spans::default();
         for (name, question) in group {
             let Some(found) = segment.probe(name, question)? else { continue 'groups };
@@ -289,14 +298,18 @@ pub(crate) fn probed<T: ChunkTable>(
             if Endings::fill(name) {
                 any = any.or(late);
             }
+            asked.push(*name);
         }
         rows = rows.and(&any);
-        if rows.is_empty() {
+        if rows.len() <= FEW_ROWS {
             break;
         }
     }
-    Ok(rows)
+    Ok((rows, asked))
 }
+
+/// Rows of a segment that are sooner read than looked for in another index.
+const FEW_ROWS: usize = 16;
 
 /// Of some rows, those for which a test of their values is true.
 pub(crate) fn passing(passed: &BooleanArray, rows: &Spans) -> Spans {
@@ -326,7 +339,7 @@ pub(crate) fn contents(txn: &impl Tables) -> Result<Contents, Error> {
     for part in parts(txn)? {
         let read = || match part {
             Part::Block(first) => {
-                let rows = columns_of_block(&blocks, first, |name| name == SEEN_FROM)?;
+                let (rows, _) = columns_of_block(&blocks, first, |name| name == SEEN_FROM)?;
                 let seen = rows.column_by_name(SEEN_FROM).expect("a stored column");
                 let oldest = seen.as_primitive::<TimestampMicrosecondType>().iter().flatten().min();
                 Ok((rows.num_rows() as u64, 0, oldest, 0))

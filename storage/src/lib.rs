@@ -38,7 +38,7 @@ mod tests;
 pub use error::Error;
 pub use gaps::Gap;
 pub use matches::MatchState;
-pub use reader::{Probe, Question, Reader, Scan, Scanned, StoredProcess, Test};
+pub use reader::{Probe, Question, Reader, Scan, Scanned, StoredProcess, Tally, Test};
 pub use record::{ProcessChange, Recorded};
 pub use seal::Sealed;
 pub use store::{ReadStore, Store};

@@ -128,6 +128,9 @@ impl<'a> Versions<'a> {
         let chunks = txn.table(SEGMENTS)?;
         let endings = txn.table(ENDINGS)?;
         for part in parts {
+            if self.scan.is_over() {
+                break;
+            }
             let visited = match part {
                 Part::Block(first) => self.visit_block(&blocks, &endings, first, each),
                 Part::Segment(first) => self.visit_segment(&chunks, &endings, first, each),
@@ -154,8 +157,14 @@ impl<'a> Versions<'a> {
     ) -> Result<ControlFlow<()>, Fault> {
         let tested = self.scan.tests.iter().map(|test| test.column);
         let read: Vec<&str> = self.scan.columns.iter().copied().chain(tested).filter_map(|at| self.name(at)).collect();
-        let stored = history::columns_of_block(blocks, first, |name| read.contains(&name) || self.only == Some(name))?;
+        let wanted = |name: &str| read.contains(&name) || self.only == Some(name);
+        let (stored, bytes) = history::columns_of_block(blocks, first, wanted)?;
         let rows = u32::try_from(stored.num_rows()).map_err(|_| Fault::from("it has too many rows"))?;
+        self.scan.count(|tally| {
+            tally.blocks += 1;
+            tally.rows += u64::from(rows);
+            tally.bytes += bytes;
+        });
         let endings = Endings::of(endings, first..first.saturating_add(Row::from(rows)))?;
         let column = |name: &str| match stored.column_by_name(name) {
             Some(column) => column.clone(),
@@ -192,13 +201,32 @@ impl<'a> Versions<'a> {
         each: Each<'_>,
     ) -> Result<ControlFlow<()>, Fault> {
         let mut segment = history::open(chunks, first)?;
+        let visited = self.visit_opened(&mut segment, endings, first, each);
+        self.scan.count(|tally| tally.bytes += segment.bytes_read());
+        visited
+    }
+
+    fn visit_opened<T: ChunkTable>(
+        &self,
+        segment: &mut Reading<'_, T>,
+        endings: &impl ReadableTable<Row, (i64, Option<i64>)>,
+        first: Row,
+        each: Each<'_>,
+    ) -> Result<ControlFlow<()>, Fault> {
         let rows = segment.segment().rows();
         let asks_endings = self.only == Some(LAST_SEEN_AT)
             || self.scan.columns.iter().chain(self.asked().iter()).any(|at| self.name(*at).is_some_and(Endings::fill));
         let noted = if asks_endings { Row::from(rows) } else { 0 };
         let endings = Endings::of(endings, first..first.saturating_add(noted))?;
         let required = history::named(self.scan.required, |column| self.name(column));
-        let mut kept = history::probed(&mut segment, &required, &endings.places())?;
+        let (mut kept, asked) = history::probed(segment, &required, &endings.places())?;
+        self.scan.count(|tally| {
+            tally.segments += 1;
+            tally.segments_pruned += u64::from(kept.is_empty());
+            tally.rows += u64::from(rows);
+            tally.rows_pruned += u64::from(rows) - kept.len() as u64;
+            tally.indexes.extend(asked.into_iter().map(str::to_owned));
+        });
         let mut rest: Vec<(&str, &Test<'_>)> = Vec::new();
         for test in self.scan.tests {
             if kept.is_empty() {
@@ -214,14 +242,17 @@ impl<'a> Versions<'a> {
         rest.sort_by_key(|(_, test)| self.ty(test.column) == DataType::Utf8);
         for from in (0..rows).step_by(PAGE_ROWS as usize) {
             let mut page = kept.within(&(from..from + PAGE_ROWS));
+            if !page.is_empty() && self.scan.is_over() {
+                return Ok(ControlFlow::Break(()));
+            }
             if let Some(only) = self.only.filter(|_| !page.is_empty()) {
                 let ty = if only == STARTED { DataType::Boolean } else { MOMENT };
-                let values = read(&mut segment, &endings, only, &ty, &page)?;
+                let values = read(segment, &endings, only, &ty, &page)?;
                 page = history::passing(&is_row(&values), &page);
             }
             for (name, test) in &rest {
                 if !page.is_empty() {
-                    let values = read(&mut segment, &endings, name, &self.ty(test.column), &page)?;
+                    let values = read(segment, &endings, name, &self.ty(test.column), &page)?;
                     page = history::passing(&(test.passes)(&values), &page);
                 }
             }
@@ -230,7 +261,7 @@ impl<'a> Versions<'a> {
             }
             let column = |(place, at): (usize, &usize)| match self.origins[*at] {
                 Origin::Stored(name) if self.scan.dictionaries.contains(&place) => segment.read_coded(name, &page),
-                Origin::Stored(name) => read(&mut segment, &endings, name, &self.ty(*at), &page),
+                Origin::Stored(name) => read(segment, &endings, name, &self.ty(*at), &page),
                 Origin::BySnapshot => Ok(by_snapshot(page.len())),
             };
             let columns = self.scan.columns.iter().enumerate().map(column).collect::<Result<Vec<_>, Fault>>()?;

@@ -30,7 +30,7 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::types::{Timestamp, Type, Value};
-use daemoneye_storage::Reader;
+use daemoneye_storage::{Reader, Tally};
 
 use self::budget::Budget;
 use self::measure::Measure;
@@ -71,6 +71,8 @@ pub(crate) struct Context<'a> {
     work: Rc<Cell<usize>>,
     /// How long it may take.
     budget: Rc<Budget>,
+    /// Rows before the LIMIT that was met last.
+    before_limit: Rc<Cell<Option<usize>>>,
     /// The processes whose relatives were asked for so far.
     known: Rc<RefCell<lineage::Known>>,
     /// Who counts what each operation does, if anybody asked.
@@ -96,6 +98,7 @@ impl<'a> Context<'a> {
             completeness: Rc::default(),
             work: Rc::default(),
             budget: Rc::new(Budget::new(None)),
+            before_limit: Rc::default(),
             known: Rc::default(),
             measure: None,
         }
@@ -120,6 +123,11 @@ impl<'a> Context<'a> {
     /// So many units of work are about to be done: rows looked at, pairs made.
     pub(crate) fn work(&self, units: usize) -> Result<(), Error> {
         self.budget.spend(units)
+    }
+
+    /// Whether the time that the work may take is not over.
+    pub(crate) fn in_time(&self) -> Result<(), Error> {
+        self.budget.look()
     }
 
     /// What was missing from what was read.
@@ -151,6 +159,27 @@ impl<'a> Context<'a> {
         if let Some(measure) = &self.measure {
             measure.note_rows_in(rows);
         }
+    }
+
+    /// Whether what scans do is counted.
+    fn tallied(&self) -> bool {
+        self.measure.is_some()
+    }
+
+    fn note_tally(&self, tally: Tally) {
+        if let Some(measure) = &self.measure {
+            measure.note_tally(tally);
+        }
+    }
+
+    /// There were so many rows before a LIMIT; nothing if it did not wait for all.
+    fn note_before_limit(&self, rows: Option<usize>) {
+        self.before_limit.set(rows);
+    }
+
+    /// [`crate::Ended::before_limit`].
+    pub(crate) fn before_limit(&self) -> Option<usize> {
+        self.before_limit.get()
     }
 
     /// Counts rows that are looked at: subqueries within subqueries may be small each and endless together.

@@ -1,5 +1,6 @@
 //! Where rows come from: a table's rows.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -29,7 +30,14 @@ impl Scan {
     fn asked<T>(&self, context: &Context<'_>, read: impl FnOnce(&Request<'_>) -> T) -> T {
         let over = |rows: &RecordBatch, expr: &Expr| context.evaluator(rows).values(expr);
         let since = self.lookback.map(|lookback| pushdown::since(lookback, context.now.0));
-        pushdown::scan(&self.table, &self.columns, self.filter.as_ref(), since, &over, read)
+        let goes_on = || context.in_time().is_ok();
+        let tally = context.tallied().then(RefCell::default);
+        let read = |scan: &Request<'_>| read(&Request { goes_on: Some(&goes_on), tally: tally.as_ref(), ..*scan });
+        let answer = pushdown::scan(&self.table, &self.columns, self.filter.as_ref(), since, &over, read);
+        if let Some(tally) = tally {
+            context.note_tally(tally.into_inner());
+        }
+        answer
     }
 
     /// The rows that the filter lets through.
@@ -45,6 +53,7 @@ impl Scan {
 impl Meaning for Scan {
     fn meaning(&self, context: &Context<'_>, _: &[RecordBatch]) -> Result<RecordBatch, Error> {
         let scanned = self.asked(context, |scan| context.reader.scan(scan))?;
+        context.in_time()?;
         context.read(&scanned.completeness);
         Ok(self.kept(context, stack(&scanned.batches, &empty(&self.types))))
     }
@@ -74,7 +83,7 @@ impl Meaning for Scan {
             (None, Err(error)) => Err(error.into()),
             (None, Ok(completeness)) => {
                 context.read(&completeness);
-                Ok(())
+                context.in_time()
             }
         })
     }

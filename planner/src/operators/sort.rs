@@ -59,6 +59,7 @@ impl Sort {
 
 impl Meaning for Sort {
     fn meaning(&self, context: &Context<'_>, inputs: &[RecordBatch]) -> Result<RecordBatch, Error> {
+        context.note_before_limit(Some(inputs[0].num_rows()));
         Ok(self.cut(&inputs[0], &self.order(context, &inputs[0])))
     }
 
@@ -66,11 +67,18 @@ impl Meaning for Sort {
         let needed = self.needed()?;
         let as_they_come = self.keys.is_empty() && !context.installed;
         let (mut kept, mut rows): (Vec<RecordBatch>, usize) = (vec![], 0);
+        let mut all = Some(0);
         let streamed = input.stream(context, &[], &mut |part| {
+            // Only now it is known that there are more.
+            if as_they_come && rows >= needed && part.num_rows() > 0 {
+                all = None;
+                return Ok(ControlFlow::Break(()));
+            }
+            all = all.map(|all| all + part.num_rows());
             rows += part.num_rows();
             kept.push(part);
             if as_they_come {
-                return Ok(if rows >= needed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
+                return Ok(ControlFlow::Continue(()));
             }
             // The first so many of all are among the first so many of what came so far.
             if rows > 2 * needed + ROWS_AT_ONCE {
@@ -85,6 +93,7 @@ impl Meaning for Sort {
         if let Err(error) = streamed {
             return Some(Err(error));
         }
+        context.note_before_limit(all);
         let all = stack(&kept, &empty(&self.types));
         let order = if as_they_come { (0u32..).take(all.num_rows()).collect() } else { self.order(context, &all) };
         Some(Ok(self.cut(&all, &order)))

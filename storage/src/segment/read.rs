@@ -1,5 +1,6 @@
 //! Reading a segment: which rows may be wanted, and their values.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub(crate) struct Reading<'t, T> {
     tables: HashMap<usize, Arc<TextTable>>,
     dictionaries: HashMap<usize, StringArray>,
     pages: HashMap<usize, (usize, Page)>,
+    bytes: Cell<u64>,
 }
 
 /// Where the pages of texts begin and lie.
@@ -43,7 +45,14 @@ type TextTable = Vec<(u32, Piece)>;
 
 impl<'t, T: ChunkTable> Reading<'t, T> {
     pub(crate) fn new(table: &'t T, segment: Segment) -> Self {
-        Self { table, segment, tables: HashMap::new(), dictionaries: HashMap::new(), pages: HashMap::new() }
+        Self {
+            table,
+            segment,
+            tables: HashMap::new(),
+            dictionaries: HashMap::new(),
+            pages: HashMap::new(),
+            bytes: Cell::new(0),
+        }
     }
 
     pub(crate) fn segment(&self) -> &Segment {
@@ -51,7 +60,36 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
     }
 
     fn piece<R>(&mut self, piece: Piece, read: impl FnOnce(&[u8]) -> Result<R, Fault>) -> Result<R, Fault> {
+        self.bytes.set(self.bytes.get() + piece.len() as u64);
         pieces::read(self.table, self.segment.id, piece, read)
+    }
+
+    /// Bytes of all pieces that were read so far.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.bytes.get()
+    }
+
+    /// About how many rows meet a probe, from the header alone.
+    pub(crate) fn estimate(&self, name: &str, question: &Question) -> f64 {
+        let rows = f64::from(self.segment.rows);
+        let Some(column) = self.segment.column(name) else { return rows };
+        // As if numbers were spread evenly.
+        let part = |from: f64, to: f64| {
+            let (least, greatest) = (rounded(column.least), rounded(column.greatest));
+            rows * ((to.min(greatest) - from.max(least)) / (greatest - least).max(1.0)).clamp(0.0, 1.0)
+        };
+        match (column.encoding, question) {
+            (Encoding::None, Question::Null) => rows,
+            (Encoding::None, _) => 0.0,
+            (_, Question::Null) => f64::from(column.nulls),
+            (_, Question::AtLeast(bound)) => part(*bound, f64::INFINITY),
+            (_, Question::AtMost(bound)) => part(f64::NEG_INFINITY, *bound),
+            (Encoding::Dictionary, Question::Equal(_)) => rows / f64::from(column.values.max(1)),
+            (Encoding::Numbers | Encoding::Ids, Question::Equal(_)) if column.index.is_none() => rows,
+            (_, Question::Equal(_)) => 1.0,
+            // A gram more makes a text about so much rarer.
+            (_, Question::Contains(literal)) => rows / f64::from(1_u32 << literal.bytes.len().min(16)),
+        }
     }
 
     fn position(&self, name: &str) -> Option<usize> {
