@@ -252,6 +252,10 @@ impl Agent {
         if let Some(last) = self.present.time().filter(|_| completeness.reasons.contains(&Reason::SamplingGap)) {
             transaction.note_gap(last, now)?;
         }
+        if let Some(last) = self.present.time().filter(|_| self.source.is_none() && !self.missing.is_complete()) {
+            let ended = transaction.end_others(&difference.rows, now, last)?;
+            tracing::warn!(ended, "of the processes whose versions are damaged, those that are gone have ended");
+        }
         let changes = self.changes(&difference, &recorded);
         let view = View::new(Some(&difference.rows), Some(&transaction));
         let began = Instant::now();

@@ -15,7 +15,7 @@ use daemoneye_dsl::tables::Catalog;
 use daemoneye_dsl::types::{Timestamp, Value};
 use daemoneye_settings::Settings;
 use daemoneye_settings::paths::{DataDir, is_root};
-use daemoneye_storage::{Contents, Error, ReadStore, Reader, Scan, View};
+use daemoneye_storage::{Contents, Error, Gap, ReadStore, Reader, Scan, View};
 use serde_json::{Value as Json, json};
 
 use crate::agent::{Reached, reach, socket_of};
@@ -80,6 +80,7 @@ struct Stored {
     /// Those of the last run, the one that was heard last first.
     collectors: Vec<CollectorStatus>,
     contents: Contents,
+    gaps: Vec<Gap>,
     alerts_open: usize,
     alerts: usize,
     /// Whether damage hides some of this.
@@ -191,6 +192,7 @@ impl Facts {
                 "blocks": stored.map(|stored| stored.contents.blocks),
                 "damaged": stored.map(|stored| stored.contents.damaged),
                 "oldest": stored.and_then(|stored| stored.contents.oldest),
+                "gaps": stored.map(|stored| stored.gaps.iter().map(|Gap { from, to }| json!([from, to])).collect::<Vec<_>>()),
                 "alerts": stored.map(|stored| stored.alerts),
                 "alerts_open": stored.map(|stored| stored.alerts_open),
             },
@@ -220,7 +222,17 @@ impl Stored {
             ControlFlow::Continue(())
         })?;
         let completeness = of_rules.and(&of_costs).and(&of_collectors).and(&of_alerts);
-        Ok(Self { run, rules, costs, collectors, contents: view.contents()?, alerts_open, alerts, completeness })
+        Ok(Self {
+            run,
+            rules,
+            costs,
+            collectors,
+            contents: view.contents()?,
+            gaps: view.gaps()?,
+            alerts_open,
+            alerts,
+            completeness,
+        })
     }
 
     fn count(&self, state: RuleState) -> usize {

@@ -47,6 +47,11 @@ fn checksum(context: &[u8], payload: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(context), payload)
 }
 
+/// A payload as the block that begins with `first`.
+pub(crate) fn sealed(first: Row, payload: &[u8]) -> Vec<u8> {
+    seal(&context(first), payload)
+}
+
 /// The context of a block.
 fn context(first: Row) -> Vec<u8> {
     [b"rows".as_slice(), &first.to_be_bytes()].concat()
@@ -91,7 +96,7 @@ pub(crate) fn append(txn: &WriteTransaction, encoded: &[Encoded]) -> Result<Row,
     let mut next = first;
     let mut blocks = txn.open_table(BLOCKS)?;
     for Encoded { rows, payload } in encoded {
-        blocks.insert(next, seal(&context(next), payload).as_slice())?;
+        blocks.insert(next, sealed(next, payload).as_slice())?;
         let exhausted = || Error::Refused(format!("the numbers of rows are used up at {next}"));
         next = next.checked_add(Row::from(*rows)).ok_or_else(exhausted)?;
     }

@@ -67,8 +67,10 @@ pub(crate) fn draft(txn: &ReadTransaction, bounds: &Bounds, all: bool) -> Result
         let blocks = || parts.iter().filter(|part| part.is_block());
         let rows: u64 = blocks().map(|part| u64::from(part.rows)).sum();
         let due = rows >= bounds.due_rows || blocks().count() >= bounds.due_blocks || all;
-        let chosen = if due { run(&parts, Sized::is_block, 1, bounds) } else { None };
-        let Some(chosen) = chosen.or_else(|| to_merge(&parts, bounds)) else { return Ok(None) };
+        // Segments first: blocks come all the time, and would leave no time for them.
+        let merged = to_merge(&parts, bounds);
+        let chosen = merged.or_else(|| if due { run(&parts, Sized::is_block, 1, bounds) } else { None });
+        let Some(chosen) = chosen else { return Ok(None) };
         match make(txn, &parts[chosen.clone()]) {
             Ok(draft) => return Ok(Some(draft)),
             Err((at, Fault::Damaged(why))) => {

@@ -22,6 +22,7 @@ mod bits;
 mod bytes;
 mod derived;
 mod grams;
+pub(crate) mod lies;
 mod numbers;
 mod pairs;
 mod pieces;
