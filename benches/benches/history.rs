@@ -7,7 +7,7 @@
 //! the system holds nothing in memory.
 //!
 //! `history -- N` takes N versions instead of five million. With `--keep FOLDER` the files stay there, and what is there
-//! already is not recorded again.
+//! already is not recorded again. `--only TEXT` asks only questions whose name has it, `--rounds N` times.
 
 #![expect(clippy::print_stdout, reason = "printing is what this does")]
 
@@ -65,7 +65,9 @@ fn main() -> anyhow::Result<()> {
         size(contents.segment_bytes)? / size(contents.sealed)?
     );
     let peer = in_sqlite(&store, &folder.join("peer.sqlite"))?;
-    let questions = questions();
+    let only = after("--only");
+    let mut questions = questions();
+    questions.retain(|question| only.as_ref().is_none_or(|only| question.name.contains(only)));
     let found: Vec<_> = questions.iter().map(|it| ask(&path, &store, &peer, it)).collect::<anyhow::Result<_>>()?;
     let third = after("--duckdb").map(|python| in_duckdb(&python, &store, folder, &questions)).transpose()?;
     println!("\n{:32} {:>9} {:>9} {:>9} {:>7} {:>9} {:>7}", "ms", "ours", "cold", "SQLite", "ratio", "DuckDB", "ratio");
@@ -268,7 +270,7 @@ fn ask(path: &Path, store: &ReadStore, peer: &Connection, question: &Question) -
         ensure!(found[0][0] == rusqlite::types::Value::Integer(i64::try_from(NEEDLES)?), "{name}: {found:?}");
     }
     let (mut own, mut cold, mut other) = (Samples::default(), Samples::default(), Samples::default());
-    for _ in 0..ROUNDS {
+    for _ in 0..after("--rounds").map_or(Ok(ROUNDS), |rounds| rounds.parse())? {
         own.wall(|| answer(store))?;
         other.wall(|| sqlite::answer(&mut statement))?;
     }

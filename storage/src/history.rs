@@ -18,7 +18,7 @@ use crate::block;
 use crate::error::Error;
 use crate::keys::ProcKey;
 use crate::reader::{Probe, Question};
-use crate::segment::{ChunkTable, Fault, Reading, Segment, Spans};
+use crate::segment::{ChunkTable, Fault, Reading, Segment, Spans, rounded};
 use crate::tables::{
     BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, LIVE, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, Tables, block_schema,
 };
@@ -240,9 +240,23 @@ impl Endings {
         endings.collect::<Result<_, Error>>().map(Self)
     }
 
-    /// The places that these speak of.
-    pub(crate) fn places(&self) -> Spans {
-        Spans::of(self.0.iter().map(|(place, _, _)| *place).collect())
+    /// The places of which these say that a column meets a probe; of a question that they do not know, all.
+    fn meeting(&self, name: &str, question: &Question) -> Spans {
+        let meets = |value: Option<i64>| match (question, value) {
+            (Question::Null, value) => value.is_none(),
+            (_, None) => false,
+            (Question::AtLeast(bound), Some(value)) => rounded(value) >= *bound,
+            (Question::AtMost(bound), Some(value)) => rounded(value) <= *bound,
+            (Question::Equal(Value::Timestamp(wanted)), Some(value)) => value == *wanted,
+            _ => true,
+        };
+        let met = self
+            .0
+            .iter()
+            .filter(|(_, seen_to, last_seen_at)| meets(if name == SEEN_TO { Some(*seen_to) } else { *last_seen_at }));
+        let mut places = Spans::default();
+        met.for_each(|(place, _, _)| places.add(*place..place + 1));
+        places
     }
 
     /// Whether a column is one that endings fill.
@@ -275,13 +289,13 @@ impl Endings {
 }
 
 /// The rows that a probe of each group may be met by, as far as a segment's indexes tell, and the columns whose indexes
-/// were asked. Where the end of versions is asked for, it may be otherwise in `late` rows.
+/// were asked. What `endings` say of a row goes before what the segment says.
 ///
 /// What the header says leaves fewest rows is asked first; once few are left, reading them costs less than asking on.
 pub(crate) fn probed<'a, T: ChunkTable>(
     segment: &mut Reading<'_, T>,
     required: &[Vec<(&'a str, &Question)>],
-    late: &Spans,
+    endings: &Endings,
 ) -> Result<(Spans, Vec<&'a str>), Fault> {
     let mut rows = Spans::all(segment.segment().rows());
     let mut asked = Vec::new();
@@ -293,12 +307,17 @@ pub(crate) fn probed<'a, T: ChunkTable>(
     'groups: for (_, group) in groups {
         let mut any = Spans::default();
         for (name, question) in group {
+            asked.push(*name);
+            if Endings::fill(name) {
+                any = any.or(&endings.meeting(name, question));
+                // Only what had not ended is NULL in the segment, and these ended all.
+                let nulls = segment.segment().rows() - segment.segment().present(name);
+                if *name == SEEN_TO && *question == &Question::Null && endings.0.len() >= nulls as usize {
+                    continue;
+                }
+            }
             let Some(found) = segment.probe(name, question)? else { continue 'groups };
             any = any.or(&found);
-            if Endings::fill(name) {
-                any = any.or(late);
-            }
-            asked.push(*name);
         }
         rows = rows.and(&any);
         if rows.len() <= FEW_ROWS {

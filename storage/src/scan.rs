@@ -219,7 +219,7 @@ impl<'a> Versions<'a> {
         let noted = if asks_endings { Row::from(rows) } else { 0 };
         let endings = Endings::of(endings, first..first.saturating_add(noted))?;
         let required = history::named(self.scan.required, |column| self.name(column));
-        let (mut kept, asked) = history::probed(segment, &required, &endings.places())?;
+        let (mut kept, asked) = history::probed(segment, &required, &endings)?;
         self.scan.count(|tally| {
             tally.segments += 1;
             tally.segments_pruned += u64::from(kept.is_empty());

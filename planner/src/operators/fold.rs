@@ -123,6 +123,9 @@ impl Groups {
     /// The groups of some rows of key columns; new ones begin.
     fn find(&mut self, keys: &[ArrayRef], rows: &[u32]) -> Vec<u32> {
         let len = rows.len();
+        if keys.is_empty() && !self.by_key.is_empty() {
+            return vec![0; len];
+        }
         let mut new = Vec::new();
         let encoded = self.codec.encode(keys, len);
         let mut found = Vec::with_capacity(len);

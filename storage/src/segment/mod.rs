@@ -32,7 +32,7 @@ mod texts;
 mod write;
 
 pub(crate) use pieces::{ChunkTable, Fault};
-pub(crate) use read::Reading;
+pub(crate) use read::{Reading, rounded};
 pub(crate) use spans::Spans;
 pub(crate) use write::write;
 

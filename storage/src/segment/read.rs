@@ -536,7 +536,7 @@ fn number_entries(table: &[u8], rows: u32) -> Result<&[[u8; NUMBER_ENTRY_LEN]], 
 
 /// A number as the double next to it: what is not less stays so.
 #[expect(clippy::cast_precision_loss, reason = "rounding keeps the order of what it does not make equal")]
-fn rounded(value: i64) -> f64 {
+pub(crate) fn rounded(value: i64) -> f64 {
     value as f64
 }
 
