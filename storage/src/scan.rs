@@ -20,12 +20,13 @@ use redb::ReadableTable;
 use crate::guard::{guarded, guarded_each};
 use crate::history::{self, Endings, Part};
 use crate::keys::ProcKey;
+use crate::numbering::Numbering;
 use crate::reader::{Scan, Scanned, StoredProcess, Test};
 use crate::segment::{ChunkTable, Fault, PAGE_ROWS, Reading, Spans};
 use crate::tables::{
     BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, STARTED, Tables,
 };
-use crate::{Error, alerts, status};
+use crate::{Error, alerts, retention, status};
 
 /// What `observed_by` holds for what a comparison of snapshots showed.
 pub(crate) const BY_SNAPSHOT: &str = "snapshot";
@@ -51,7 +52,9 @@ pub(crate) fn visit(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Resul
 
 fn dispatch(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
     match &*scan.table.name {
-        "process_starts" | "process_exits" | "processes_history" => Versions::new(scan).visit(txn, each),
+        "process_starts" | "process_exits" | "processes_history" => {
+            retention::judged(txn, scan, Versions::new(scan).visit(txn, each)?)
+        }
         "alerts" => alerts::visit(txn, scan, each),
         "rules" | "rule_stats" | "collectors" => status::visit(txn, scan, each),
         "processes" => Err(Error::Refused(
@@ -151,8 +154,9 @@ impl<'a> Versions<'a> {
         each: Each<'_>,
     ) -> Result<ControlFlow<()>, Fault> {
         let stored = history::block(blocks, first)?;
+        let numbering = history::block_numbering(first, &stored)?;
         let rows = u32::try_from(stored.num_rows()).map_err(|_| Fault::from("it has too many rows"))?;
-        let endings = Endings::of(endings, first..first + Row::from(rows))?;
+        let endings = Endings::of(endings, &numbering)?;
         let column = |name: &str| match stored.column_by_name(name) {
             Some(column) => column.clone(),
             None => endings.column(name, rows),
@@ -191,7 +195,8 @@ impl<'a> Versions<'a> {
         let rows = segment.segment().rows();
         let asks_endings = self.only == Some(LAST_SEEN_AT)
             || self.scan.columns.iter().chain(self.asked().iter()).any(|at| self.name(*at).is_some_and(Endings::fill));
-        let endings = Endings::of(endings, first..first + if asks_endings { Row::from(rows) } else { 0 })?;
+        let endings =
+            if asks_endings { Endings::of(endings, &Numbering::of(first, &mut segment)?)? } else { Endings::unasked() };
         let required = history::named(self.scan.required, |column| self.name(column));
         let mut kept = history::probed(&mut segment, &required, &endings.places())?;
         let mut rest: Vec<(&str, &Test<'_>)> = Vec::new();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! meta       name                     u64      "format", "layout", "next_alert", "next_row", "next_turn",
-//!                                              "last_snapshot"
+//!                                              "last_snapshot", "dropped_to"
 //! offsets    collector instance       u64 u64  the last sequence whose batch was committed; when, as a turn
 //! blocks     first row                sealed   versions that were just recorded (block.rs)
 //! segments   (first row, chunk)       chunk    versions that were sealed (segment/)
@@ -16,6 +16,7 @@
 //! turns      turn                     u64      the alert that was written then and not since; turns only grow
 //! turn_of    alert id                 u64      its turn
 //! status     (kind, name)             sealed   JSON: the agent's run, its rules, what these cost, its collectors
+//! drops      number                   (…)      what retention took out (retention.rs)
 //! ```
 //!
 //! Versions of processes are numbered in the order in which they are recorded: that number is the row, wherever it lies.
@@ -31,7 +32,7 @@ use std::sync::{Arc, LazyLock};
 use crate::Error;
 
 /// The version of everything in this file; a store with another one is not opened.
-pub(crate) const FORMAT: u64 = 3;
+pub(crate) const FORMAT: u64 = 4;
 
 pub(crate) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 pub(crate) const OFFSETS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("offsets");
@@ -47,6 +48,8 @@ pub(crate) const DELIVERIES: TableDefinition<u64, ()> = TableDefinition::new("de
 pub(crate) const TURNS: TableDefinition<u64, u64> = TableDefinition::new("turns");
 pub(crate) const TURN_OF: TableDefinition<u64, u64> = TableDefinition::new("turn_of");
 pub(crate) const STATUS: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("status");
+/// When, rows, bytes, first and last moment, why.
+pub(crate) const DROPS: TableDefinition<u64, (i64, u64, u64, i64, i64, u8)> = TableDefinition::new("drops");
 
 pub(crate) const FORMAT_KEY: &str = "format";
 pub(crate) const LAYOUT_KEY: &str = "layout";
@@ -54,6 +57,7 @@ pub(crate) const NEXT_ALERT_KEY: &str = "next_alert";
 pub(crate) const NEXT_ROW_KEY: &str = "next_row";
 pub(crate) const NEXT_TURN_KEY: &str = "next_turn";
 pub(crate) const LAST_SNAPSHOT_KEY: &str = "last_snapshot";
+pub(crate) const DROPPED_TO_KEY: &str = "dropped_to";
 
 /// The number of a version.
 pub(crate) type Row = u64;
@@ -66,6 +70,8 @@ pub(crate) const STARTED: &str = "started";
 /// What a segment has besides: the snapshot that no longer had the version and, of an exit, the one before.
 pub(crate) const SEEN_TO: &str = "seen_to";
 pub(crate) const LAST_SEEN_AT: &str = "last_seen_at";
+/// Its rows' numbers, where they are not consecutive.
+pub(crate) const ROW: &str = "row";
 
 /// The layout of the rows of a block.
 pub(crate) fn block_schema() -> SchemaRef {
@@ -86,7 +92,7 @@ pub(crate) fn segment_fields() -> Vec<(Field, bool)> {
     let block = block_schema();
     let fields = block.fields().iter().map(|field| (field.as_ref().clone(), indexed(field.name())));
     let endings = [SEEN_TO, LAST_SEEN_AT].map(|name| (Field::new(name, MOMENT, true), false));
-    fields.chain(endings).collect()
+    fields.chain(endings).chain([(Field::new(ROW, DataType::Int64, true), false)]).collect()
 }
 
 /// The layout of a table of the catalog.
@@ -153,6 +159,7 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(TURNS)?;
     txn.open_table(TURN_OF)?;
     txn.open_table(STATUS)?;
+    txn.open_table(DROPS)?;
     let mut meta = txn.open_table(META)?;
     meta.insert(FORMAT_KEY, FORMAT)?;
     meta.insert(LAYOUT_KEY, layout())?;

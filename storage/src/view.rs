@@ -14,6 +14,7 @@ use redb::{ReadTransaction, ReadableTable};
 use crate::guard::guarded;
 use crate::keys::ProcKey;
 use crate::reader::{Reader, Scan, Scanned, StoredProcess};
+use crate::retention::{self, Dropped};
 use crate::tables::{DELIVERIES, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Row, TURNS, Tables};
 use crate::{Error, alerts, history, scan, status};
 
@@ -168,6 +169,11 @@ impl View {
     /// How much of history is stored.
     pub fn contents(&self) -> Result<Contents, Error> {
         guarded(|| history::contents(&self.txn))
+    }
+
+    /// What retention dropped, oldest first.
+    pub fn drops(&self) -> Result<Vec<Dropped>, Error> {
+        guarded(|| retention::all(&self.txn))
     }
 
     /// The alerts that wait to be delivered, oldest first, at most [`DELIVERIES_MAX`]: ask again after

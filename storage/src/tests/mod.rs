@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod model;
+mod retention;
 mod scans;
 mod sealing;
 mod state;
