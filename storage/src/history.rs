@@ -313,9 +313,10 @@ pub(crate) fn contents(txn: &impl Tables) -> Result<Contents, Error> {
         let read = || match part {
             Part::Block(first) => {
                 let rows = block(&blocks, first)?;
+                let bytes = blocks.get(first)?.map_or(0, |sealed| sealed.value().len() as u64);
                 let seen = rows.column_by_name(SEEN_FROM).expect("a stored column");
                 let oldest = seen.as_primitive::<TimestampMicrosecondType>().iter().flatten().min();
-                Ok((rows.num_rows() as u64, 0, oldest, 0))
+                Ok((rows.num_rows() as u64, 0, oldest, bytes))
             }
             Part::Segment(first) => {
                 let reading = open(&chunks, first)?;
@@ -330,7 +331,10 @@ pub(crate) fn contents(txn: &impl Tables) -> Result<Contents, Error> {
             continue;
         };
         match part {
-            Part::Block(_) => contents.blocks += 1,
+            Part::Block(_) => {
+                contents.blocks += 1;
+                contents.block_bytes += bytes;
+            }
             Part::Segment(_) => {
                 contents.segments += 1;
                 contents.sealed += rows;

@@ -14,6 +14,7 @@
 
 mod alerts;
 mod block;
+mod check;
 mod error;
 mod guard;
 mod history;
@@ -24,6 +25,7 @@ mod numbering;
 mod reader;
 mod record;
 mod retention;
+mod room;
 mod scan;
 mod seal;
 mod segment;
@@ -36,6 +38,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use check::{Checked, Damage};
 pub use error::Error;
 pub use matches::MatchState;
 pub use reader::{Probe, Question, Reader, Scan, Scanned, StoredProcess, Test};
@@ -44,4 +47,4 @@ pub use retention::{Cause, Dropped, Retention};
 pub use seal::Sealed;
 pub use store::{ReadStore, Store};
 pub use transaction::Transaction;
-pub use view::{CHANGES_MAX, Changed, Contents, DELIVERIES_MAX, Live, View};
+pub use view::{CHANGES_MAX, Changed, Contents, DELIVERIES_MAX, Live, Room, View};

@@ -189,19 +189,19 @@ fn oldest(txn: &ReadTransaction, mut segments: Vec<Candidate>, now: i64) -> Resu
 }
 
 /// A segment and which of its versions ended up to some moment.
-struct Aged {
-    source: Source,
+struct Aged<'t> {
+    source: Source<'t, ReadTransaction>,
     bytes: u64,
     rows: u32,
     /// When, and at which place.
     ended: Vec<(i64, u32)>,
 }
 
-impl Aged {
+impl<'t> Aged<'t> {
     /// Nothing where none did.
-    fn read(txn: &ReadTransaction, segment: &Candidate, limit: i64) -> Result<Option<Self>, Fault> {
+    fn read(txn: &'t ReadTransaction, segment: &Candidate, limit: i64) -> Result<Option<Self>, Fault> {
         let mut source = Source::open(txn, segment.part)?;
-        if segment.first_end.is_none_or(|first| first > limit) && !source.has_late_endings() {
+        if segment.first_end.is_none_or(|first| first > limit) && source.late_endings() == 0 {
             return Ok(None);
         }
         let ends = moments(&mut source, SEEN_TO)?;
@@ -241,7 +241,7 @@ impl Aged {
     }
 }
 
-fn moments(source: &mut Source, column: &str) -> Result<TimestampMicrosecondArray, Fault> {
+fn moments(source: &mut Source<'_, ReadTransaction>, column: &str) -> Result<TimestampMicrosecondArray, Fault> {
     Ok(source.column(&Field::new(column, MOMENT, true))?.as_primitive::<TimestampMicrosecondType>().clone())
 }
 

@@ -179,7 +179,10 @@ fn make(txn: &ReadTransaction, parts: &[Sized]) -> Result<Draft, (usize, Fault)>
 }
 
 /// Makes a segment of what is kept of some parts.
-pub(crate) fn make_of(txn: &ReadTransaction, mut sources: Vec<Source>) -> Result<Draft, (usize, Fault)> {
+pub(crate) fn make_of(
+    txn: &ReadTransaction,
+    mut sources: Vec<Source<'_, ReadTransaction>>,
+) -> Result<Draft, (usize, Fault)> {
     let of_all = |error: Error| (0, Fault::Storage(error));
     let parts: Vec<Part> = sources.iter().map(|source| source.part).collect();
     let range = sources[0].numbering.range().start..sources[sources.len() - 1].numbering.range().end;
@@ -196,7 +199,8 @@ pub(crate) fn make_of(txn: &ReadTransaction, mut sources: Vec<Source>) -> Result
         if field.name() == ROW {
             return Ok(numbering::column(&numbers));
         }
-        let column = |(at, source): (usize, &mut Source)| source.column(field).map_err(|fault| (at, fault));
+        let column =
+            |(at, source): (usize, &mut Source<'_, ReadTransaction>)| source.column(field).map_err(|fault| (at, fault));
         let columns = sources.iter_mut().enumerate().map(column).collect::<Result<Vec<_>, _>>()?;
         let columns: Vec<_> = columns.iter().map(AsRef::as_ref).collect();
         concat(&columns).map_err(|error| of_all(error.into()))
@@ -215,23 +219,23 @@ fn endings(txn: &ReadTransaction, rows: Range<Row>) -> Result<Vec<(Row, Ending)>
 }
 
 /// A part that goes into a segment.
-pub(crate) struct Source {
+pub(crate) struct Source<'t, T: Tables + 't> {
     part: Part,
-    numbering: Numbering,
+    pub(crate) numbering: Numbering,
     /// The places of the rows that go into it.
     pub(crate) kept: Spans,
     endings: Endings,
-    data: Data,
+    data: Data<'t, T>,
 }
 
-enum Data {
+enum Data<'t, T: Tables + 't> {
     Block(RecordBatch),
-    Segment(redb::ReadOnlyTable<(Row, u32), &'static [u8]>),
+    Segment(T::Table<'t, (Row, u32), &'static [u8]>),
 }
 
-impl Source {
+impl<'t, T: Tables> Source<'t, T> {
     /// Opens a part, of which everything is kept.
-    pub(crate) fn open(txn: &ReadTransaction, part: Part) -> Result<Self, Fault> {
+    pub(crate) fn open(txn: &'t T, part: Part) -> Result<Self, Fault> {
         let (data, numbering, rows) = match part {
             Part::Block(first) => {
                 let stored = history::block(&txn.table(BLOCKS)?, first)?;
@@ -251,9 +255,9 @@ impl Source {
         Ok(Self { part, numbering, kept: Spans::all(rows), endings, data })
     }
 
-    /// Whether versions ended after they were sealed.
-    pub(crate) fn has_late_endings(&self) -> bool {
-        !self.endings.places().is_empty()
+    /// How many ended after they were sealed, or are in a block.
+    pub(crate) fn late_endings(&self) -> usize {
+        self.endings.places().len()
     }
 
     /// A column of the rows that are kept.

@@ -20,6 +20,7 @@
 
 mod bits;
 mod bytes;
+mod check;
 mod derived;
 mod grams;
 mod numbers;
