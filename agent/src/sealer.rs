@@ -1,53 +1,107 @@
-//! The thread that seals what was recorded, beside the engine and slower than it could.
+//! The thread that seals what was recorded and drops what is not to be kept, beside the engine and slower than it could.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use daemoneye_storage::Store;
+use daemoneye_storage::{Cause, Dropped, Error, Retention, Store};
 
 /// How often it looks whether there is something to seal.
 const PERIOD: Duration = Duration::from_secs(5);
+/// How often it looks whether there is something to drop.
+const KEEP_PERIOD: Duration = Duration::from_mins(1);
 /// After a step it rests this many times as long as the step took: at most a fifth of a core.
 const REST: u32 = 4;
 
-/// The thread that seals.
+/// The thread that seals and drops.
 pub(crate) struct Sealer {
-    stop: Sender<()>,
+    /// What is to be kept from now on; the thread ends when it is closed.
+    orders: Sender<Retention>,
     thread: JoinHandle<()>,
 }
 
 impl Sealer {
-    pub(crate) fn start(store: Arc<Store>) -> std::io::Result<Self> {
-        let (stop, stopped) = channel();
-        let thread = std::thread::Builder::new().name("sealer".to_owned()).spawn(move || run(&store, &stopped))?;
-        Ok(Self { stop, thread })
+    pub(crate) fn start(store: Arc<Store>, retention: Retention) -> std::io::Result<Self> {
+        let (orders, told) = channel();
+        let work = Work { store, retention, looked: None };
+        let thread = std::thread::Builder::new().name("sealer".to_owned()).spawn(move || work.run(&told))?;
+        Ok(Self { orders, thread })
+    }
+
+    /// From now on keeps this.
+    pub(crate) fn keep(&self, retention: Retention) {
+        let _it_panicked = self.orders.send(retention).is_err();
     }
 
     /// Waits for the step at hand, which is a transaction or none.
     pub(crate) fn finish(self) {
-        drop(self.stop);
+        drop(self.orders);
         if self.thread.join().is_err() {
             tracing::error!("sealing panicked; nothing is lost, and the next start goes on");
         }
     }
 }
 
-fn run(store: &Store, stopped: &Receiver<()>) {
-    let mut rest = PERIOD;
-    while stopped.recv_timeout(rest) == Err(RecvTimeoutError::Timeout) {
-        let began = Instant::now();
-        rest = match store.seal(false) {
-            Ok(Some(sealed)) => {
-                tracing::debug!(sealed.rows, sealed.bytes, sealed.parts, "segment sealed");
-                began.elapsed() * REST
+struct Work {
+    store: Arc<Store>,
+    retention: Retention,
+    /// When it last found nothing to drop.
+    looked: Option<Instant>,
+}
+
+impl Work {
+    fn run(mut self, told: &Receiver<Retention>) {
+        let mut rest = PERIOD;
+        loop {
+            match told.recv_timeout(rest) {
+                Ok(retention) => {
+                    self.looked = self.looked.filter(|_| retention == self.retention);
+                    self.retention = retention;
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let began = Instant::now();
+                    rest = match self.step() {
+                        Ok(true) => began.elapsed() * REST,
+                        Ok(false) => PERIOD,
+                        Err(error) => {
+                            tracing::warn!(%error, "what was recorded is not sealed, nor dropped; it stays readable, and this is tried again");
+                            PERIOD
+                        }
+                    };
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
             }
-            Ok(None) => PERIOD,
-            Err(error) => {
-                tracing::warn!(%error, "cannot seal what was recorded; it stays readable, and this is tried again");
-                PERIOD
-            }
-        };
+        }
     }
+
+    /// Whether there was something to do.
+    fn step(&mut self) -> Result<bool, Error> {
+        if let Some(sealed) = self.store.seal(false)? {
+            tracing::debug!(sealed.rows, sealed.bytes, sealed.parts, "segment sealed");
+            return Ok(true);
+        }
+        if self.looked.is_some_and(|looked| looked.elapsed() < KEEP_PERIOD) {
+            return Ok(false);
+        }
+        match self.store.keep(self.retention)? {
+            Some(dropped) => {
+                log(&dropped);
+                Ok(true)
+            }
+            None => {
+                self.looked = Some(Instant::now());
+                Ok(false)
+            }
+        }
+    }
+}
+
+fn log(Dropped { rows, bytes, from, to, cause, .. }: &Dropped) {
+    let setting = match cause {
+        Cause::Age => "retention.days",
+        Cause::Size => "retention.bytes",
+    };
+    let (from, to) = (from.rfc3339(), to.rfc3339());
+    tracing::info!(rows, bytes, from, to, setting, "history dropped");
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::Context;
 use daemoneye_broker::message::Mode;
 use daemoneye_broker::{Broker, topic};
-use daemoneye_dsl::types::Timestamp;
+use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp};
+use daemoneye_settings::Settings;
+use daemoneye_storage::Retention;
 use tokio::sync::watch::channel;
 use tokio::time::{Instant, sleep_until};
 
@@ -59,7 +61,7 @@ pub(crate) async fn serve(
     let runtime = tokio::runtime::Handle::current();
     let sinks =
         Sinks::start(agent.store(), edges.form, broker.client("alerts"), runtime).context("cannot start the sinks")?;
-    let sealer = Sealer::start(agent.store()).context("cannot start the sealer")?;
+    let sealer = Sealer::start(agent.store(), retention(settings.now())).context("cannot start the sealer")?;
     let (inputs, received) = mpsc::sync_channel(INPUT_LEN);
     let engine = std::thread::Builder::new()
         .name("engine".to_owned())
@@ -87,6 +89,7 @@ pub(crate) async fn serve(
                     if let Some(files) = files {
                         watch = Watch::new(files);
                     }
+                    sealer.keep(retention(settings.now()));
                     let new = settings.orders(&edges.socket);
                     orders.send_if_modified(|told| {
                         let differs = told.as_ref() != Some(&new);
@@ -162,6 +165,13 @@ fn load(settings: &InForce) -> Input {
     let loaded = rules::load(&settings.rule_paths(), settings.now().limits);
     loaded.report(settings.drawing());
     Input::Reload { loaded, bounds: Bounds::of(settings.now()) }
+}
+
+/// What the settings let the store keep.
+fn retention(settings: &Settings) -> Retention {
+    const DAY: i64 = 24 * 60 * 60 * MICROS_PER_SEC;
+    let days = i64::try_from(settings.retention.days).unwrap_or(i64::MAX);
+    Retention { age_micros: days.saturating_mul(DAY), bytes: settings.retention.bytes as u64 }
 }
 
 /// How long to wait for a snapshot before saying that none comes.

@@ -49,6 +49,8 @@ pub enum Reason {
     StatementTimedOut,
     /// A column that was asked for is in none of the records.
     ColumnAbsentInData,
+    /// The statement names a moment from which retention has dropped what happened.
+    HistoryDropped,
 }
 
 impl Reason {
@@ -65,6 +67,9 @@ impl Reason {
             Self::ResultTruncated => "values or rows were cut at a bound",
             Self::StatementTimedOut => "the statement timed out",
             Self::ColumnAbsentInData => "a column is absent in the data",
+            Self::HistoryDropped => {
+                "what is asked about reaches back to history that was dropped (`retention.days`, `retention.bytes`)"
+            }
         }
     }
 }

@@ -30,4 +30,4 @@ pub use load::{Change, Effective, Files, Flags, Origin, Sources, shown};
 pub use places::{Layer, Place, Places};
 pub use problem::{Error, Finding, Problems};
 pub use tree::Form;
-pub use typed::{Alerts, Cli, Collector, Log, Rules, Settings};
+pub use typed::{Alerts, Cli, Collector, Log, Retention, Rules, Settings};

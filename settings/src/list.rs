@@ -233,6 +233,25 @@ pub const ALL: &[Setting] = &[
         effect: Effect::Reload,
         users: &[User::Agent],
     },
+    Setting {
+        name: "retention.days",
+        kind: Kind::Number { min: 1, max: 3650 },
+        default: Unset::Number(30),
+        doc: "Days for which history is kept after it ended; older versions of processes are dropped within a quarter \
+              more. What is alive stays, however old. A statement that names a moment from which something was dropped \
+              says that it is incomplete; one that names none is about what is kept.",
+        effect: Effect::Reload,
+        users: &[User::Agent],
+    },
+    Setting {
+        name: "retention.bytes",
+        kind: Kind::Number { min: 1 << 20, max: 1 << 40 },
+        default: Unset::Number(2 << 30),
+        doc: "Bytes of history that are kept; what ended first is dropped when there is more. The file is larger by \
+              what is free in it, which is used again, and by alerts, which are not dropped.",
+        effect: Effect::Reload,
+        users: &[User::Agent],
+    },
     limit(limits::TEXT, "Bytes of text that a rule or a statement may have."),
     limit(limits::TOKENS, "Tokens that a statement may have."),
     limit(limits::TERMS, "Operands of AND and OR that a statement may have."),

@@ -20,6 +20,8 @@ pub struct Settings {
     pub socket: Option<PathBuf>,
     /// The rules.
     pub rules: Rules,
+    /// What is kept of history.
+    pub retention: Retention,
     /// How large statements may be.
     pub limits: Limits,
     /// The collector.
@@ -52,6 +54,16 @@ pub struct Rules {
     /// How often to look whether they changed; never, where it is zero.
     #[serde(with = "duration")]
     pub watch: Duration,
+}
+
+/// `retention`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// For how many days after it ended.
+    pub days: usize,
+    /// How many bytes.
+    pub bytes: usize,
 }
 
 /// `collector`

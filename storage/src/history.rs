@@ -2,7 +2,6 @@
 //!
 //! A part that is damaged is set aside, the others answer, and the answer is marked.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -17,6 +16,7 @@ use redb::ReadableTable;
 use crate::block;
 use crate::error::Error;
 use crate::keys::ProcKey;
+use crate::numbering::Numbering;
 use crate::reader::{Probe, Question};
 use crate::segment::{ChunkTable, Fault, Reading, Segment, Spans, rounded};
 use crate::tables::{
@@ -113,33 +113,31 @@ pub(crate) trait BlockTable: ReadableTable<Row, &'static [u8]> {}
 
 impl<T: ReadableTable<Row, &'static [u8]>> BlockTable for T {}
 
+/// Which rows a block has.
+pub(crate) fn block_numbering(first: Row, block: &RecordBatch) -> Result<Numbering, Fault> {
+    let rows = u32::try_from(block.num_rows()).map_err(|_| Fault::from("it has too many rows"))?;
+    Ok(Numbering::Consecutive { first, rows })
+}
+
 /// Rows of one part as a block has them, or what is wrong with it.
 fn rows_of(txn: &impl Tables, part: Part, rows: &[Row]) -> Result<Result<RecordBatch, String>, Error> {
-    let place = |row: &Row| u32::try_from(row - part.first()).map_err(|_| Fault::from("a row is too far off"));
-    let read = || {
-        let places = rows.iter().map(place).collect::<Result<Vec<u32>, Fault>>()?;
-        let outside = |count: usize| places.iter().any(|place| *place as usize >= count);
-        let missing = || Fault::from("a row is missing");
-        match part {
-            Part::Block(first) => {
-                let all = block(&txn.table(BLOCKS)?, first)?;
-                if outside(all.num_rows()) {
-                    return Err(missing());
-                }
-                Ok(take_record_batch(&all, &UInt32Array::from(places)).map_err(Error::from)?)
-            }
-            Part::Segment(first) => {
-                let chunks = txn.table(SEGMENTS)?;
-                let mut segment = open(&chunks, first)?;
-                if outside(segment.segment().rows() as usize) {
-                    return Err(missing());
-                }
-                let spans = Spans::of(places);
-                let schema = block_schema();
-                let column = |field: &Arc<arrow_schema::Field>| segment.read(field.name(), field.data_type(), &spans);
-                let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>, Fault>>()?;
-                RecordBatch::try_new(schema, columns).map_err(|error| Fault::Damaged(error.to_string()))
-            }
+    let places = |numbering: &Numbering| -> Result<Vec<u32>, Fault> {
+        rows.iter().map(|row| numbering.place(*row).ok_or_else(|| "a row is missing".into())).collect()
+    };
+    let read = || match part {
+        Part::Block(first) => {
+            let all = block(&txn.table(BLOCKS)?, first)?;
+            let places = places(&block_numbering(first, &all)?)?;
+            Ok(take_record_batch(&all, &UInt32Array::from(places)).map_err(Error::from)?)
+        }
+        Part::Segment(first) => {
+            let chunks = txn.table(SEGMENTS)?;
+            let mut segment = open(&chunks, first)?;
+            let spans = Spans::of(places(&Numbering::of(first, &mut segment)?)?);
+            let schema = block_schema();
+            let column = |field: &Arc<arrow_schema::Field>| segment.read(field.name(), field.data_type(), &spans);
+            let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>, Fault>>()?;
+            RecordBatch::try_new(schema, columns).map_err(|error| Fault::Damaged(error.to_string()))
         }
     };
     settled(read())
@@ -209,7 +207,8 @@ pub(crate) fn last_row(txn: &impl Tables, key: ProcKey) -> Result<Option<Row>, E
                 let ids = segment.read("proc_id", &DataType::Utf8, &among)?;
                 let ids = among.iter().zip(ids.as_string::<i32>());
                 let found = ids.filter(|(_, id)| id.and_then(ProcKey::parse) == Some(key)).last();
-                Ok(found.map(|(at, _)| first.saturating_add(Row::from(at))))
+                let row = |(at, _)| Ok::<_, Fault>(Numbering::of(first, &mut segment)?.row(at));
+                found.map(row).transpose()
             }
         };
         match settled(read())? {
@@ -230,12 +229,16 @@ pub(crate) struct Endings(Vec<(u32, i64, Option<i64>)>);
 
 impl Endings {
     /// Of the part with these rows.
-    pub(crate) fn of(table: &impl ReadableTable<Row, (i64, Option<i64>)>, rows: Range<Row>) -> Result<Self, Error> {
-        let first = rows.start;
-        let endings = table.range(rows)?.map(|entry| {
-            let (row, ending) = entry?;
-            let (seen_to, last_seen_at) = ending.value();
-            Ok((u32::try_from(row.value() - first).expect("a part's rows are bounded"), seen_to, last_seen_at))
+    pub(crate) fn of(
+        table: &impl ReadableTable<Row, (i64, Option<i64>)>,
+        numbering: &Numbering,
+    ) -> Result<Self, Error> {
+        let endings = table.range(numbering.range())?.filter_map(|entry| match entry {
+            Ok((row, ending)) => {
+                let (seen_to, last_seen_at) = ending.value();
+                Some(Ok((numbering.place(row.value())?, seen_to, last_seen_at)))
+            }
+            Err(error) => Some(Err(error.into())),
         });
         endings.collect::<Result<_, Error>>().map(Self)
     }
@@ -257,6 +260,16 @@ impl Endings {
         let mut places = Spans::default();
         met.for_each(|(place, _, _)| places.add(*place..place + 1));
         places
+    }
+
+    /// Of a part for which nobody asks when versions ended.
+    pub(crate) fn unasked() -> Self {
+        Self(vec![])
+    }
+
+    /// How many ended as these say.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Whether a column is one that endings fill.
@@ -358,10 +371,10 @@ pub(crate) fn contents(txn: &impl Tables) -> Result<Contents, Error> {
     for part in parts(txn)? {
         let read = || match part {
             Part::Block(first) => {
-                let (rows, _) = columns_of_block(&blocks, first, |name| name == SEEN_FROM)?;
+                let (rows, bytes) = columns_of_block(&blocks, first, |name| name == SEEN_FROM)?;
                 let seen = rows.column_by_name(SEEN_FROM).expect("a stored column");
                 let oldest = seen.as_primitive::<TimestampMicrosecondType>().iter().flatten().min();
-                Ok((rows.num_rows() as u64, 0, oldest, 0))
+                Ok((rows.num_rows() as u64, 0, oldest, bytes))
             }
             Part::Segment(first) => {
                 let reading = open(&chunks, first)?;
@@ -376,7 +389,10 @@ pub(crate) fn contents(txn: &impl Tables) -> Result<Contents, Error> {
             continue;
         };
         match part {
-            Part::Block(_) => contents.blocks += 1,
+            Part::Block(_) => {
+                contents.blocks += 1;
+                contents.block_bytes += bytes;
+            }
             Part::Segment(_) => {
                 contents.segments += 1;
                 contents.sealed += rows;

@@ -14,6 +14,7 @@
 
 mod alerts;
 mod block;
+mod check;
 mod error;
 mod gaps;
 mod guard;
@@ -21,8 +22,11 @@ mod history;
 mod keys;
 mod matches;
 mod memory;
+mod numbering;
 mod reader;
 mod record;
+mod retention;
+mod room;
 mod scan;
 mod seal;
 mod segment;
@@ -40,12 +44,14 @@ pub mod lies {
     pub use crate::segment::lies::{block, segment};
 }
 
+pub use check::{Checked, Damage};
 pub use error::Error;
 pub use gaps::Gap;
 pub use matches::MatchState;
 pub use reader::{Probe, Question, Reader, Scan, Scanned, StoredProcess, Tally, Test};
 pub use record::{ProcessChange, Recorded};
+pub use retention::{Cause, Dropped, Retention};
 pub use seal::Sealed;
 pub use store::{ReadStore, Store};
 pub use transaction::Transaction;
-pub use view::{CHANGES_MAX, Changed, Contents, DELIVERIES_MAX, Live, View};
+pub use view::{CHANGES_MAX, Changed, Contents, DELIVERIES_MAX, Live, Room, View};

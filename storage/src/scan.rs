@@ -20,12 +20,13 @@ use redb::ReadableTable;
 use crate::guard::{guarded, guarded_each};
 use crate::history::{self, BlockTable, Endings, Part};
 use crate::keys::ProcKey;
+use crate::numbering::Numbering;
 use crate::reader::{Scan, Scanned, StoredProcess, Test};
 use crate::segment::{ChunkTable, Fault, PAGE_ROWS, Reading, Spans};
 use crate::tables::{
     BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, STARTED, Tables,
 };
-use crate::{Error, alerts, gaps, status};
+use crate::{Error, alerts, gaps, retention, status};
 
 /// What `observed_by` holds for what a comparison of snapshots showed.
 pub(crate) const BY_SNAPSHOT: &str = "snapshot";
@@ -52,7 +53,8 @@ pub(crate) fn visit(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Resul
 fn dispatch(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
     match &*scan.table.name {
         "process_starts" | "process_exits" | "processes_history" => {
-            gaps::judged(txn, scan, Versions::new(scan).visit(txn, each)?)
+            let visited = Versions::new(scan).visit(txn, each)?;
+            retention::judged(txn, scan, gaps::judged(txn, scan, visited)?)
         }
         "alerts" => alerts::visit(txn, scan, each),
         "rules" | "rule_stats" | "collectors" => status::visit(txn, scan, each),
@@ -159,13 +161,14 @@ impl<'a> Versions<'a> {
         let read: Vec<&str> = self.scan.columns.iter().copied().chain(tested).filter_map(|at| self.name(at)).collect();
         let wanted = |name: &str| read.contains(&name) || self.only == Some(name);
         let (stored, bytes) = history::columns_of_block(blocks, first, wanted)?;
+        let numbering = history::block_numbering(first, &stored)?;
         let rows = u32::try_from(stored.num_rows()).map_err(|_| Fault::from("it has too many rows"))?;
         self.scan.count(|tally| {
             tally.blocks += 1;
             tally.rows += u64::from(rows);
             tally.bytes += bytes;
         });
-        let endings = Endings::of(endings, first..first.saturating_add(Row::from(rows)))?;
+        let endings = Endings::of(endings, &numbering)?;
         let column = |name: &str| match stored.column_by_name(name) {
             Some(column) => column.clone(),
             None => endings.column(name, rows),
@@ -216,8 +219,8 @@ impl<'a> Versions<'a> {
         let rows = segment.segment().rows();
         let asks_endings = self.only == Some(LAST_SEEN_AT)
             || self.scan.columns.iter().chain(self.asked().iter()).any(|at| self.name(*at).is_some_and(Endings::fill));
-        let noted = if asks_endings { Row::from(rows) } else { 0 };
-        let endings = Endings::of(endings, first..first.saturating_add(noted))?;
+        let endings =
+            if asks_endings { Endings::of(endings, &Numbering::of(first, segment)?)? } else { Endings::unasked() };
         let required = history::named(self.scan.required, |column| self.name(column));
         let (mut kept, asked) = history::probed(segment, &required, &endings)?;
         self.scan.count(|tally| {

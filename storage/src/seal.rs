@@ -11,9 +11,11 @@ use arrow_select::concat::concat;
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use crate::history::{self, Endings, Part};
+use crate::numbering::{self, Numbering};
+use crate::retention::{self, Dropped};
 use crate::scan::quarantine;
 use crate::segment::{self, Fault, SEGMENT_ROWS_MAX, Spans};
-use crate::tables::{BLOCKS, ENDINGS, META, NEXT_ROW_KEY, Row, SEGMENTS, Tables, segment_fields};
+use crate::tables::{BLOCKS, ENDINGS, META, NEXT_ROW_KEY, ROW, Row, SEGMENTS, Tables, segment_fields};
 use crate::{Error, block};
 
 /// When there is enough to seal, and how much goes into one segment.
@@ -56,8 +58,18 @@ pub(crate) struct Draft {
     parts: Vec<Part>,
     first: Row,
     rows: u32,
+    /// None where no row is left.
     chunks: Vec<Vec<u8>>,
     endings: Vec<(Row, Ending)>,
+    /// What retention left out.
+    pub(crate) dropped: Option<Dropped>,
+}
+
+impl Draft {
+    /// Bytes of the new segment.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.len() as u64).sum()
+    }
 }
 
 /// The segment that should be made next; nothing if there is no need.
@@ -92,7 +104,7 @@ struct Sized {
     rows: u32,
     /// Bytes of its longest column, or more.
     len: u64,
-    /// It begins where the one before ends.
+    /// Nothing that is damaged lies between it and the one before. (Rows that retention took out may.)
     adjacent: bool,
 }
 
@@ -102,33 +114,40 @@ impl Sized {
     }
 }
 
-/// The parts as far as can be told without reading their rows: a block ends where the next part begins.
+/// The parts as far as can be told without reading their rows: a block ends where the next block begins.
 fn sized(txn: &ReadTransaction) -> Result<Vec<Sized>, Error> {
     let (blocks, chunks) = (txn.table(BLOCKS)?, txn.table(SEGMENTS)?);
     let next = txn.table(META)?.get(NEXT_ROW_KEY)?.map_or(1, |row| row.value());
     let parts = history::parts(txn)?;
-    let ends = parts.iter().skip(1).map(|part| part.first()).chain([next]);
+    let nexts = parts.iter().skip(1).map(Some).chain([None]);
     let mut sized: Vec<Sized> = Vec::with_capacity(parts.len());
-    let mut end = None;
-    for (part, next) in parts.iter().zip(ends) {
-        let size = match part {
-            Part::Block(first) => {
-                let rows = u32::try_from(next.saturating_sub(*first)).unwrap_or(u32::MAX);
-                Ok((rows, blocks.get(*first)?.map_or(0, |sealed| block::decoded_len(sealed.value()))))
-            }
-            Part::Segment(first) => {
-                history::open(&chunks, *first).map(|segment| (segment.segment().rows(), segment.segment().longest()))
-            }
+    let mut adjacent = false;
+    for (part, after) in parts.iter().zip(nexts) {
+        let len = match part {
+            Part::Block(first) => blocks.get(*first)?.map_or(0, |sealed| block::decoded_len(sealed.value())),
+            Part::Segment(_) => 0,
         };
+        let size =
+            match (part, after) {
+                // Retention may have taken out what began where it ends.
+                (Part::Block(first), Some(Part::Segment(_))) => history::block(&blocks, *first)
+                    .map(|block| (u32::try_from(block.num_rows()).unwrap_or(u32::MAX), len)),
+                (Part::Block(first), after) => {
+                    let end = after.map_or(next, |after| after.first());
+                    Ok((u32::try_from(end.saturating_sub(*first)).unwrap_or(u32::MAX), len))
+                }
+                (Part::Segment(first), _) => history::open(&chunks, *first)
+                    .map(|segment| (segment.segment().rows(), segment.segment().longest())),
+            };
         match size {
             Ok((rows, len)) => {
-                sized.push(Sized { part: *part, rows, len, adjacent: end == Some(part.first()) });
-                end = Some(part.first().saturating_add(Row::from(rows)));
+                sized.push(Sized { part: *part, rows, len, adjacent });
+                adjacent = true;
             }
             Err(Fault::Storage(error)) => return Err(error),
             Err(Fault::Damaged(why)) => {
                 quarantine(&part.name(), &why);
-                end = None;
+                adjacent = false;
             }
         }
     }
@@ -164,30 +183,61 @@ fn run(parts: &[Sized], wanted: impl Fn(&Sized) -> bool, least: usize, bounds: &
 }
 
 /// Segments of about one size; larger ones are left alone until there are enough of them, so that a row is written
-/// again only a few times.
+/// again only a few times. The largest wait until others follow: most of what they have has ended by then, and an ending
+/// that is in the segment need not be looked for beside it.
 fn to_merge(parts: &[Sized], bounds: &Bounds) -> Option<Range<usize>> {
     let tier = |rows: u32| (rows / bounds.tier_rows).checked_ilog2().map_or(0, |log| log / 2 + 1);
-    (0..tier(SEGMENT_ROWS_MAX / 2))
-        .find_map(|most| run(parts, |part| !part.is_block() && tier(part.rows) <= most, bounds.merged, bounds))
+    let last = tier(SEGMENT_ROWS_MAX / 2);
+    let smaller = (0..last)
+        .find_map(|most| run(parts, |part| !part.is_block() && tier(part.rows) <= most, bounds.merged, bounds));
+    smaller.or_else(|| {
+        let following = parts.iter().rev().filter(|part| !part.is_block()).take(bounds.merged).count();
+        let settled = parts.iter().rposition(|part| !part.is_block())? + 1;
+        let settled = &parts[..settled.saturating_sub(following)];
+        run(settled, |part| !part.is_block() && part.rows <= SEGMENT_ROWS_MAX / 2, bounds.merged, bounds)
+    })
 }
 
 /// Makes a segment of parts, reading a column at a time; on a fault, which part has it.
 fn make(txn: &ReadTransaction, parts: &[Sized]) -> Result<Draft, (usize, Fault)> {
-    let first = parts[0].part.first();
-    let rows: u32 = parts.iter().map(|part| part.rows).sum();
+    let open = |(at, part): (usize, &Sized)| {
+        let source = Source::open(txn, part.part).map_err(|fault| (at, fault))?;
+        if source.kept.len() != part.rows as usize {
+            return Err((at, "its rows are not as many as there should be".into()));
+        }
+        Ok(source)
+    };
+    make_of(txn, parts.iter().enumerate().map(open).collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Makes a segment of what is kept of some parts.
+pub(crate) fn make_of(
+    txn: &ReadTransaction,
+    mut sources: Vec<Source<'_, ReadTransaction>>,
+) -> Result<Draft, (usize, Fault)> {
     let of_all = |error: Error| (0, Fault::Storage(error));
-    let endings = endings(txn, first..first.saturating_add(Row::from(rows))).map_err(of_all)?;
-    let open = |(at, part)| Source::open(txn, part).map_err(|fault| (at, fault));
-    let mut sources = parts.iter().enumerate().map(open).collect::<Result<Vec<_>, _>>()?;
+    let parts: Vec<Part> = sources.iter().map(|source| source.part).collect();
+    let range = sources[0].numbering.range().start..sources[sources.len() - 1].numbering.range().end;
+    let endings = endings(txn, range).map_err(of_all)?;
+    let numbers: Vec<Row> =
+        sources.iter().flat_map(|source| source.kept.iter().map(|place| source.numbering.row(place))).collect();
+    let rows = u32::try_from(numbers.len()).expect("a segment's rows are bounded");
+    let Some(first) = numbers.first().copied() else {
+        return Ok(Draft { first: parts[0].first(), parts, rows, chunks: vec![], endings, dropped: None });
+    };
     let fields = segment_fields();
     let chunks = segment::write(first, rows, &fields, &mut |at| {
         let field = &fields[at].0;
-        let column = |(at, source): (usize, &mut Source)| source.column(field).map_err(|fault| (at, fault));
+        if field.name() == ROW {
+            return Ok(numbering::column(&numbers));
+        }
+        let column =
+            |(at, source): (usize, &mut Source<'_, ReadTransaction>)| source.column(field).map_err(|fault| (at, fault));
         let columns = sources.iter_mut().enumerate().map(column).collect::<Result<Vec<_>, _>>()?;
         let columns: Vec<_> = columns.iter().map(AsRef::as_ref).collect();
         concat(&columns).map_err(|error| of_all(error.into()))
     })?;
-    Ok(Draft { parts: parts.iter().map(|part| part.part).collect(), first, rows, chunks, endings })
+    Ok(Draft { parts, first, rows, chunks, endings, dropped: None })
 }
 
 /// What was noted of the ends of these rows.
@@ -201,46 +251,59 @@ fn endings(txn: &ReadTransaction, rows: Range<Row>) -> Result<Vec<(Row, Ending)>
 }
 
 /// A part that goes into a segment.
-struct Source {
+pub(crate) struct Source<'t, T: Tables + 't> {
     part: Part,
-    rows: u32,
+    pub(crate) numbering: Numbering,
+    /// The places of the rows that go into it.
+    pub(crate) kept: Spans,
     endings: Endings,
-    data: Data,
+    data: Data<'t, T>,
 }
 
-enum Data {
+enum Data<'t, T: Tables + 't> {
     Block(RecordBatch),
-    Segment(redb::ReadOnlyTable<(Row, u32), &'static [u8]>),
+    Segment(T::Table<'t, (Row, u32), &'static [u8]>),
 }
 
-impl Source {
-    fn open(txn: &ReadTransaction, part: &Sized) -> Result<Self, Fault> {
-        let rows = part.part.first()..part.part.first().saturating_add(Row::from(part.rows));
-        let data = match part.part {
+impl<'t, T: Tables> Source<'t, T> {
+    /// Opens a part, of which everything is kept.
+    pub(crate) fn open(txn: &'t T, part: Part) -> Result<Self, Fault> {
+        let (data, numbering, rows) = match part {
             Part::Block(first) => {
                 let stored = history::block(&txn.table(BLOCKS)?, first)?;
-                if stored.num_rows() != part.rows as usize {
-                    return Err("its rows are not as many as there should be".into());
-                }
-                Data::Block(stored)
+                let numbering = history::block_numbering(first, &stored)?;
+                let rows = stored.num_rows();
+                (Data::Block(stored), numbering, u32::try_from(rows).expect("as it was numbered"))
             }
-            Part::Segment(_) => Data::Segment(txn.table(SEGMENTS)?),
+            Part::Segment(first) => {
+                let chunks = txn.table(SEGMENTS)?;
+                let mut segment = history::open(&chunks, first)?;
+                let numbering = Numbering::of(first, &mut segment)?;
+                let rows = segment.segment().rows();
+                (Data::Segment(chunks), numbering, rows)
+            }
         };
-        Ok(Self { part: part.part, rows: part.rows, endings: Endings::of(&txn.table(ENDINGS)?, rows)?, data })
+        let endings = Endings::of(&txn.table(ENDINGS)?, &numbering)?;
+        Ok(Self { part, numbering, kept: Spans::all(rows), endings, data })
     }
 
-    fn column(&mut self, field: &Field) -> Result<ArrayRef, Fault> {
-        let all = Spans::all(self.rows);
+    /// How many ended after they were sealed, or are in a block.
+    pub(crate) fn late_endings(&self) -> usize {
+        self.endings.len()
+    }
+
+    /// A column of the rows that are kept.
+    pub(crate) fn column(&mut self, field: &Field) -> Result<ArrayRef, Fault> {
         let stored = match &self.data {
             Data::Block(rows) => match rows.column_by_name(field.name()) {
                 Some(column) => return Ok(column.clone()),
                 None => arrow_array::new_null_array(field.data_type(), rows.num_rows()),
             },
             Data::Segment(chunks) => {
-                history::open(chunks, self.part.first())?.read(field.name(), field.data_type(), &all)?
+                history::open(chunks, self.part.first())?.read(field.name(), field.data_type(), &self.kept)?
             }
         };
-        Ok(if Endings::fill(field.name()) { self.endings.over(field.name(), stored, &all) } else { stored })
+        Ok(if Endings::fill(field.name()) { self.endings.over(field.name(), stored, &self.kept) } else { stored })
     }
 }
 
@@ -266,6 +329,9 @@ pub(crate) fn exchange(txn: &WriteTransaction, draft: Draft) -> Result<Sealed, E
         if known == Some(ending) {
             endings.remove(row)?;
         }
+    }
+    if let Some(dropped) = &draft.dropped {
+        retention::note(txn, dropped)?;
     }
     Ok(Sealed { rows: draft.rows, bytes, parts: draft.parts.len() })
 }

@@ -39,6 +39,11 @@ fn decode<T: DeserializeOwned>(kind: &str, name: &str, sealed: &[u8]) -> Result<
     serde_json::from_slice(json).map_err(|error| error.to_string())
 }
 
+/// What is wrong with a record.
+pub(crate) fn check(kind: &str, name: &str, sealed: &[u8]) -> Result<(), String> {
+    decode::<serde_json::Value>(kind, name, sealed).map(drop)
+}
+
 /// Writes a record.
 pub(crate) fn put(txn: &WriteTransaction, kind: &str, name: &str, record: &impl Serialize) -> Result<(), Error> {
     let json = serde_json::to_vec(record).expect("a record is JSON");

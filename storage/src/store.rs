@@ -15,6 +15,7 @@ use crate::Error;
 use crate::guard::guarded;
 use crate::memory::Memory;
 use crate::reader::{Reader, Scan, Scanned, StoredProcess};
+use crate::retention::{self, Dropped, Retention};
 use crate::seal::{self, Draft, Sealed};
 use crate::tables::{self, FORMAT, FORMAT_KEY, LAYOUT_KEY, META};
 use crate::transaction::Transaction;
@@ -92,6 +93,18 @@ impl Store {
     pub(crate) fn seal_within(&self, bounds: &seal::Bounds, all: bool) -> Result<Option<Sealed>, Error> {
         let draft = guarded(|| seal::draft(&self.reading()?, bounds, all))?;
         draft.map(|draft| self.exchange(draft)).transpose()
+    }
+
+    /// Drops what is not to be kept, from one segment, or seals what has waited long in blocks: one step, as
+    /// [`Store::seal`]; nothing if there is nothing to do.
+    pub fn keep(&self, retention: Retention) -> Result<Option<Dropped>, Error> {
+        if guarded(|| retention::blocks_wait(&self.reading()?))? {
+            self.seal(true)?;
+        }
+        let Some(draft) = guarded(|| retention::draft(&self.reading()?, retention))? else { return Ok(None) };
+        let dropped = draft.dropped;
+        self.exchange(draft)?;
+        Ok(dropped)
     }
 
     pub(crate) fn reading(&self) -> Result<ReadTransaction, Error> {

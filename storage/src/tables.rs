@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! meta       name                     u64      "format", "layout", "next_alert", "next_row", "next_turn",
-//!                                              "first_snapshot", "last_snapshot"
+//!                                              "first_snapshot", "last_snapshot", "dropped_to"
 //! offsets    collector instance       u64 u64  the last sequence whose batch was committed; when, as a turn
 //! blocks     first row                sealed   versions that were just recorded (block.rs)
 //! segments   (first row, chunk)       chunk    versions that were sealed (segment/)
@@ -17,6 +17,7 @@
 //! turn_of    alert id                 u64      its turn
 //! status     (kind, name)             sealed   JSON: the agent's run, its rules, what these cost, its collectors
 //! gaps       (i64, i64)               ()       moments between which nobody looked (gaps.rs)
+//! drops      number                   (…)      what retention took out (retention.rs)
 //! ```
 //!
 //! Versions of processes are numbered in the order in which they are recorded: that number is the row, wherever it lies.
@@ -48,6 +49,8 @@ pub(crate) const DELIVERIES: TableDefinition<u64, ()> = TableDefinition::new("de
 pub(crate) const TURNS: TableDefinition<u64, u64> = TableDefinition::new("turns");
 pub(crate) const TURN_OF: TableDefinition<u64, u64> = TableDefinition::new("turn_of");
 pub(crate) const STATUS: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("status");
+/// When, rows, bytes, first and last moment, why.
+pub(crate) const DROPS: TableDefinition<u64, (i64, u64, u64, i64, i64, u8)> = TableDefinition::new("drops");
 
 pub(crate) const GAPS: TableDefinition<(i64, i64), ()> = TableDefinition::new("gaps");
 
@@ -58,6 +61,7 @@ pub(crate) const NEXT_ROW_KEY: &str = "next_row";
 pub(crate) const NEXT_TURN_KEY: &str = "next_turn";
 pub(crate) const FIRST_SNAPSHOT_KEY: &str = "first_snapshot";
 pub(crate) const LAST_SNAPSHOT_KEY: &str = "last_snapshot";
+pub(crate) const DROPPED_TO_KEY: &str = "dropped_to";
 
 /// The number of a version.
 pub(crate) type Row = u64;
@@ -70,6 +74,8 @@ pub(crate) const STARTED: &str = "started";
 /// What a segment has besides: the snapshot that no longer had the version and, of an exit, the one before.
 pub(crate) const SEEN_TO: &str = "seen_to";
 pub(crate) const LAST_SEEN_AT: &str = "last_seen_at";
+/// Its rows' numbers, where they are not consecutive.
+pub(crate) const ROW: &str = "row";
 
 /// The layout of the rows of a block.
 pub(crate) fn block_schema() -> SchemaRef {
@@ -90,7 +96,7 @@ pub(crate) fn segment_fields() -> Vec<(Field, bool)> {
     let block = block_schema();
     let fields = block.fields().iter().map(|field| (field.as_ref().clone(), indexed(field.name())));
     let endings = [SEEN_TO, LAST_SEEN_AT].map(|name| (Field::new(name, MOMENT, true), false));
-    fields.chain(endings).collect()
+    fields.chain(endings).chain([(Field::new(ROW, DataType::Int64, true), false)]).collect()
 }
 
 /// The layout of a table of the catalog.
@@ -158,6 +164,7 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(TURN_OF)?;
     txn.open_table(STATUS)?;
     txn.open_table(GAPS)?;
+    txn.open_table(DROPS)?;
     let mut meta = txn.open_table(META)?;
     meta.insert(FORMAT_KEY, FORMAT)?;
     meta.insert(LAYOUT_KEY, layout())?;

@@ -15,8 +15,9 @@ use crate::gaps::Gap;
 use crate::guard::guarded;
 use crate::keys::ProcKey;
 use crate::reader::{Reader, Scan, Scanned, StoredProcess};
+use crate::retention::{self, Dropped};
 use crate::tables::{DELIVERIES, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Row, TURNS, Tables};
-use crate::{Error, alerts, gaps, history, scan, status};
+use crate::{Checked, Error, alerts, check, gaps, history, room, scan, status};
 
 /// Deliveries that one [`View::deliveries`] names.
 pub const DELIVERIES_MAX: usize = 1024;
@@ -61,6 +62,8 @@ pub struct Contents {
     pub segments: u64,
     /// Bytes of all segments, indexes and all.
     pub segment_bytes: u64,
+    /// Bytes of all blocks.
+    pub block_bytes: u64,
     /// Versions in segments.
     pub sealed: u64,
     /// Blocks that are not sealed yet.
@@ -69,6 +72,17 @@ pub struct Contents {
     pub damaged: u64,
     /// When the first of the versions was seen.
     pub oldest: Option<Timestamp>,
+}
+
+/// Bytes of the file, by what they are for; what is left of it is free and used again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// History: its blocks, segments and notes, and the index of the living.
+    pub history: u64,
+    /// Alerts, their order, and those to deliver.
+    pub alerts: u64,
+    /// What is known of matches, rules, collectors and the agent.
+    pub state: u64,
 }
 
 impl View {
@@ -171,9 +185,25 @@ impl View {
         guarded(|| gaps::all(&self.txn))
     }
 
+    /// Reads everything, to name what is damaged. `advance` is told first how many parts there are, then of each that
+    /// was read.
+    pub fn check(&self, advance: &mut dyn FnMut(u64)) -> Result<Checked, Error> {
+        guarded(|| check::check(&self.txn, advance))
+    }
+
+    /// What takes room in the file; reads as much of it as is in use.
+    pub fn room(&self) -> Result<Room, Error> {
+        guarded(|| room::room(&self.txn))
+    }
+
     /// How much of history is stored.
     pub fn contents(&self) -> Result<Contents, Error> {
         guarded(|| history::contents(&self.txn))
+    }
+
+    /// What retention dropped, oldest first.
+    pub fn drops(&self) -> Result<Vec<Dropped>, Error> {
+        guarded(|| retention::all(&self.txn))
     }
 
     /// The alerts that wait to be delivered, oldest first, at most [`DELIVERIES_MAX`]: ask again after

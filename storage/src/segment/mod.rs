@@ -20,6 +20,7 @@
 
 mod bits;
 mod bytes;
+mod check;
 mod derived;
 mod grams;
 pub(crate) mod lies;

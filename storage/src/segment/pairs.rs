@@ -94,6 +94,19 @@ pub(super) fn find(root: Piece, keys: &RangeInclusive<u32>, places: u32, read: &
     Ok(Places::At(found))
 }
 
+/// Reads every piece of it, which proves its bytes.
+pub(super) fn check(root: Piece, read: &mut Read<'_>) -> Result<(), Fault> {
+    let mut blocks = Vec::new();
+    read(root, &mut |root| {
+        let (entries, _) = root.as_chunks::<ENTRY_LEN>();
+        for entry in entries {
+            blocks.push(Piece::read(&mut Bytes(&entry[4..]))?);
+        }
+        Ok(())
+    })?;
+    blocks.into_iter().try_for_each(|block| read(block, &mut |_| Ok(())))
+}
+
 /// Whether one of the keys may be anywhere.
 fn in_block(
     mut block: Bytes<'_>,

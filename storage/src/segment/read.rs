@@ -59,7 +59,7 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
         &self.segment
     }
 
-    fn piece<R>(&mut self, piece: Piece, read: impl FnOnce(&[u8]) -> Result<R, Fault>) -> Result<R, Fault> {
+    pub(super) fn piece<R>(&mut self, piece: Piece, read: impl FnOnce(&[u8]) -> Result<R, Fault>) -> Result<R, Fault> {
         self.bytes.set(self.bytes.get() + piece.len() as u64);
         pieces::read(self.table, self.segment.id, piece, read)
     }
@@ -96,7 +96,7 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
         self.segment.columns.iter().position(|column| column.name == name)
     }
 
-    fn column(&self, at: usize) -> Column {
+    pub(super) fn column(&self, at: usize) -> Column {
         self.segment.columns[at].clone()
     }
 

@@ -80,6 +80,18 @@ impl Spans {
         Self::of_ranges(self.0.iter().chain(&other.0).cloned().collect())
     }
 
+    /// Of the first so many rows, those that are not in it.
+    pub(crate) fn complement(&self, rows: u32) -> Self {
+        let mut rest = Self::default();
+        let mut from = 0;
+        for range in &self.0 {
+            rest.add(from..range.start);
+            from = range.end;
+        }
+        rest.add(from..rows.max(from));
+        rest
+    }
+
     /// Those from `from` on and before `to`.
     pub(crate) fn within(&self, rows: &Range<u32>) -> Self {
         let first = self.0.partition_point(|range| range.end <= rows.start);
@@ -106,6 +118,7 @@ mod tests {
         fn they_are_sets(one in prop::collection::vec(0_u32..60, 0..40), two in prop::collection::vec(0_u32..60, 0..40), from in 0_u32..60, len in 0_u32..30) {
             let (a, b) = (Spans::of(one.clone()), Spans::of(two.clone()));
             let (one, two): (BTreeSet<u32>, BTreeSet<u32>) = (one.into_iter().collect(), two.into_iter().collect());
+            prop_assert_eq!(set(&a.complement(60)), (0..60).filter(|row| !one.contains(row)).collect::<BTreeSet<_>>());
             prop_assert_eq!(set(&a), one.clone());
             prop_assert_eq!(a.len(), one.len());
             prop_assert_eq!(set(&a.and(&b)), one.intersection(&two).copied().collect());

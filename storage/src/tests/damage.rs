@@ -23,7 +23,7 @@ fn filled(file: &Memory) {
 }
 
 /// The file's tables, below the store.
-fn below(file: &Memory) -> redb::Database {
+pub(super) fn below(file: &Memory) -> redb::Database {
     let mut builder = redb::Builder::new();
     builder.set_concurrency_mode(redb::ConcurrencyMode::SingleWriter);
     builder.create_with_backend(file.open_again()).unwrap()

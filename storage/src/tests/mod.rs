@@ -1,11 +1,13 @@
 //! Laws of the store as a whole; each codec's own are beside it.
 
+mod check;
 mod crash;
 mod damage;
 mod disk;
 mod gaps;
 mod integrity;
 mod model;
+mod retention;
 mod scans;
 mod sealing;
 mod state;

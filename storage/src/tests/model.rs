@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{Delta, Version, id_text, rows, scan, texts, version};
 use crate::memory::Memory;
-use crate::{Reader, Store};
+use crate::{Cause, Reader, Retention, Store};
 
 /// What happens to one pid in one snapshot.
 #[derive(Clone, Copy, Debug)]
@@ -32,14 +32,15 @@ enum Then {
     Abort,
     Reopen,
     Seal,
+    Age,
+    Shrink,
 }
 
 const PIDS: usize = 8;
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let event = prop_oneof![3 => Just(Event::Touch), 2 => Just(Event::Toggle), 1 => Just(Event::Reuse)];
-    let then =
-        prop_oneof![6 => Just(Then::Commit), 1 => Just(Then::Abort), 1 => Just(Then::Reopen), 3 => Just(Then::Seal)];
+    let then = prop_oneof![6 => Just(Then::Commit), 1 => Just(Then::Abort), 1 => Just(Then::Reopen), 3 => Just(Then::Seal), 1 => Just(Then::Age), 1 => Just(Then::Shrink)];
     let events = prop::collection::btree_map(0..PIDS, event, 0..PIDS);
     // Clocks may step back.
     let step = (events, -5_i64..100, then).prop_map(|(events, pause, then)| Step {
@@ -139,6 +140,44 @@ impl Model {
         assert!(reader.process("00000000deadbeef").unwrap().is_none());
     }
 
+    /// Holds what retention left to what it promises, and forgets what it took.
+    fn keep(&mut self, store: &Store, retention: Retention) {
+        let mut dropped = Vec::new();
+        while let Some(step) = store.keep(retention).unwrap() {
+            dropped.push(step);
+        }
+        let view = store.read().unwrap();
+        let left = scan(&view, "processes_history", &["proc_id", "command_line"]);
+        assert!(left.completeness.is_complete());
+        let left = texts(&left.batches);
+        let is_left = |version: &Version| left.contains(&format!("{}|{}", id_text(version.id), version.command));
+        let age = |to: &i64| self.last_time.expect("it keeps after a snapshot") - to;
+        let gone: Vec<_> = self.history.iter().filter(|(version, _, _)| !is_left(version)).cloned().collect();
+        assert_eq!(gone.len() as u64, dropped.iter().map(|step| step.rows).sum::<u64>());
+        for (version, from, to) in &gone {
+            let to = to.unwrap_or_else(|| panic!("{version:?} is alive"));
+            let because = dropped.iter().find(|step| step.from.0 <= *from && to <= step.to.0);
+            let because = because.unwrap_or_else(|| panic!("{version:?}: nothing says that it is gone"));
+            assert!(because.cause == Cause::Size || age(&to) >= retention.age_micros, "{version:?} is young");
+        }
+        let stays = |(_, _, to): &&(Version, i64, Option<i64>)| {
+            to.as_ref().is_some_and(|to| age(to) >= retention.age_micros + retention.age_micros / 4)
+        };
+        self.history.retain(|(version, _, _)| is_left(version));
+        self.starts.retain(|(version, _)| is_left(version));
+        self.exits.retain(|(version, _, _)| is_left(version));
+        assert_eq!(self.history.iter().find(stays), None, "it is too old");
+        if retention.bytes == 0 {
+            // What ended is an eighth or more of its segment, or not worth it.
+            let ended = self.history.iter().filter(|(_, _, to)| to.is_some()).count();
+            assert!(ended * 8 <= self.history.len(), "{ended} of {}", self.history.len());
+        }
+        self.last.clear();
+        for (version, _, _) in &self.history {
+            self.last.insert(version.id, version.clone());
+        }
+    }
+
     fn compare_live(&self, store: &Store) {
         let live = store.live().unwrap();
         assert_eq!(live.as_ref().map(|live| live.time.0), self.last_time);
@@ -176,6 +215,12 @@ fn run(steps: &[Step]) {
                 txn.commit().unwrap();
                 while store.seal(true).unwrap().is_some() {}
                 assert_eq!(store.read().unwrap().contents().unwrap().blocks, 0);
+            }
+            Then::Age | Then::Shrink => {
+                txn.commit().unwrap();
+                while store.seal(true).unwrap().is_some() {}
+                let (age_micros, bytes) = if matches!(step.then, Then::Age) { (60, u64::MAX) } else { (i64::MAX, 0) };
+                model.keep(&store, Retention { age_micros, bytes });
             }
             Then::Reopen => {
                 txn.commit().unwrap();

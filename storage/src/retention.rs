@@ -1,0 +1,325 @@
+//! What is kept, and for how long: history that ended too long ago, or is more than fits, is dropped and noted.
+//!
+//! A version is dropped only when it ended: the living stay, however old. A segment of which nothing is left goes whole;
+//! one of which something is left is written again without the rest, under the same row numbers (`numbering.rs`), as
+//! soon as that is worth it: when half of its rows are too old, or one is too old by a quarter more. So nothing stays
+//! much longer than it should, and a row is written again a few times at most.
+//!
+//! Moments are those of the snapshots: no clock is read, and an agent that was off for long drops nothing before it has
+//! seen the present.
+//!
+//! What was dropped is noted by the moment before which it ended. History is what is kept, so a question that names no
+//! moment as old as that is answered completely; one that does is not ([`Reason::HistoryDropped`]).
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{Array, TimestampMicrosecondArray};
+use arrow_schema::Field;
+use daemoneye_dsl::completeness::{Completeness, Reason};
+use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp, Type, Value};
+use redb::{ReadTransaction, ReadableTable, WriteTransaction};
+
+use crate::Error;
+use crate::history::{self, Part};
+use crate::reader::{Probe, Question, Scan};
+use crate::scan::quarantine;
+use crate::seal::{self, Draft, Source};
+use crate::segment::{Fault, Spans};
+use crate::tables::{
+    BLOCKS, DROPPED_TO_KEY, DROPS, LAST_SNAPSHOT_KEY, META, MOMENT, SEEN_FROM, SEEN_TO, SEGMENTS, Tables,
+};
+
+/// Notes of drops that are kept; when there are more, the two oldest become one.
+const DROPS_MAX: u64 = 256;
+/// Of a segment, the part that must have ended before it is written again for its size.
+const WORTH: usize = 8;
+/// Blocks this old are sealed however few they are: only segments are dropped.
+const BLOCK_AGE_MAX: i64 = 24 * 60 * 60 * MICROS_PER_SEC;
+
+/// What is to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// How long a version is kept after its end, in microseconds.
+    pub age_micros: i64,
+    /// Bytes of history, blocks and segments together.
+    pub bytes: u64,
+}
+
+/// Why something was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It ended too long ago.
+    Age = 1,
+    /// There was more than fits.
+    Size = 2,
+}
+
+/// What was dropped at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// The last snapshot before.
+    pub at: Timestamp,
+    /// Versions of processes.
+    pub rows: u64,
+    /// Bytes that became free, about.
+    pub bytes: u64,
+    /// When the first of them was seen first.
+    pub from: Timestamp,
+    /// When the last of them ended.
+    pub to: Timestamp,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// A segment without what should be dropped next; nothing if everything may stay.
+pub(crate) fn draft(txn: &ReadTransaction, retention: Retention) -> Result<Option<Draft>, Error> {
+    let Some(now) = last_snapshot(txn)? else { return Ok(None) };
+    let segments = segments(txn)?;
+    for segment in &segments {
+        let due = || {
+            let Some(aged) = Aged::read(txn, segment, now.saturating_sub(retention.age_micros))? else {
+                return Ok(None);
+            };
+            let late = now.saturating_sub(retention.age_micros.saturating_add(retention.age_micros / 4));
+            let worth = aged.ended.len() * 2 >= aged.rows() || aged.ended.iter().any(|(ended, _)| *ended <= late);
+            if worth { aged.without(txn, now, Cause::Age).map(Some) } else { Ok(None) }
+        };
+        if let Some(draft) = whole(segment.part, due())?.flatten() {
+            return Ok(Some(draft));
+        }
+    }
+    if bytes(txn, &segments)? <= retention.bytes { Ok(None) } else { oldest(txn, segments, now) }
+}
+
+/// Whether blocks have waited so long that they should be sealed.
+pub(crate) fn blocks_wait(txn: &ReadTransaction) -> Result<bool, Error> {
+    let blocks = txn.table(BLOCKS)?;
+    let (Some(now), Some((first, _))) = (last_snapshot(txn)?, blocks.first()?) else { return Ok(false) };
+    let first = first.value();
+    let block = whole(Part::Block(first), history::block(&blocks, first))?;
+    let seen = block.and_then(|block| {
+        let seen = block.column_by_name(SEEN_FROM).expect("a stored column").as_primitive::<TimestampMicrosecondType>();
+        seen.iter().flatten().min()
+    });
+    Ok(seen.is_some_and(|seen| seen < now.saturating_sub(BLOCK_AGE_MAX)))
+}
+
+fn last_snapshot(txn: &impl Tables) -> Result<Option<i64>, Error> {
+    Ok(txn.table(META)?.get(LAST_SNAPSHOT_KEY)?.map(|time| time.value().cast_signed()))
+}
+
+/// What was read, unless it is damaged, which is said in the log.
+fn whole<T>(part: Part, read: Result<T, Fault>) -> Result<Option<T>, Error> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(Fault::Storage(error)) => Err(error),
+        Err(Fault::Damaged(why)) => {
+            quarantine(&part.name(), &why);
+            Ok(None)
+        }
+    }
+}
+
+/// What the header of a segment says.
+struct Candidate {
+    part: Part,
+    bytes: u64,
+    rows: u32,
+    /// When the first of its versions was seen.
+    from: i64,
+    /// When the first that ended before it was sealed ended.
+    first_end: Option<i64>,
+}
+
+fn segments(txn: &ReadTransaction) -> Result<Vec<Candidate>, Error> {
+    let chunks = txn.table(SEGMENTS)?;
+    let mut segments = Vec::new();
+    for part in history::parts(txn)? {
+        let Part::Segment(first) = part else { continue };
+        let Some(reading) = whole(part, history::open(&chunks, first))? else { continue };
+        let segment = reading.segment();
+        let least = |column| segment.range(column).0.map(|(least, _)| least);
+        let from = least(SEEN_FROM).unwrap_or(i64::MIN);
+        segments.push(Candidate {
+            part,
+            bytes: segment.bytes(),
+            rows: segment.rows(),
+            from,
+            first_end: least(SEEN_TO),
+        });
+    }
+    Ok(segments)
+}
+
+/// Bytes of all rows.
+fn bytes(txn: &ReadTransaction, segments: &[Candidate]) -> Result<u64, Error> {
+    let mut bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
+    for entry in txn.table(BLOCKS)?.iter()? {
+        bytes += entry?.1.value().len() as u64;
+    }
+    Ok(bytes)
+}
+
+/// Drops from the segment whose rows ended first, as a whole: seven eighths of it, or all that ended.
+fn oldest(txn: &ReadTransaction, mut segments: Vec<Candidate>, now: i64) -> Result<Option<Draft>, Error> {
+    segments.sort_by_key(|segment| segment.from);
+    let mut best: Option<(i64, &Candidate)> = None;
+    for segment in &segments {
+        // What ended had been seen before.
+        if best.is_some_and(|(limit, _)| segment.from > limit) {
+            break;
+        }
+        let Some(Some(mut ended)) = whole(segment.part, Aged::read(txn, segment, i64::MAX))? else { continue };
+        if ended.ended.len() * WORTH < ended.rows() {
+            continue;
+        }
+        ended.ended.sort_unstable();
+        let most = (ended.rows() - ended.rows() / WORTH).min(ended.ended.len());
+        let limit = ended.ended[most - 1].0;
+        if best.is_none_or(|(best, _)| limit < best) {
+            best = Some((limit, segment));
+        }
+    }
+    let Some((limit, segment)) = best else { return Ok(None) };
+    let without = || match Aged::read(txn, segment, limit)? {
+        Some(aged) => aged.without(txn, now, Cause::Size).map(Some),
+        None => Ok(None),
+    };
+    Ok(whole(segment.part, without())?.flatten())
+}
+
+/// A segment and which of its versions ended up to some moment.
+struct Aged<'t> {
+    source: Source<'t, ReadTransaction>,
+    bytes: u64,
+    rows: u32,
+    /// When, and at which place.
+    ended: Vec<(i64, u32)>,
+}
+
+impl<'t> Aged<'t> {
+    /// Nothing where none did.
+    fn read(txn: &'t ReadTransaction, segment: &Candidate, limit: i64) -> Result<Option<Self>, Fault> {
+        let mut source = Source::open(txn, segment.part)?;
+        if segment.first_end.is_none_or(|first| first > limit) && source.late_endings() == 0 {
+            return Ok(None);
+        }
+        let ends = moments(&mut source, SEEN_TO)?;
+        let ended: Vec<(i64, u32)> =
+            ends.iter().zip(0..).filter_map(|(end, place)| Some((end.filter(|end| *end <= limit)?, place))).collect();
+        let aged = Self { source, bytes: segment.bytes, rows: segment.rows, ended };
+        Ok(Some(aged).filter(|aged| !aged.ended.is_empty()))
+    }
+
+    fn rows(&self) -> usize {
+        self.rows as usize
+    }
+
+    /// The segment without them.
+    fn without(self, txn: &ReadTransaction, now: i64, cause: Cause) -> Result<Draft, Fault> {
+        let Self { mut source, bytes, rows, ended } = self;
+        let gone = Spans::of(ended.iter().map(|(_, place)| *place).collect());
+        let seen = moments(&mut source, SEEN_FROM)?;
+        let from = gone
+            .iter()
+            .map(|place| place as usize)
+            .filter(|place| seen.is_valid(*place))
+            .map(|place| seen.value(place))
+            .min();
+        let to = ended.iter().map(|(end, _)| *end).max().unwrap_or(now);
+        source.kept = gone.complement(rows);
+        let mut draft = seal::make_of(txn, vec![source]).map_err(|(_, fault)| fault)?;
+        draft.dropped = Some(Dropped {
+            at: Timestamp(now),
+            rows: gone.len() as u64,
+            bytes: bytes.saturating_sub(draft.bytes()),
+            from: Timestamp(from.unwrap_or(to)),
+            to: Timestamp(to),
+            cause,
+        });
+        Ok(draft)
+    }
+}
+
+fn moments(source: &mut Source<'_, ReadTransaction>, column: &str) -> Result<TimestampMicrosecondArray, Fault> {
+    Ok(source.column(&Field::new(column, MOMENT, true))?.as_primitive::<TimestampMicrosecondType>().clone())
+}
+
+/// Notes what is dropped in this transaction.
+pub(crate) fn note(txn: &WriteTransaction, dropped: &Dropped) -> Result<(), Error> {
+    let mut drops = txn.open_table(DROPS)?;
+    let number = drops.last()?.map_or(0, |(number, _)| number.value() + 1);
+    drops.insert(number, encode(dropped))?;
+    let first = drops.first()?.map_or(0, |(number, _)| number.value());
+    if number - first >= DROPS_MAX {
+        let oldest = drops.remove(first)?.and_then(|note| decode(note.value()));
+        let next = drops.get(first + 1)?.and_then(|note| decode(note.value()));
+        if let (Some(oldest), Some(next)) = (oldest, next) {
+            let (rows, bytes) = (oldest.rows.saturating_add(next.rows), oldest.bytes.saturating_add(next.bytes));
+            let (from, to) = (oldest.from.min(next.from), oldest.to.max(next.to));
+            drops.insert(first + 1, encode(&Dropped { rows, bytes, from, to, ..next }))?;
+        }
+    }
+    let mut meta = txn.open_table(META)?;
+    let before = meta.get(DROPPED_TO_KEY)?.map_or(i64::MIN, |to| to.value().cast_signed());
+    meta.insert(DROPPED_TO_KEY, before.max(dropped.to.0).cast_unsigned())?;
+    Ok(())
+}
+
+type Note = (i64, u64, u64, i64, i64, u8);
+
+fn encode(dropped: &Dropped) -> Note {
+    (dropped.at.0, dropped.rows, dropped.bytes, dropped.from.0, dropped.to.0, dropped.cause as u8)
+}
+
+fn decode((at, rows, bytes, from, to, cause): Note) -> Option<Dropped> {
+    let cause = match cause {
+        1 => Cause::Age,
+        2 => Cause::Size,
+        _ => return None,
+    };
+    Some(Dropped { at: Timestamp(at), rows, bytes, from: Timestamp(from), to: Timestamp(to), cause })
+}
+
+/// [`crate::View::drops`].
+pub(crate) fn all(txn: &impl Tables) -> Result<Vec<Dropped>, Error> {
+    let mut drops = Vec::new();
+    for entry in txn.table(DROPS)?.iter()? {
+        let (number, note) = entry?;
+        let unknown = || Error::Damaged(format!("note {} of what was dropped has an unknown cause", number.value()));
+        drops.push(decode(note.value()).ok_or_else(unknown)?);
+    }
+    Ok(drops)
+}
+
+/// The moment before which history is no longer whole.
+pub(crate) fn dropped_to(txn: &impl Tables) -> Result<Option<Timestamp>, Error> {
+    Ok(txn.table(META)?.get(DROPPED_TO_KEY)?.map(|to| Timestamp(to.value().cast_signed())))
+}
+
+/// How complete the answer to a scan of history is, given what its parts said.
+pub(crate) fn judged(
+    txn: &impl Tables,
+    scan: &Scan<'_>,
+    mut completeness: Completeness,
+) -> Result<Completeness, Error> {
+    if let Some(to) = dropped_to(txn)? {
+        let names_it =
+            |probe: &Probe| scan.table.columns[probe.column].ty == Type::Timestamp && names(&probe.question, to);
+        if scan.required.iter().flatten().any(names_it) {
+            completeness.add(Reason::HistoryDropped);
+        }
+    }
+    Ok(completeness)
+}
+
+/// Whether a question names a moment that is not after this one.
+fn names(question: &Question, moment: Timestamp) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "microseconds are exact in a double for centuries")]
+    let limit = moment.0 as f64;
+    match question {
+        Question::AtLeast(bound) | Question::AtMost(bound) => *bound <= limit,
+        Question::Equal(Value::Timestamp(bound)) => *bound <= moment.0,
+        _ => false,
+    }
+}
