@@ -275,8 +275,8 @@ impl Node {
         let kept = context.cache.is_some() && self.constant;
         if !kept && context.measure.is_none() {
             let mut charged = |rows: RecordBatch| {
-                context.spend(rows.num_rows())?;
-                each(rows)
+                context.spend(rows.num_rows() + 1)?;
+                if rows.num_rows() == 0 { Ok(ControlFlow::Continue(())) } else { each(rows) }
             };
             if let Some(streamed) = self.operation.stream(context, &self.inputs, dictionaries, &mut charged) {
                 context.spend(ONCE)?;
