@@ -48,14 +48,14 @@ fn change(file: &Memory, write: impl FnOnce(&redb::WriteTransaction)) {
 fn flip<K: redb::Key + 'static>(
     txn: &redb::WriteTransaction,
     table: TableDefinition<'_, K, &'static [u8]>,
-    key: K::SelfType<'_>,
+    key: &K::SelfType<'_>,
     at: usize,
 ) {
     let mut table = txn.open_table(table).unwrap();
-    let mut bytes = table.get(&key).unwrap().unwrap().value().to_vec();
+    let mut bytes = table.get(key).unwrap().unwrap().value().to_vec();
     let at = at % bytes.len();
     bytes[at] ^= 0x10;
-    table.insert(&key, bytes.as_slice()).unwrap();
+    table.insert(key, bytes.as_slice()).unwrap();
 }
 
 fn only(checked: &Checked) -> String {
@@ -89,7 +89,7 @@ fn every_byte_of_a_segment_counts() {
     for (key, len) in chunks {
         for at in (0..len).step_by(37) {
             let file = Memory::of(bytes.clone());
-            change(&file, |txn| flip(txn, SEGMENTS, key, at));
+            change(&file, |txn| flip(txn, SEGMENTS, &key, at));
             let checked = check(&file);
             assert_eq!(checked.damaged[0].part, "segment 1 of processes_history", "byte {at} of {key:?}");
         }
@@ -103,11 +103,11 @@ fn each_part_is_named() {
         change(&file, write);
         check(&file)
     };
-    let block = damaged(|txn| flip(txn, BLOCKS, 301, 40));
+    let block = damaged(|txn| flip(txn, BLOCKS, &301, 40));
     assert_eq!((block.damaged[0].part.as_str(), block.damaged.len()), ("block 301 of processes_history", 2));
-    let alert = only(&damaged(|txn| flip(txn, ALERTS, 1, 40)));
+    let alert = only(&damaged(|txn| flip(txn, ALERTS, &1, 40)));
     assert_eq!(alert, "alert 1: its checksum does not match");
-    let state = only(&damaged(|txn| flip(txn, MATCHES, ("r", b"key".as_slice()), 9)));
+    let state = only(&damaged(|txn| flip(txn, MATCHES, &("r", b"key".as_slice()), 9)));
     assert_eq!(state, "a match of rule r: its checksum does not match");
     let turn = only(&damaged(|txn| drop(txn.open_table(TURNS).unwrap().insert(9, 77).unwrap())));
     assert_eq!(turn, "the order of alerts: turn 9 is that of alert 77, which is not there");
