@@ -50,6 +50,16 @@ impl Printed {
     }
 }
 
+/// The last snapshot of each collector that an agent said it had committed.
+fn committed(agent: &Program) -> BTreeMap<String, u64> {
+    let lines = agent.stderr().into_iter().filter(|line| line.contains("snapshot committed"));
+    let field = |line: &str, name: &str| {
+        let value = line.split_whitespace().find_map(|word| word.strip_prefix(name).map(str::to_owned));
+        value.unwrap_or_else(|| panic!("no {name} in {line}"))
+    };
+    lines.map(|line| (field(&line, "source="), field(&line, "sequence=").parse().unwrap())).collect()
+}
+
 #[test]
 fn every_match_has_exactly_one_alert_whenever_the_agent_is_killed() {
     let (rounds, seed) = (number("CRASH_ROUNDS", ROUNDS), number("CRASH_SEED", 0x5eed));
@@ -58,6 +68,7 @@ fn every_match_has_exactly_one_alert_whenever_the_agent_is_killed() {
     let program = stage.copy("/bin/sleep", "suspect");
     let mut alive: Vec<Suspect> = Vec::new();
     let mut printed = Printed::default();
+    let mut acknowledged = BTreeMap::new();
     for round in 0..rounds {
         let agent = Program::start(stage.agent());
         let mut left = chance.below(LIFE_MAX_MS);
@@ -76,6 +87,7 @@ fn every_match_has_exactly_one_alert_whenever_the_agent_is_killed() {
         stage.no_collector_is_left();
         assert_eq!(agent.said("snapshot refused"), 0, "round {round} of seed {seed}\n{}", agent.log());
         printed.take(&agent);
+        acknowledged.extend(committed(&agent));
     }
     let agent = Program::start(stage.agent());
     agent.says_times("snapshot committed", 2);
@@ -102,5 +114,12 @@ fn every_match_has_exactly_one_alert_whenever_the_agent_is_killed() {
         let twice = stage.query(&format!("SELECT proc_id FROM {table} GROUP BY proc_id HAVING count(*) > 1"));
         assert!(twice.is_empty(), "twice in {table}: {twice:?}, {context}");
     }
+    // Those that were heard longest ago are forgotten.
+    let stored = stage.query("SELECT source, sequence FROM collectors");
+    for row in &stored {
+        let said = acknowledged.get(row["source"].as_str().unwrap()).copied().unwrap_or(0);
+        assert!(row["sequence"].as_u64().unwrap() >= said, "snapshot {said} of {row:?} was acknowledged: {context}");
+    }
+    assert!(stored.len() > 1, "agents lived long enough to commit: {context}");
     assert!(alerts.len() >= living.len() && !living.is_empty(), "the test found something to do: {context}");
 }

@@ -12,7 +12,7 @@ use daemoneye_broker::message::SnapshotBatch;
 use daemoneye_dsl::alert::SnapshotRef;
 use daemoneye_dsl::completeness::{Completeness, Reason, Scope};
 use daemoneye_dsl::ipc;
-use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStatus};
+use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStatus, patience};
 use daemoneye_dsl::tables::{Catalog, Table};
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_planner::{Answer, Batch, Changes, Dataflow, Error, View};
@@ -249,6 +249,13 @@ impl Agent {
             changed: &difference.changed,
             exited: &difference.exited,
         })?;
+        if let Some(last) = self.present.time().filter(|_| completeness.reasons.contains(&Reason::SamplingGap)) {
+            transaction.note_gap(last, now)?;
+        }
+        if let Some(last) = self.present.time().filter(|_| self.source.is_none() && !self.missing.is_complete()) {
+            let ended = transaction.end_others(&difference.rows, now, last)?;
+            tracing::warn!(ended, "of the processes whose versions are damaged, those that are gone have ended");
+        }
         let changes = self.changes(&difference, &recorded);
         let view = View::new(Some(&difference.rows), Some(&transaction));
         let began = Instant::now();
@@ -377,7 +384,9 @@ impl Agent {
             .map_or(self.present.time().is_none() || self.source.is_none() && batch.sequence == 1, |last| {
                 batch.sequence == last + 1
             });
-        if !follows || self.present.time().is_some() && self.source.as_ref() != Some(&batch.source) {
+        let since = self.present.time().map_or(0, |last| batch.collected_at.saturating_sub(last.0));
+        let in_time = (0..=patience(Some(batch.interval_micros).filter(|it| *it > 0))).contains(&since);
+        if !follows || !in_time || self.present.time().is_some() && self.source.as_ref() != Some(&batch.source) {
             completeness.add(Reason::SamplingGap);
         }
         completeness
@@ -498,5 +507,11 @@ mod tests {
         all.extend([process(7, "curl", HOUR + 6), process(8, "sh", HOUR + 7)]);
         let (alerts, late) = take(&mut agent, 5, HOUR + 8, &all);
         assert!(alerts > 0 && !late);
+        // Nobody looked for ten hours, and what the clock showed twice is in no order.
+        let gaps = agent.store.read().unwrap().gaps().unwrap();
+        let gaps: Vec<_> = gaps.iter().map(|gap| (gap.from.0, gap.to.0)).collect();
+        let seconds = |seconds: i64| seconds * MICROS_PER_SEC;
+        let back = (seconds(HOUR + 2) - 1, seconds(10 * HOUR + 5) + 1);
+        assert_eq!(gaps, [(seconds(10), seconds(10 * HOUR)), back]);
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Level, RuleRef, SnapshotRef, SourceRow};
-use daemoneye_dsl::completeness::Completeness;
+use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::convert::to_text;
 use daemoneye_dsl::tables::{Process, lineage, version_columns};
 use daemoneye_dsl::types::{Timestamp, Value};
@@ -228,7 +228,7 @@ impl Scene<'_> {
             row: row_json(rule, row),
             process: lineage.process,
             ancestors: lineage.ancestors,
-            completeness: completeness.clone().into(),
+            completeness: completeness.clone().and(&lineage.completeness).into(),
             sources: lineage.sources,
         })
     }
@@ -239,7 +239,16 @@ impl Scene<'_> {
         let mut met: Vec<String> = Vec::new();
         let mut next = Some(proc_id.to_owned());
         while let Some(id) = next.filter(|id| !met.contains(id) && met.len() <= lineage::DEPTH_MAX) {
-            let Some(stored) = self.transaction.process(&id)? else { break };
+            let stored = match self.transaction.process(&id) {
+                // Who is unknown because of damage must not keep the alert from being raised.
+                Err(Error::Damaged(why)) => {
+                    tracing::warn!(proc_id = id, why, "an alert lacks ancestors: a part of the store is damaged");
+                    lineage.completeness.add(Reason::SegmentQuarantined);
+                    break;
+                }
+                stored => stored?,
+            };
+            let Some(stored) = stored else { break };
             let mut json = process_json(&stored.row);
             lineage.sources.extend(stored.source);
             next = json.get("parent_id").and_then(|parent| parent.as_str()).map(str::to_owned);
@@ -273,6 +282,7 @@ struct Lineage {
     process: Option<Map<String, serde_json::Value>>,
     ancestors: Vec<Map<String, serde_json::Value>>,
     sources: Vec<SourceRow>,
+    completeness: Completeness,
 }
 
 /// One process, without its environment: alerts travel, and environments hold secrets.

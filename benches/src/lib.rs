@@ -7,6 +7,7 @@
 
 #[cfg(target_os = "linux")]
 pub mod crowd;
+pub mod duckdb;
 pub mod engine;
 pub mod host;
 pub mod measure;

@@ -119,6 +119,12 @@ impl Past {
         format!("{path}/{}.{}", self.word(), self.one(ENDINGS))
     }
 
+    /// What an executable's hash is made up to be.
+    pub fn hash(path: &str) -> String {
+        let mixed = |hash: u128, byte| hash.wrapping_mul(0x1_0000_01b3).wrapping_add(u128::from(byte) << 64 | 0xb);
+        format!("{:064x}", path.bytes().fold(7, mixed))
+    }
+
     fn option(&mut self) -> String {
         match self.below(100) {
             0..35 => {
@@ -174,12 +180,7 @@ impl Past {
             parent_id: Some(parent.as_ref().map_or_else(|| id(0), |(id, _)| id.clone())),
             pid: i64::try_from(2 + n * 2 % 4_194_304).expect("small"),
             ppid: Some(parent.map_or(1, |(_, pid)| pid)),
-            executable_hash: Some(format!(
-                "{:064x}",
-                path.bytes().fold(7_u128, |hash, byte| {
-                    hash.wrapping_mul(0x1_0000_01b3).wrapping_add(u128::from(byte) << 64 | 0xb)
-                })
-            )),
+            executable_hash: Some(Self::hash(&path)),
             hash_algorithm: Some("sha256".to_owned()),
             argv: Some(serde_json::to_string(&line.split(' ').collect::<Vec<_>>()).expect("texts are JSON")),
             name,

@@ -5,6 +5,7 @@
 //! could not see all it asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use daemoneye_dsl::query::{Absent, CheckedRule};
 use daemoneye_dsl::ruleset::{RuleFile, RuleSet};
 use daemoneye_dsl::tables::{Access, Catalog};
 use daemoneye_dsl::types::{Timestamp, Value};
-use daemoneye_planner::{View, execute, plan};
+use daemoneye_planner::{View, ask, plan, stacked};
 use daemoneye_storage::{Error, Reader};
 use serde_json::{Map, json};
 
@@ -31,6 +32,7 @@ use crate::render::{Align, Cell, Column, Extent, Table};
 use crate::screen::{Mark, Screen, count, paint_of};
 use crate::sources::Counted;
 use crate::store::{self, Stored};
+use crate::timeout::TimeoutArgument;
 use crate::{Ending, Globals, files, live, sources, with_exit_codes};
 
 /// Rules that one line of the summary names; `-v` names all.
@@ -58,6 +60,8 @@ pub(crate) struct Hunt {
     files: FileArguments,
     #[command(flatten)]
     moment: NowArgument,
+    #[command(flatten)]
+    patience: TimeoutArgument,
     /// Exit with 1 when something was found
     #[arg(long)]
     exit_code: bool,
@@ -166,7 +170,8 @@ pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Re
         bail!("{error}");
     }
     let stored_view = stored.as_ref().and_then(|stored| stored.as_ref().ok());
-    let present = Present { now, snapshot: snapshot.as_ref(), stored: stored_view, files: &files };
+    let present =
+        Present { now, patience: hunt.patience, snapshot: snapshot.as_ref(), stored: stored_view, files: &files };
     let before = cpu_time();
     let mut report = present.hunt(&chosen.rules, &progress);
     let effort = Effort { compiled: set.rules().count(), compile, run: cpu_time().saturating_sub(before) };
@@ -242,6 +247,8 @@ fn means(word: &str, rule: &CheckedRule) -> bool {
 /// What rules look at.
 struct Present<'a> {
     now: Timestamp,
+    /// What each may take.
+    patience: TimeoutArgument,
     snapshot: Option<&'a Snapshot>,
     stored: Option<&'a Stored>,
     files: &'a FileTables,
@@ -298,16 +305,23 @@ impl Present<'_> {
         reader: &dyn Reader,
         report: &mut Report<'r>,
     ) -> Result<(), daemoneye_planner::Error> {
-        let answer = execute(&plan(&rule.query), reader, self.now)?;
+        let (plan, mut parts) = (plan(&rule.query), vec![]);
+        let ended = ask(&plan, reader, self.now, Some(self.patience.begin()), &mut |rows| {
+            parts.push(rows);
+            ControlFlow::Continue(())
+        })?;
         let header = rule.header.as_ref();
         report.ran += 1;
-        let mut completeness = sources::completeness(&rule.query, self.snapshot).and(&answer.completeness);
+        if ended.completeness.reasons.contains(&Reason::StatementTimedOut) {
+            report.stopped.push((rule.name(), "its time was over: make it narrower, or --timeout longer".to_owned()));
+        }
+        let mut completeness = sources::completeness(&rule.query, self.snapshot).and(&ended.completeness);
         if !rule.absent.is_empty() {
             completeness.add(Reason::ColumnAbsentInData);
         }
         report.completeness = std::mem::take(&mut report.completeness).and(&completeness);
         let names: Vec<_> = rule.query.output.iter().map(|output| output.name.as_str()).collect();
-        let rows = &answer.rows;
+        let rows = &stacked(&plan, &parts);
         report.findings.extend((0..rows.num_rows()).map(|row| {
             let cells: Vec<_> = rows.columns().iter().map(|column| Value::at(column, row)).collect();
             let value = |name: &str| names.iter().position(|it| *it == name).map(|at| &cells[at]);
@@ -376,7 +390,9 @@ pub(crate) fn hits(found: files::Found, snapshot: &Snapshot, now: Timestamp, pro
     let set = RuleSet::check(found.sources, &Catalog::builtin().with_lists(found.lists).with_limits(found.limits));
     let files = FileTables::default();
     let rules: Vec<_> = set.rules().collect();
-    let report = Present { now, snapshot: Some(snapshot), stored: None, files: &files }.hunt(&rules, progress);
+    let report =
+        Present { now, patience: TimeoutArgument::default(), snapshot: Some(snapshot), stored: None, files: &files }
+            .hunt(&rules, progress);
     let refused = set.refused().count();
     let mut silent: Vec<_> =
         report.stopped.iter().map(|(rule, why)| format!("rule {rule} was stopped: {why}")).collect();

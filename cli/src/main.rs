@@ -34,6 +34,7 @@ mod signals;
 mod sources;
 mod status;
 mod store;
+mod timeout;
 mod tree;
 mod watch;
 
@@ -161,7 +162,7 @@ Examples:
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done; what permissions hide is stated, and is no failure
-  1    lint, fmt --check, config or data check found something; so with --exit-code
+  1    lint, fmt --check, config or data check found something; --exit-code: too
   2    a flag, setting, path, rule or statement is wrong, or cannot be read
   3    the answer is incomplete, as is said; --allow-degraded makes it 0 or 1
   4    the agent cannot be reached

@@ -1,20 +1,19 @@
 //! `query`: one SELECT about now, or about what the store remembers.
 
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use arrow_array::RecordBatch;
-use daemoneye_collectors::Snapshot;
 use daemoneye_dsl::check::check_query_with;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::parameters::Parameters;
 use daemoneye_dsl::query::{CheckedRule, Query as Select};
-use daemoneye_dsl::types::{Timestamp, Type, Value, display_interval};
-use daemoneye_planner::{execute, plan};
-use daemoneye_settings::Settings;
+use daemoneye_dsl::types::{Type, Value, display_interval};
+use daemoneye_planner::{Ended, ask, plan, stacked};
 use serde_json::Map;
 
 use crate::file_table::{FileArguments, FileTables, NowArgument};
@@ -23,6 +22,7 @@ use crate::progress::Progress;
 use crate::render::{Cell, Column, Extent, Table, local_time};
 use crate::screen::{Mark, Screen, count, draws_in_place};
 use crate::sources::Sources;
+use crate::timeout::TimeoutArgument;
 use crate::watch::Frame;
 use crate::{Ending, Globals, files, live, watch, with_exit_codes};
 
@@ -56,6 +56,8 @@ pub(crate) struct Query {
     #[arg(long, value_name = "EVERY", num_args = 0..=1, require_equals = true, default_missing_value = "2s",
         value_parser = watch::every, conflicts_with = "exit_code")]
     watch: Option<Duration>,
+    #[command(flatten)]
+    patience: TimeoutArgument,
     /// Exit with 1 when there are rows
     #[arg(long)]
     exit_code: bool,
@@ -87,8 +89,15 @@ Examples:
 /// What the statement gave.
 struct Result {
     rows: RecordBatch,
-    /// How many there were before LIMIT.
-    found: usize,
+    asked: Asked,
+}
+
+/// What there is to say of an answer beside its rows.
+struct Asked {
+    /// Its rows.
+    shown: usize,
+    /// How many there were before LIMIT; nothing if there are more than it waited for.
+    found: Option<usize>,
     completeness: Completeness,
     /// The rows read, by table.
     read: String,
@@ -96,7 +105,7 @@ struct Result {
     origins: Vec<String>,
 }
 
-impl Result {
+impl Asked {
     /// Columns that no record of a file has make it incomplete.
     fn note_absent(&mut self, rule: &CheckedRule) {
         if !rule.absent.is_empty() {
@@ -119,24 +128,25 @@ pub(crate) fn run(query: &Query, globals: &Globals, screen: &Screen) -> anyhow::
     if let Some(every) = query.watch {
         return query.watch(every, &rule, &files, globals, screen);
     }
-    let mut result = {
-        let _shown = Progress::begin(screen, "asking");
-        let place = (query.data.as_ref(), &globals.settings);
-        answer(rule.query.clone(), place, &files, moment, &mut live::snapshot)?
-    };
-    result.note_absent(&rule);
-    let elapsed = started.elapsed();
     let form = Format::of_data(globals.output);
-    let extent =
-        print(screen, |out| show(out, &result, &rule.query, form, (globals, screen)))?.unwrap_or(Extent::Whole);
-    screen.say(Mark::Note, &footer(&result, extent, elapsed.as_millis()));
-    if !result.completeness.is_complete() {
-        screen.say(Mark::Warning, &incomplete(&result.completeness));
+    let place = (query.data.as_ref(), &globals.settings);
+    let mut waiting = Some(Progress::begin(screen, "asking"));
+    let sources = Sources::open(&[&rule.query], place, &files, moment, &mut live::snapshot)?;
+    let (mut asked, extent) = if matches!(form, Format::Ndjson | Format::Csv) {
+        let mut end_waiting = || drop(waiting.take());
+        (query.stream(&rule.query, &sources, form, (globals, screen), &mut end_waiting)?, Extent::Whole)
+    } else {
+        let result = query.answer(&rule.query, &sources)?;
+        drop(waiting.take());
+        let extent = print(screen, |out| show(out, &result, &rule.query, form, (globals, screen)))?;
+        (result.asked, extent.unwrap_or(Extent::Whole))
+    };
+    asked.note_absent(&rule);
+    screen.say(Mark::Note, &footer(&asked, extent, started.elapsed().as_millis()));
+    if !asked.completeness.is_complete() {
+        screen.say(Mark::Warning, &incomplete(&asked.completeness));
     }
-    Ok(Ending::Done {
-        found: query.exit_code && result.rows.num_rows() > 0,
-        degraded: !result.completeness.is_complete(),
-    })
+    Ok(Ending::Done { found: query.exit_code && asked.shown > 0, degraded: !asked.completeness.is_complete() })
 }
 
 impl Query {
@@ -176,13 +186,14 @@ impl Query {
             let started = Instant::now();
             let time = live::now();
             let place = (self.data.as_ref(), &globals.settings);
-            let mut result = answer(select.clone(), place, files, moment, &mut look)?;
-            result.note_absent(rule);
+            let sources = Sources::open(&[select], place, files, moment, &mut look)?;
+            let mut result = self.answer(select, &sources)?;
+            result.asked.note_absent(rule);
             Ok((result, time, started.elapsed().as_millis()))
         };
         let warnings = |result: &Result| {
-            let is_complete = result.completeness.is_complete();
-            if is_complete { vec![] } else { vec![incomplete(&result.completeness)] }
+            let completeness = &result.asked.completeness;
+            if completeness.is_complete() { vec![] } else { vec![incomplete(completeness)] }
         };
         match form {
             Format::Table | Format::Box if draws_in_place() => {
@@ -192,7 +203,7 @@ impl Query {
                 watch::in_place(&title, every, screen, ask, |(result, _, elapsed_ms), screen| {
                     let mut body = Vec::new();
                     let extent = show(&mut body, result, select, form, (globals, screen))?;
-                    let mut notes = vec![footer(result, extent, *elapsed_ms)];
+                    let mut notes = vec![footer(&result.asked, extent, *elapsed_ms)];
                     notes.extend(warnings(result).iter().map(|warning| format!("warning: {warning}")));
                     Ok(Frame { body, notes })
                 })
@@ -204,7 +215,7 @@ impl Query {
             }),
             Format::Ndjson => watch::appended(every, screen, ask, |(result, time, _), out| {
                 let time = ("watch_time".to_owned(), time.rfc3339().into());
-                let rows = objects(result, select).map(|row| std::iter::once(time.clone()).chain(row).collect());
+                let rows = objects(&result.rows, select).map(|row| std::iter::once(time.clone()).chain(row).collect());
                 write_json(out, Json::Lines, rows)?;
                 Ok(warnings(result))
             }),
@@ -213,36 +224,88 @@ impl Query {
     }
 }
 
-fn answer(
-    mut select: Select,
-    place: (Option<&PathBuf>, &Settings),
-    files: &FileTables,
-    moment: Option<Timestamp>,
-    look: &mut dyn FnMut(Timestamp) -> anyhow::Result<Snapshot>,
-) -> anyhow::Result<Result> {
-    let sources = Sources::open(&[&select], place, files, moment, look)?;
-    // All rows in their order, of which LIMIT then takes the first: so the answer can say of how many. Without a LIMIT
-    // there is nothing to say, and no reason to sort.
-    let limit = select.limit.as_mut().map(|limit| std::mem::replace(limit, u64::MAX));
-    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-    let (answer, read) = sources.ask(|reader| (execute(&plan(&select), reader, sources.now), reader.describe()));
-    let answer = answer?;
-    let found = answer.rows.num_rows();
-    Ok(Result {
-        rows: answer.rows.slice(0, found.min(limit)),
-        found,
-        completeness: sources.completeness(&select).and(&answer.completeness),
-        read,
-        origins: sources.origins(),
-    })
+impl Query {
+    /// The answer, whole.
+    fn answer(&self, select: &Select, sources: &Sources<'_>) -> anyhow::Result<Result> {
+        let mut parts = Vec::new();
+        let asked = self.ask(select, sources, &mut |rows| {
+            parts.push(rows);
+            ControlFlow::Continue(())
+        })?;
+        Ok(Result { rows: stacked(&plan(select), &parts), asked })
+    }
+
+    /// Hands over the rows as they come.
+    fn ask(
+        &self,
+        select: &Select,
+        sources: &Sources<'_>,
+        each: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
+    ) -> anyhow::Result<Asked> {
+        let (mut shown, plan) = (0, plan(select));
+        let (ended, read) = sources.ask(|reader| {
+            let mut counted = |rows: RecordBatch| {
+                shown += rows.num_rows();
+                each(rows)
+            };
+            (ask(&plan, reader, sources.now, Some(self.patience.begin()), &mut counted), reader.describe())
+        });
+        let Ended { completeness, before_limit } = ended?;
+        Ok(Asked {
+            shown,
+            found: if select.limit.is_some() { before_limit } else { Some(shown) },
+            completeness: sources.completeness(select).and(&completeness),
+            read,
+            origins: sources.origins(),
+        })
+    }
+
+    /// Writes the rows as they come, however many there are.
+    fn stream(
+        &self,
+        select: &Select,
+        sources: &Sources<'_>,
+        form: Format,
+        (globals, screen): (&Globals, &Screen),
+        end_waiting: &mut dyn FnMut(),
+    ) -> anyhow::Result<Asked> {
+        let mut asked = None;
+        let written = print(screen, |out| {
+            let mut header = true;
+            let mut write = |rows: &RecordBatch| {
+                end_waiting();
+                let header = std::mem::take(&mut header);
+                match form.json() {
+                    Some(form) => write_json(out, form, objects(rows, select)),
+                    None => table(rows, select, form, header, screen).write(out, form, screen, globals).map(drop),
+                }
+            };
+            let mut failed = None;
+            let answer = self.ask(select, sources, &mut |rows| match write(&rows) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            });
+            if answer.as_ref().is_ok_and(|it| it.shown == 0) {
+                write(&stacked(&plan(select), &[]))?;
+            }
+            asked = Some(answer);
+            failed.map_or(Ok(()), Err)
+        });
+        end_waiting();
+        written?;
+        asked.expect("it was asked")
+    }
 }
 
 /// The rows as JSON has them.
-fn objects(result: &Result, select: &Select) -> impl Iterator<Item = Map<String, serde_json::Value>> {
+fn objects<'r>(rows: &'r RecordBatch, select: &'r Select) -> impl Iterator<Item = Map<String, serde_json::Value>> + 'r {
     let names = select.output.iter().map(|output| output.name.as_str());
     let names: Vec<_> = names.collect();
-    (0..result.rows.num_rows()).map(move |row| {
-        let cells = names.iter().zip(result.rows.columns());
+    (0..rows.num_rows()).map(move |row| {
+        let cells = names.iter().zip(rows.columns());
         cells.map(|(name, column)| ((*name).to_owned(), Value::at(column, row).to_json())).collect()
     })
 }
@@ -255,11 +318,15 @@ fn show(
     (globals, screen): (&Globals, &Screen),
 ) -> io::Result<Extent> {
     if let Some(form) = form.json() {
-        write_json(out, form, objects(result, select))?;
+        write_json(out, form, objects(&result.rows, select))?;
         return Ok(Extent::Whole);
     }
+    table(&result.rows, select, form, true, screen).write(out, form, screen, globals)
+}
+
+/// Rows as a table shows them.
+fn table(rows: &RecordBatch, select: &Select, form: Format, header: bool, screen: &Screen) -> Table {
     let names = select.output.iter().map(|output| output.name.as_str());
-    let rows = &result.rows;
     let columns = names.zip(rows.columns());
     let columns = columns.map(|(name, column)| {
         Column::of(name, Type::from_arrow(column.data_type()).expect("every column has a layout of ours"))
@@ -270,19 +337,18 @@ fn show(
     };
     let cells = |row| rows.columns().iter().map(|column| cell(&Value::at(column, row))).collect();
     let rows = (0..rows.num_rows()).map(cells).collect();
-    let table = Table { columns: columns.collect(), rows, header: true, indent: 0 };
-    table.write(out, form, screen, globals)
+    Table { columns: columns.collect(), rows, header, indent: 0 }
 }
 
-fn footer(result: &Result, extent: Extent, elapsed_ms: u128) -> String {
-    let shown = result.rows.num_rows();
-    let rows = if shown < result.found {
-        format!("{shown} of {} (cut by LIMIT)", count(result.found, "row", "rows"))
-    } else {
-        count(shown, "row", "rows")
+fn footer(asked: &Asked, extent: Extent, elapsed_ms: u128) -> String {
+    let shown = asked.shown;
+    let rows = match asked.found {
+        Some(found) if shown < found => format!("{shown} of {} (cut by LIMIT)", count(found, "row", "rows")),
+        Some(_) => count(shown, "row", "rows"),
+        None => format!("{} (cut by LIMIT, there are more)", count(shown, "row", "rows")),
     };
-    let mut parts = vec![if result.read.is_empty() { rows } else { format!("{rows} of {}", result.read) }];
-    parts.extend_from_slice(&result.origins);
+    let mut parts = vec![if asked.read.is_empty() { rows } else { format!("{rows} of {}", asked.read) }];
+    parts.extend_from_slice(&asked.origins);
     if extent == Extent::Cut {
         parts.push("values cut to fit (--full shows them)".to_owned());
     }

@@ -300,8 +300,10 @@ impl Table {
 
     /// The rows as CSV; if `safe`, no text is one that a spreadsheet computes.
     fn write_csv(&self, out: &mut dyn Write, safe: bool) -> io::Result<Extent> {
-        let names = self.columns.iter().map(|column| Cell::new(column.name.as_str()).csv(safe));
-        write!(out, "{}\r\n", names.collect::<Vec<_>>().join(","))?;
+        if self.header {
+            let names = self.columns.iter().map(|column| Cell::new(column.name.as_str()).csv(safe));
+            write!(out, "{}\r\n", names.collect::<Vec<_>>().join(","))?;
+        }
         for row in &self.rows {
             // A number is what it looks like.
             let cells = self.columns.iter().zip(row);

@@ -10,12 +10,12 @@ use std::path::PathBuf;
 
 use daemoneye_dsl::alert::AlertStatus;
 use daemoneye_dsl::completeness::{Completeness, Reason};
-use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleState, RuleStats, RuleStatus};
+use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleState, RuleStats, RuleStatus, patience};
 use daemoneye_dsl::tables::Catalog;
-use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp, Value};
+use daemoneye_dsl::types::{Timestamp, Value};
 use daemoneye_settings::Settings;
 use daemoneye_settings::paths::{DataDir, is_root};
-use daemoneye_storage::{Contents, Error, ReadStore, Reader, Scan, View};
+use daemoneye_storage::{Contents, Error, Gap, ReadStore, Reader, Scan, View};
 use serde_json::{Value as Json, json};
 
 use crate::agent::{Reached, reach, socket_of};
@@ -23,11 +23,6 @@ use crate::output::{Format, print};
 use crate::screen::Screen;
 use crate::{Ending, Globals, live, store, with_exit_codes};
 
-/// How often a collector reports that does not say.
-const PERIOD_DEFAULT_MICROS: i64 = 30 * MICROS_PER_SEC;
-/// Intervals without a snapshot that are too many, and the time that is too short to say so.
-const OVERDUE_PERIODS: i64 = 3;
-const OVERDUE_MICROS_MIN: i64 = 10 * MICROS_PER_SEC;
 /// Where root's agent keeps its data, whoever asks.
 const DATA_OF_ROOT: &str = "/var/lib/daemoneye";
 
@@ -85,6 +80,7 @@ struct Stored {
     /// Those of the last run, the one that was heard last first.
     collectors: Vec<CollectorStatus>,
     contents: Contents,
+    gaps: Vec<Gap>,
     alerts_open: usize,
     alerts: usize,
     /// Whether damage hides some of this.
@@ -128,8 +124,7 @@ impl Facts {
             (None, Some(run)) => run.started,
             (None, None) => return false,
         };
-        let period = self.collector().and_then(|it| it.interval_micros).unwrap_or(PERIOD_DEFAULT_MICROS);
-        self.age(since) > period.saturating_mul(OVERDUE_PERIODS).max(OVERDUE_MICROS_MIN)
+        self.age(since) > patience(self.collector().and_then(|it| it.interval_micros))
     }
 
     /// How complete the rules' input is.
@@ -197,6 +192,7 @@ impl Facts {
                 "blocks": stored.map(|stored| stored.contents.blocks),
                 "damaged": stored.map(|stored| stored.contents.damaged),
                 "oldest": stored.and_then(|stored| stored.contents.oldest),
+                "gaps": stored.map(|stored| stored.gaps.iter().map(|Gap { from, to }| json!([from, to])).collect::<Vec<_>>()),
                 "alerts": stored.map(|stored| stored.alerts),
                 "alerts_open": stored.map(|stored| stored.alerts_open),
             },
@@ -226,7 +222,17 @@ impl Stored {
             ControlFlow::Continue(())
         })?;
         let completeness = of_rules.and(&of_costs).and(&of_collectors).and(&of_alerts);
-        Ok(Self { run, rules, costs, collectors, contents: view.contents()?, alerts_open, alerts, completeness })
+        Ok(Self {
+            run,
+            rules,
+            costs,
+            collectors,
+            contents: view.contents()?,
+            gaps: view.gaps()?,
+            alerts_open,
+            alerts,
+            completeness,
+        })
     }
 
     fn count(&self, state: RuleState) -> usize {

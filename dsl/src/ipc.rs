@@ -10,10 +10,10 @@
 //! a panic or an allocation beyond its bound, and a batch whose layout is exactly the one asked for.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_buffer::Buffer;
-use arrow_ipc::reader::StreamDecoder;
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, SchemaRef};
 
@@ -52,28 +52,41 @@ pub fn encode(batch: &RecordBatch) -> Vec<u8> {
 
 /// The one batch in `bytes`, whose layout must be `schema`.
 pub fn decode(bytes: &[u8], schema: &SchemaRef) -> Result<RecordBatch, IpcError> {
+    let all: Vec<usize> = (0..schema.fields().len()).collect();
+    decode_columns(bytes, schema, &all)
+}
+
+/// Columns of the one batch in `bytes`, whose layout must be `schema`, by ascending position; the others cost nothing
+/// but their decompression.
+pub fn decode_columns(bytes: &[u8], schema: &SchemaRef, columns: &[usize]) -> Result<RecordBatch, IpcError> {
     let (len, _) = lz4_flex::block::uncompressed_size(bytes).map_err(|error| IpcError::Damaged(error.to_string()))?;
     if len > DECODED_LEN_MAX {
         return Err(IpcError::Damaged(format!("{len} bytes decoded, of which {DECODED_LEN_MAX} are allowed")));
     }
     let stream =
         lz4_flex::block::decompress_size_prepended(bytes).map_err(|error| IpcError::Damaged(error.to_string()))?;
-    // The decoder checks lengths, offsets and UTF-8, yet some lies still reach its assertions; it shares nothing.
-    let read = catch_unwind(AssertUnwindSafe(|| read_one(stream.into())));
+    // The reader checks lengths, offsets and UTF-8, yet some lies still reach its assertions; it shares nothing.
+    let read = catch_unwind(AssertUnwindSafe(|| read_one(&stream, schema, columns)));
     let batch = read.map_err(|_| IpcError::Damaged("the stream contradicts itself".to_owned()))??;
+    // Builds the batch anew so that the declared nullability is checked too.
+    let schema = Arc::new(schema.project(columns)?);
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(schema, batch.columns().to_vec(), &options)?)
+}
+
+fn read_one(stream: &[u8], schema: &SchemaRef, columns: &[usize]) -> Result<RecordBatch, IpcError> {
+    let mut reader = StreamReader::try_new(stream, None)?;
     let layout = |schema: &SchemaRef| -> Vec<_> {
         schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
     };
-    if layout(&batch.schema()) != layout(schema) {
-        return Err(IpcError::Layout { expected: describe(schema), found: describe(&batch.schema()) });
+    if layout(&reader.schema()) != layout(schema) {
+        return Err(IpcError::Layout { expected: describe(schema), found: describe(&reader.schema()) });
     }
-    // Builds the batch anew so that the declared nullability is checked too.
-    Ok(RecordBatch::try_new(schema.clone(), batch.columns().to_vec())?)
-}
-
-fn read_one(mut stream: Buffer) -> Result<RecordBatch, IpcError> {
-    let batch = StreamDecoder::new().decode(&mut stream)?;
-    batch.ok_or_else(|| IpcError::Damaged("the stream ends before its rows".to_owned()))
+    if columns.len() < schema.fields().len() {
+        reader = StreamReader::try_new(stream, Some(columns.to_vec()))?;
+    }
+    let batch = reader.next().ok_or_else(|| IpcError::Damaged("the stream ends before its rows".to_owned()))?;
+    Ok(batch?)
 }
 
 fn describe(schema: &SchemaRef) -> String {

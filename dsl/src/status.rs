@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::Level;
 use crate::completeness::Completeness;
-use crate::types::{Timestamp, Value};
+use crate::types::{MICROS_PER_SEC, Timestamp, Value};
 
 /// One run of the agent, from its start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,6 +191,13 @@ impl RuleStats {
 
 fn integer(number: u64) -> Value {
     Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// How long after one snapshot the next is not yet missing, in microseconds: three intervals, and at least 10 s.
+pub fn patience(interval_micros: Option<i64>) -> i64 {
+    const PERIODS: i64 = 3;
+    const PERIOD_DEFAULT: i64 = 30 * MICROS_PER_SEC;
+    interval_micros.unwrap_or(PERIOD_DEFAULT).saturating_mul(PERIODS).max(10 * MICROS_PER_SEC)
 }
 
 impl CollectorStatus {

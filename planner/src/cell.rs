@@ -45,7 +45,7 @@ impl<'a> Cell<'a> {
         matches!(self, Self::Null)
     }
 
-    fn to_value(self) -> Value {
+    pub(crate) fn to_value(self) -> Value {
         match self {
             Self::Null => Value::Null,
             Self::Integer(value) => Value::Integer(value),

@@ -21,6 +21,7 @@ mod plan;
 mod pushdown;
 mod recomputed;
 mod rewrites;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -36,6 +37,7 @@ pub use matcher::LiteralScan;
 pub use operators::measure::{Analysis, Measured, analyze};
 pub use plan::{Field, Lookback, Plan};
 pub use recomputed::{lint, recomputed};
+pub use statement::{Ended, Patience, ask, stacked};
 pub use view::View;
 pub use why::{
     Alternative, Clause, Condition, FirstTable, Found, Named, Near, Stop, Verdict, WhyNot, first_table, why_not,

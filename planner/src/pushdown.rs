@@ -5,22 +5,22 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use daemoneye_dsl::expr::Expr;
 use daemoneye_dsl::tables::Table;
 use daemoneye_dsl::types::Value;
-use daemoneye_storage::{Error, Probe, Question, Reader, Scan, Scanned, Test};
+use daemoneye_storage::{Probe, Question, Scan, Test};
 
 use crate::batch::batch;
 use crate::matcher;
 use crate::plan::Lookback;
 
-/// Reads the columns of a table, without rows that the filter, over the columns that are read, does not let through, as
+/// A scan of a table's columns, without rows that the filter, over the columns that are read, does not let through, as
 /// far as the store can tell; nor rows that do not meet `since`. `over` evaluates an expression over rows.
-pub(crate) fn scan(
-    reader: &dyn Reader,
+pub(crate) fn scan<T>(
     table: &Table,
     columns: &[usize],
     filter: Option<&Expr>,
     since: Option<Vec<Probe>>,
     over: &dyn Fn(&RecordBatch, &Expr) -> ArrayRef,
-) -> Result<Scanned, Error> {
+    read: impl FnOnce(&Scan<'_>) -> T,
+) -> T {
     let conjuncts: Vec<Expr> = filter.cloned().map(Expr::into_conjuncts).unwrap_or_default();
     let constant = |expr: &Expr| {
         let value = over(&batch(vec![], 1), expr);
@@ -44,7 +44,7 @@ pub(crate) fn scan(
         .collect();
     let tests: Vec<Test<'_>> =
         tested.iter().zip(&passes).map(|((at, _), passes)| Test { column: columns[*at], passes }).collect();
-    reader.scan(&Scan { table, columns, required: &required, tests: &tests })
+    read(&Scan { required: &required, tests: &tests, ..Scan::all(table, columns) })
 }
 
 /// What leaves rows out that lie further back than any can matter.

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use arrow_array::cast::AsArray;
@@ -35,13 +36,27 @@ impl<'a> View<'a> {
 
 impl Reader for View<'_> {
     fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
+        let mut batches = Vec::new();
+        let completeness = self.visit(scan, &mut |rows| {
+            batches.push(rows);
+            ControlFlow::Continue(())
+        })?;
+        Ok(Scanned { batches, completeness })
+    }
+
+    fn visit(
+        &self,
+        scan: &Scan<'_>,
+        each: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
+    ) -> Result<Completeness, Error> {
         match (&*scan.table.name, self.snapshot, self.rest) {
             ("processes", Some(snapshot), _) => {
                 let rows = snapshot.project(scan.columns).map_err(|error| Error::Refused(error.to_string()))?;
-                Ok(Scanned { batches: vec![rows], completeness: Completeness::default() })
+                let _only_one = each(rows);
+                Ok(Completeness::default())
             }
             ("processes", None, _) => Err(Error::Refused("there is no snapshot of `processes` here".to_owned())),
-            (_, _, Some(rest)) => rest.scan(scan),
+            (_, _, Some(rest)) => rest.visit(scan, each),
             (table, _, None) => {
                 Err(Error::Refused(format!("`{table}` is in the event store, and there is none here: start the agent")))
             }

@@ -47,6 +47,11 @@ fn checksum(context: &[u8], payload: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(context), payload)
 }
 
+/// A payload as the block that begins with `first`.
+pub(crate) fn sealed(first: Row, payload: &[u8]) -> Vec<u8> {
+    seal(&context(first), payload)
+}
+
 /// The context of a block.
 fn context(first: Row) -> Vec<u8> {
     [b"rows".as_slice(), &first.to_be_bytes()].concat()
@@ -69,7 +74,7 @@ pub(crate) fn encode(rows: &RecordBatch) -> Result<Vec<Encoded>, Error> {
     let mut encoded = Vec::new();
     while let Some(piece) = pieces.pop() {
         let payload = ipc::encode(&piece);
-        let len = u32::from_le_bytes(*payload.first_chunk().expect("the form starts with its length")) as usize;
+        let len = payload_len(&payload).expect("the form starts with its length") as usize;
         let half = piece.num_rows() / 2;
         if len > BLOCK_LEN_MAX && half > 0 {
             pieces.push(piece.slice(half, piece.num_rows() - half));
@@ -91,17 +96,28 @@ pub(crate) fn append(txn: &WriteTransaction, encoded: &[Encoded]) -> Result<Row,
     let mut next = first;
     let mut blocks = txn.open_table(BLOCKS)?;
     for Encoded { rows, payload } in encoded {
-        blocks.insert(next, seal(&context(next), payload).as_slice())?;
-        next += Row::from(*rows);
+        blocks.insert(next, sealed(next, payload).as_slice())?;
+        let exhausted = || Error::Refused(format!("the numbers of rows are used up at {next}"));
+        next = next.checked_add(Row::from(*rows)).ok_or_else(exhausted)?;
     }
     meta.insert(NEXT_ROW_KEY, next)?;
     Ok(first)
 }
 
-/// The rows in the block that begins with `first`, or what is wrong with it.
-pub(crate) fn decode(first: Row, sealed: &[u8]) -> Result<RecordBatch, String> {
+/// Bytes that a payload has when decoded, as it says itself.
+fn payload_len(payload: &[u8]) -> Option<u32> {
+    payload.first_chunk().map(|len| u32::from_le_bytes(*len))
+}
+
+/// Bytes that a block has when decoded, as it says itself: nothing is proven yet.
+pub(crate) fn decoded_len(sealed: &[u8]) -> u64 {
+    sealed.get(SEAL_LEN..).and_then(payload_len).map_or(0, u64::from)
+}
+
+/// Columns, by ascending position, of the rows in the block that begins with `first`; or what is wrong with it.
+pub(crate) fn decode(first: Row, sealed: &[u8], columns: &[usize]) -> Result<RecordBatch, String> {
     let payload = unseal(&context(first), sealed)?;
-    ipc::decode(payload, &block_schema()).map_err(|error| error.to_string())
+    ipc::decode_columns(payload, &block_schema(), columns).map_err(|error| error.to_string())
 }
 
 /// What the log and errors call a block.

@@ -94,6 +94,9 @@ impl From<redb::Error> for Error {
             redb::Error::Io(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
                 Self::Full
             }
+            redb::Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                Self::Damaged("its file ends before its last page".to_owned())
+            }
             redb::Error::Corrupted(detail) => Self::Damaged(detail),
             other => Self::Storage(Box::new(other)),
         }

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::keys::ProcKey;
 use crate::numbering::Numbering;
 use crate::reader::{Probe, Question};
-use crate::segment::{ChunkTable, Fault, Reading, Segment, Spans};
+use crate::segment::{ChunkTable, Fault, Reading, Segment, Spans, rounded};
 use crate::tables::{
     BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, LIVE, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, Tables, block_schema,
 };
@@ -90,10 +90,28 @@ pub(crate) fn open<T: ChunkTable>(table: &T, first: Row) -> Result<Reading<'_, T
 }
 
 /// Reads a block.
-pub(crate) fn block(table: &impl ReadableTable<Row, &'static [u8]>, first: Row) -> Result<RecordBatch, Fault> {
-    let sealed = table.get(first)?.ok_or_else(|| Fault::from("it is missing"))?;
-    block::decode(first, sealed.value()).map_err(Fault::Damaged)
+pub(crate) fn block(table: &impl BlockTable, first: Row) -> Result<RecordBatch, Fault> {
+    Ok(columns_of_block(table, first, |_| true)?.0)
 }
+
+/// Reads the columns of a block whose names are wanted; gives the bytes of the whole block too.
+pub(crate) fn columns_of_block(
+    table: &impl BlockTable,
+    first: Row,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<(RecordBatch, u64), Fault> {
+    let sealed = table.get(first)?.ok_or_else(|| Fault::from("it is missing"))?;
+    let schema = block_schema();
+    let columns = schema.fields().iter().enumerate().filter(|(_, field)| wanted(field.name()));
+    let columns: Vec<usize> = columns.map(|(at, _)| at).collect();
+    let rows = block::decode(first, sealed.value(), &columns).map_err(Fault::Damaged)?;
+    Ok((rows, sealed.value().len() as u64))
+}
+
+/// The blocks.
+pub(crate) trait BlockTable: ReadableTable<Row, &'static [u8]> {}
+
+impl<T: ReadableTable<Row, &'static [u8]>> BlockTable for T {}
 
 /// Which rows a block has.
 pub(crate) fn block_numbering(first: Row, block: &RecordBatch) -> Result<Numbering, Fault> {
@@ -170,13 +188,14 @@ pub(crate) fn last_row(txn: &impl Tables, key: ProcKey) -> Result<Option<Row>, E
         return Ok(Some(row.value()));
     }
     let question = Question::Equal(Value::Text(key.to_string()));
+    let mut damaged = None;
     for part in parts(txn)?.into_iter().rev() {
         let read = || match part {
             Part::Block(first) => {
-                let rows = block(&txn.table(BLOCKS)?, first)?;
+                let (rows, _) = columns_of_block(&txn.table(BLOCKS)?, first, |name| name == "proc_id")?;
                 let ids = rows.column_by_name("proc_id").expect("a version has an id").as_string::<i32>();
                 let is_it = |id: Option<&str>| id.and_then(ProcKey::parse) == Some(key);
-                Ok(ids.iter().rposition(is_it).map(|at| first + at as Row))
+                Ok(ids.iter().rposition(is_it).map(|at| first.saturating_add(at as Row)))
             }
             Part::Segment(first) => {
                 let chunks = txn.table(SEGMENTS)?;
@@ -195,10 +214,14 @@ pub(crate) fn last_row(txn: &impl Tables, key: ProcKey) -> Result<Option<Row>, E
         match settled(read())? {
             Ok(Some(row)) => return Ok(Some(row)),
             Ok(None) => {}
-            Err(why) => return Err(Error::Damaged(format!("{}: {why}", part.name()))),
+            Err(why) => damaged = damaged.or(Some(format!("{}: {why}", part.name()))),
         }
     }
-    Ok(None)
+    match damaged {
+        // It may be in there.
+        Some(why) => Err(Error::Damaged(why)),
+        None => Ok(None),
+    }
 }
 
 /// When versions of a part ended, by their place in it, as far as that was noted outside the part.
@@ -220,14 +243,33 @@ impl Endings {
         endings.collect::<Result<_, Error>>().map(Self)
     }
 
+    /// The places of which these say that a column meets a probe; of a question that they do not know, all.
+    fn meeting(&self, name: &str, question: &Question) -> Spans {
+        let meets = |value: Option<i64>| match (question, value) {
+            (Question::Null, value) => value.is_none(),
+            (_, None) => false,
+            (Question::AtLeast(bound), Some(value)) => rounded(value) >= *bound,
+            (Question::AtMost(bound), Some(value)) => rounded(value) <= *bound,
+            (Question::Equal(Value::Timestamp(wanted)), Some(value)) => value == *wanted,
+            _ => true,
+        };
+        let met = self
+            .0
+            .iter()
+            .filter(|(_, seen_to, last_seen_at)| meets(if name == SEEN_TO { Some(*seen_to) } else { *last_seen_at }));
+        let mut places = Spans::default();
+        met.for_each(|(place, _, _)| places.add(*place..place + 1));
+        places
+    }
+
     /// Of a part for which nobody asks when versions ended.
     pub(crate) fn unasked() -> Self {
         Self(vec![])
     }
 
-    /// The places that these speak of.
-    pub(crate) fn places(&self) -> Spans {
-        Spans::of(self.0.iter().map(|(place, _, _)| *place).collect())
+    /// How many ended as these say.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Whether a column is one that endings fill.
@@ -259,30 +301,47 @@ impl Endings {
     }
 }
 
-/// The rows that a probe of each group may be met by, as far as a segment's indexes tell. Columns that `changed` names
-/// may be otherwise in `late` rows.
-pub(crate) fn probed<T: ChunkTable>(
+/// The rows that a probe of each group may be met by, as far as a segment's indexes tell, and the columns whose indexes
+/// were asked. What `endings` say of a row goes before what the segment says.
+///
+/// What the header says leaves fewest rows is asked first; once few are left, reading them costs less than asking on.
+pub(crate) fn probed<'a, T: ChunkTable>(
     segment: &mut Reading<'_, T>,
-    required: &[Vec<(&str, &Question)>],
-    late: &Spans,
-) -> Result<Spans, Fault> {
+    required: &[Vec<(&'a str, &Question)>],
+    endings: &Endings,
+) -> Result<(Spans, Vec<&'a str>), Fault> {
     let mut rows = Spans::all(segment.segment().rows());
-    'groups: for group in required {
+    let mut asked = Vec::new();
+    let mut groups: Vec<_> = required
+        .iter()
+        .map(|group| (group.iter().map(|(name, question)| segment.estimate(name, question)).sum::<f64>(), group))
+        .collect();
+    groups.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    'groups: for (_, group) in groups {
         let mut any = Spans::default();
         for (name, question) in group {
+            asked.push(*name);
+            if Endings::fill(name) {
+                any = any.or(&endings.meeting(name, question));
+                // Only what had not ended is NULL in the segment, and these ended all.
+                let nulls = segment.segment().rows() - segment.segment().present(name);
+                if *name == SEEN_TO && *question == &Question::Null && endings.0.len() >= nulls as usize {
+                    continue;
+                }
+            }
             let Some(found) = segment.probe(name, question)? else { continue 'groups };
             any = any.or(&found);
-            if Endings::fill(name) {
-                any = any.or(late);
-            }
         }
         rows = rows.and(&any);
-        if rows.is_empty() {
+        if rows.len() <= FEW_ROWS {
             break;
         }
     }
-    Ok(rows)
+    Ok((rows, asked))
 }
+
+/// Rows of a segment that are sooner read than looked for in another index.
+const FEW_ROWS: usize = 16;
 
 /// Of some rows, those for which a test of their values is true.
 pub(crate) fn passing(passed: &BooleanArray, rows: &Spans) -> Spans {
@@ -312,8 +371,7 @@ pub(crate) fn contents(txn: &impl Tables) -> Result<Contents, Error> {
     for part in parts(txn)? {
         let read = || match part {
             Part::Block(first) => {
-                let rows = block(&blocks, first)?;
-                let bytes = blocks.get(first)?.map_or(0, |sealed| sealed.value().len() as u64);
+                let (rows, bytes) = columns_of_block(&blocks, first, |name| name == SEEN_FROM)?;
                 let seen = rows.column_by_name(SEEN_FROM).expect("a stored column");
                 let oldest = seen.as_primitive::<TimestampMicrosecondType>().iter().flatten().min();
                 Ok((rows.num_rows() as u64, 0, oldest, bytes))

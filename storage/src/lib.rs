@@ -16,6 +16,7 @@ mod alerts;
 mod block;
 mod check;
 mod error;
+mod gaps;
 mod guard;
 mod history;
 mod keys;
@@ -38,10 +39,16 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+/// What fuzzing reads: bytes as the content of what is stored, behind checksums that are right.
+pub mod lies {
+    pub use crate::segment::lies::{block, segment};
+}
+
 pub use check::{Checked, Damage};
 pub use error::Error;
+pub use gaps::Gap;
 pub use matches::MatchState;
-pub use reader::{Probe, Question, Reader, Scan, Scanned, StoredProcess, Test};
+pub use reader::{Probe, Question, Reader, Scan, Scanned, StoredProcess, Tally, Test};
 pub use record::{ProcessChange, Recorded};
 pub use retention::{Cause, Dropped, Retention};
 pub use seal::Sealed;

@@ -38,7 +38,7 @@ impl Numbering {
     /// The number of what is at a place.
     pub(crate) fn row(&self, place: u32) -> Row {
         match self {
-            Self::Consecutive { first, .. } => first + Row::from(place),
+            Self::Consecutive { first, .. } => first.saturating_add(Row::from(place)),
             Self::Listed(rows) => rows[place as usize],
         }
     }
@@ -55,8 +55,8 @@ impl Numbering {
     /// From its first row to behind its last; other parts have none in between.
     pub(crate) fn range(&self) -> Range<Row> {
         match self {
-            Self::Consecutive { first, rows } => *first..first + Row::from(*rows),
-            Self::Listed(rows) => rows[0]..rows[rows.len() - 1] + 1,
+            Self::Consecutive { first, rows } => *first..first.saturating_add(Row::from(*rows)),
+            Self::Listed(rows) => rows[0]..rows[rows.len() - 1].saturating_add(1),
         }
     }
 }

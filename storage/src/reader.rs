@@ -1,5 +1,7 @@
 //! What the planner reads through. It has no way to write, so detection cannot alter what it looks at.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
@@ -48,12 +50,47 @@ pub struct Scan<'a> {
     pub required: &'a [Vec<Probe>],
     /// A row that is wanted passes all of them.
     pub tests: &'a [Test<'a>],
+    /// Places in `columns` of TEXT that may come as `Dictionary(UInt32, Utf8)`, batch by batch.
+    pub dictionaries: &'a [usize],
+    /// Asked from part to part and page to page: whether to go on. Where it says no, the scan ends as if `each` broke.
+    pub goes_on: Option<&'a dyn Fn() -> bool>,
+    /// Where what is done is counted.
+    pub tally: Option<&'a RefCell<Tally>>,
+}
+
+/// What scans of history did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Segments that there are.
+    pub segments: u64,
+    /// Those of which an index or the header told that they have nothing that is wanted.
+    pub segments_pruned: u64,
+    /// Blocks of versions that are not sealed yet; they are all read.
+    pub blocks: u64,
+    /// Versions in all of these.
+    pub rows: u64,
+    /// Those that nothing had to be read of but indexes.
+    pub rows_pruned: u64,
+    /// Bytes that were read, as they are stored.
+    pub bytes: u64,
+    /// The columns whose indexes were asked.
+    pub indexes: BTreeSet<String>,
 }
 
 impl<'a> Scan<'a> {
+    pub(crate) fn is_over(&self) -> bool {
+        self.goes_on.is_some_and(|goes_on| !goes_on())
+    }
+
+    pub(crate) fn count(&self, count: impl FnOnce(&mut Tally)) {
+        if let Some(tally) = self.tally {
+            count(&mut tally.borrow_mut());
+        }
+    }
+
     /// Every row.
     pub fn all(table: &'a Table, columns: &'a [usize]) -> Self {
-        Self { table, columns, required: &[], tests: &[] }
+        Self { table, columns, required: &[], tests: &[], dictionaries: &[], goes_on: None, tally: None }
     }
 }
 

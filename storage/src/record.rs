@@ -3,6 +3,7 @@
 //! A start or a change appends a version; a change or an exit closes the version before it. Everything is checked
 //! against what is stored before the first write, so that a refusal leaves the transaction as it was.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -17,8 +18,8 @@ use redb::{ReadableTable, WriteTransaction};
 use crate::Error;
 use crate::keys::ProcKey;
 use crate::scan::{by_snapshot, filtered};
-use crate::tables::{ENDINGS, LAST_SNAPSHOT_KEY, LIVE, META, Row, block_schema, builtin};
-use crate::{block, history};
+use crate::tables::{ENDINGS, LIVE, META, NEXT_ROW_KEY, Row, block_schema, builtin};
+use crate::{block, gaps, history};
 
 /// What one snapshot changed. The three batches have the layout of `dsl::tables::version_columns()`, and a process is
 /// in one of them at most, once.
@@ -76,7 +77,7 @@ pub(crate) fn record(txn: &WriteTransaction, change: &ProcessChange<'_>) -> Resu
     end(txn, change.time, replaced.chain(exited.iter().map(|process| (process, Some(exit)))))?;
     forget(txn, &exited)?;
     know(txn, started.iter().chain(&changed).zip(first..))?;
-    txn.open_table(META)?.insert(LAST_SNAPSHOT_KEY, change.time.0.cast_unsigned())?;
+    gaps::looked(txn, change.time)?;
 
     Ok(Recorded { starts: start_rows(change, &is_start)?, exits, versions: open_versions(&current, change.time)? })
 }
@@ -198,6 +199,30 @@ fn forget(txn: &WriteTransaction, exited: &[Known]) -> Result<(), Error> {
         live.remove(key)?;
     }
     Ok(())
+}
+
+/// [`crate::Transaction::end_others`].
+pub(crate) fn end_others(
+    txn: &WriteTransaction,
+    alive: &RecordBatch,
+    time: Timestamp,
+    last: Timestamp,
+) -> Result<usize, Error> {
+    let ids = alive.column_by_name("proc_id").expect("a process has an id").as_string::<i32>();
+    let alive: HashSet<u64> = ids.iter().flatten().filter_map(ProcKey::parse).map(|key| key.0).collect();
+    let next = txn.open_table(META)?.get(NEXT_ROW_KEY)?.map_or(1, |row| row.value());
+    let mut live = txn.open_table(LIVE)?;
+    let mut endings = txn.open_table(ENDINGS)?;
+    let mut ended = 0;
+    for entry in live.extract_if(|key, _| !alive.contains(&key))? {
+        let row = entry?.1.value();
+        // A place that is damaged itself may name a row that is yet to come.
+        if row < next {
+            endings.insert(row, (time.0, Some(last.0)))?;
+        }
+        ended += 1;
+    }
+    Ok(ended)
 }
 
 /// Notes which are the current versions of the living.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, UInt32Array};
-use arrow_schema::{DataType, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::filter::filter;
 use arrow_select::take::take;
 use daemoneye_dsl::alert::SourceRow;
@@ -18,7 +18,7 @@ use daemoneye_dsl::tables::{Column, Table, schema_of};
 use redb::ReadableTable;
 
 use crate::guard::{guarded, guarded_each};
-use crate::history::{self, Endings, Part};
+use crate::history::{self, BlockTable, Endings, Part};
 use crate::keys::ProcKey;
 use crate::numbering::Numbering;
 use crate::reader::{Scan, Scanned, StoredProcess, Test};
@@ -26,7 +26,7 @@ use crate::segment::{ChunkTable, Fault, PAGE_ROWS, Reading, Spans};
 use crate::tables::{
     BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, STARTED, Tables,
 };
-use crate::{Error, alerts, retention, status};
+use crate::{Error, alerts, gaps, retention, status};
 
 /// What `observed_by` holds for what a comparison of snapshots showed.
 pub(crate) const BY_SNAPSHOT: &str = "snapshot";
@@ -53,7 +53,8 @@ pub(crate) fn visit(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Resul
 fn dispatch(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
     match &*scan.table.name {
         "process_starts" | "process_exits" | "processes_history" => {
-            retention::judged(txn, scan, Versions::new(scan).visit(txn, each)?)
+            let visited = Versions::new(scan).visit(txn, each)?;
+            retention::judged(txn, scan, gaps::judged(txn, scan, visited)?)
         }
         "alerts" => alerts::visit(txn, scan, each),
         "rules" | "rule_stats" | "collectors" => status::visit(txn, scan, each),
@@ -129,6 +130,9 @@ impl<'a> Versions<'a> {
         let chunks = txn.table(SEGMENTS)?;
         let endings = txn.table(ENDINGS)?;
         for part in parts {
+            if self.scan.is_over() {
+                break;
+            }
             let visited = match part {
                 Part::Block(first) => self.visit_block(&blocks, &endings, first, each),
                 Part::Segment(first) => self.visit_segment(&chunks, &endings, first, each),
@@ -148,14 +152,22 @@ impl<'a> Versions<'a> {
 
     fn visit_block(
         &self,
-        blocks: &impl ReadableTable<Row, &'static [u8]>,
+        blocks: &impl BlockTable,
         endings: &impl ReadableTable<Row, (i64, Option<i64>)>,
         first: Row,
         each: Each<'_>,
     ) -> Result<ControlFlow<()>, Fault> {
-        let stored = history::block(blocks, first)?;
+        let tested = self.scan.tests.iter().map(|test| test.column);
+        let read: Vec<&str> = self.scan.columns.iter().copied().chain(tested).filter_map(|at| self.name(at)).collect();
+        let wanted = |name: &str| read.contains(&name) || self.only == Some(name);
+        let (stored, bytes) = history::columns_of_block(blocks, first, wanted)?;
         let numbering = history::block_numbering(first, &stored)?;
         let rows = u32::try_from(stored.num_rows()).map_err(|_| Fault::from("it has too many rows"))?;
+        self.scan.count(|tally| {
+            tally.blocks += 1;
+            tally.rows += u64::from(rows);
+            tally.bytes += bytes;
+        });
         let endings = Endings::of(endings, &numbering)?;
         let column = |name: &str| match stored.column_by_name(name) {
             Some(column) => column.clone(),
@@ -192,13 +204,32 @@ impl<'a> Versions<'a> {
         each: Each<'_>,
     ) -> Result<ControlFlow<()>, Fault> {
         let mut segment = history::open(chunks, first)?;
+        let visited = self.visit_opened(&mut segment, endings, first, each);
+        self.scan.count(|tally| tally.bytes += segment.bytes_read());
+        visited
+    }
+
+    fn visit_opened<T: ChunkTable>(
+        &self,
+        segment: &mut Reading<'_, T>,
+        endings: &impl ReadableTable<Row, (i64, Option<i64>)>,
+        first: Row,
+        each: Each<'_>,
+    ) -> Result<ControlFlow<()>, Fault> {
         let rows = segment.segment().rows();
         let asks_endings = self.only == Some(LAST_SEEN_AT)
             || self.scan.columns.iter().chain(self.asked().iter()).any(|at| self.name(*at).is_some_and(Endings::fill));
         let endings =
-            if asks_endings { Endings::of(endings, &Numbering::of(first, &mut segment)?)? } else { Endings::unasked() };
+            if asks_endings { Endings::of(endings, &Numbering::of(first, segment)?)? } else { Endings::unasked() };
         let required = history::named(self.scan.required, |column| self.name(column));
-        let mut kept = history::probed(&mut segment, &required, &endings.places())?;
+        let (mut kept, asked) = history::probed(segment, &required, &endings)?;
+        self.scan.count(|tally| {
+            tally.segments += 1;
+            tally.segments_pruned += u64::from(kept.is_empty());
+            tally.rows += u64::from(rows);
+            tally.rows_pruned += u64::from(rows) - kept.len() as u64;
+            tally.indexes.extend(asked.into_iter().map(str::to_owned));
+        });
         let mut rest: Vec<(&str, &Test<'_>)> = Vec::new();
         for test in self.scan.tests {
             if kept.is_empty() {
@@ -214,26 +245,31 @@ impl<'a> Versions<'a> {
         rest.sort_by_key(|(_, test)| self.ty(test.column) == DataType::Utf8);
         for from in (0..rows).step_by(PAGE_ROWS as usize) {
             let mut page = kept.within(&(from..from + PAGE_ROWS));
+            if !page.is_empty() && self.scan.is_over() {
+                return Ok(ControlFlow::Break(()));
+            }
             if let Some(only) = self.only.filter(|_| !page.is_empty()) {
                 let ty = if only == STARTED { DataType::Boolean } else { MOMENT };
-                let values = read(&mut segment, &endings, only, &ty, &page)?;
+                let values = read(segment, &endings, only, &ty, &page)?;
                 page = history::passing(&is_row(&values), &page);
             }
             for (name, test) in &rest {
                 if !page.is_empty() {
-                    let values = read(&mut segment, &endings, name, &self.ty(test.column), &page)?;
+                    let values = read(segment, &endings, name, &self.ty(test.column), &page)?;
                     page = history::passing(&(test.passes)(&values), &page);
                 }
             }
             if page.is_empty() {
                 continue;
             }
-            let column = |at: &usize| match self.origins[*at] {
-                Origin::Stored(name) => read(&mut segment, &endings, name, &self.ty(*at), &page),
+            let column = |(place, at): (usize, &usize)| match self.origins[*at] {
+                Origin::Stored(name) if self.scan.dictionaries.contains(&place) => segment.read_coded(name, &page),
+                Origin::Stored(name) => read(segment, &endings, name, &self.ty(*at), &page),
                 Origin::BySnapshot => Ok(by_snapshot(page.len())),
             };
-            let columns = self.scan.columns.iter().map(column).collect::<Result<Vec<_>, Fault>>()?;
-            let rows = batch(&self.result, columns, page.len()).map_err(|error| Fault::Damaged(error.to_string()))?;
+            let columns = self.scan.columns.iter().enumerate().map(column).collect::<Result<Vec<_>, Fault>>()?;
+            let result = with_dictionaries(&self.result, &columns);
+            let rows = batch(&result, columns, page.len()).map_err(|error| Fault::Damaged(error.to_string()))?;
             if each(rows).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -250,6 +286,18 @@ impl<'a> Versions<'a> {
     fn ty(&self, column: usize) -> DataType {
         self.scan.table.columns[column].ty.arrow()
     }
+}
+
+/// The result's layout, with the columns that came as dictionaries.
+fn with_dictionaries(result: &SchemaRef, columns: &[ArrayRef]) -> SchemaRef {
+    if columns.iter().all(|column| !matches!(column.data_type(), DataType::Dictionary(..))) {
+        return result.clone();
+    }
+    let field = |(field, column): (&Arc<Field>, &ArrayRef)| match column.data_type() {
+        DataType::Dictionary(..) => Arc::new(field.as_ref().clone().with_data_type(column.data_type().clone())),
+        _ => field.clone(),
+    };
+    Arc::new(Schema::new(result.fields().iter().zip(columns).map(field).collect::<Vec<_>>()))
 }
 
 /// A column of some rows of a segment, endings that came later counted in.

@@ -10,22 +10,34 @@ use arrow_schema::Field;
 use arrow_select::concat::concat;
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
-use crate::Error;
 use crate::history::{self, Endings, Part};
 use crate::numbering::{self, Numbering};
 use crate::retention::{self, Dropped};
 use crate::scan::quarantine;
 use crate::segment::{self, Fault, SEGMENT_ROWS_MAX, Spans};
 use crate::tables::{BLOCKS, ENDINGS, META, NEXT_ROW_KEY, ROW, Row, SEGMENTS, Tables, segment_fields};
+use crate::{Error, block};
 
-/// Rows in blocks from which on they are sealed.
-const SEAL_ROWS: u64 = 8 << 10;
-/// Blocks from which on they are sealed, however few rows they have.
-const SEAL_BLOCKS: usize = 64;
-/// Segments that become one.
-const MERGED: usize = 4;
-/// Rows of the smallest segments that are told from larger ones.
-const TIER_ROWS: u32 = 8 << 10;
+/// When there is enough to seal, and how much goes into one segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Rows in blocks from which on they are sealed.
+    pub(crate) due_rows: u64,
+    /// Blocks from which on they are sealed, however few rows they have.
+    pub(crate) due_blocks: usize,
+    /// Segments that become one.
+    pub(crate) merged: usize,
+    /// Rows of the smallest segments that are told from larger ones.
+    pub(crate) tier_rows: u32,
+    /// Bytes that a column of a segment of several parts may have: it is made of whole columns in memory.
+    pub(crate) len: u64,
+}
+
+impl Bounds {
+    /// Those of a store that runs. Tests have smaller ones.
+    pub(crate) const USUAL: Self =
+        Self { due_rows: 8 << 10, due_blocks: 64, merged: 4, tier_rows: 8 << 10, len: 64 << 20 };
+}
 
 /// What one step of sealing did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,14 +73,16 @@ impl Draft {
 }
 
 /// The segment that should be made next; nothing if there is no need.
-pub(crate) fn draft(txn: &ReadTransaction, all: bool) -> Result<Option<Draft>, Error> {
+pub(crate) fn draft(txn: &ReadTransaction, bounds: &Bounds, all: bool) -> Result<Option<Draft>, Error> {
     let mut parts = sized(txn)?;
     loop {
         let blocks = || parts.iter().filter(|part| part.is_block());
         let rows: u64 = blocks().map(|part| u64::from(part.rows)).sum();
-        let due = rows >= SEAL_ROWS || blocks().count() >= SEAL_BLOCKS || all;
-        let chosen = if due { run(&parts, Sized::is_block, 1) } else { None };
-        let Some(chosen) = chosen.or_else(|| to_merge(&parts)) else { return Ok(None) };
+        let due = rows >= bounds.due_rows || blocks().count() >= bounds.due_blocks || all;
+        // Segments first: blocks come all the time, and would leave no time for them.
+        let merged = to_merge(&parts, bounds);
+        let chosen = merged.or_else(|| if due { run(&parts, Sized::is_block, 1, bounds) } else { None });
+        let Some(chosen) = chosen else { return Ok(None) };
         match make(txn, &parts[chosen.clone()]) {
             Ok(draft) => return Ok(Some(draft)),
             Err((at, Fault::Damaged(why))) => {
@@ -88,6 +102,8 @@ pub(crate) fn draft(txn: &ReadTransaction, all: bool) -> Result<Option<Draft>, E
 struct Sized {
     part: Part,
     rows: u32,
+    /// Bytes of its longest column, or more.
+    len: u64,
     /// Nothing that is damaged lies between it and the one before. (Rows that retention took out may.)
     adjacent: bool,
 }
@@ -100,28 +116,32 @@ impl Sized {
 
 /// The parts as far as can be told without reading their rows: a block ends where the next block begins.
 fn sized(txn: &ReadTransaction) -> Result<Vec<Sized>, Error> {
-    let chunks = txn.table(SEGMENTS)?;
+    let (blocks, chunks) = (txn.table(BLOCKS)?, txn.table(SEGMENTS)?);
     let next = txn.table(META)?.get(NEXT_ROW_KEY)?.map_or(1, |row| row.value());
     let parts = history::parts(txn)?;
-    let blocks = txn.table(BLOCKS)?;
     let nexts = parts.iter().skip(1).map(Some).chain([None]);
     let mut sized: Vec<Sized> = Vec::with_capacity(parts.len());
     let mut adjacent = false;
     for (part, after) in parts.iter().zip(nexts) {
-        let rows = match (part, after) {
-            // Retention may have taken out what began where it ends.
-            (Part::Block(first), Some(Part::Segment(_))) => {
-                history::block(&blocks, *first).map(|block| u32::try_from(block.num_rows()).unwrap_or(u32::MAX))
-            }
-            (Part::Block(first), after) => {
-                let end = after.map_or(next, |after| after.first());
-                Ok(u32::try_from(end.saturating_sub(*first)).unwrap_or(u32::MAX))
-            }
-            (Part::Segment(first), _) => history::open(&chunks, *first).map(|segment| segment.segment().rows()),
+        let len = match part {
+            Part::Block(first) => blocks.get(*first)?.map_or(0, |sealed| block::decoded_len(sealed.value())),
+            Part::Segment(_) => 0,
         };
-        match rows {
-            Ok(rows) => {
-                sized.push(Sized { part: *part, rows, adjacent });
+        let size =
+            match (part, after) {
+                // Retention may have taken out what began where it ends.
+                (Part::Block(first), Some(Part::Segment(_))) => history::block(&blocks, *first)
+                    .map(|block| (u32::try_from(block.num_rows()).unwrap_or(u32::MAX), len)),
+                (Part::Block(first), after) => {
+                    let end = after.map_or(next, |after| after.first());
+                    Ok((u32::try_from(end.saturating_sub(*first)).unwrap_or(u32::MAX), len))
+                }
+                (Part::Segment(first), _) => history::open(&chunks, *first)
+                    .map(|segment| (segment.segment().rows(), segment.segment().longest())),
+            };
+        match size {
+            Ok((rows, len)) => {
+                sized.push(Sized { part: *part, rows, len, adjacent });
                 adjacent = true;
             }
             Err(Fault::Storage(error)) => return Err(error),
@@ -135,21 +155,25 @@ fn sized(txn: &ReadTransaction) -> Result<Vec<Sized>, Error> {
 }
 
 /// The first adjacent parts of which all are so that fit into a segment: at least `least`, or two if more do not fit.
-fn run(parts: &[Sized], wanted: impl Fn(&Sized) -> bool, least: usize) -> Option<Range<usize>> {
+fn run(parts: &[Sized], wanted: impl Fn(&Sized) -> bool, least: usize, bounds: &Bounds) -> Option<Range<usize>> {
     let mut from = 0;
     while from < parts.len() {
         if !wanted(&parts[from]) || parts[from].rows > SEGMENT_ROWS_MAX {
             from += 1;
             continue;
         }
-        let mut rows = parts[from].rows;
+        let follows = |to: usize| parts.get(to).filter(|part| part.adjacent && wanted(part));
+        let (mut rows, mut len) = (parts[from].rows, parts[from].len);
         let mut to = from + 1;
-        while to < parts.len() && parts[to].adjacent && wanted(&parts[to]) && parts[to].rows <= SEGMENT_ROWS_MAX - rows
-        {
-            rows += parts[to].rows;
+        while let Some(part) = follows(to) {
+            len = len.saturating_add(part.len);
+            if part.rows > SEGMENT_ROWS_MAX - rows || len > bounds.len {
+                break;
+            }
+            rows += part.rows;
             to += 1;
         }
-        let full = to < parts.len() && parts[to].adjacent && wanted(&parts[to]);
+        let full = follows(to).is_some();
         if to - from >= least || full && to - from > 1 {
             return Some(from..to);
         }
@@ -159,11 +183,19 @@ fn run(parts: &[Sized], wanted: impl Fn(&Sized) -> bool, least: usize) -> Option
 }
 
 /// Segments of about one size; larger ones are left alone until there are enough of them, so that a row is written
-/// again only a few times.
-fn to_merge(parts: &[Sized]) -> Option<Range<usize>> {
-    let tier = |rows: u32| (rows / TIER_ROWS).checked_ilog2().map_or(0, |log| log / 2 + 1);
-    (0..tier(SEGMENT_ROWS_MAX / 2))
-        .find_map(|most| run(parts, |part| !part.is_block() && tier(part.rows) <= most, MERGED))
+/// again only a few times. The largest wait until others follow: most of what they have has ended by then, and an ending
+/// that is in the segment need not be looked for beside it.
+fn to_merge(parts: &[Sized], bounds: &Bounds) -> Option<Range<usize>> {
+    let tier = |rows: u32| (rows / bounds.tier_rows).checked_ilog2().map_or(0, |log| log / 2 + 1);
+    let last = tier(SEGMENT_ROWS_MAX / 2);
+    let smaller = (0..last)
+        .find_map(|most| run(parts, |part| !part.is_block() && tier(part.rows) <= most, bounds.merged, bounds));
+    smaller.or_else(|| {
+        let following = parts.iter().rev().filter(|part| !part.is_block()).take(bounds.merged).count();
+        let settled = parts.iter().rposition(|part| !part.is_block())? + 1;
+        let settled = &parts[..settled.saturating_sub(following)];
+        run(settled, |part| !part.is_block() && part.rows <= SEGMENT_ROWS_MAX / 2, bounds.merged, bounds)
+    })
 }
 
 /// Makes a segment of parts, reading a column at a time; on a fault, which part has it.
@@ -257,7 +289,7 @@ impl<'t, T: Tables> Source<'t, T> {
 
     /// How many ended after they were sealed, or are in a block.
     pub(crate) fn late_endings(&self) -> usize {
-        self.endings.places().len()
+        self.endings.len()
     }
 
     /// A column of the rows that are kept.

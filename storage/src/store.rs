@@ -87,7 +87,11 @@ impl Store {
     /// any block that is left): one step; ask again until there is nothing to do. Rows are read and written without
     /// holding up whoever records; only the exchange at the end is a transaction. One caller at a time.
     pub fn seal(&self, all: bool) -> Result<Option<Sealed>, Error> {
-        let draft = guarded(|| seal::draft(&self.reading()?, all))?;
+        self.seal_within(&seal::Bounds::USUAL, all)
+    }
+
+    pub(crate) fn seal_within(&self, bounds: &seal::Bounds, all: bool) -> Result<Option<Sealed>, Error> {
+        let draft = guarded(|| seal::draft(&self.reading()?, bounds, all))?;
         draft.map(|draft| self.exchange(draft)).transpose()
     }
 

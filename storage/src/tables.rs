@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! meta       name                     u64      "format", "layout", "next_alert", "next_row", "next_turn",
-//!                                              "last_snapshot", "dropped_to"
+//!                                              "first_snapshot", "last_snapshot", "dropped_to"
 //! offsets    collector instance       u64 u64  the last sequence whose batch was committed; when, as a turn
 //! blocks     first row                sealed   versions that were just recorded (block.rs)
 //! segments   (first row, chunk)       chunk    versions that were sealed (segment/)
@@ -16,6 +16,7 @@
 //! turns      turn                     u64      the alert that was written then and not since; turns only grow
 //! turn_of    alert id                 u64      its turn
 //! status     (kind, name)             sealed   JSON: the agent's run, its rules, what these cost, its collectors
+//! gaps       (i64, i64)               ()       moments between which nobody looked (gaps.rs)
 //! drops      number                   (…)      what retention took out (retention.rs)
 //! ```
 //!
@@ -51,11 +52,14 @@ pub(crate) const STATUS: TableDefinition<(&str, &str), &[u8]> = TableDefinition:
 /// When, rows, bytes, first and last moment, why.
 pub(crate) const DROPS: TableDefinition<u64, (i64, u64, u64, i64, i64, u8)> = TableDefinition::new("drops");
 
+pub(crate) const GAPS: TableDefinition<(i64, i64), ()> = TableDefinition::new("gaps");
+
 pub(crate) const FORMAT_KEY: &str = "format";
 pub(crate) const LAYOUT_KEY: &str = "layout";
 pub(crate) const NEXT_ALERT_KEY: &str = "next_alert";
 pub(crate) const NEXT_ROW_KEY: &str = "next_row";
 pub(crate) const NEXT_TURN_KEY: &str = "next_turn";
+pub(crate) const FIRST_SNAPSHOT_KEY: &str = "first_snapshot";
 pub(crate) const LAST_SNAPSHOT_KEY: &str = "last_snapshot";
 pub(crate) const DROPPED_TO_KEY: &str = "dropped_to";
 
@@ -159,6 +163,7 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(TURNS)?;
     txn.open_table(TURN_OF)?;
     txn.open_table(STATUS)?;
+    txn.open_table(GAPS)?;
     txn.open_table(DROPS)?;
     let mut meta = txn.open_table(META)?;
     meta.insert(FORMAT_KEY, FORMAT)?;

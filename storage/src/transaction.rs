@@ -6,14 +6,15 @@ use arrow_array::RecordBatch;
 use daemoneye_dsl::alert::Alert;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStats, RuleStatus};
+use daemoneye_dsl::types::Timestamp;
 use redb::{ReadableTable, WriteTransaction};
 
 use crate::guard::guarded;
 use crate::matches::MatchState;
 use crate::reader::{Reader, Scan, Scanned, StoredProcess};
-use crate::record::{ProcessChange, Recorded, record};
+use crate::record::{self, ProcessChange, Recorded};
 use crate::tables::{ALERTS, DELIVERIES, MATCHES, META, NEXT_ALERT_KEY, OFFSETS, RULES};
-use crate::{Error, alerts, scan, status};
+use crate::{Error, alerts, gaps, scan, status};
 
 /// Collector instances whose offset is remembered.
 pub(crate) const SOURCES_MAX: usize = 64;
@@ -95,7 +96,19 @@ impl Transaction {
     /// Records what one snapshot changed in `processes`. Refuses, without having written anything, rows that contradict
     /// each other or what is stored.
     pub fn record_processes(&mut self, change: &ProcessChange<'_>) -> Result<Recorded, Error> {
-        guarded(|| record(&self.txn, change))
+        guarded(|| record::record(&self.txn, change))
+    }
+
+    /// Ends every process that the store has alive and a whole snapshot has not; how many these were. After damage
+    /// there are some that nobody knew any more when they went, and they would live for ever.
+    pub fn end_others(&mut self, alive: &RecordBatch, time: Timestamp, last: Timestamp) -> Result<usize, Error> {
+        guarded(|| record::end_others(&self.txn, alive, time, last))
+    }
+
+    /// Notes that snapshots are missing between these two, of which `next` was taken later, perhaps by a clock that went
+    /// back: questions about the moments in between are answered incompletely.
+    pub fn note_gap(&mut self, last: Timestamp, next: Timestamp) -> Result<(), Error> {
+        gaps::note(&self.txn, last, next)
     }
 
     /// A number for an alert, never given before.

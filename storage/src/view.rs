@@ -11,12 +11,13 @@ use daemoneye_dsl::tables::{schema_of, version_columns};
 use daemoneye_dsl::types::Timestamp;
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 
+use crate::gaps::Gap;
 use crate::guard::guarded;
 use crate::keys::ProcKey;
 use crate::reader::{Reader, Scan, Scanned, StoredProcess};
 use crate::retention::{self, Dropped};
 use crate::tables::{ALERTS, DELIVERIES, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Row, TURNS, Tables};
-use crate::{Checked, Error, alerts, check, history, room, scan, status};
+use crate::{Checked, Error, alerts, check, gaps, history, room, scan, status};
 
 /// Deliveries that one [`View::deliveries`] names.
 pub const DELIVERIES_MAX: usize = 1024;
@@ -177,6 +178,11 @@ impl View {
     /// The collectors that were heard last, and whether damage hides some.
     pub fn collectors(&self) -> Result<(Vec<CollectorStatus>, Completeness), Error> {
         guarded(|| status::all(&self.txn, status::COLLECTOR))
+    }
+
+    /// When nobody looked, by the beginning.
+    pub fn gaps(&self) -> Result<Vec<Gap>, Error> {
+        guarded(|| gaps::all(&self.txn))
     }
 
     /// Reads everything, to name what is damaged. `advance` is told first how many parts there are, then of each that

@@ -15,18 +15,21 @@ use daemoneye_dsl::lints::{fix, lint};
 use daemoneye_dsl::tables::{Catalog, Process, schema_of};
 use daemoneye_planner::plan;
 use daemoneye_settings::{Form, check_text};
+use daemoneye_storage::lies;
 
 /// One thing that is fuzzed, by the name of its folder and program.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 8] = [
     ("query", query),
     ("header", header),
     ("format", formatted),
     ("settings", settings),
     ("frame", frames),
     ("rows", rows),
+    ("block", block),
+    ("segment", segment),
 ];
 
 fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
@@ -102,4 +105,14 @@ pub fn frames(bytes: &[u8]) {
 /// Bytes from a peer or the disk are rows of the layout asked for, or an error.
 pub fn rows(bytes: &[u8]) {
     let _rows_or_error = decode(bytes, &schema_of(&Process::columns()));
+}
+
+/// What is stored in a block is rows, or damage.
+pub fn block(bytes: &[u8]) {
+    lies::block(bytes);
+}
+
+/// What is stored in a segment has values, or is damage, whatever it says of itself.
+pub fn segment(bytes: &[u8]) {
+    lies::segment(bytes);
 }

@@ -60,7 +60,7 @@ pub(super) struct Export {
 const EXAMPLES: &str = "\
 Examples:
   sudo daemoneye-cli data export processes_history history.parquet
-  daemoneye-cli data export process_starts starts.ndjson --from 2026-11-22T00:00:00Z
+  daemoneye-cli data export alerts alerts.csv --from 2026-11-22T00:00:00Z
   daemoneye-cli query --table old=history.parquet \"SELECT count(*) FROM old\"";
 
 /// A table that the store has.
@@ -162,7 +162,7 @@ fn write(
         vec![Test { column: begin, passes: &begins }, Test { column: end, passes: &ends }]
     });
     let (mut rows, mut failure) = (0, None);
-    let scan = Scan { table, columns: &columns, required: &required, tests: &tests };
+    let scan = Scan { required: &required, tests: &tests, ..Scan::all(table, &columns) };
     let completeness = reader.visit(&scan, &mut |batch| {
         let kept = period.within(&batch).and_then(|kept| writer.write(&kept).map(|()| kept.num_rows()));
         match kept {

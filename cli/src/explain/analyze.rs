@@ -7,15 +7,18 @@ use anstyle::Style as Paint;
 use anyhow::Context;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_planner::{Analysis, Measured, Plan, analyze};
+use daemoneye_storage::Tally;
 use serde_json::{Value, json};
 
 use crate::page::Page;
-use crate::render::Cell;
+use crate::render::{Cell, bytes};
 use crate::screen::count;
 use crate::sources::Sources;
 
 /// Spaces before the table of operations.
 const INDENT: usize = 2;
+/// Where operations begin there.
+const BESIDE: usize = 37;
 
 /// One evaluation.
 pub(super) struct Analyzed {
@@ -66,6 +69,9 @@ impl Analyzed {
             };
             let paint = if self.is_slowest(it) { Paint::new().bold() } else { Paint::new() };
             page.outline_beside(INDENT, &[Cell::painted(numbers, paint)], (stem, text));
+            if let Some(tally) = &it.tally {
+                page.line(INDENT + BESIDE, &[Cell::painted(scanned(tally), Paint::new().dimmed())]);
+            }
         }
     }
 
@@ -82,6 +88,15 @@ impl Analyzed {
                 "rows_in": it.rows_in,
                 "rows_out": it.rows_out,
                 "own_us": micros(it.own),
+                "scan": it.tally.as_ref().map(|tally| json!({
+                    "indexes": tally.indexes,
+                    "segments": tally.segments,
+                    "segments_pruned": tally.segments_pruned,
+                    "blocks": tally.blocks,
+                    "versions": tally.rows,
+                    "versions_pruned": tally.rows_pruned,
+                    "bytes_read": tally.bytes,
+                })),
             })
         });
         json!({
@@ -91,6 +106,23 @@ impl Analyzed {
             "operations": operations.collect::<Vec<_>>(),
         })
     }
+}
+
+/// What a scan of the store's history read, and what its indexes spared it.
+fn scanned(tally: &Tally) -> String {
+    let by = match tally.indexes.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => "no index".to_owned(),
+        columns => format!("by {}", columns.join(", ")),
+    };
+    let read = tally.segments - tally.segments_pruned;
+    let looked = tally.rows - tally.rows_pruned;
+    format!(
+        "{by}: {read} of {}, {} not sealed; {looked} of {}; {} read",
+        count(usize::try_from(tally.segments).unwrap_or(usize::MAX), "segment", "segments"),
+        count(usize::try_from(tally.blocks).unwrap_or(usize::MAX), "block", "blocks"),
+        count(usize::try_from(tally.rows).unwrap_or(usize::MAX), "version", "versions"),
+        bytes(tally.bytes),
+    )
 }
 
 fn line([own, rows_in, rows_out, times]: [String; 4]) -> String {

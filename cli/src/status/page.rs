@@ -241,6 +241,11 @@ fn store(facts: &Facts, screen: &Screen) -> (Word, Vec<String>) {
     let sealed = count(parts(contents.segments), "segment", "segments");
     lines.push(format!("{sealed}, {} not sealed yet", count(parts(contents.blocks), "block", "blocks")));
     lines.push(format!("{}, {} open", count(stored.alerts, "alert", "alerts"), stored.alerts_open));
+    if let Some(gap) = stored.gaps.last() {
+        let gaps = count(stored.gaps.len(), "gap", "gaps");
+        let (long, end) = (lasting(gap.to.0.saturating_sub(gap.from.0)), gap.to.0 / 1_000_000 * 1_000_000);
+        lines.push(format!("{gaps} without snapshots, the last of {long} until {}", local_time(end, &screen.zone)));
+    }
     if contents.damaged > 0 {
         let damaged = count(parts(contents.damaged), "damaged part is", "damaged parts are");
         lines.push(format!("{damaged} set aside: answers over that time are incomplete, and the log names them"));

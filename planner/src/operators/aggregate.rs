@@ -9,8 +9,9 @@ use daemoneye_dsl::expr::{Collation, Expr};
 use daemoneye_dsl::query::{Aggregate, AggregateKind, Bare};
 use daemoneye_dsl::types::{Type, Value};
 
+use super::fold::Folding;
 use super::sort::compare;
-use super::{Context, Meaning};
+use super::{Context, Meaning, Node};
 use crate::batch::{RowCodec, batch, take};
 use crate::error::Error;
 use crate::eval::{Evaluator, compare_values};
@@ -37,6 +38,11 @@ impl Meaning for Group {
         }
         columns.extend(self.bare(&groups, &calls, &evaluator));
         Ok(batch(columns, groups.len()))
+    }
+
+    fn fold(&self, context: &Context<'_>, input: &Node) -> Option<Result<RecordBatch, Error>> {
+        let folding = Folding::of(self)?;
+        Some(folding.fold(context, input))
     }
 }
 

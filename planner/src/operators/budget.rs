@@ -43,8 +43,9 @@ impl Budget {
         }
     }
 
+    /// Looks at the clock.
     #[cold]
-    fn look(&self) -> Result<(), Error> {
+    pub(crate) fn look(&self) -> Result<(), Error> {
         self.left.set(UNITS);
         match (self.clock, self.until.get()) {
             (Some(clock), Some((until, limit))) if clock() > until => {

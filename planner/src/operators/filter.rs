@@ -3,7 +3,7 @@
 use arrow_array::RecordBatch;
 use daemoneye_dsl::expr::Expr;
 
-use super::{Context, Meaning};
+use super::{Context, Each, Meaning, Node};
 use crate::batch::take;
 use crate::error::Error;
 
@@ -13,5 +13,12 @@ impl Meaning for Filter {
     fn meaning(&self, context: &Context<'_>, inputs: &[RecordBatch]) -> Result<RecordBatch, Error> {
         let rows = &inputs[0];
         Ok(take(rows, &context.evaluator(rows).matching(&self.0)))
+    }
+
+    fn stream(&self, context: &Context<'_>, inputs: &[Node], _: &[usize], each: Each<'_>) -> Option<Result<(), Error>> {
+        Some(inputs[0].stream(context, &[], &mut |rows| {
+            let kept = context.evaluator(&rows).matching(&self.0);
+            each(take(&rows, &kept))
+        }))
     }
 }

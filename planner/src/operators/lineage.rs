@@ -58,7 +58,15 @@ impl Known {
             return Ok(*place);
         }
         context.work(1)?;
-        let place = context.reader.process(id)?.map(|stored| {
+        let stored = match context.reader.process(id) {
+            // It may be in a part that is damaged: the answer goes on without it, and says so.
+            Err(daemoneye_storage::Error::Damaged(_)) => {
+                context.note(Reason::SegmentQuarantined);
+                None
+            }
+            stored => stored?,
+        };
+        let place = stored.map(|stored| {
             let parent = Value::at(stored.row.column(*PARENT_ID), 0);
             self.parents.push(parent.as_text().map(str::to_owned));
             self.versions.push(stored.row);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::types::Timestamp;
-use daemoneye_storage::Reader;
+use daemoneye_storage::{Reader, Tally};
 
 use super::{Context, Node};
 use crate::dataflow::{Answer, Clock};
@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::plan::Plan;
 
 /// What one operation did, all its evaluations together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Measured {
     /// How often it was evaluated; what is the same for every evaluation of a subquery is evaluated once.
     pub times: usize,
@@ -27,6 +27,8 @@ pub struct Measured {
     pub rows_out: usize,
     /// How long it took by itself.
     pub own: Duration,
+    /// What its scans of the store's history did; nothing where it scans none.
+    pub tally: Option<Tally>,
 }
 
 /// One evaluation, measured.
@@ -81,6 +83,22 @@ impl Measure {
         measured.own += own;
         measured.rows_out += output.as_ref().map_or(0, RecordBatch::num_rows);
         output
+    }
+
+    /// The operation that works now scanned the store.
+    pub(crate) fn note_tally(&self, scan: Tally) {
+        if scan.segments + scan.blocks == 0 {
+            return;
+        }
+        let mut operations = self.operations.borrow_mut();
+        let tally = operations[self.current.get()].tally.get_or_insert_default();
+        tally.segments += scan.segments;
+        tally.segments_pruned += scan.segments_pruned;
+        tally.blocks += scan.blocks;
+        tally.rows += scan.rows;
+        tally.rows_pruned += scan.rows_pruned;
+        tally.bytes += scan.bytes;
+        tally.indexes.extend(scan.indexes);
     }
 
     /// The operation that works now looked at so many rows.

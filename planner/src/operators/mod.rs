@@ -8,6 +8,7 @@ mod apply;
 pub(crate) mod budget;
 mod distinct;
 mod filter;
+mod fold;
 mod join;
 pub(crate) mod lineage;
 mod lookup;
@@ -22,13 +23,14 @@ mod window;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::types::{Timestamp, Type, Value};
-use daemoneye_storage::Reader;
+use daemoneye_storage::{Reader, Tally};
 
 use self::budget::Budget;
 use self::measure::Measure;
@@ -69,6 +71,8 @@ pub(crate) struct Context<'a> {
     work: Rc<Cell<usize>>,
     /// How long it may take.
     budget: Rc<Budget>,
+    /// Rows before the LIMIT that was met last.
+    before_limit: Rc<Cell<Option<usize>>>,
     /// The processes whose relatives were asked for so far.
     known: Rc<RefCell<lineage::Known>>,
     /// Who counts what each operation does, if anybody asked.
@@ -94,6 +98,7 @@ impl<'a> Context<'a> {
             completeness: Rc::default(),
             work: Rc::default(),
             budget: Rc::new(Budget::new(None)),
+            before_limit: Rc::default(),
             known: Rc::default(),
             measure: None,
         }
@@ -118,6 +123,11 @@ impl<'a> Context<'a> {
     /// So many units of work are about to be done: rows looked at, pairs made.
     pub(crate) fn work(&self, units: usize) -> Result<(), Error> {
         self.budget.spend(units)
+    }
+
+    /// Whether the time that the work may take is not over.
+    pub(crate) fn in_time(&self) -> Result<(), Error> {
+        self.budget.look()
     }
 
     /// What was missing from what was read.
@@ -151,6 +161,27 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Whether what scans do is counted.
+    fn tallied(&self) -> bool {
+        self.measure.is_some()
+    }
+
+    fn note_tally(&self, tally: Tally) {
+        if let Some(measure) = &self.measure {
+            measure.note_tally(tally);
+        }
+    }
+
+    /// There were so many rows before a LIMIT; nothing if it did not wait for all.
+    fn note_before_limit(&self, rows: Option<usize>) {
+        self.before_limit.set(rows);
+    }
+
+    /// [`crate::Ended::before_limit`].
+    pub(crate) fn before_limit(&self) -> Option<usize> {
+        self.before_limit.get()
+    }
+
     /// Counts rows that are looked at: subqueries within subqueries may be small each and endless together.
     pub(crate) fn spend(&self, rows: usize) -> Result<(), Error> {
         self.work(rows)?;
@@ -172,7 +203,27 @@ impl<'a> Context<'a> {
 pub(crate) trait Meaning {
     /// The whole output for the whole inputs.
     fn meaning(&self, context: &Context<'_>, inputs: &[RecordBatch]) -> Result<RecordBatch, Error>;
+
+    /// Hands the same over part by part, in order, until `each` breaks; `dictionaries` are places of columns that may
+    /// come as `Dictionary(UInt32, Utf8)`. Nothing where the output is made at once.
+    fn stream(
+        &self,
+        _context: &Context<'_>,
+        _inputs: &[Node],
+        _dictionaries: &[usize],
+        _each: Each<'_>,
+    ) -> Option<Result<(), Error>> {
+        None
+    }
+
+    /// The whole output for one input that comes part by part; nothing where all of it is needed at once.
+    fn fold(&self, _context: &Context<'_>, _input: &Node) -> Option<Result<RecordBatch, Error>> {
+        None
+    }
 }
+
+/// Receives parts of an output until it breaks.
+pub(crate) type Each<'e> = &'e mut dyn FnMut(RecordBatch) -> Result<ControlFlow<()>, Error>;
 
 /// An operation with its inputs.
 pub(crate) struct Node {
@@ -219,7 +270,28 @@ impl Node {
         Ok(output)
     }
 
+    /// Its output part by part. What is kept, or measured by the operation, is made at once.
+    pub(crate) fn stream(&self, context: &Context<'_>, dictionaries: &[usize], each: Each<'_>) -> Result<(), Error> {
+        let kept = context.cache.is_some() && self.constant;
+        if !kept && context.measure.is_none() {
+            let mut charged = |rows: RecordBatch| {
+                context.spend(rows.num_rows() + 1)?;
+                if rows.num_rows() == 0 { Ok(ControlFlow::Continue(())) } else { each(rows) }
+            };
+            if let Some(streamed) = self.operation.stream(context, &self.inputs, dictionaries, &mut charged) {
+                context.spend(ONCE)?;
+                return streamed;
+            }
+        }
+        each(self.meaning(context)?).map(drop)
+    }
+
     fn evaluate(&self, context: &Context<'_>, note: impl Fn(&[RecordBatch])) -> Result<RecordBatch, Error> {
+        if let ([input], None) = (self.inputs.as_slice(), &context.measure)
+            && let Some(folded) = self.operation.fold(context, input)
+        {
+            return folded;
+        }
         let inputs = self.inputs.iter().map(|input| input.meaning(context)).collect::<Result<Vec<_>, _>>()?;
         note(&inputs);
         self.operation.meaning(context, &inputs)
@@ -273,6 +345,6 @@ fn operation_numbered(plan: &Plan, next: &mut usize) -> Box<dyn Meaning + Send> 
         Plan::Set { op, .. } => Box::new(set::Set(op)),
         Plan::Window { windows, .. } => Box::new(window::Windows(windows)),
         Plan::Distinct { .. } => Box::new(distinct::Distinct),
-        Plan::Sort { keys, limit, offset, .. } => Box::new(sort::Sort { keys, limit, offset }),
+        Plan::Sort { keys, limit, offset, .. } => Box::new(sort::Sort { types: types(plan), keys, limit, offset }),
     }
 }

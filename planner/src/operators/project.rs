@@ -3,15 +3,25 @@
 use arrow_array::RecordBatch;
 use daemoneye_dsl::expr::Expr;
 
-use super::{Context, Meaning};
+use super::{Context, Each, Meaning, Node};
 use crate::batch::batch;
 use crate::error::Error;
 
 pub(super) struct Project(pub(super) Vec<Expr>);
 
+impl Project {
+    fn of(&self, context: &Context<'_>, rows: &RecordBatch) -> RecordBatch {
+        let evaluator = context.evaluator(rows);
+        batch(self.0.iter().map(|expr| evaluator.values(expr)).collect(), rows.num_rows())
+    }
+}
+
 impl Meaning for Project {
     fn meaning(&self, context: &Context<'_>, inputs: &[RecordBatch]) -> Result<RecordBatch, Error> {
-        let evaluator = context.evaluator(&inputs[0]);
-        Ok(batch(self.0.iter().map(|expr| evaluator.values(expr)).collect(), inputs[0].num_rows()))
+        Ok(self.of(context, &inputs[0]))
+    }
+
+    fn stream(&self, context: &Context<'_>, inputs: &[Node], _: &[usize], each: Each<'_>) -> Option<Result<(), Error>> {
+        Some(inputs[0].stream(context, &[], &mut |rows| each(self.of(context, &rows))))
     }
 }

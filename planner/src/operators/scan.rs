@@ -1,13 +1,16 @@
 //! Where rows come from: a table's rows.
 
+use std::cell::RefCell;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::expr::Expr;
 use daemoneye_dsl::tables::Table;
 use daemoneye_dsl::types::Type;
+use daemoneye_storage::Scan as Request;
 
-use super::{Context, Meaning};
+use super::{Context, Each, Meaning, Node};
 use crate::batch::{batch, empty, stack, take};
 use crate::error::Error;
 use crate::plan::Lookback;
@@ -22,17 +25,66 @@ pub(super) struct Scan {
     pub(super) lookback: Option<Lookback>,
 }
 
-impl Meaning for Scan {
-    fn meaning(&self, context: &Context<'_>, _: &[RecordBatch]) -> Result<RecordBatch, Error> {
+impl Scan {
+    /// Calls `read` with what is asked of the store.
+    fn asked<T>(&self, context: &Context<'_>, read: impl FnOnce(&Request<'_>) -> T) -> T {
         let over = |rows: &RecordBatch, expr: &Expr| context.evaluator(rows).values(expr);
         let since = self.lookback.map(|lookback| pushdown::since(lookback, context.now.0));
-        let scanned = pushdown::scan(context.reader, &self.table, &self.columns, self.filter.as_ref(), since, &over)?;
-        context.read(&scanned.completeness);
-        let rows = stack(&scanned.batches, &empty(&self.types));
+        let goes_on = || context.in_time().is_ok();
+        let tally = context.tallied().then(RefCell::default);
+        let read = |scan: &Request<'_>| read(&Request { goes_on: Some(&goes_on), tally: tally.as_ref(), ..*scan });
+        let answer = pushdown::scan(&self.table, &self.columns, self.filter.as_ref(), since, &over, read);
+        if let Some(tally) = tally {
+            context.note_tally(tally.into_inner());
+        }
+        answer
+    }
+
+    /// The rows that the filter lets through.
+    fn kept(&self, context: &Context<'_>, rows: RecordBatch) -> RecordBatch {
         context.note_rows_in(rows.num_rows());
-        Ok(match &self.filter {
+        match &self.filter {
             None => rows,
             Some(filter) => take(&rows, &context.evaluator(&rows).matching(filter)),
+        }
+    }
+}
+
+impl Meaning for Scan {
+    fn meaning(&self, context: &Context<'_>, _: &[RecordBatch]) -> Result<RecordBatch, Error> {
+        let scanned = self.asked(context, |scan| context.reader.scan(scan))?;
+        context.in_time()?;
+        context.read(&scanned.completeness);
+        Ok(self.kept(context, stack(&scanned.batches, &empty(&self.types))))
+    }
+
+    fn stream(
+        &self,
+        context: &Context<'_>,
+        _: &[Node],
+        dictionaries: &[usize],
+        each: Each<'_>,
+    ) -> Option<Result<(), Error>> {
+        let read_again = self.filter.iter().flat_map(Expr::columns).collect::<Vec<_>>();
+        let dictionaries: Vec<usize> =
+            dictionaries.iter().copied().filter(|column| !read_again.contains(column)).collect();
+        let mut failed = None;
+        let mut taken = |rows: RecordBatch| {
+            each(self.kept(context, rows)).unwrap_or_else(|error| {
+                failed = Some(error);
+                ControlFlow::Break(())
+            })
+        };
+        let scan =
+            |scan: &Request<'_>| context.reader.visit(&Request { dictionaries: &dictionaries, ..*scan }, &mut taken);
+        let read = self.asked(context, scan);
+        Some(match (failed, read) {
+            (Some(error), _) => Err(error),
+            (None, Err(error)) => Err(error.into()),
+            (None, Ok(completeness)) => {
+                context.read(&completeness);
+                context.in_time()
+            }
         })
     }
 }

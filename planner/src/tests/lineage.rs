@@ -3,11 +3,12 @@
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::check::check_query;
-use daemoneye_dsl::completeness::Reason;
+use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::tables::lineage::{DEPTH_MAX, Lineage};
 use daemoneye_dsl::tables::{Catalog, Process};
 use daemoneye_dsl::types::{Timestamp, Value};
+use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
 
 use crate::batch::Batch;
 use crate::dataflow::{Answer, Changes, Dataflow, Outcome, RuleId};
@@ -77,6 +78,28 @@ fn a_chain_ends_at_what_is_unknown_at_a_loop_and_at_the_bound() {
 }
 
 /// What the only rule's result changed by.
+/// A store in which whoever is asked for may lie in a damaged part.
+struct Damaged;
+
+impl Reader for Damaged {
+    fn scan(&self, _: &Scan<'_>) -> Result<Scanned, Error> {
+        Ok(Scanned { batches: vec![], completeness: Completeness::default() })
+    }
+
+    fn process(&self, _: &str) -> Result<Option<StoredProcess>, Error> {
+        Err(Error::Damaged("segment 1 of processes_history: a checksum does not match".to_owned()))
+    }
+}
+
+#[test]
+fn an_ancestor_that_is_damaged_is_missing_and_said() {
+    let present = snapshot(&[(2, "sshd", Some(1)), (3, "sh", Some(2)), (4, "ls", Some(3))]);
+    let reader = View::new(Some(&present), Some(&Damaged));
+    let answer = crate::execute(&plan(&format!("{INNER} WHERE p.name = 'ls'")), &reader, Timestamp(0)).unwrap();
+    assert_eq!(shown(&answer.rows), ["ls 1 sh", "ls 2 sshd"]);
+    assert_eq!(answer.completeness.reasons, [Reason::SegmentQuarantined]);
+}
+
 fn only(outcomes: Vec<(RuleId, Outcome)>) -> Batch {
     assert_eq!(outcomes.len(), 1);
     outcomes.into_iter().next().unwrap().1.unwrap().rows

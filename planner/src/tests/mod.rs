@@ -4,6 +4,7 @@
 //! were found to fail. `CASES` asks for more cases than the default, `SEED` for others. What the generator covered is
 //! counted, and a form that never came up fails the test: the count of cases alone says little.
 
+mod asked;
 mod budget;
 mod case;
 mod departures;
@@ -25,6 +26,7 @@ mod sigma;
 mod sqlite;
 mod statement;
 mod steps;
+mod time_travel;
 mod together;
 mod why;
 mod world;

@@ -1,7 +1,7 @@
 //! Sealed segments: many rows of history, by column, written once.
 //!
 //! ```text
-//! header   [version: u8][rows: u32][bytes of all pieces: u64][columns: u16] n × [name: u8, bytes][encoding: u8][nulls: u32][values: u32]
+//! header   [version: u8][rows: u32][bytes of all pieces: u64][bytes of the longest column: u64][columns: u16] n × [name: u8, bytes][encoding: u8][nulls: u32][values: u32]
 //!          [least: i64][greatest: i64][pages][codes][index][grams]                             each a piece, or none
 //! numbers  page table: of every 4096 rows [least: i64][greatest: i64][has NULLs: u8][piece]    numbers.rs
 //! texts    page table: [first text: u32][piece]                                                texts.rs
@@ -23,6 +23,7 @@ mod bytes;
 mod check;
 mod derived;
 mod grams;
+pub(crate) mod lies;
 mod numbers;
 mod pairs;
 mod pieces;
@@ -32,7 +33,7 @@ mod texts;
 mod write;
 
 pub(crate) use pieces::{ChunkTable, Fault};
-pub(crate) use read::Reading;
+pub(crate) use read::{Reading, rounded};
 pub(crate) use spans::Spans;
 pub(crate) use write::write;
 
@@ -81,6 +82,7 @@ pub(crate) struct Segment {
     id: u64,
     rows: u32,
     bytes: u64,
+    longest: u64,
     columns: Vec<Column>,
 }
 
@@ -97,6 +99,11 @@ impl Segment {
     /// Bytes of all its pieces.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Bytes of the texts of its longest column, as they are read.
+    pub(crate) fn longest(&self) -> u64 {
+        self.longest
     }
 
     fn column(&self, name: &str) -> Option<&Column> {
@@ -119,10 +126,11 @@ impl Segment {
     }
 }
 
-fn put_header(rows: u32, bytes: u64, columns: &[Column]) -> Vec<u8> {
+fn put_header(rows: u32, bytes: u64, longest: u64, columns: &[Column]) -> Vec<u8> {
     let mut out = vec![VERSION];
     out.extend_from_slice(&rows.to_le_bytes());
     out.extend_from_slice(&bytes.to_le_bytes());
+    out.extend_from_slice(&longest.to_le_bytes());
     out.extend_from_slice(&u16::try_from(columns.len()).expect("tables are narrow").to_le_bytes());
     for column in columns {
         out.push(u8::try_from(column.name.len()).expect("names are short"));
@@ -148,7 +156,7 @@ fn read_header(id: u64, header: &[u8]) -> Result<Segment, Wrong> {
     if rows > SEGMENT_ROWS_MAX {
         return Err("it claims too many rows");
     }
-    let bytes = header.u64()?;
+    let (bytes, longest) = (header.u64()?, header.u64()?);
     let count = u16::from(header.u8()?) | u16::from(header.u8()?) << 8;
     let column = |header: &mut Bytes<'_>| {
         let len = usize::from(header.u8()?);
@@ -161,11 +169,15 @@ fn read_header(id: u64, header: &[u8]) -> Result<Segment, Wrong> {
             4 => Encoding::Texts,
             _ => return Err("a column has an unknown encoding"),
         };
+        let (nulls, values) = (header.u32()?, header.u32()?);
+        if nulls > rows || values > rows || encoding == Encoding::Texts && values != rows {
+            return Err("a column claims more or fewer rows than there are");
+        }
         Ok(Column {
             name,
             encoding,
-            nulls: header.u32()?,
-            values: header.u32()?,
+            nulls,
+            values,
             least: header.i64()?,
             greatest: header.i64()?,
             pages: Piece::read(header)?,
@@ -175,7 +187,7 @@ fn read_header(id: u64, header: &[u8]) -> Result<Segment, Wrong> {
         })
     };
     let columns = (0..count).map(|_| column(&mut header)).collect::<Result<_, Wrong>>()?;
-    Ok(Segment { id, rows, bytes, columns })
+    Ok(Segment { id, rows, bytes, longest, columns })
 }
 
 /// The key of a number in an index. Two numbers with one key cost time, not answers.

@@ -1,19 +1,20 @@
 //! Reading a segment: which rows may be wanted, and their values.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
-use arrow_array::builder::{BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
+use arrow_array::builder::{BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder, UInt32Builder};
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, StringArray, UInt32Array, new_null_array};
+use arrow_array::{Array, ArrayRef, BooleanArray, DictionaryArray, StringArray, UInt32Array, new_null_array};
 use arrow_schema::DataType;
 use arrow_select::concat::concat;
 use arrow_select::take::take;
 use daemoneye_dsl::pattern::Literal;
 use daemoneye_dsl::types::Value;
 
-use super::bytes::Bytes;
+use super::bytes::{Bytes, Wrong};
 use super::derived::Derivation;
 use super::numbers::Numbers;
 use super::pairs::{self, Places};
@@ -36,6 +37,7 @@ pub(crate) struct Reading<'t, T> {
     tables: HashMap<usize, Arc<TextTable>>,
     dictionaries: HashMap<usize, StringArray>,
     pages: HashMap<usize, (usize, Page)>,
+    bytes: Cell<u64>,
 }
 
 /// Where the pages of texts begin and lie.
@@ -43,7 +45,14 @@ type TextTable = Vec<(u32, Piece)>;
 
 impl<'t, T: ChunkTable> Reading<'t, T> {
     pub(crate) fn new(table: &'t T, segment: Segment) -> Self {
-        Self { table, segment, tables: HashMap::new(), dictionaries: HashMap::new(), pages: HashMap::new() }
+        Self {
+            table,
+            segment,
+            tables: HashMap::new(),
+            dictionaries: HashMap::new(),
+            pages: HashMap::new(),
+            bytes: Cell::new(0),
+        }
     }
 
     pub(crate) fn segment(&self) -> &Segment {
@@ -51,7 +60,36 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
     }
 
     pub(super) fn piece<R>(&mut self, piece: Piece, read: impl FnOnce(&[u8]) -> Result<R, Fault>) -> Result<R, Fault> {
+        self.bytes.set(self.bytes.get() + piece.len() as u64);
         pieces::read(self.table, self.segment.id, piece, read)
+    }
+
+    /// Bytes of all pieces that were read so far.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.bytes.get()
+    }
+
+    /// About how many rows meet a probe, from the header alone.
+    pub(crate) fn estimate(&self, name: &str, question: &Question) -> f64 {
+        let rows = f64::from(self.segment.rows);
+        let Some(column) = self.segment.column(name) else { return rows };
+        // As if numbers were spread evenly.
+        let part = |from: f64, to: f64| {
+            let (least, greatest) = (rounded(column.least), rounded(column.greatest));
+            rows * ((to.min(greatest) - from.max(least)) / (greatest - least).max(1.0)).clamp(0.0, 1.0)
+        };
+        match (column.encoding, question) {
+            (Encoding::None, Question::Null) => rows,
+            (Encoding::None, _) => 0.0,
+            (_, Question::Null) => f64::from(column.nulls),
+            (_, Question::AtLeast(bound)) => part(*bound, f64::INFINITY),
+            (_, Question::AtMost(bound)) => part(f64::NEG_INFINITY, *bound),
+            (Encoding::Dictionary, Question::Equal(_)) => rows / f64::from(column.values.max(1)),
+            (Encoding::Numbers | Encoding::Ids, Question::Equal(_)) if column.index.is_none() => rows,
+            (_, Question::Equal(_)) => 1.0,
+            // A gram more makes a text about so much rarer.
+            (_, Question::Contains(literal)) => rows / f64::from(1_u32 << literal.bytes.len().min(16)),
+        }
     }
 
     fn position(&self, name: &str) -> Option<usize> {
@@ -121,7 +159,7 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
         }
         let rows = self.segment.rows;
         self.piece(column.pages, |table| {
-            let (entries, _) = table.as_chunks::<NUMBER_ENTRY_LEN>();
+            let entries = number_entries(table, rows)?;
             for (from, entry) in (0..rows).step_by(PAGE_ROWS as usize).zip(entries) {
                 let mut entry = Bytes(entry);
                 let (least, greatest, nulls) = (entry.i64()?, entry.i64()?, entry.u8()? != 0);
@@ -279,7 +317,7 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
             None => null,
             Some(code) => usize::try_from(code).ok().and_then(|code| codes.get(code)).is_some_and(|wanted| *wanted),
         };
-        self.each_number(column.codes, among, &mut |row, code| {
+        self.each_number(column.codes, among, |row, code| {
             if is_wanted(code) {
                 spans.add(row..row + 1);
             }
@@ -288,10 +326,10 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
     }
 
     /// Every number of some rows, in order.
-    fn each_number(&mut self, pages: Piece, rows: &Spans, each: &mut dyn FnMut(u32, Option<i64>)) -> Result<(), Fault> {
+    fn each_number(&mut self, pages: Piece, rows: &Spans, mut each: impl FnMut(u32, Option<i64>)) -> Result<(), Fault> {
         let total = self.segment.rows;
         let entries: Vec<Piece> = self.piece(pages, |table| {
-            let (entries, _) = table.as_chunks::<NUMBER_ENTRY_LEN>();
+            let entries = number_entries(table, total)?;
             Ok(entries.iter().map(|entry| Piece::read(&mut Bytes(&entry[17..]))).collect::<Result<_, _>>()?)
         })?;
         for (from, piece) in (0..total).step_by(PAGE_ROWS as usize).zip(entries) {
@@ -359,17 +397,17 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
         Ok(match ty {
             DataType::Int64 => {
                 let mut builder = Int64Builder::with_capacity(rows.len());
-                self.each_number(column.pages, rows, &mut |_, value| builder.append_option(value))?;
+                self.each_number(column.pages, rows, |_, value| builder.append_option(value))?;
                 Arc::new(builder.finish())
             }
             DataType::Timestamp(..) => {
                 let mut builder = TimestampMicrosecondBuilder::with_capacity(rows.len());
-                self.each_number(column.pages, rows, &mut |_, value| builder.append_option(value))?;
+                self.each_number(column.pages, rows, |_, value| builder.append_option(value))?;
                 Arc::new(builder.finish())
             }
             DataType::Boolean => {
                 let mut builder = BooleanBuilder::with_capacity(rows.len());
-                self.each_number(column.pages, rows, &mut |_, value| builder.append_option(value.map(|it| it != 0)))?;
+                self.each_number(column.pages, rows, |_, value| builder.append_option(value.map(|it| it != 0)))?;
                 Arc::new(builder.finish())
             }
             _ => return Err("a column has another type".into()),
@@ -378,22 +416,46 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
 
     fn ids(&mut self, column: &Column, rows: &Spans) -> Result<ArrayRef, Fault> {
         let mut builder = StringBuilder::with_capacity(rows.len(), 16 * rows.len());
-        self.each_number(column.pages, rows, &mut |_, value| {
+        self.each_number(column.pages, rows, |_, value| {
             builder.append_option(value.map(|id| ProcKey(id.cast_unsigned()).to_string()));
         })?;
         Ok(Arc::new(builder.finish()))
     }
 
     fn words(&mut self, at: usize, column: &Column, rows: &Spans) -> Result<ArrayRef, Fault> {
+        let (codes, texts) = self.coded(at, column, rows)?;
+        take(&texts, &codes, None).map_err(|error| Fault::Damaged(error.to_string()))
+    }
+
+    /// The codes of some rows, and what they stand for.
+    fn coded(&mut self, at: usize, column: &Column, rows: &Spans) -> Result<(UInt32Array, StringArray), Fault> {
         let texts = self.dictionary(at, column)?;
-        let mut codes = Vec::with_capacity(rows.len());
-        self.each_number(column.codes, rows, &mut |_, code| {
-            codes.push(code.and_then(|code| u32::try_from(code).ok()));
+        let mut codes = UInt32Builder::with_capacity(rows.len());
+        let mut greatest = 0;
+        self.each_number(column.codes, rows, |_, code| {
+            // What does not fit is beyond any dictionary.
+            let code = code.map(|code| u32::try_from(code).unwrap_or(u32::MAX));
+            greatest = greatest.max(code.unwrap_or(0));
+            codes.append_option(code);
         })?;
-        if codes.iter().flatten().any(|code| *code as usize >= texts.len()) {
+        let codes = codes.finish();
+        if greatest as usize >= texts.len() {
             return Err("a code has no text".into());
         }
-        take(&texts, &UInt32Array::from(codes), None).map_err(|error| Fault::Damaged(error.to_string()))
+        Ok((codes, texts))
+    }
+
+    /// [`Self::read`] of a column of texts, as a dictionary where it is one.
+    pub(crate) fn read_coded(&mut self, name: &str, rows: &Spans) -> Result<ArrayRef, Fault> {
+        match self.position(name) {
+            Some(at) if self.segment.columns[at].encoding == Encoding::Dictionary => {
+                let column = self.column(at);
+                let (codes, texts) = self.coded(at, &column, rows)?;
+                let coded = DictionaryArray::try_new(codes, Arc::new(texts));
+                Ok(Arc::new(coded.map_err(|error| Fault::Damaged(error.to_string()))?))
+            }
+            _ => self.read(name, &DataType::Utf8, rows),
+        }
     }
 
     fn texts(&mut self, at: usize, column: &Column, rows: &Spans) -> Result<ArrayRef, Fault> {
@@ -464,9 +526,17 @@ fn has(text: &str, Literal { bytes, at_start, at_end }: &Literal) -> bool {
     }
 }
 
+/// What a table says of each page of numbers. One page too few would leave rows out without a word.
+fn number_entries(table: &[u8], rows: u32) -> Result<&[[u8; NUMBER_ENTRY_LEN]], Wrong> {
+    match table.as_chunks() {
+        (entries, []) if entries.len() == rows.div_ceil(PAGE_ROWS) as usize => Ok(entries),
+        _ => Err("its pages of numbers are not as many as its rows need"),
+    }
+}
+
 /// A number as the double next to it: what is not less stays so.
 #[expect(clippy::cast_precision_loss, reason = "rounding keeps the order of what it does not make equal")]
-fn rounded(value: i64) -> f64 {
+pub(crate) fn rounded(value: i64) -> f64 {
     value as f64
 }
 

@@ -31,14 +31,16 @@ pub(crate) fn write<E>(
     assert!(rows <= SEGMENT_ROWS_MAX, "a segment's rows are bounded");
     let mut writer = Writer { chunks: Chunks::new(segment), pages: Pages::new(), rows };
     let mut columns = Vec::with_capacity(fields.len());
+    let mut longest = 0;
     for (at, (field, indexed)) in fields.iter().enumerate() {
         let array = column(at)?;
+        longest = longest.max(array.as_string_opt::<i32>().map_or(0, |texts| texts.value_data().len() as u64));
         let derivation = derived::derivation(field.name());
         let from = derivation.and_then(|it| fields.iter().position(|(field, _)| field.name() == it.from));
         let source = from.map(&mut *column).transpose()?;
         columns.push(writer.column(field, *indexed, &array, derivation.zip(source.as_ref())));
     }
-    let header = super::put_header(rows, writer.chunks.bytes(), &columns);
+    let header = super::put_header(rows, writer.chunks.bytes(), longest, &columns);
     Ok(writer.chunks.finish(&header))
 }
 

@@ -1,161 +1,18 @@
-//! The crash law: fail at any operation, lose any part of what was not synced; after reopening every committed
-//! transaction is there and no half one.
-
-use std::io;
-use std::ops::Bound;
-use std::sync::{Arc, Mutex};
+//! The crash law: fail at any operation, lose any part of what was not synced; after reopening every acknowledged
+//! transaction is there and no half one, each alert is there once, and recording and sealing go on. A disk that only
+//! fails is no worse than one that dies: the store answers with errors, and one that is opened again is right.
 
 use daemoneye_dsl::types::Timestamp;
-use redb::{BackendError, StorageBackend};
 
+use super::disk::{Disk, Fails};
 use super::{Delta, alert, everything, version};
 use crate::memory::Memory;
+use crate::seal::{self, Bounds};
 use crate::{Error, MatchState, Store};
 
-/// A disk that fails from its n-th operation on and knows what was not synced.
-#[derive(Debug, Clone)]
-struct Disk {
-    file: Arc<Memory>,
-    state: Arc<Mutex<State>>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    durable: Vec<u8>,
-    unsynced: Vec<Change>,
-    operations: usize,
-    fails_at: Option<usize>,
-}
-
-#[derive(Debug, Clone)]
-enum Change {
-    Write(usize, Vec<u8>),
-    SetLen(usize),
-}
-
-impl Change {
-    fn apply(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Self::SetLen(len) => bytes.resize(*len, 0),
-            Self::Write(offset, data) => {
-                let end = offset + data.len();
-                bytes.resize(bytes.len().max(end), 0);
-                bytes[*offset..end].copy_from_slice(data);
-            }
-        }
-    }
-}
-
-impl Disk {
-    fn new(bytes: Vec<u8>, fails_at: Option<usize>) -> Self {
-        let state = State { durable: bytes.clone(), fails_at, ..State::default() };
-        Self { file: Arc::new(Memory::of(bytes)), state: Arc::new(Mutex::new(state)) }
-    }
-
-    fn operations(&self) -> usize {
-        self.state.lock().unwrap().operations
-    }
-
-    /// Counts an operation that changes the disk; one that fails leaves half of its change behind.
-    fn change(&self, change: Change) -> io::Result<()> {
-        let mut state = self.state.lock().unwrap();
-        let fails = state.fails();
-        let change = match change {
-            Change::Write(offset, data) if fails => Change::Write(offset, data[..data.len() / 2].to_vec()),
-            other => other,
-        };
-        if state.operations <= state.fails_at.unwrap_or(usize::MAX) {
-            state.unsynced.push(change);
-        }
-        if fails { Err(io::Error::other("the disk failed")) } else { Ok(()) }
-    }
-
-    /// What the platter holds after the power went: of what was not synced, what the seed picks.
-    fn after_power_loss(&self, seed: u64) -> Vec<u8> {
-        let state = self.state.lock().unwrap();
-        let mut bytes = state.durable.clone();
-        let mut random = seed;
-        for change in &state.unsynced {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let kept = match seed {
-                0 => false,
-                1 => true,
-                _ => random >> 63 == 1,
-            };
-            if kept {
-                change.apply(&mut bytes);
-            }
-        }
-        bytes
-    }
-}
-
-impl State {
-    fn fails(&mut self) -> bool {
-        self.operations += 1;
-        self.fails_at.is_some_and(|at| self.operations >= at)
-    }
-}
-
-impl StorageBackend for Disk {
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.change(Change::SetLen(usize::try_from(len).unwrap()))?;
-        self.file.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.state.lock().unwrap();
-        if state.fails() {
-            return Err(io::Error::other("the disk failed"));
-        }
-        let State { durable, unsynced, .. } = &mut *state;
-        unsynced.drain(..).for_each(|change| change.apply(durable));
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.change(Change::Write(usize::try_from(offset).unwrap(), data.to_vec()))?;
-        self.file.write(offset, data)
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.file.close()
-    }
-
-    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.try_lock_range(start, end)
-    }
-
-    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.try_lock_shared_range(start, end)
-    }
-
-    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_range(start, end)
-    }
-
-    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_shared_range(start, end)
-    }
-
-    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.unlock_range(start, end)
-    }
-
-    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.query_lock_range(start, end)
-    }
-}
-
-const SNAPSHOTS: u64 = 6;
+const SNAPSHOTS: u64 = 7;
+/// Two blocks make a segment, two segments a larger one.
+const SMALL: Bounds = Bounds { due_rows: u64::MAX, due_blocks: 2, merged: 2, tier_rows: 1, len: u64::MAX };
 
 /// Commits the n-th snapshot, counted from 1, in one transaction with all that goes with it.
 fn commit(store: &Store, n: u64) -> Result<(), Error> {
@@ -177,58 +34,143 @@ fn commit(store: &Store, n: u64) -> Result<(), Error> {
     txn.commit()
 }
 
-/// All that a store holds, and how many snapshots that is.
+/// What happens besides in a life with that many snapshots, the last of them committed here: the alerts before are
+/// delivered, and what is due is sealed, once while the snapshot is being recorded.
+fn live_on(store: &Store, n: u64, seen: &mut Seen) -> Result<(), Error> {
+    let draft = if n.is_multiple_of(3) { seal::draft(&store.reading()?, &SMALL, false)? } else { None };
+    commit(store, n)?;
+    seen.committed = n;
+    if let Some(draft) = draft {
+        store.exchange(draft)?;
+    }
+    while n.is_multiple_of(2) && store.seal_within(&SMALL, false)?.is_some() {}
+    seen.sent = n - 1;
+    store.delivered(&(1..n).collect::<Vec<_>>())?;
+    seen.delivered = n - 1;
+    Ok(())
+}
+
+/// What whoever drove the store knows.
+#[derive(Debug, Default, Clone, Copy)]
+struct Seen {
+    /// Snapshots that were acknowledged.
+    committed: u64,
+    /// The alerts up to this one were perhaps taken from the outbox.
+    sent: u64,
+    /// These surely.
+    delivered: u64,
+}
+
+/// All that a store holds but its outbox, and how many snapshots that is.
 fn dump(store: &Store) -> (u64, Vec<String>) {
     let view = store.read().unwrap();
     let mut all = everything(&view);
     let live = view.live().unwrap();
     all.extend(live.iter().flat_map(|live| super::texts([&live.versions])));
-    all.push(format!("{:?}", view.deliveries().unwrap()));
     let txn = store.begin().unwrap();
     all.push(format!("{:?}", txn.match_states("r").unwrap()));
+    let contents = view.contents().unwrap();
+    all.push(format!("{} versions, {} exits, {} damaged", contents.versions, contents.exits, contents.damaged));
     (view.offset("procmond").unwrap().unwrap_or(0), all)
 }
 
-/// Runs the workload until the disk fails; the number of snapshots acknowledged.
-fn workload(disk: &Disk) -> u64 {
-    let Ok(store) = Store::on(disk.clone()) else { return 0 };
-    (1..=SNAPSHOTS).take_while(|n| commit(&store, *n).is_ok()).last().unwrap_or(0)
+/// An empty store; one is created aside and moved into place whole, so every disk starts with it.
+fn created() -> Vec<u8> {
+    let file = Memory::default();
+    drop(Store::on(file.open_again()).unwrap());
+    file.bytes()
 }
 
-#[test]
-fn committed_is_committed_and_half_is_nothing() {
+/// What a store holds after each snapshot.
+fn expected() -> Vec<Vec<String>> {
     let clean = Store::in_memory().unwrap();
     let mut expected = vec![dump(&clean).1];
     for n in 1..=SNAPSHOTS {
         commit(&clean, n).unwrap();
         expected.push(dump(&clean).1);
     }
-    // A store is created aside and moved into place whole, so every disk starts with one.
-    let file = Memory::default();
-    drop(Store::on(file.open_again()).unwrap());
-    let created = file.bytes();
-    let disk = Disk::new(created.clone(), None);
-    assert_eq!(workload(&disk), SNAPSHOTS);
-    let operations = disk.operations();
-    assert!(operations > 50, "the workload writes: {operations} operations");
+    expected
+}
 
-    for fails_at in 1..=operations {
-        let disk = Disk::new(created.clone(), Some(fails_at));
-        let acknowledged = workload(&disk);
+/// A life until the first error.
+fn until_it_fails(disk: &Disk) -> Seen {
+    let mut seen = Seen::default();
+    let Ok(store) = Store::on(disk.clone()) else { return seen };
+    let _first_error = (1..=SNAPSHOTS).try_for_each(|n| live_on(&store, n, &mut seen));
+    seen
+}
+
+/// How far a life goes on after a failure.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    Next,
+    End,
+}
+
+/// Opens what a disk holds: it is what was acknowledged, perhaps with one snapshot more, and life goes on.
+fn holds(bytes: Vec<u8>, seen: Seen, expected: &[Vec<String>], until: Until, context: &str) {
+    let store = Store::on(Memory::of(bytes)).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let (found, all) = dump(&store);
+    assert!(found == seen.committed || found == seen.committed + 1, "{context}: {seen:?}, {found} found");
+    assert_eq!(all, expected[usize::try_from(found).unwrap()], "{context}");
+    let waiting = store.deliveries().unwrap();
+    let at_least: Vec<u64> = (seen.sent + 1..=found).collect();
+    let at_most: Vec<u64> = (seen.delivered + 1..=found).collect();
+    assert!(waiting == at_least || waiting == at_most, "{context}: {seen:?}, {waiting:?} wait");
+
+    let mut seen = Seen { committed: found, ..seen };
+    let last = if until == Until::End { SNAPSHOTS } else { SNAPSHOTS.min(found + 1) };
+    (found + 1..=last).try_for_each(|n| live_on(&store, n, &mut seen)).unwrap();
+    while store.seal_within(&SMALL, true).unwrap().is_some() {}
+    assert_eq!(dump(&store).1, expected[usize::try_from(last).unwrap()], "{context}, at the end");
+    let contents = store.read().unwrap().contents().unwrap();
+    assert_eq!((contents.blocks, contents.segments), (0, 1), "{context}: {contents:?}");
+}
+
+#[test]
+fn committed_is_committed_and_half_is_nothing() {
+    let (created, expected) = (created(), expected());
+    let disk = Disk::new(created.clone(), Fails::default());
+    assert_eq!(until_it_fails(&disk).delivered, SNAPSHOTS - 1);
+    let (changes, _) = disk.operations();
+    assert!(changes > 100, "the workload writes: {changes} operations");
+    for at in 1..=changes {
+        let disk = Disk::new(created.clone(), Fails::all_from(at));
+        let seen = until_it_fails(&disk);
         for seed in 0..4 {
-            let store = Store::on(Memory::of(disk.after_power_loss(seed)))
-                .unwrap_or_else(|error| panic!("operation {fails_at}, seed {seed}: {error}"));
-            let (found, all) = dump(&store);
-            assert!(
-                found == acknowledged || found == acknowledged + 1,
-                "operation {fails_at}, seed {seed}: {acknowledged} acknowledged, {found} found"
-            );
-            assert_eq!(all, expected[usize::try_from(found).unwrap()], "operation {fails_at}, seed {seed}");
-            // It goes on where it stopped.
-            if found < SNAPSHOTS {
-                commit(&store, found + 1).unwrap();
-                assert_eq!(dump(&store).1, expected[usize::try_from(found).unwrap() + 1]);
-            }
+            let until = if seed == 2 { Until::End } else { Until::Next };
+            holds(disk.after_power_loss(seed), seen, &expected, until, &format!("operation {at}, seed {seed}"));
         }
+    }
+}
+
+/// A life in which what fails is tried again, on the same store and then on one that is opened again.
+fn in_spite_of_failures(disk: &Disk) -> Seen {
+    let mut seen = Seen::default();
+    for _ in 0..2 * SNAPSHOTS {
+        let Ok(store) = Store::on(disk.clone()) else { continue };
+        let last = SNAPSHOTS.min(seen.committed + 2);
+        for _ in 0..2 {
+            let _again = (seen.committed + 1..=last).try_for_each(|n| live_on(&store, n, &mut seen));
+            let _either = store.seal_within(&SMALL, false);
+            let _either = store.read().and_then(|view| view.live());
+        }
+    }
+    seen
+}
+
+#[test]
+fn a_disk_that_fails_is_no_worse_than_one_that_dies() {
+    let (created, expected) = (created(), expected());
+    let disk = Disk::new(created.clone(), Fails::default());
+    assert_eq!(in_spite_of_failures(&disk).committed, SNAPSHOTS);
+    let (changes, reads) = disk.operations();
+    assert!(reads > 100, "{reads} reads");
+    let fails = (1..=changes).step_by(5).map(Fails::one).chain((1..=reads).step_by(7).map(Fails::one_read));
+    for fails in fails {
+        let disk = Disk::new(created.clone(), fails.clone());
+        let seen = in_spite_of_failures(&disk);
+        holds(disk.bytes(), seen, &expected, Until::Next, &format!("{fails:?}, opened by the next process"));
+        holds(disk.after_power_loss(2), seen, &expected, Until::Next, &format!("{fails:?}, after the power went too"));
     }
 }

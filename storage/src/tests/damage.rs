@@ -1,6 +1,7 @@
 //! A damaged block takes nothing else along, is reported, and is healed where the next snapshot can.
 
 use daemoneye_dsl::completeness::Reason;
+use daemoneye_dsl::types::Timestamp;
 use redb::ReadableTable;
 
 use super::{Delta, alert, count, id_text, scan, texts, version};
@@ -83,6 +84,30 @@ fn a_lost_version_is_taken_up_again_without_a_start() {
     let view = store.read().unwrap();
     assert!(view.process(&id_text(1)).unwrap().is_some());
     assert_eq!(texts(&scan(&view, "process_starts", &["proc_id"]).batches), [3, 4, 9].map(id_text));
+}
+
+#[test]
+fn a_lost_process_that_has_gone_does_not_live_for_ever() {
+    let file = Memory::default();
+    filled(&file);
+    damage(&file, BLOCKS, 1, 50);
+    let store = Store::on(file.open_again()).unwrap();
+    // Of 1 and 2, which are lost, 2 is still there; 3 and 4 are as before.
+    let mut txn = store.begin().unwrap();
+    let delta = Delta { started: vec![version(2, 2)], ..Delta::default() };
+    delta.at(10, Some(3), |change| txn.record_processes(change)).unwrap();
+    let alive = super::rows(&[2, 3, 4].map(|id| version(id, 2)));
+    assert_eq!(txn.end_others(&alive, Timestamp(10), Timestamp(3)).unwrap(), 1);
+    assert_eq!(txn.end_others(&alive, Timestamp(10), Timestamp(3)).unwrap(), 0);
+    txn.commit().unwrap();
+    let live = store.live().unwrap().unwrap();
+    assert!(live.completeness.is_complete() && live.versions.num_rows() == 3);
+    drop(store);
+    // Were the block mended, it would say that 1 has exited.
+    damage(&file, BLOCKS, 1, 50);
+    let store = Store::on(file.open_again()).unwrap();
+    let exits = scan(&store.read().unwrap(), "process_exits", &["proc_id", "last_seen_at", "observed_at"]);
+    assert_eq!(texts(&exits.batches), [format!("{}|3|10", id_text(1))]);
 }
 
 #[test]

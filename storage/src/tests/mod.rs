@@ -3,6 +3,9 @@
 mod check;
 mod crash;
 mod damage;
+mod disk;
+mod gaps;
+mod integrity;
 mod model;
 mod retention;
 mod scans;

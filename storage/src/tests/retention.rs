@@ -107,7 +107,7 @@ fn only_a_question_about_dropped_times_is_answered_incompletely() {
     let position = |name: &str| table.column(name).unwrap().0;
     let reasons = |column: &str, question: Question| {
         let required = [vec![Probe { column: position(column), question }]];
-        let scan = Scan { table: &table, columns: &[0], required: &required, tests: &[] };
+        let scan = Scan { required: &required, ..Scan::all(&table, &[0]) };
         view.scan(&scan).unwrap().completeness.reasons
     };
     assert_eq!(reasons("seen_to", Question::AtLeast(1.0)), [Reason::HistoryDropped]);

@@ -26,7 +26,7 @@ const WORDS: [&str; 12] = [
 ];
 
 /// A process whose columns are of every encoding: repeated, unlike, NULL, derived from each other.
-fn process(n: u64, random: &mut impl FnMut(usize) -> usize) -> Process {
+pub(super) fn process(n: u64, random: &mut impl FnMut(usize) -> usize) -> Process {
     let words = |random: &mut dyn FnMut(usize) -> usize, most: usize| -> String {
         (0..=random(most)).map(|_| WORDS[random(WORDS.len())]).collect::<Vec<_>>().join(" ")
     };
@@ -54,7 +54,7 @@ fn process(n: u64, random: &mut impl FnMut(usize) -> usize) -> Process {
     }
 }
 
-fn versions(processes: &[Process]) -> RecordBatch {
+pub(super) fn versions(processes: &[Process]) -> RecordBatch {
     let batch = Process::batch(processes);
     let columns: Vec<_> =
         version_columns().iter().map(|column| batch.schema().index_of(&column.name).unwrap()).collect();
@@ -224,7 +224,7 @@ fn what_is_pushed_down_leaves_out_only_what_is_not_wanted() {
                     for (required, tests) in
                         [(required.as_slice(), tests.as_slice()), (required.as_slice(), &[]), (&[], tests.as_slice())]
                     {
-                        let scan = Scan { table: &table, columns: &every, required, tests };
+                        let scan = Scan { required, tests, ..Scan::all(&table, &every) };
                         let some = view.scan(&scan).unwrap();
                         assert_eq!(kept(&some.batches), expected, "{name}.{} {required:?}", table.columns[column].name);
                         left_out += total - super::count(&some);
@@ -257,7 +257,7 @@ fn what_happens_while_a_segment_is_made_is_not_lost() {
     };
     record(1, &all[..6], &[]);
     record(2, &all[6..], &all[..2]);
-    let draft = crate::seal::draft(&store.reading().unwrap(), true).unwrap().unwrap();
+    let draft = crate::seal::draft(&store.reading().unwrap(), &crate::seal::Bounds::USUAL, true).unwrap().unwrap();
     record(3, &[], &all[2..4]);
     let before = super::everything(&store.read().unwrap());
     store.exchange(draft).unwrap();

@@ -58,8 +58,24 @@ impl Graph {
             if late > 0 {
                 ran.late.push((id, late));
             }
+            self.end_read(id);
         }
         ran
+    }
+
+    /// A node ran: what changed in arrangements that nobody else reads after it goes at once. A first change is all that
+    /// there is, and thousands of them at the same time would be most of what the rules take.
+    fn end_read(&mut self, id: NodeId) {
+        for at in 0..self.node(id).inputs.len() {
+            let input = self.node(id).inputs[at];
+            let input = self.node_mut(input);
+            if let Some(step) = &mut input.step
+                && step.arranged().is_some()
+                && input.consumers.last() == Some(&id)
+            {
+                step.end_step();
+            }
+        }
     }
 
     /// A node has this output; those behind it that hold what came before will run.

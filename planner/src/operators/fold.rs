@@ -1,0 +1,271 @@
+//! Groups whose input comes part by part: what is held is one row of numbers a group, however many rows there are.
+//!
+//! Texts that come as dictionaries are grouped by their codes: a text is looked up once for each dictionary.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt32Type;
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow_schema::DataType;
+use daemoneye_dsl::expr::{Collation, Expr, ExprKind};
+use daemoneye_dsl::query::{Aggregate, AggregateKind};
+use daemoneye_dsl::types::{Type, Value};
+
+use super::aggregate::{Group, real, to_real};
+use super::{Context, Node, ROWS_MAX, within};
+use crate::batch::{RowCodec, batch, empty, stack, take};
+use crate::cell::{Cell, Cells};
+use crate::error::Error;
+use crate::exact_sum::ExactSum;
+
+/// Groups that can be made part by part.
+pub(super) struct Folding<'g> {
+    group: &'g Group,
+    /// The one key, if it is a column of texts that is read for nothing else.
+    coded: Option<usize>,
+}
+
+/// The groups so far.
+struct Groups {
+    codec: RowCodec,
+    by_key: HashMap<Box<[u8]>, u32>,
+    /// Keys of the groups, as the first row of each has them, in the order in which they came.
+    firsts: Vec<RecordBatch>,
+    totals: Vec<Totals>,
+    /// The dictionary at hand, and the group of each of its codes.
+    codes: Option<(StringArray, Vec<Option<u32>>)>,
+}
+
+/// One aggregate of every group.
+enum Totals {
+    Count(Vec<i64>),
+    /// Of INTEGERs, with how many.
+    Integers(Vec<(i128, i64)>),
+    /// Of REALs, with how many.
+    Reals(Vec<(ExactSum, i64)>),
+    /// The least or, if told so, the greatest.
+    Extreme(Vec<Value>, bool),
+}
+
+impl<'g> Folding<'g> {
+    /// Nothing if an aggregate needs all rows at once.
+    pub(super) fn of(group: &'g Group) -> Option<Self> {
+        let simple =
+            |aggregate: &Aggregate| !aggregate.distinct && aggregate.order.is_empty() && kind(aggregate).is_some();
+        if !group.bare.columns.is_empty() || !group.aggregates.iter().all(simple) {
+            return None;
+        }
+        let of = |expr: &Expr| match expr.kind {
+            ExprKind::Column { index, .. } if expr.ty == Type::Text => Some(index),
+            _ => None,
+        };
+        let coded = if let [key] = group.keys.as_slice() { of(key) } else { None };
+        let read = |column: &usize| {
+            let args = group.aggregates.iter().flat_map(|it| it.args.iter().chain(&it.filter));
+            args.flat_map(Expr::columns).any(|other| other == *column)
+        };
+        Some(Self { group, coded: coded.filter(|column| !read(column)) })
+    }
+
+    pub(super) fn fold(&self, context: &Context<'_>, input: &Node) -> Result<RecordBatch, Error> {
+        let types: Vec<Type> = self.group.keys.iter().map(|key| key.ty).collect();
+        let mut groups = Groups {
+            codec: RowCodec::new(&types),
+            by_key: HashMap::new(),
+            firsts: vec![],
+            totals: self.group.aggregates.iter().filter_map(kind).collect(),
+            codes: None,
+        };
+        if types.is_empty() {
+            // Without keys there is one group, even of no rows.
+            groups.find(&[], &[0]);
+        }
+        input.stream(context, self.coded.as_slice(), &mut |rows| {
+            self.take(context, &rows, &mut groups);
+            within(groups.by_key.len(), ROWS_MAX, "the result of an operation")?;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(groups.finish(&types, &self.group.aggregates))
+    }
+
+    fn take(&self, context: &Context<'_>, rows: &RecordBatch, groups: &mut Groups) {
+        if rows.num_rows() == 0 {
+            return;
+        }
+        let coded = self.coded.map(|column| rows.column(column)).and_then(|column| column.as_dictionary_opt());
+        let numbers = match coded {
+            Some(coded) => groups.of_codes(coded.keys(), coded.values().as_string()),
+            None => {
+                let evaluator = context.evaluator(rows);
+                let keys: Vec<ArrayRef> = self.group.keys.iter().map(|key| evaluator.values(key)).collect();
+                let all: Vec<u32> = (0u32..).take(rows.num_rows()).collect();
+                groups.find(&keys, &all)
+            }
+        };
+        let evaluator = context.evaluator(rows);
+        for (aggregate, totals) in self.group.aggregates.iter().zip(&mut groups.totals) {
+            let admitted = aggregate.filter.as_ref().map(|filter| evaluator.matching(filter));
+            let arg = aggregate.args.first().map(|arg| evaluator.values(arg));
+            totals.grow(groups.by_key.len());
+            match admitted {
+                Some(rows) => {
+                    totals.add(rows.into_iter().map(|row| (row as usize, numbers[row as usize])), arg.as_ref());
+                }
+                None => totals.add(numbers.iter().copied().enumerate(), arg.as_ref()),
+            }
+        }
+    }
+}
+
+impl Groups {
+    /// The groups of some rows of key columns; new ones begin.
+    fn find(&mut self, keys: &[ArrayRef], rows: &[u32]) -> Vec<u32> {
+        let len = rows.len();
+        if keys.is_empty() && !self.by_key.is_empty() {
+            return vec![0; len];
+        }
+        let mut new = Vec::new();
+        let encoded = self.codec.encode(keys, len);
+        let mut found = Vec::with_capacity(len);
+        for (row, key) in rows.iter().zip(encoded) {
+            let next = u32::try_from(self.by_key.len()).expect("groups are bounded");
+            let number = *self.by_key.entry(key).or_insert(next);
+            if number == next {
+                new.push(*row);
+            }
+            found.push(number);
+        }
+        if !new.is_empty() {
+            self.firsts.push(take(&batch(keys.to_vec(), len), &new));
+        }
+        found
+    }
+
+    /// The groups of texts that are told by their codes.
+    fn of_codes(&mut self, codes: &arrow_array::PrimitiveArray<UInt32Type>, texts: &StringArray) -> Vec<u32> {
+        let is_known = |(known, _): &(StringArray, _)| known.to_data().ptr_eq(&texts.to_data());
+        let mut groups = match self.codes.take().filter(is_known) {
+            Some((_, groups)) => groups,
+            None => vec![None; texts.len() + 1],
+        };
+        // NULL is the last.
+        let null = texts.len();
+        let number = |row: usize| if codes.is_valid(row) { codes.value(row) as usize } else { null };
+        let mut missing: Vec<usize> = (0..codes.len()).map(number).filter(|code| groups[*code].is_none()).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        if !missing.is_empty() {
+            let values: ArrayRef = std::sync::Arc::new(
+                missing.iter().map(|code| (*code < null).then(|| texts.value(*code))).collect::<StringArray>(),
+            );
+            let all: Vec<u32> = (0u32..).take(missing.len()).collect();
+            let found = self.find(&[values], &all);
+            for (code, number) in missing.into_iter().zip(found) {
+                groups[code] = Some(number);
+            }
+        }
+        let found = (0..codes.len()).map(|row| groups[number(row)].expect("it was just looked up")).collect();
+        self.codes = Some((texts.clone(), groups));
+        found
+    }
+
+    /// Groups in the order of their keys.
+    fn finish(self, types: &[Type], aggregates: &[Aggregate]) -> RecordBatch {
+        let mut order: Vec<(Box<[u8]>, u32)> = self.by_key.into_iter().collect();
+        order.sort_unstable();
+        let order: Vec<u32> = order.into_iter().map(|(_, number)| number).collect();
+        let mut columns = match types {
+            [] => vec![],
+            _ => take(&stack(&self.firsts, &empty(types)), &order).columns().to_vec(),
+        };
+        for (aggregate, mut totals) in aggregates.iter().zip(self.totals) {
+            totals.grow(order.len());
+            columns.push(aggregate.ty.array(order.iter().map(|number| totals.value(*number as usize, aggregate))));
+        }
+        batch(columns, order.len())
+    }
+}
+
+/// How an aggregate is made part by part, if it can be.
+fn kind(aggregate: &Aggregate) -> Option<Totals> {
+    let of = |ty: Type| aggregate.args.first().is_some_and(|arg| arg.ty == ty);
+    Some(match aggregate.kind {
+        AggregateKind::Count => Totals::Count(vec![]),
+        AggregateKind::Sum | AggregateKind::Total | AggregateKind::Avg if of(Type::Integer) => Totals::Integers(vec![]),
+        AggregateKind::Sum | AggregateKind::Total | AggregateKind::Avg if of(Type::Real) => Totals::Reals(vec![]),
+        AggregateKind::Min | AggregateKind::AnyValue => Totals::Extreme(vec![], false),
+        AggregateKind::Max => Totals::Extreme(vec![], true),
+        _ => return None,
+    })
+}
+
+impl Totals {
+    fn grow(&mut self, groups: usize) {
+        match self {
+            Self::Count(counts) => counts.resize(groups, 0),
+            Self::Integers(sums) => sums.resize(groups, (0, 0)),
+            Self::Reals(sums) => sums.resize_with(groups, || (ExactSum::new(), 0)),
+            Self::Extreme(values, _) => values.resize(groups, Value::Null),
+        }
+    }
+
+    /// Adds rows, each with the number of its group.
+    fn add(&mut self, rows: impl Iterator<Item = (usize, u32)>, arg: Option<&ArrayRef>) {
+        let Some(arg) = arg else {
+            if let Self::Count(counts) = self {
+                rows.for_each(|(_, group)| counts[group as usize] += 1);
+            }
+            return;
+        };
+        if let (Self::Count(counts), DataType::Dictionary(..)) = (&mut *self, arg.data_type()) {
+            return rows.for_each(|(row, group)| counts[group as usize] += i64::from(arg.is_valid(row)));
+        }
+        let cells = Cells::of(arg.as_ref());
+        for (row, group) in rows {
+            let (cell, group) = (cells.at(row), group as usize);
+            match (&mut *self, cell) {
+                (_, Cell::Null) => {}
+                (Self::Count(counts), _) => counts[group] += 1,
+                (Self::Integers(sums), Cell::Integer(value)) => {
+                    sums[group].0 += i128::from(value);
+                    sums[group].1 += 1;
+                }
+                (Self::Reals(sums), Cell::Real(value)) => {
+                    sums[group].0.add(value, 1);
+                    sums[group].1 += 1;
+                }
+                (Self::Integers(_) | Self::Reals(_), _) => {}
+                (Self::Extreme(values, greatest), cell) => {
+                    let known = &mut values[group];
+                    let order = || cell.order(Cell::of(known), Collation::Binary);
+                    // The last of the greatest and the first of the least, which is told only of zeros.
+                    if known.is_null() || if *greatest { order().is_ge() } else { order().is_lt() } {
+                        *known = cell.to_value();
+                    }
+                }
+            }
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a mean is a double, whatever the count")]
+    fn value(&self, group: usize, aggregate: &Aggregate) -> Value {
+        match (self, aggregate.kind) {
+            (Self::Count(counts), _) => Value::Integer(counts[group]),
+            (Self::Extreme(values, _), _) => values[group].clone(),
+            (Self::Integers(sums), kind) => match (kind, sums[group]) {
+                (AggregateKind::Total, (sum, _)) => real(to_real(sum)),
+                (_, (_, 0)) => Value::Null,
+                (AggregateKind::Avg, (sum, count)) => real(to_real(sum) / count as f64),
+                (_, (sum, _)) => i64::try_from(sum).map_or(Value::Null, Value::Integer),
+            },
+            (Self::Reals(sums), kind) => match (kind, &sums[group]) {
+                (AggregateKind::Total, (sum, _)) => real(sum.value()),
+                (_, (_, 0)) => Value::Null,
+                (AggregateKind::Avg, (sum, count)) => real(sum.value() / *count as f64),
+                (_, (sum, _)) => real(sum.value()),
+            },
+        }
+    }
+}
