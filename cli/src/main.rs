@@ -8,6 +8,7 @@ mod alerts;
 mod bag;
 mod completions;
 mod config;
+mod data;
 mod explain;
 mod file_table;
 mod files;
@@ -82,6 +83,7 @@ enum Command {
     Schema(schema::Schema),
     Alerts(alerts::Alerts),
     Status(status::Status),
+    Data(data::Data),
     Config(config::Config),
     Completions(completions::Completions),
     Man(man::Manual),
@@ -160,7 +162,7 @@ Examples:
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done; what permissions hide is stated, and is no failure
-  1    lint, fmt --check or config check found something; so with --exit-code
+  1    lint, fmt --check, config or data check found something; --exit-code: too
   2    a flag, setting, path, rule or statement is wrong, or cannot be read
   3    the answer is incomplete, as is said; --allow-degraded makes it 0 or 1
   4    the agent cannot be reached
@@ -241,7 +243,8 @@ fn arguments() -> Arguments {
 
 fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Ending> {
     let globals = &arguments.globals;
-    if globals.csv_safe && globals.output != Some(Format::Csv) {
+    let exports_csv = matches!(&arguments.command, Command::Data(data) if data.exports_csv());
+    if globals.csv_safe && globals.output != Some(Format::Csv) && !exports_csv {
         bail!("--csv-safe says how CSV is written: add `-o csv`");
     }
     match &arguments.command {
@@ -257,6 +260,7 @@ fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Schema(schema) => schema::run(schema, globals, screen),
         Command::Alerts(alerts) => alerts::run(alerts, globals, screen),
         Command::Status(status) => status::run(status, globals, screen),
+        Command::Data(data) => data::run(data, globals, screen),
         Command::Config(config) => config::run(config, globals, screen),
         Command::Completions(completions) => completions::run(completions, screen),
         Command::Man(manual) => man::run(manual, screen),

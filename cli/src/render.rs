@@ -152,7 +152,7 @@ impl Cell {
 
     /// A field of CSV. An empty text is quoted, so that it differs from NULL. If `safe`, a quote keeps a spreadsheet
     /// from taking the text for a formula.
-    fn csv(&self, safe: bool) -> String {
+    pub(crate) fn csv(&self, safe: bool) -> String {
         if self.is_null {
             return String::new();
         }

@@ -4,6 +4,7 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use tempfile::NamedTempFile;
 
 use crate::{failed, path_remedy};
@@ -26,6 +27,40 @@ pub(crate) fn create(path: &Path, text: &[u8]) -> anyhow::Result<()> {
         None => put(path, text, None),
     };
     written.map_err(unable)
+}
+
+/// Makes a file, for its owner alone, of what `write` writes: it appears when it is whole. One that is there is replaced
+/// only by force.
+pub(crate) fn stream<T>(
+    path: &Path,
+    force: bool,
+    write: impl FnOnce(&mut File) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let shown = path.display();
+    let unable = |error: &io::Error| {
+        let next = match error.kind() {
+            io::ErrorKind::NotFound => "make its folder first",
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space there, or name another place",
+            _ => path_remedy(error),
+        };
+        failed(format!("cannot write {shown}"), error, next)
+    };
+    match path.metadata() {
+        Ok(_) if !force => bail!("{shown} exists; --force replaces it"),
+        Ok(old) if !old.is_file() => bail!("{shown} is no file; name one"),
+        _ => {}
+    }
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut file =
+        tempfile::Builder::new().prefix(".daemoneye-").tempfile_in(folder_of(&real)).map_err(|error| unable(&error))?;
+    let written = write(file.as_file_mut()).map_err(|error| {
+        let io = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
+        io.map(&unable).unwrap_or(error)
+    })?;
+    file.as_file().sync_all().map_err(|error| unable(&error))?;
+    let persisted = if force { file.persist(&real) } else { file.persist_noclobber(&real) };
+    persisted.map_err(|error| unable(&error.error))?;
+    Ok(written)
 }
 
 /// Puts `new` in the place of `old` in a file that has to hold `old` still. Links lead to the file that is replaced;
@@ -59,9 +94,7 @@ fn writable(path: &Path, kind: &Metadata) -> io::Result<()> {
 }
 
 fn put(path: &Path, text: &[u8], old: Option<&Metadata>) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.map_or_else(|| PathBuf::from("."), Path::to_owned);
-    let mut file = temporary(&folder)?;
+    let mut file = temporary(&folder_of(path))?;
     file.write_all(text)?;
     if let Some(old) = old {
         keep(file.as_file(), old)?;
@@ -69,6 +102,11 @@ fn put(path: &Path, text: &[u8], old: Option<&Metadata>) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
 
 #[cfg(unix)]

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use arrow_schema::ArrowError;
-use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionError};
+use redb::{CommitError, CompactionError, DatabaseError, StorageError, TableError, TransactionError};
 
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,9 @@ pub enum Error {
     /// Its writer was killed; only a writer can bring it back.
     #[error("the event store at {} was not closed cleanly; start the agent once, which repairs it", .0.display())]
     NeedsRepair(PathBuf),
+    /// Somebody reads it, and what is to be done needs it alone.
+    #[error("the event store is being read; try again when nobody reads it")]
+    Busy,
     /// Not a store, or not one that this version can read.
     #[error("{} {why}; move it away or name another path", path.display())]
     Foreign {
@@ -96,6 +99,15 @@ impl From<redb::Error> for Error {
             }
             redb::Error::Corrupted(detail) => Self::Damaged(detail),
             other => Self::Storage(Box::new(other)),
+        }
+    }
+}
+
+impl From<CompactionError> for Error {
+    fn from(error: CompactionError) -> Self {
+        match error {
+            CompactionError::TransactionInProgress => Self::Busy,
+            other => redb::Error::from(other).into(),
         }
     }
 }

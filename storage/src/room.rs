@@ -4,15 +4,20 @@ use redb::{Key, ReadableTableMetadata, TableDefinition, Value};
 
 use crate::Error;
 use crate::tables::{
-    ALERTS, BLOCKS, DELIVERIES, DROPS, ENDINGS, LIVE, MATCHES, META, OFFSETS, RULES, SEGMENTS, STATUS, TURN_OF, TURNS,
-    Tables,
+    ALERTS, BLOCKS, DELIVERIES, DROPS, ENDINGS, GAPS, LIVE, MATCHES, META, OFFSETS, RULES, SEGMENTS, STATUS, TURN_OF,
+    TURNS, Tables,
 };
 use crate::view::Room;
 
 /// [`crate::View::room`].
 pub(crate) fn room(txn: &impl Tables) -> Result<Room, Error> {
     Ok(Room {
-        history: of(txn, BLOCKS)? + of(txn, SEGMENTS)? + of(txn, ENDINGS)? + of(txn, LIVE)? + of(txn, DROPS)?,
+        history: of(txn, BLOCKS)?
+            + of(txn, SEGMENTS)?
+            + of(txn, ENDINGS)?
+            + of(txn, LIVE)?
+            + of(txn, DROPS)?
+            + of(txn, GAPS)?,
         alerts: of(txn, ALERTS)? + of(txn, TURNS)? + of(txn, TURN_OF)? + of(txn, DELIVERIES)?,
         state: of(txn, MATCHES)? + of(txn, RULES)? + of(txn, STATUS)? + of(txn, OFFSETS)? + of(txn, META)?,
     })

@@ -107,6 +107,17 @@ impl Store {
         Ok(dropped)
     }
 
+    /// Gives what is free in the file back to the disk. Fails with [`Error::Busy`] while somebody reads.
+    pub fn compact(&mut self) -> Result<(), Error> {
+        guarded(|| {
+            loop {
+                if !self.db.compact()? {
+                    return Ok(());
+                }
+            }
+        })
+    }
+
     pub(crate) fn reading(&self) -> Result<ReadTransaction, Error> {
         Ok(self.db.begin_read()?)
     }

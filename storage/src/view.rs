@@ -9,14 +9,14 @@ use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStats, RuleStatus};
 use daemoneye_dsl::tables::{schema_of, version_columns};
 use daemoneye_dsl::types::Timestamp;
-use redb::{ReadTransaction, ReadableTable};
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 
 use crate::gaps::Gap;
 use crate::guard::guarded;
 use crate::keys::ProcKey;
 use crate::reader::{Reader, Scan, Scanned, StoredProcess};
 use crate::retention::{self, Dropped};
-use crate::tables::{DELIVERIES, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Row, TURNS, Tables};
+use crate::tables::{ALERTS, DELIVERIES, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Row, TURNS, Tables};
 use crate::{Checked, Error, alerts, check, gaps, history, room, scan, status};
 
 /// Deliveries that one [`View::deliveries`] names.
@@ -194,6 +194,11 @@ impl View {
     /// What takes room in the file; reads as much of it as is in use.
     pub fn room(&self) -> Result<Room, Error> {
         guarded(|| room::room(&self.txn))
+    }
+
+    /// How many alerts are stored.
+    pub fn alerts(&self) -> Result<u64, Error> {
+        guarded(|| Ok(self.txn.table(ALERTS)?.len()?))
     }
 
     /// How much of history is stored.
