@@ -47,10 +47,10 @@ fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)?;
     let path = folder.join("events.redb");
     if !path.exists() {
+        record(&path, versions)?;
         for (batch, rows) in [(10_000, 300_000), (100, 30_000)] {
             ingest(&temporary.path().join(format!("{batch}.redb")), batch, rows)?;
         }
-        record(&path, versions)?;
     }
     let began = Instant::now();
     let store = ReadStore::open(&path)?;
@@ -173,11 +173,10 @@ fn record(path: &Path, versions: usize) -> anyhow::Result<()> {
     println!("  sealing them             {:>10.0} versions/s beside it", rate(sealed));
     println!("  all, made up and sealed  {:>10.1} s", began.elapsed().as_secs_f64());
     println!("  most memory ever         {:>10.1} MB", most_memory()?);
-    drop(store);
-    println!(
-        "  on the disk              {:>10.1} bytes a version",
-        size(std::fs::metadata(path)?.len())? / number(versions)
-    );
+    let room = store.read()?.room()?;
+    let of_each = |bytes: u64| Ok::<_, anyhow::Error>(size(bytes)? / number(versions));
+    println!("  in use in the file       {:>10.1} bytes a version", of_each(room.history)?);
+    println!("  all of the file          {:>10.1} bytes a version", of_each(std::fs::metadata(path)?.len())?);
     Ok(())
 }
 

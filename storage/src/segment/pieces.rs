@@ -56,44 +56,56 @@ impl Piece {
 /// Chunks that are being written.
 pub(super) struct Chunks {
     segment: u64,
-    /// The number of the first: 0 is kept for the header.
-    done: Vec<Vec<u8>>,
-    open: Vec<u8>,
+    /// By number; 0 is kept for the header.
+    all: Vec<Vec<u8>>,
+    /// Those that may have room.
+    open: Vec<usize>,
 }
+
+/// Chunks that are kept open: a piece that one has no room for may fit where another left some.
+const OPEN_MAX: usize = 4;
 
 impl Chunks {
     pub(super) fn new(segment: u64) -> Self {
-        Self { segment, done: vec![vec![]], open: vec![] }
+        Self { segment, all: vec![vec![]], open: vec![] }
     }
 
-    /// Appends a piece.
+    /// Puts a piece into the fullest chunk that has room.
     pub(super) fn add(&mut self, payload: &[u8]) -> Piece {
         let len = SUM_LEN + payload.len();
-        if !self.open.is_empty() && self.open.len() + len > CHUNK_LEN {
-            self.done.push(std::mem::take(&mut self.open));
-        }
+        let fits = |chunk: &&usize| self.all[**chunk].len() + len <= CHUNK_LEN;
+        let chunk = self.open.iter().filter(fits).max_by_key(|chunk| self.all[**chunk].len()).copied();
+        let chunk = chunk.unwrap_or_else(|| self.open_one());
         let number = |len: usize| u32::try_from(len).expect("segments are bounded");
-        let piece = Piece { chunk: number(self.done.len()), at: number(self.open.len()), len: number(len) };
-        self.open.extend_from_slice(&piece.sum(self.segment, payload).to_le_bytes());
-        self.open.extend_from_slice(payload);
+        let bytes = &mut self.all[chunk];
+        let piece = Piece { chunk: number(chunk), at: number(bytes.len()), len: number(len) };
+        bytes.extend_from_slice(&piece.sum(self.segment, payload).to_le_bytes());
+        bytes.extend_from_slice(payload);
         piece
+    }
+
+    fn open_one(&mut self) -> usize {
+        if self.open.len() == OPEN_MAX {
+            let fullest = (0..OPEN_MAX).max_by_key(|at| self.all[self.open[*at]].len()).unwrap_or(0);
+            self.open.swap_remove(fullest);
+        }
+        self.all.push(vec![]);
+        self.open.push(self.all.len() - 1);
+        self.all.len() - 1
     }
 
     /// Bytes so far.
     pub(super) fn bytes(&self) -> u64 {
-        self.done.iter().chain([&self.open]).map(|chunk| chunk.len() as u64).sum()
+        self.all.iter().map(|chunk| chunk.len() as u64).sum()
     }
 
     /// All chunks, with the header as the first.
     pub(super) fn finish(mut self, header: &[u8]) -> Vec<Vec<u8>> {
-        if !self.open.is_empty() {
-            self.done.push(self.open);
-        }
         let piece = Piece { chunk: 0, at: 0, len: 0 };
         let mut first = piece.sum(self.segment, header).to_le_bytes().to_vec();
         first.extend_from_slice(header);
-        self.done[0] = first;
-        self.done
+        self.all[0] = first;
+        self.all
     }
 }
 
