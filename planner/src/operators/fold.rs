@@ -152,11 +152,19 @@ impl Groups {
         };
         // NULL is the last.
         let null = texts.len();
-        let number = |row: usize| if codes.is_valid(row) { codes.value(row) as usize } else { null };
-        let mut missing: Vec<usize> = (0..codes.len()).map(number).filter(|code| groups[*code].is_none()).collect();
-        missing.sort_unstable();
-        missing.dedup();
-        if !missing.is_empty() {
+        let places: Vec<u32> = match codes.nulls() {
+            None => codes.values().to_vec(),
+            Some(nulls) => {
+                let null = u32::try_from(null).expect("a dictionary is bounded");
+                codes.values().iter().zip(nulls).map(|(code, is_valid)| if is_valid { *code } else { null }).collect()
+            }
+        };
+        let is_missing = |code: &u32| groups[*code as usize].is_none();
+        if places.iter().any(is_missing) {
+            let mut missing: Vec<usize> =
+                places.iter().filter(|code| is_missing(code)).map(|code| *code as usize).collect();
+            missing.sort_unstable();
+            missing.dedup();
             let values: ArrayRef = std::sync::Arc::new(
                 missing.iter().map(|code| (*code < null).then(|| texts.value(*code))).collect::<StringArray>(),
             );
@@ -166,7 +174,7 @@ impl Groups {
                 groups[code] = Some(number);
             }
         }
-        let found = (0..codes.len()).map(|row| groups[number(row)].expect("it was just looked up")).collect();
+        let found = places.into_iter().map(|code| groups[code as usize].expect("it was just looked up")).collect();
         self.codes = Some((texts.clone(), groups));
         found
     }

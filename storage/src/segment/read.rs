@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
-use arrow_array::builder::{BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder, UInt32Builder};
+use arrow_array::builder::{BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, DictionaryArray, StringArray, UInt32Array, new_null_array};
+use arrow_buffer::NullBufferBuilder;
 use arrow_schema::DataType;
 use arrow_select::concat::concat;
 use arrow_select::take::take;
@@ -340,7 +341,9 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
             }
             self.piece(piece, |bytes| {
                 let numbers = Numbers::decode(bytes, (page.end - page.start) as usize)?;
-                within.iter().for_each(|row| each(row, numbers.get((row - page.start) as usize)));
+                for range in within.ranges() {
+                    range.clone().for_each(|row| each(row, numbers.get((row - page.start) as usize)));
+                }
                 Ok(())
             })?;
         }
@@ -430,15 +433,17 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
     /// The codes of some rows, and what they stand for.
     fn coded(&mut self, at: usize, column: &Column, rows: &Spans) -> Result<(UInt32Array, StringArray), Fault> {
         let texts = self.dictionary(at, column)?;
-        let mut codes = UInt32Builder::with_capacity(rows.len());
+        let mut codes = Vec::with_capacity(rows.len());
+        let mut present = NullBufferBuilder::new(rows.len());
         let mut greatest = 0;
         self.each_number(column.codes, rows, |_, code| {
             // What does not fit is beyond any dictionary.
-            let code = code.map(|code| u32::try_from(code).unwrap_or(u32::MAX));
-            greatest = greatest.max(code.unwrap_or(0));
-            codes.append_option(code);
+            let known = code.map_or(0, |code| u32::try_from(code).unwrap_or(u32::MAX));
+            greatest = greatest.max(known);
+            codes.push(known);
+            present.append(code.is_some());
         })?;
-        let codes = codes.finish();
+        let codes = UInt32Array::new(codes.into(), present.finish());
         if greatest as usize >= texts.len() {
             return Err("a code has no text".into());
         }
