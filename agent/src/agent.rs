@@ -19,6 +19,7 @@ use daemoneye_planner::{Answer, Batch, Changes, Dataflow, Error, View};
 use daemoneye_storage::{ProcessChange, Recorded, Store, Transaction};
 
 use crate::alerts::{Raised, Scene};
+use crate::backlog::Backlog;
 use crate::evaluation::{Bounds, evaluate, new_dataflow};
 use crate::present::{Difference, Dishonest, Present};
 use crate::rules::{Loaded, Rule};
@@ -49,6 +50,8 @@ pub(crate) struct Agent {
     /// Rule files that do not compile.
     refused: usize,
     snapshots: u64,
+    /// What came while the disk was full.
+    backlog: Backlog,
 }
 
 /// What became of a batch.
@@ -78,6 +81,8 @@ pub(crate) enum Refusal {
     Dishonest(#[from] Dishonest),
     #[error(transparent)]
     Storage(#[from] daemoneye_storage::Error),
+    #[error("{cause}; {waiting} snapshots wait in memory until it can be written to, and {shed} gave way to them")]
+    Waits { cause: daemoneye_storage::Error, waiting: usize, shed: u64 },
 }
 
 impl Agent {
@@ -103,6 +108,7 @@ impl Agent {
             missing,
             refused,
             snapshots: 0,
+            backlog: Backlog::default(),
         };
         agent.remove_old_rules()?;
         agent.install();
@@ -222,8 +228,55 @@ impl Agent {
         self.store.clone()
     }
 
+    /// Takes what has waited for the disk, then this snapshot. Where the disk cannot take them they wait, and are taken
+    /// with the next that comes.
+    pub(crate) fn take_in_turn(&mut self, batch: SnapshotBatch) -> Result<Taken, Refusal> {
+        let mut committed = 0;
+        while let Some(waiting) = self.backlog.take() {
+            match self.take_or_recover(&waiting) {
+                Ok(_) => committed += 1,
+                Err(Refusal::Storage(cause)) if cause.is_of_the_disk() => {
+                    self.backlog.put_back(waiting);
+                    return Err(self.wait(batch, cause));
+                }
+                Err(error) => {
+                    let (source, sequence) = (waiting.source, waiting.sequence);
+                    tracing::error!(%error, source, sequence, "a snapshot that waited was refused");
+                }
+            }
+        }
+        if committed > 0 {
+            tracing::info!(committed, "the disk can be written to again: the snapshots that waited are committed");
+        }
+        match self.take_or_recover(&batch) {
+            Err(Refusal::Storage(cause)) if cause.is_of_the_disk() => Err(self.wait(batch, cause)),
+            taken => taken,
+        }
+    }
+
+    fn wait(&mut self, batch: SnapshotBatch, cause: daemoneye_storage::Error) -> Refusal {
+        self.backlog.keep(batch);
+        Refusal::Waits { cause, waiting: self.backlog.len(), shed: self.backlog.shed() }
+    }
+
+    /// Snapshots that are not stored and are lost with this process.
+    pub(crate) fn waiting(&self) -> usize {
+        self.backlog.len()
+    }
+
+    /// After a failure of the disk the store has to be opened again. Whoever met the failure first may have been the
+    /// sealer, and then there may be nothing wrong any more.
+    fn take_or_recover(&mut self, batch: &SnapshotBatch) -> Result<Taken, Refusal> {
+        let taken = self.take(batch);
+        let Err(Refusal::Storage(error)) = &taken else { return taken };
+        if error.is_of_the_disk() {
+            self.store.recover();
+        }
+        if matches!(error, daemoneye_storage::Error::Storage(_)) { self.take(batch) } else { taken }
+    }
+
     /// Takes one snapshot.
-    pub(crate) fn take(&mut self, batch: &SnapshotBatch) -> Result<Taken, Refusal> {
+    fn take(&mut self, batch: &SnapshotBatch) -> Result<Taken, Refusal> {
         if batch.table != self.processes.name {
             return Err(Refusal::Table(batch.table.clone()));
         }
@@ -286,6 +339,7 @@ impl Agent {
             self.rules.iter_mut().for_each(|rule| rule.install(&mut self.dataflow));
         })?;
         self.rules.iter_mut().filter(|rule| rule.quarantined.is_none()).for_each(|rule| rule.loaded = true);
+        self.backlog.committed();
         self.present.advance(difference.rows, now);
         self.source = Some(batch.source.clone());
         self.snapshots += 1;
@@ -365,6 +419,9 @@ impl Agent {
 
     fn completeness(&self, batch: &SnapshotBatch, known: Option<u64>) -> Completeness {
         let mut completeness = self.missing.clone();
+        if self.backlog.shed() > 0 {
+            completeness.add(Reason::EventsShed);
+        }
         if self.refused > 0 {
             completeness.add(Reason::RuleRefused);
         }

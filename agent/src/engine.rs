@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use daemoneye_broker::Delivery;
 use daemoneye_broker::message::{Order, SnapshotBatch};
 
-use crate::agent::{Agent, Taken};
+use crate::agent::{Agent, Refusal, Taken};
 use crate::evaluation::Bounds;
 use crate::rules::Loaded;
 use crate::serve::now;
@@ -38,6 +38,9 @@ pub(crate) fn run(mut agent: Agent, inputs: &mpsc::Receiver<Input>, sinks: Sinks
             Input::Shutdown => break,
         }
     }
+    if agent.waiting() > 0 {
+        tracing::warn!(snapshots = agent.waiting(), "the disk could not be written to: what waited for it is lost");
+    }
     if let Err(error) = agent.end_run(now()) {
         tracing::warn!(%error, "the end of this run is not on record: `daemoneye-cli status` takes it for killed");
     }
@@ -54,7 +57,7 @@ fn take(agent: &mut Agent, delivery: Delivery, sinks: &Sinks) {
     };
     // At the gravest level, so that the span is there whatever is logged.
     let _snapshot = tracing::error_span!("snapshot", source = batch.source, sequence = batch.sequence).entered();
-    match agent.take(&batch) {
+    match agent.take_in_turn(batch) {
         Ok(Taken::New { processes, alerts }) => {
             tracing::debug!(processes, alerts, "snapshot committed");
             delivery.acknowledge();
@@ -63,6 +66,11 @@ fn take(agent: &mut Agent, delivery: Delivery, sinks: &Sinks) {
         Ok(Taken::Known) => {
             tracing::debug!("snapshot known already");
             delivery.acknowledge();
+        }
+        Err(error @ Refusal::Waits { .. }) => {
+            tracing::error!(%error, "snapshot not stored yet: nothing is detected until it is");
+            delivery.refuse(&error.to_string());
+            sinks.wake();
         }
         Err(error) => {
             tracing::error!(%error, "snapshot refused; nothing of it is stored");

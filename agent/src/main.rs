@@ -8,6 +8,7 @@
 
 mod agent;
 mod alerts;
+mod backlog;
 mod collector;
 mod engine;
 mod evaluation;

@@ -65,6 +65,9 @@ impl Work {
                         Ok(true) => began.elapsed() * REST,
                         Ok(false) => PERIOD,
                         Err(error) => {
+                            if error.is_of_the_disk() {
+                                self.store.recover();
+                            }
                             tracing::warn!(%error, "what was recorded is not sealed, nor dropped; it stays readable, and this is tried again");
                             PERIOD
                         }

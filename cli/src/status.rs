@@ -15,7 +15,7 @@ use daemoneye_dsl::tables::Catalog;
 use daemoneye_dsl::types::{Timestamp, Value};
 use daemoneye_settings::Settings;
 use daemoneye_settings::paths::{DataDir, is_root};
-use daemoneye_storage::{Contents, Error, Gap, ReadStore, Reader, Scan, View};
+use daemoneye_storage::{Contents, Dropped, Error, Gap, ReadStore, Reader, Scan, View};
 use serde_json::{Value as Json, json};
 
 use crate::agent::{Reached, reach, socket_of};
@@ -68,6 +68,8 @@ struct Facts {
     reached: Reached,
     /// Bytes of the store's file.
     store_len: Option<u64>,
+    /// Bytes that the disk below it has left.
+    available: Option<u64>,
     stored: Result<Stored, Error>,
 }
 
@@ -80,6 +82,7 @@ struct Stored {
     /// Those of the last run, the one that was heard last first.
     collectors: Vec<CollectorStatus>,
     contents: Contents,
+    drops: Vec<Dropped>,
     gaps: Vec<Gap>,
     alerts_open: usize,
     alerts: usize,
@@ -96,6 +99,7 @@ impl Facts {
         Self {
             reached: reach(&socket),
             store_len: std::fs::metadata(data.events()).ok().map(|file| file.len()),
+            available: available(data.path()),
             now: live::now(),
             data_is_named: status.data.is_some(),
             data,
@@ -191,6 +195,8 @@ impl Facts {
                 "segments": stored.map(|stored| stored.contents.segments),
                 "blocks": stored.map(|stored| stored.contents.blocks),
                 "damaged": stored.map(|stored| stored.contents.damaged),
+                "disk_available": self.available,
+                "dropped_to": stored.and_then(Stored::dropped_to),
                 "oldest": stored.and_then(|stored| stored.contents.oldest),
                 "gaps": stored.map(|stored| stored.gaps.iter().map(|Gap { from, to }| json!([from, to])).collect::<Vec<_>>()),
                 "alerts": stored.map(|stored| stored.alerts),
@@ -201,7 +207,26 @@ impl Facts {
     }
 }
 
+/// Bytes that the disk has left for who may write there.
+#[cfg(unix)]
+fn available(folder: &std::path::Path) -> Option<u64> {
+    let disk = nix::sys::statvfs::statvfs(folder).ok()?;
+    #[expect(clippy::useless_conversion, reason = "the types differ between systems")]
+    Some(u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size())))
+}
+
+/// Elsewhere it is not asked.
+#[cfg(not(unix))]
+fn available(_: &std::path::Path) -> Option<u64> {
+    None
+}
+
 impl Stored {
+    /// The moment before which history is no longer whole.
+    fn dropped_to(&self) -> Option<Timestamp> {
+        self.drops.iter().map(|dropped| dropped.to).max()
+    }
+
     fn read(view: &View) -> Result<Self, Error> {
         let run = view.run()?;
         let (rules, of_rules) = view.rules()?;
@@ -228,6 +253,7 @@ impl Stored {
             costs,
             collectors,
             contents: view.contents()?,
+            drops: view.drops()?,
             gaps: view.gaps()?,
             alerts_open,
             alerts,

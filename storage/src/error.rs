@@ -36,7 +36,7 @@ pub enum Error {
     #[error("the event store is damaged: {0}; move it away and restart the agent, which begins a new one")]
     Damaged(String),
     /// The disk is full; nothing of the transaction was stored.
-    #[error("the disk that holds the event store is full; free space and restart the agent")]
+    #[error("the disk that holds the event store is full; free space there")]
     Full,
     /// The rows or the question contradict the store or the catalog; nothing was stored.
     #[error("refused: {0}")]
@@ -54,7 +54,18 @@ pub enum Error {
     Storage(Box<redb::Error>),
 }
 
+/// Room that the system does not give.
+fn is_full(error: &std::io::Error) -> bool {
+    // The limit on the size of a process's files is one too.
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
 impl Error {
+    /// Whether the disk is full or failed: [`crate::Store::recover`] helps once it is well again.
+    pub fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Full | Self::Storage(_))
+    }
+
     /// What opening the file at `path` ran into.
     pub(crate) fn opening(path: &Path, error: DatabaseError) -> Self {
         let owned = path.to_owned();
@@ -82,7 +93,7 @@ impl Error {
             ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
                 Self::Foreign { path, why: "is not an event store".to_owned() }
             }
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full,
+            _ if is_full(&error) => Self::Full,
             _ => Self::Open { path, cause: Box::new(error.into()) },
         }
     }
@@ -91,9 +102,7 @@ impl Error {
 impl From<redb::Error> for Error {
     fn from(error: redb::Error) -> Self {
         match error {
-            redb::Error::Io(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-                Self::Full
-            }
+            redb::Error::Io(error) if is_full(&error) => Self::Full,
             redb::Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
                 Self::Damaged("its file ends before its last page".to_owned())
             }

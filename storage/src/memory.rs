@@ -77,7 +77,6 @@ impl Memory {
     }
 
     /// Another handle on the same file.
-    #[cfg(test)]
     pub(crate) fn open_again(&self) -> Self {
         Self::on(self.file.clone())
     }

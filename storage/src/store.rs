@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::{PoisonError, RwLock};
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::completeness::Completeness;
@@ -25,8 +26,13 @@ use crate::view::{Live, View};
 const CACHE_LEN_MAX: usize = 32 << 20;
 
 /// The store, open for writing: one at a time on a file.
+///
+/// After the disk failed once, redb answers everything with an error until the file is opened again:
+/// [`Store::recover`].
 pub struct Store {
-    db: Database,
+    open: Box<dyn Fn() -> Result<Database, Error> + Send + Sync>,
+    /// None from [`Store::recover`] on, until somebody asks.
+    db: RwLock<Option<Database>>,
 }
 
 /// The store as another process reads it while it is being written.
@@ -46,22 +52,58 @@ impl Store {
     }
 
     fn open_file(path: &Path) -> Result<Self, Error> {
-        guarded(|| Self::with(builder().create(path).map_err(|error| Error::opening(path, error))?, path))
+        let path = path.to_owned();
+        Self::opened(move || {
+            Self::checked(builder().create(&path).map_err(|error| Error::opening(&path, error))?, &path)
+        })
     }
 
     /// A store that is gone with the last handle: for tests.
     pub fn in_memory() -> Result<Self, Error> {
-        Self::on(Memory::default())
+        let file = Memory::default();
+        Self::on_each(move || file.open_again())
     }
 
-    /// The store on any storage that supports locks.
+    /// The store on any storage that supports locks, which cannot be opened again.
+    #[cfg(test)]
     pub(crate) fn on(backend: impl StorageBackend) -> Result<Self, Error> {
-        let path = Path::new("memory");
-        let create = || builder().create_with_backend(backend).map_err(|error| Error::opening(path, error));
-        guarded(|| Self::with(create()?, path))
+        let backend = std::sync::Mutex::new(Some(backend));
+        Self::on_each(move || backend.lock().expect("nobody panics").take().expect("it is opened once"))
     }
 
-    fn with(db: Database, path: &Path) -> Result<Self, Error> {
+    /// The store on any storage that supports locks, of which `handle` gives handles.
+    pub(crate) fn on_each<B: StorageBackend>(handle: impl Fn() -> B + Send + Sync + 'static) -> Result<Self, Error> {
+        let path = Path::new("memory");
+        Self::opened(move || {
+            let created = builder().create_with_backend(handle());
+            Self::checked(created.map_err(|error| Error::opening(path, error))?, path)
+        })
+    }
+
+    fn opened(open: impl Fn() -> Result<Database, Error> + Send + Sync + 'static) -> Result<Self, Error> {
+        let open = Box::new(move || guarded(&open));
+        let db = RwLock::new(Some(open()?));
+        Ok(Self { open, db })
+    }
+
+    /// After [`Error::Full`] or another failure of the disk: closes the file, which is opened again, and repaired, when
+    /// it is next asked for. What was committed is there; transactions and views of before answer with errors.
+    pub fn recover(&self) {
+        *self.db.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn with<T>(&self, ask: impl FnOnce(&Database) -> Result<T, Error>) -> Result<T, Error> {
+        if let Some(db) = &*self.db.read().unwrap_or_else(PoisonError::into_inner) {
+            return ask(db);
+        }
+        let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        if db.is_none() {
+            *db = Some((self.open)()?);
+        }
+        ask(db.as_ref().expect("it was opened"))
+    }
+
+    fn checked(db: Database, path: &Path) -> Result<Database, Error> {
         let read = db.begin_read()?;
         if read.list_tables()?.next().is_some() {
             check(&read, path)?;
@@ -70,12 +112,12 @@ impl Store {
             tables::create(&txn)?;
             txn.commit()?;
         }
-        Ok(Self { db })
+        Ok(db)
     }
 
     /// Begins a transaction; waits while another one is open.
     pub fn begin(&self) -> Result<Transaction, Error> {
-        Ok(Transaction::new(self.db.begin_write()?))
+        self.with(|db| Ok(Transaction::new(db.begin_write()?)))
     }
 
     /// The state as last committed.
@@ -109,9 +151,11 @@ impl Store {
 
     /// Gives what is free in the file back to the disk. Fails with [`Error::Busy`] while somebody reads.
     pub fn compact(&mut self) -> Result<(), Error> {
+        self.with(|_| Ok(()))?;
+        let db = self.db.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().expect("it was opened");
         guarded(|| {
             loop {
-                if !self.db.compact()? {
+                if !db.compact()? {
                     return Ok(());
                 }
             }
@@ -119,11 +163,11 @@ impl Store {
     }
 
     pub(crate) fn reading(&self) -> Result<ReadTransaction, Error> {
-        Ok(self.db.begin_read()?)
+        self.with(|db| Ok(db.begin_read()?))
     }
 
     pub(crate) fn exchange(&self, draft: Draft) -> Result<Sealed, Error> {
-        let txn = self.db.begin_write()?;
+        let txn = self.with(|db| Ok(db.begin_write()?))?;
         let sealed = guarded(|| seal::exchange(&txn, draft))?;
         txn.commit()?;
         Ok(sealed)

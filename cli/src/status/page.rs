@@ -19,6 +19,9 @@ const NAMED_MAX: usize = 12;
 /// Rules whose cost `-v` says; the table `rule_stats` has all.
 const COSTLIEST: usize = 5;
 
+/// Bytes that the disk should have left.
+const ROOM_MIN: u64 = 16 << 20;
+
 /// How a part is.
 #[derive(Clone, Copy)]
 enum Word {
@@ -50,7 +53,7 @@ pub(super) fn write(facts: &Facts, globals: &Globals, screen: &Screen) -> anyhow
         say("collector", collector(facts, stored));
         say("rules", rules(stored, globals));
     }
-    say("store", store(facts, screen));
+    say("store", store(facts, globals, screen));
     if facts.stored.is_ok() {
         say("input", input(facts));
     }
@@ -222,7 +225,7 @@ fn late(rule: &RuleStats) -> String {
     format!("late: {}: {rows} came too late and were discarded; rules.grace says how late they may come", rule.rule)
 }
 
-fn store(facts: &Facts, screen: &Screen) -> (Word, Vec<String>) {
+fn store(facts: &Facts, globals: &Globals, screen: &Screen) -> (Word, Vec<String>) {
     let size = facts.store_len.map(|len| format!(" · {}", bytes(len))).unwrap_or_default();
     let stored = match &facts.stored {
         Ok(stored) => stored,
@@ -246,10 +249,21 @@ fn store(facts: &Facts, screen: &Screen) -> (Word, Vec<String>) {
         let (long, end) = (lasting(gap.to.0.saturating_sub(gap.from.0)), gap.to.0 / 1_000_000 * 1_000_000);
         lines.push(format!("{gaps} without snapshots, the last of {long} until {}", local_time(end, &screen.zone)));
     }
+    if let Some(to) = stored.dropped_to().filter(|_| globals.verbose) {
+        let rows: u64 = stored.drops.iter().map(|dropped| dropped.rows).sum();
+        let to = local_time(to.0 / 1_000_000 * 1_000_000, &screen.zone);
+        lines.push(format!("{rows} versions dropped that ended up to {to}: `daemoneye-cli data stats` says why"));
+    }
     if contents.damaged > 0 {
         let damaged = count(parts(contents.damaged), "damaged part is", "damaged parts are");
         lines.push(format!("{damaged} set aside: answers over that time are incomplete, and the log names them"));
         return (Word::Error, lines);
+    }
+    if let Some(left) = facts.available.filter(|left| *left < ROOM_MIN) {
+        lines
+            .push(format!("the disk has {} left; while it is full, snapshots wait in the agent's memory", bytes(left)));
+        lines.push("next: free space there; the agent goes on by itself".to_owned());
+        return (Word::Warning, lines);
     }
     (Word::Ok, lines)
 }

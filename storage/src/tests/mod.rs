@@ -4,6 +4,7 @@ mod check;
 mod crash;
 mod damage;
 mod disk;
+mod full;
 mod gaps;
 mod integrity;
 mod model;
