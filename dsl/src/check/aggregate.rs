@@ -126,14 +126,16 @@ impl Checker<'_> {
                 let ty = args[0].ty;
                 Some((args, ty))
             }
-            (GroupConcat, 1 | 2) if !(distinct && args.len() == 2) => {
+            (GroupConcat, 1 | 2)
+                if !distinct || args.iter().skip(1).all(|separator| separator.as_literal().is_some()) =>
+            {
                 let separator = if args.len() == 2 { args.pop()? } else { comma() };
                 let separator = self.argument(separator, Type::Text, span, kind.name())?;
                 let text = self.argument(args.pop()?, Type::Text, span, kind.name())?;
                 Some((vec![text, separator], Type::Text))
             }
             (GroupConcat, 2) => {
-                let message = "with DISTINCT, the separator is a comma";
+                let message = "with DISTINCT, the separator is one for all rows: write it as a constant";
                 self.error("DE242", span.clone(), message)
             }
             (Sum | Avg | Total, 1) => {
