@@ -2,11 +2,9 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use arrow_array::RecordBatch;
 use daemoneye_collectors::Snapshot;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::query::Query;
@@ -15,7 +13,7 @@ use daemoneye_dsl::tables::{Kind, Table};
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_planner::View;
 use daemoneye_settings::Settings;
-use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
+use daemoneye_storage::{Each, Error, Reader, Scan, StoredProcess};
 
 use crate::file_table::FileTables;
 use crate::screen::count;
@@ -158,17 +156,7 @@ fn of_table(rows: usize, table: &str, kind: Kind) -> String {
 }
 
 impl Reader for Counted<'_> {
-    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
-        let scanned = self.inner.scan(scan)?;
-        self.note(scan.table, scanned.batches.iter().map(RecordBatch::num_rows).sum());
-        Ok(scanned)
-    }
-
-    fn visit(
-        &self,
-        scan: &Scan<'_>,
-        each: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
-    ) -> Result<Completeness, Error> {
+    fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
         let mut rows = 0;
         let completeness = self.inner.visit(scan, &mut |batch| {
             rows += batch.num_rows();

@@ -2,14 +2,13 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::Process;
-use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
+use daemoneye_storage::{Each, Error, Reader, Scan, StoredProcess};
 
 /// The tables as one reader. "Now" is never answered from a store, whose last snapshot may be old.
 pub struct View<'a> {
@@ -35,20 +34,7 @@ impl<'a> View<'a> {
 }
 
 impl Reader for View<'_> {
-    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
-        let mut batches = Vec::new();
-        let completeness = self.visit(scan, &mut |rows| {
-            batches.push(rows);
-            ControlFlow::Continue(())
-        })?;
-        Ok(Scanned { batches, completeness })
-    }
-
-    fn visit(
-        &self,
-        scan: &Scan<'_>,
-        each: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
-    ) -> Result<Completeness, Error> {
+    fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
         match (&*scan.table.name, self.snapshot, self.rest) {
             ("processes", Some(snapshot), _) => {
                 let rows = snapshot.project(scan.columns).map_err(|error| Error::Refused(error.to_string()))?;

@@ -23,7 +23,7 @@ use daemoneye_dsl::query::Query;
 use daemoneye_dsl::tables::{Catalog, Table, schema_of};
 use daemoneye_dsl::types::{Timestamp, Type, Value, parse_interval};
 use daemoneye_planner::{Batch, Changes, Dataflow, Outcome, RuleId, explain, plan};
-use daemoneye_storage::{Reader, Scan, Scanned, StoredProcess};
+use daemoneye_storage::{Each, Reader, Scan, StoredProcess};
 
 #[derive(Default)]
 struct Runner {
@@ -110,10 +110,11 @@ impl Runner {
 }
 
 impl Reader for Runner {
-    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, daemoneye_storage::Error> {
+    fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, daemoneye_storage::Error> {
         let own = self.rows.iter().filter(|(name, _)| *name == scan.table.name);
-        let batches = own.map(|(_, rows)| rows.project(scan.columns).expect("columns of the table")).collect();
-        Ok(Scanned { batches, completeness: Completeness::default() })
+        let mut batches = own.map(|(_, rows)| rows.project(scan.columns).expect("columns of the table"));
+        let _all_or_some = batches.try_for_each(each);
+        Ok(Completeness::default())
     }
 
     fn process(&self, _: &str) -> Result<Option<StoredProcess>, daemoneye_storage::Error> {

@@ -10,8 +10,9 @@ use redb::{ReadableTable, WriteTransaction};
 
 use crate::Error;
 use crate::block::{seal, unseal};
+use crate::reader::Each;
 use crate::reader::Scan;
-use crate::scan::{Each, layout, quarantine};
+use crate::scan::{layout, quarantine};
 use crate::tables::{ALERTS, META, NEXT_TURN_KEY, TURN_OF, TURNS, Tables};
 
 /// Alerts that one batch of a scan has at most.

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use arrow_array::RecordBatch;
 
 use crate::Error;
-use crate::scan::Each;
+use crate::reader::Each;
 
 /// `read`, with a panic as [`Error::Damaged`]. What it read through is not used for a promise afterwards: a panic
 /// poisons redb's transaction or handle, which then answers with errors.

@@ -48,7 +48,7 @@ pub use check::{Checked, Damage};
 pub use error::Error;
 pub use gaps::Gap;
 pub use matches::MatchState;
-pub use reader::{Probe, Question, Reader, Scan, Scanned, StoredProcess, Tally, Test};
+pub use reader::{Each, Probe, Question, Reader, Scan, Scanned, StoredProcess, Tally, Test};
 pub use record::{ProcessChange, Recorded};
 pub use retention::{Cause, Dropped, Retention};
 pub use seal::Sealed;

@@ -13,24 +13,26 @@ use daemoneye_dsl::types::Value;
 
 use crate::Error;
 
+/// Receives batches until it breaks.
+pub type Each<'e> = &'e mut dyn FnMut(RecordBatch) -> ControlFlow<()>;
+
 /// A consistent state of the stored tables.
 ///
 /// `process_starts`, `process_exits`, `processes_history` and `alerts` are answered; `processes`, the present, never
 /// is: the agent and a live snapshot know it, a store only remembers it.
 pub trait Reader {
-    /// The rows of a table.
-    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error>;
+    /// The rows of a table batch by batch, in the order they were stored, until `each` breaks. What is held at a time is
+    /// a block, or a page of a segment.
+    fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error>;
 
-    /// [`Reader::scan`] batch by batch, in the order they were stored, until `each` breaks: the way to read more than
-    /// fits in memory. What is held at a time is a block, or a page of a segment.
-    fn visit(
-        &self,
-        scan: &Scan<'_>,
-        each: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
-    ) -> Result<Completeness, Error> {
-        let Scanned { batches, completeness } = self.scan(scan)?;
-        let _all_or_some = batches.into_iter().try_for_each(each);
-        Ok(completeness)
+    /// All that [`Reader::visit`] hands over.
+    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
+        let mut batches = Vec::new();
+        let completeness = self.visit(scan, &mut |batch| {
+            batches.push(batch);
+            ControlFlow::Continue(())
+        })?;
+        Ok(Scanned { batches, completeness })
     }
 
     /// The last known version of a process, alive or gone, in the layout of `dsl::tables::version_columns()`. An id

@@ -21,7 +21,7 @@ use crate::guard::{guarded, guarded_each};
 use crate::history::{self, BlockTable, Endings, Part};
 use crate::keys::ProcKey;
 use crate::numbering::Numbering;
-use crate::reader::{Scan, Scanned, StoredProcess, Test};
+use crate::reader::{Each, Scan, StoredProcess, Test};
 use crate::segment::{ChunkTable, Fault, PAGE_ROWS, Reading, Spans};
 use crate::tables::{
     BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, STARTED, Tables,
@@ -30,19 +30,6 @@ use crate::{Error, alerts, gaps, retention, status};
 
 /// What `observed_by` holds for what a comparison of snapshots showed.
 pub(crate) const BY_SNAPSHOT: &str = "snapshot";
-
-/// Receives batches until it breaks.
-pub(crate) type Each<'a> = &'a mut dyn FnMut(RecordBatch) -> ControlFlow<()>;
-
-/// [`crate::Reader::scan`].
-pub(crate) fn collect(txn: &impl Tables, scan: &Scan<'_>) -> Result<Scanned, Error> {
-    let mut batches = Vec::new();
-    let completeness = visit(txn, scan, &mut |batch| {
-        batches.push(batch);
-        ControlFlow::Continue(())
-    })?;
-    Ok(Scanned { batches, completeness })
-}
 
 /// [`crate::Reader::visit`].
 pub(crate) fn visit(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {

@@ -13,8 +13,9 @@ use serde::de::DeserializeOwned;
 use crate::Error;
 use crate::block::{seal, unseal};
 use crate::matches::MatchState;
+use crate::reader::Each;
 use crate::reader::Scan;
-use crate::scan::{Each, layout, quarantine};
+use crate::scan::{layout, quarantine};
 use crate::tables::{MATCHES, STATUS, Tables};
 
 /// The agent's run, under an empty name.

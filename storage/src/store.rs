@@ -2,11 +2,9 @@
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
-use arrow_array::RecordBatch;
 use daemoneye_dsl::completeness::Completeness;
 use redb::{
     Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, StorageBackend, TableError,
@@ -15,7 +13,7 @@ use redb::{
 use crate::Error;
 use crate::guard::guarded;
 use crate::memory::Memory;
-use crate::reader::{Reader, Scan, Scanned, StoredProcess};
+use crate::reader::{Each, Reader, Scan, StoredProcess};
 use crate::retention::{self, Dropped, Retention};
 use crate::seal::{self, Draft, Sealed};
 use crate::tables::{self, FORMAT, FORMAT_KEY, LAYOUT_KEY, META};
@@ -220,15 +218,7 @@ impl ReadStore {
 
 /// Each question sees the state as last committed.
 impl Reader for ReadStore {
-    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
-        self.read()?.scan(scan)
-    }
-
-    fn visit(
-        &self,
-        scan: &Scan<'_>,
-        each: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
-    ) -> Result<Completeness, Error> {
+    fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
         self.read()?.visit(scan, each)
     }
 

@@ -1,7 +1,5 @@
 //! Everything that one batch changes, committed together or not at all.
 
-use std::ops::ControlFlow;
-
 use arrow_array::RecordBatch;
 use daemoneye_dsl::alert::Alert;
 use daemoneye_dsl::completeness::Completeness;
@@ -11,7 +9,7 @@ use redb::{ReadableTable, WriteTransaction};
 
 use crate::guard::guarded;
 use crate::matches::MatchState;
-use crate::reader::{Reader, Scan, Scanned, StoredProcess};
+use crate::reader::{Each, Reader, Scan, StoredProcess};
 use crate::record::{self, ProcessChange, Recorded};
 use crate::tables::{ALERTS, DELIVERIES, MATCHES, META, NEXT_ALERT_KEY, OFFSETS, RULES};
 use crate::{Error, alerts, gaps, scan, status};
@@ -222,15 +220,7 @@ impl Transaction {
 }
 
 impl Reader for Transaction {
-    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
-        scan::collect(&self.txn, scan)
-    }
-
-    fn visit(
-        &self,
-        scan: &Scan<'_>,
-        each: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
-    ) -> Result<Completeness, Error> {
+    fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
         scan::visit(&self.txn, scan, each)
     }
 

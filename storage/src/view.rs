@@ -1,7 +1,5 @@
 //! A snapshot of the store, and what only its owner asks of it.
 
-use std::ops::ControlFlow;
-
 use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
 use daemoneye_dsl::alert::Alert;
@@ -14,7 +12,7 @@ use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 use crate::gaps::Gap;
 use crate::guard::guarded;
 use crate::keys::ProcKey;
-use crate::reader::{Reader, Scan, Scanned, StoredProcess};
+use crate::reader::{Each, Reader, Scan, StoredProcess};
 use crate::retention::{self, Dropped};
 use crate::tables::{ALERTS, DELIVERIES, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Row, TURNS, Tables};
 use crate::{Checked, Error, alerts, check, gaps, history, room, scan, status};
@@ -221,15 +219,7 @@ impl View {
 }
 
 impl Reader for View {
-    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
-        scan::collect(&self.txn, scan)
-    }
-
-    fn visit(
-        &self,
-        scan: &Scan<'_>,
-        each: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
-    ) -> Result<Completeness, Error> {
+    fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
         scan::visit(&self.txn, scan, each)
     }
 

@@ -11,7 +11,7 @@ use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::{Kind, Process};
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp, Type, Value};
 use daemoneye_planner::View;
-use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
+use daemoneye_storage::{Each, Error, Reader, Scan, StoredProcess};
 use serde_json::{Map, Value as Json};
 
 /// Characters that Linux keeps of a name.
@@ -139,7 +139,7 @@ impl Rows {
 }
 
 impl Reader for Rows {
-    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
+    fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
         let len = self.processes.num_rows();
         if scan.table.kind != Kind::Events {
             return Err(Error::Refused(format!("`{}` is not among the rows of a test", scan.table.name)));
@@ -151,7 +151,8 @@ impl Reader for Rows {
         };
         let fields = scan.columns.iter().map(|at| (scan.table.columns[*at].name.as_ref(), column(at), true));
         let rows = RecordBatch::try_from_iter_with_nullable(fields).expect("columns of one length");
-        Ok(Scanned { batches: vec![rows], completeness: Completeness::default() })
+        let _only_one = each(rows);
+        Ok(Completeness::default())
     }
 
     fn process(&self, _proc_id: &str) -> Result<Option<StoredProcess>, Error> {

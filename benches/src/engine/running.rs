@@ -12,7 +12,7 @@ use daemoneye_dsl::lints::EXAMPLE_HEADER;
 use daemoneye_dsl::tables::Catalog;
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp, Type, Value};
 use daemoneye_planner::{Answer, Batch, Changes, Dataflow, Error, Plan, RuleId, plan};
-use daemoneye_storage::{Reader, Scan, Scanned, StoredProcess};
+use daemoneye_storage::{Each, Reader, Scan, StoredProcess};
 
 use crate::engine::material::Series;
 
@@ -63,12 +63,13 @@ impl Tables {
 }
 
 impl Reader for Tables {
-    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, daemoneye_storage::Error> {
+    fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, daemoneye_storage::Error> {
         let refused = daemoneye_storage::Error::Refused;
         let table = self.0.iter().find(|(name, _)| *name == scan.table.name);
         let (_, rows) = table.ok_or_else(|| refused(format!("there is no table `{}` here", scan.table.name)))?;
         let rows = rows.project(scan.columns).map_err(|error| refused(error.to_string()))?;
-        Ok(Scanned { batches: vec![rows], completeness: Completeness::default() })
+        let _only_one = each(rows);
+        Ok(Completeness::default())
     }
 
     fn process(&self, _: &str) -> Result<Option<StoredProcess>, daemoneye_storage::Error> {

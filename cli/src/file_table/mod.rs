@@ -23,7 +23,6 @@ mod spec;
 mod spelled;
 
 use std::io::Read;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -32,7 +31,7 @@ use bytes::Bytes;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::{Catalog, Kind, Table};
 use daemoneye_dsl::types::Timestamp;
-use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
+use daemoneye_storage::{Each, Error, Reader, Scan, StoredProcess};
 
 pub(crate) use self::changes::{At, ChangeFile, Changed, ChangingTable, Step};
 use self::columns::{Apart, Content};
@@ -243,18 +242,7 @@ impl BeforeOthers<'_> {
 }
 
 impl Reader for BeforeOthers<'_> {
-    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
-        match self.own(scan) {
-            Some(rows) => Ok(Scanned { batches: vec![rows?], completeness: Completeness::default() }),
-            None => self.rest.scan(scan),
-        }
-    }
-
-    fn visit(
-        &self,
-        scan: &Scan<'_>,
-        each: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
-    ) -> Result<Completeness, Error> {
+    fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
         let Some(rows) = self.own(scan) else { return self.rest.visit(scan, each) };
         let _all_or_none = each(rows?);
         Ok(Completeness::default())

@@ -12,7 +12,7 @@ use arrow_select::take::{take, take_record_batch};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::{Table, schema_of};
 use daemoneye_planner::{Batch, Changes, View};
-use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
+use daemoneye_storage::{Each, Error, Reader, Scan, StoredProcess};
 
 use crate::file_table::{ChangeFile, Changed, ChangingTable};
 
@@ -157,7 +157,7 @@ impl Read {
 }
 
 impl Reader for World<'_> {
-    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
+    fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
         let present = self.table(&scan.table.name);
         let table = present.map_or(scan.table, |present| &present.all.table);
         let columns: Vec<_> = scan.columns.iter().map(|at| table.columns[*at].clone()).collect();
@@ -171,7 +171,8 @@ impl Reader for World<'_> {
                     .map_err(|error| Error::Refused(error.to_string()))?
             }
         };
-        Ok(Scanned { batches: vec![rows], completeness: Completeness::default() })
+        let _only_one = each(rows);
+        Ok(Completeness::default())
     }
 
     fn process(&self, proc_id: &str) -> Result<Option<StoredProcess>, Error> {

@@ -4,13 +4,12 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use arrow_array::RecordBatch;
 use daemoneye_dsl::check::check_query;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::tables::Catalog;
 use daemoneye_dsl::types::{Timestamp, Value};
-use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
+use daemoneye_storage::{Each, Error, Reader, Scan, StoredProcess};
 
 use crate::batch::batch;
 use crate::{Ended, Patience, ask, plan};
@@ -24,20 +23,7 @@ struct Parts {
 }
 
 impl Reader for Parts {
-    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
-        let mut batches = Vec::new();
-        let completeness = self.visit(scan, &mut |rows| {
-            batches.push(rows);
-            ControlFlow::Continue(())
-        })?;
-        Ok(Scanned { batches, completeness })
-    }
-
-    fn visit(
-        &self,
-        scan: &Scan<'_>,
-        each: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
-    ) -> Result<Completeness, Error> {
+    fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
         for part in 0..self.parts {
             if scan.goes_on.is_some_and(|goes_on| !goes_on()) {
                 break;

@@ -8,7 +8,7 @@ use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::tables::lineage::{DEPTH_MAX, Lineage};
 use daemoneye_dsl::tables::{Catalog, Process};
 use daemoneye_dsl::types::{Timestamp, Value};
-use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
+use daemoneye_storage::{Each, Error, Reader, Scan, StoredProcess};
 
 use crate::batch::Batch;
 use crate::dataflow::{Answer, Changes, Dataflow, Outcome, RuleId};
@@ -82,8 +82,8 @@ fn a_chain_ends_at_what_is_unknown_at_a_loop_and_at_the_bound() {
 struct Damaged;
 
 impl Reader for Damaged {
-    fn scan(&self, _: &Scan<'_>) -> Result<Scanned, Error> {
-        Ok(Scanned { batches: vec![], completeness: Completeness::default() })
+    fn visit(&self, _: &Scan<'_>, _: Each<'_>) -> Result<Completeness, Error> {
+        Ok(Completeness::default())
     }
 
     fn process(&self, _: &str) -> Result<Option<StoredProcess>, Error> {
@@ -157,12 +157,12 @@ fn the_way_down_ends_at_a_loop_and_at_the_bound() {
 /// What a store remembers.
 struct Record(RecordBatch);
 
-impl daemoneye_storage::Reader for Record {
-    fn scan(&self, scan: &daemoneye_storage::Scan<'_>) -> Result<daemoneye_storage::Scanned, daemoneye_storage::Error> {
+impl Reader for Record {
+    fn visit(&self, scan: &Scan<'_>, _: Each<'_>) -> Result<Completeness, Error> {
         panic!("{} is not asked for", scan.table.name)
     }
 
-    fn process(&self, proc_id: &str) -> Result<Option<daemoneye_storage::StoredProcess>, daemoneye_storage::Error> {
+    fn process(&self, proc_id: &str) -> Result<Option<StoredProcess>, Error> {
         View::new(Some(&self.0), None).process(proc_id)
     }
 }

@@ -6,7 +6,7 @@ use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::tables::Catalog;
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp, Value};
-use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
+use daemoneye_storage::{Each, Error, Reader, Scan, StoredProcess};
 
 use super::world::rows_of;
 use crate::batch::batch;
@@ -15,7 +15,7 @@ use crate::batch::batch;
 struct Record(Vec<(i64, &'static str, i64, Option<i64>)>);
 
 impl Reader for Record {
-    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
+    fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
         assert_eq!(scan.table.name, "processes_history", "a past moment is asked of the record alone");
         let second = |second: i64| Value::Timestamp(second * MICROS_PER_SEC);
         let columns = scan.columns.iter().map(|at| {
@@ -29,7 +29,8 @@ impl Reader for Record {
             }))
         });
         let rows: RecordBatch = batch(columns.collect(), self.0.len());
-        Ok(Scanned { batches: vec![rows], completeness: Completeness::default() })
+        let _only_one = each(rows);
+        Ok(Completeness::default())
     }
 
     fn process(&self, _: &str) -> Result<Option<StoredProcess>, Error> {

@@ -10,7 +10,7 @@ use arrow_array::{Int64Array, RecordBatch, RecordBatchOptions};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::{Catalog, Column, Kind, Table, schema_of};
 use daemoneye_dsl::types::{Type, Value};
-use daemoneye_storage::{Error, Reader, Scan, Scanned, StoredProcess};
+use daemoneye_storage::{Each, Error, Reader, Scan, StoredProcess};
 use sqlparser::dialect::SQLiteDialect;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
@@ -223,13 +223,14 @@ fn with_series(sql: &str) -> String {
 const SERIES: &str = "generate_series(";
 
 impl Reader for Database {
-    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
+    fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
         let seen = self.tables.iter().filter_map(Stored::seen).find(|(table, _)| table.name == scan.table.name);
         let Some((_, batch)) = seen else {
             return Err(Error::Refused(format!("`{}` is no table of the file", scan.table.name)));
         };
         let rows = batch.project(scan.columns).map_err(|error| Error::Refused(error.to_string()))?;
-        Ok(Scanned { batches: vec![rows], completeness: Completeness::default() })
+        let _only_one = each(rows);
+        Ok(Completeness::default())
     }
 
     fn process(&self, _: &str) -> Result<Option<StoredProcess>, Error> {
@@ -246,13 +247,13 @@ struct Numbered<'a> {
 }
 
 impl Reader for Numbered<'_> {
-    fn scan(&self, scan: &Scan<'_>) -> Result<Scanned, Error> {
+    fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
         if scan.table.name != self.table {
-            return self.database.scan(scan);
+            return self.database.visit(scan, each);
         }
         let last = scan.table.columns.len() - 1;
         let own: Vec<_> = (0..last).collect();
-        let mut scanned = self.database.scan(&Scan { columns: &own, ..*scan })?;
+        let scanned = self.database.scan(&Scan { columns: &own, ..*scan })?;
         let batch = &scanned.batches[0];
         let numbers = Int64Array::from_iter_values((0..).take(batch.num_rows()));
         let of = |at: &usize| match *at {
@@ -263,8 +264,8 @@ impl Reader for Numbered<'_> {
         let arrays = scan.columns.iter().map(of).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let rows = RecordBatch::try_new_with_options(schema_of(&columns), arrays, &options);
-        scanned.batches = vec![rows.map_err(|error| Error::Refused(error.to_string()))?];
-        Ok(scanned)
+        let _only_one = each(rows.map_err(|error| Error::Refused(error.to_string()))?);
+        Ok(scanned.completeness)
     }
 
     fn process(&self, proc_id: &str) -> Result<Option<StoredProcess>, Error> {
