@@ -104,7 +104,7 @@ impl Checker<'_> {
             }
             args
         };
-        let (args, ty) = self.aggregate_types(kind, args, distinct, span)?;
+        let (args, ty) = self.aggregate_types((kind, call.name), args, distinct, span)?;
         Some(Aggregate { kind, args, distinct, filter, order, ty })
     }
 
@@ -114,7 +114,7 @@ impl Checker<'_> {
 
     fn aggregate_types(
         &mut self,
-        kind: AggregateKind,
+        (kind, name): (AggregateKind, &str),
         mut args: Vec<Expr>,
         distinct: bool,
         span: &Span,
@@ -126,16 +126,14 @@ impl Checker<'_> {
                 let ty = args[0].ty;
                 Some((args, ty))
             }
-            (GroupConcat, 1 | 2)
-                if !distinct || args.iter().skip(1).all(|separator| separator.as_literal().is_some()) =>
-            {
+            (GroupConcat, 1 | 2) if !distinct || args.len() == 1 || is_of_all(name, &args[1]) => {
                 let separator = if args.len() == 2 { args.pop()? } else { comma() };
                 let separator = self.argument(separator, Type::Text, span, kind.name())?;
                 let text = self.argument(args.pop()?, Type::Text, span, kind.name())?;
                 Some((vec![text, separator], Type::Text))
             }
             (GroupConcat, 2) => {
-                let message = "with DISTINCT, the separator is one for all rows: write it as a constant";
+                let message = "with DISTINCT, group_concat takes no separator, and string_agg a constant one";
                 self.error("DE242", span.clone(), message)
             }
             (Sum | Avg | Total, 1) => {
@@ -232,6 +230,11 @@ impl Checker<'_> {
         let name = column.to_string();
         Expr::column(group.keys.len() + group.aggregates.len() + at, column.ty, name)
     }
+}
+
+/// Whether all rows have this separator, by a function that takes one with DISTINCT: SQLite's does not.
+fn is_of_all(name: &str, separator: &Expr) -> bool {
+    name == "string_agg" && separator.as_literal().is_some()
 }
 
 fn comma() -> Expr {

@@ -321,6 +321,8 @@ impl Checker<'_> {
 
 /// What an aggregate or a window is called with.
 pub(super) struct Call<'n> {
+    /// In lower case.
+    pub(super) name: &'n str,
     pub(super) args: &'n ast::FunctionArguments,
     pub(super) filter: Option<&'n ast::Expr>,
 }

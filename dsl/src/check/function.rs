@@ -24,7 +24,7 @@ impl Checker<'_> {
             return self.unsupported(span, "this form of call");
         }
         let lower = ident.value.to_ascii_lowercase();
-        let parts = Call { args, filter: call.filter.as_deref() };
+        let parts = Call { name: &lower, args, filter: call.filter.as_deref() };
         if let Some(over) = &call.over {
             return self.window(&lower, &parts, over, &span);
         }
@@ -61,12 +61,12 @@ impl Checker<'_> {
                 return Some(self.unsupported(span.clone(), "FILTER on count_if"));
             }
             let args = ast::FunctionArguments::List(list);
-            return Some(self.aggregate(AggregateKind::Count, &Call { args: &args, filter: Some(of) }, span));
+            return Some(self.aggregate(AggregateKind::Count, &Call { name, args: &args, filter: Some(of) }, span));
         }
         list.duplicate_treatment = Some(ast::DuplicateTreatment::Distinct);
         list.args.push(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr((*of).clone())));
         let args = ast::FunctionArguments::List(list);
-        Some(self.aggregate(AggregateKind::Count, &Call { args: &args, filter: call.filter }, span))
+        Some(self.aggregate(AggregateKind::Count, &Call { name, args: &args, filter: call.filter }, span))
     }
 
     pub(super) fn plain_arguments<'n>(
