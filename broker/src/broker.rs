@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use interprocess::local_socket::tokio::Stream;
 use tokio::sync::Notify;
@@ -16,44 +16,86 @@ use tokio::time::timeout;
 
 use crate::client::{self, Client};
 use crate::connection::{self, End, Inlet, Outlet};
-use crate::core::{ConnectionId, Core};
+use crate::core::{ConnectionId, Core, Limits};
 use crate::error::Error;
-use crate::listener;
+use crate::frame::FRAME_LEN_MAX;
+use crate::gate::{Gate, Peer};
+use crate::key::Key;
+use crate::listener::{self, Access};
 use crate::message::{Fault, Message};
+use crate::tree::Branch;
 
 /// How long peers have to take what is queued for them at shutdown.
 const DRAIN_SECS: u64 = 5;
+
+/// The length that a frame of a peer may say that has not proved who it is.
+const UNPROVED_FRAME_LEN_MAX: usize = 4096;
+
+/// How a broker is set up.
+#[derive(Debug)]
+pub struct Settings {
+    /// Who may come in.
+    pub gate: Gate,
+    /// Who may do what.
+    pub tree: &'static [Branch],
+    /// What all together may take.
+    pub limits: Limits,
+    /// The group whose members the system lets open the socket besides its user, by number.
+    pub group: Option<u32>,
+}
 
 /// A running broker. Dropping it ends it at once; [`Broker::shutdown`] lets it finish.
 #[derive(Debug)]
 pub struct Broker {
     shared: Arc<Shared>,
     accepting: JoinHandle<()>,
+    clock: JoinHandle<()>,
 }
 
 impl Broker {
-    /// Listens at `path`, with a socket file that only this user can open. Needs a tokio runtime around it.
-    pub fn bind(path: impl AsRef<Path>) -> Result<Self, Error> {
+    /// Listens at `path`. Needs a tokio runtime around it.
+    pub fn bind(path: impl AsRef<Path>, settings: Settings) -> Result<Self, Error> {
+        let Settings { gate, tree, limits, group } = settings;
         let path = path.as_ref();
-        let listener = listener::listen(path)?;
-        let shared = Arc::new(Shared::default());
+        let listener = listener::listen(path, Access { group })?;
+        let shared = Arc::new(Shared::new(Core::new(gate, tree, limits), limits));
         let accepting = tokio::spawn(listener::accept(listener, path.to_owned(), shared.clone()));
-        Ok(Self { shared, accepting })
+        let clock = tokio::spawn(shared.clone().keep_time());
+        Ok(Self { shared, accepting, clock })
     }
 
     /// A client in this process: what it publishes and receives is not serialised. Needs a tokio runtime around it.
     pub fn client(&self, name: &str) -> Client {
-        let (client, client_inlet, mut client_outlet) = client::open(name);
-        let link = self.shared.connect();
+        let link = self.shared.connect(|core| core.connect_local(name));
+        let (client, ends) = client::local(link.id.number());
         tokio::spawn(async move {
             let mut taker = Taker(&link);
-            let end = tokio::select! {
-                end = connection::run_local((&client_inlet, &mut client_outlet), (&link, &mut taker)) => end,
-                () = link.peer.cancelled.notified() => End::There,
-            };
-            client_inlet.end(&end);
+            tokio::select! {
+                () = ends.run((&link, &mut taker)) => {}
+                () = link.peer.cancelled.notified() => ends.end(End::There),
+            }
         });
         client
+    }
+
+    /// Lets in the process of this number as a collector, if it holds this key, until [`Broker::forget`].
+    pub fn expect(&self, pid: u32, key: Key) {
+        self.shared.lock().core.expect(pid, key);
+    }
+
+    /// The process of this number is no more.
+    pub fn forget(&self, pid: u32) {
+        self.shared.lock().core.forget(pid);
+    }
+
+    /// Connections, those of this process included.
+    pub fn connections_len(&self) -> usize {
+        self.shared.peers_len()
+    }
+
+    /// Bytes that wait in all queues.
+    pub fn queued_bytes(&self) -> usize {
+        self.shared.lock().core.queued_bytes()
     }
 
     /// Stops accepting, removes the socket file, refuses publications whose outcome is open, gives every connection a
@@ -72,30 +114,35 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         self.accepting.abort();
+        self.clock.abort();
         self.shared.lock().peers.values().for_each(|peer| peer.cancelled.notify_one());
     }
 }
 
 /// What the tasks of a broker have in common.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
+    pub(crate) limits: Limits,
+    began: Instant,
     /// A connection went.
     gone: Notify,
+    /// Publishers wait for something.
+    holding: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     core: Core,
-    peers: BTreeMap<ConnectionId, Arc<Peer>>,
+    peers: BTreeMap<ConnectionId, Arc<Peering>>,
 }
 
 /// How to reach the task of a connection.
 #[derive(Debug, Default)]
-struct Peer {
+struct Peering {
     /// There is something to take.
     output: Notify,
-    /// Replies were taken.
+    /// It may hand in messages again.
     room: Notify,
     /// It is to close when nothing is left to take.
     is_closing: AtomicBool,
@@ -107,16 +154,23 @@ struct Peer {
 struct Link {
     shared: Arc<Shared>,
     id: ConnectionId,
-    peer: Arc<Peer>,
+    peer: Arc<Peering>,
 }
 
 /// The side of a [`Link`] from which messages are taken.
 struct Taker<'a>(&'a Link);
 
 impl Shared {
+    fn new(core: Core, limits: Limits) -> Self {
+        let state = Mutex::new(State { core, peers: BTreeMap::new() });
+        Self { state, limits, began: Instant::now(), gone: Notify::new(), holding: Notify::new() }
+    }
+
     /// Serves a connection from another process.
     pub(crate) fn admit(self: &Arc<Self>, stream: Stream) {
-        let link = self.connect();
+        let peer = listener::peer(&stream);
+        let link = self.connect(|core| core.connect(peer, self.began.elapsed()));
+        self.holding.notify_one();
         tokio::spawn(async move {
             let mut taker = Taker(&link);
             let end = tokio::select! {
@@ -127,16 +181,41 @@ impl Shared {
         });
     }
 
+    /// Puts on record that somebody was turned away.
+    pub(crate) fn refuse(&self, peer: Peer, reason: &str) {
+        let now = self.began.elapsed();
+        let mut state = self.lock();
+        state.core.note_peer("connection_refused", peer, String::new(), reason, now);
+        state.wake();
+    }
+
     pub(crate) fn peers_len(&self) -> usize {
         self.lock().peers.len()
     }
 
-    fn connect(self: &Arc<Self>) -> Link {
-        let peer = Arc::new(Peer::default());
+    fn connect(self: &Arc<Self>, connect: impl FnOnce(&mut Core) -> ConnectionId) -> Link {
+        let peer = Arc::new(Peering::default());
         let mut state = self.lock();
-        let id = state.core.connect();
+        let id = connect(&mut state.core);
         state.peers.insert(id, peer.clone());
         Link { shared: self.clone(), id, peer }
+    }
+
+    /// Calls the core when what it put off is due.
+    async fn keep_time(self: Arc<Self>) {
+        loop {
+            let due = {
+                let mut state = self.lock();
+                let due = state.core.expire(self.began.elapsed());
+                state.wake();
+                due
+            };
+            let wait = due.map_or(Duration::MAX, |due| due.saturating_sub(self.began.elapsed()));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.holding.notified() => {}
+            }
+        }
     }
 
     fn shut(&self) {
@@ -162,7 +241,10 @@ impl Shared {
 impl State {
     fn wake(&mut self) {
         for id in self.core.woken() {
-            self.peers[&id].output.notify_one();
+            if let Some(peer) = self.peers.get(&id) {
+                peer.output.notify_one();
+                peer.room.notify_one();
+            }
         }
     }
 }
@@ -182,8 +264,9 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
+        let now = self.shared.began.elapsed();
         let mut state = self.shared.lock();
-        state.core.disconnect(self.id);
+        state.core.disconnect(self.id, now);
         state.peers.remove(&self.id);
         state.wake();
         self.shared.gone.notify_one();
@@ -192,14 +275,22 @@ impl Drop for Link {
 
 impl Inlet for Link {
     fn receive(&self, message: Message) -> Result<(), Fault> {
+        let now = self.shared.began.elapsed();
         let mut state = self.shared.lock();
-        let received = state.core.receive(self.id, message);
+        let received = state.core.receive(self.id, message, now);
         state.wake();
+        if state.core.waits_for_the_clock(self.id) {
+            self.shared.holding.notify_one();
+        }
         received
     }
 
+    fn frame_len_max(&self) -> usize {
+        if self.shared.lock().core.is_proved(self.id) { FRAME_LEN_MAX } else { UNPROVED_FRAME_LEN_MAX }
+    }
+
     async fn room(&self) {
-        while self.shared.lock().core.is_backlogged(self.id) {
+        while self.shared.lock().core.is_held(self.id) {
             self.peer.room.notified().await;
         }
     }
@@ -220,12 +311,14 @@ impl Outlet for Taker<'_> {
 
     fn try_next(&mut self) -> Option<Message> {
         let Link { shared, id, peer } = self.0;
+        let now = shared.began.elapsed();
         let mut state = shared.lock();
-        let was_backlogged = state.core.is_backlogged(*id);
-        let message = state.core.take(*id);
-        if was_backlogged {
+        let was_held = state.core.is_held(*id);
+        let message = state.core.take(*id, now);
+        if was_held {
             peer.room.notify_one();
         }
+        state.wake();
         message
     }
 }
