@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use daemoneye_broker::message::SnapshotBatch;
+use daemoneye_broker::SnapshotBatch;
 use daemoneye_dsl::alert::SnapshotRef;
 use daemoneye_dsl::completeness::{Completeness, Reason, Scope};
 use daemoneye_dsl::ipc;

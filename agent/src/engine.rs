@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use daemoneye_broker::Delivery;
-use daemoneye_broker::message::{Order, SnapshotBatch};
+use daemoneye_broker::payload::{Order, SnapshotBatch};
 
 use crate::agent::{Agent, Refusal, Taken};
 use crate::evaluation::Bounds;

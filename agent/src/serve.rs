@@ -5,8 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::Context;
-use daemoneye_broker::message::Mode;
-use daemoneye_broker::{Broker, topic};
+use daemoneye_broker::{Broker, Event, Gap, Interest, topic};
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp};
 use daemoneye_settings::Settings;
 use daemoneye_storage::Retention;
@@ -56,8 +55,8 @@ pub(crate) async fn serve(
     (mut signals, mut watch): (Signals, Watch),
 ) -> anyhow::Result<()> {
     let client = broker.client("agent");
-    let mut batches = client.subscribe(topic::ALL_EVENTS, Mode::Acknowledged).await?;
-    let mut commands = client.subscribe(&topic::control("agent"), Mode::Acknowledged).await?;
+    let mut batches = client.subscribe(&Interest::new(topic::ALL_EVENTS).answering()).await?;
+    let mut commands = client.subscribe(&Interest::new(topic::control("agent")).answering()).await?;
     let runtime = tokio::runtime::Handle::current();
     let sinks =
         Sinks::start(agent.store(), edges.form, broker.client("alerts"), runtime).context("cannot start the sinks")?;
@@ -70,7 +69,7 @@ pub(crate) async fn serve(
 
     let (orders, told) = channel(Some(settings.orders(&edges.socket)));
     let spawns = edges.collector.is_some();
-    let keeper = edges.collector.map(|program| tokio::spawn(collector::keep(program, told)));
+    let keeper = edges.collector.map(|program| tokio::spawn(collector::keep(program, broker.door(), told)));
     let (mut heard, mut looked) = (Instant::now(), Instant::now());
     loop {
         let patience = patience(spawns.then(|| settings.now().collector.interval));
@@ -100,13 +99,19 @@ pub(crate) async fn serve(
                 }
             },
             delivery = batches.recv() => match delivery {
-                Some(delivery) => {
+                Some(Event::Message(delivery)) => {
                     heard = Instant::now();
                     Some(Input::Batch(delivery))
                 }
+                // Their publisher was told; their numbers are missing from the next that comes, which says so.
+                Some(Event::Gap(Gap::Dropped(batches))) => {
+                    tracing::warn!(batches, "the engine is behind: snapshots were refused");
+                    None
+                }
+                Some(Event::Gap(Gap::Away)) => None,
                 None => break,
             },
-            order = commands.recv() => order.map(Input::Order),
+            order = commands.message() => order.map(Input::Order),
             () = sleep_until(heard + patience) => {
                 heard = Instant::now();
                 tracing::warn!(?patience, "no snapshot arrived: nothing is detected while no collector reports");

@@ -44,6 +44,22 @@ pub struct Settings {
     pub group: Option<u32>,
 }
 
+/// Lets in processes that were started here.
+#[derive(Clone, Debug)]
+pub struct Door(Arc<Shared>);
+
+impl Door {
+    /// Lets in the process of this number as a collector, if it holds this key, until [`Door::forget`].
+    pub fn expect(&self, pid: u32, key: Key) {
+        self.0.lock().core.expect(pid, key);
+    }
+
+    /// The process of this number is no more.
+    pub fn forget(&self, pid: u32) {
+        self.0.lock().core.forget(pid);
+    }
+}
+
 /// A running broker. Dropping it ends it at once; [`Broker::shutdown`] lets it finish.
 #[derive(Debug)]
 pub struct Broker {
@@ -78,14 +94,9 @@ impl Broker {
         client
     }
 
-    /// Lets in the process of this number as a collector, if it holds this key, until [`Broker::forget`].
-    pub fn expect(&self, pid: u32, key: Key) {
-        self.shared.lock().core.expect(pid, key);
-    }
-
-    /// The process of this number is no more.
-    pub fn forget(&self, pid: u32) {
-        self.shared.lock().core.forget(pid);
+    /// Where to say which processes were started here.
+    pub fn door(&self) -> Door {
+        Door(self.shared.clone())
     }
 
     /// Connections, those of this process included.

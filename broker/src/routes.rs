@@ -65,7 +65,8 @@ impl Routes {
 
     /// Another member of the group that a subscription which was removed belonged to.
     pub(crate) fn heir(&self, pattern: &Pattern, group: &Arc<str>) -> Option<Target> {
-        let of_group = |interest: &&(Pattern, Option<Arc<str>>)| interest.0 == *pattern && interest.1.as_ref() == Some(group);
+        let of_group =
+            |interest: &&(Pattern, Option<Arc<str>>)| interest.0 == *pattern && interest.1.as_ref() == Some(group);
         self.interests.iter().find(|(_, interest)| of_group(interest)).map(|(target, _)| *target)
     }
 
@@ -74,7 +75,8 @@ impl Routes {
         if let Some(route) = self.found.get(topic) {
             return Ok(route.clone());
         }
-        let text = std::str::from_utf8(topic).map_err(|_| format!("invalid topic {:?}: not UTF-8", topic.escape_ascii().to_string()))?;
+        let text = std::str::from_utf8(topic)
+            .map_err(|_| format!("invalid topic {:?}: not UTF-8", topic.escape_ascii().to_string()))?;
         let topic = Topic::parse(text).map_err(|error| error.to_string())?;
         let route = Arc::new(self.route(topic));
         if self.found.len() >= ROUTES_LEN_MAX {

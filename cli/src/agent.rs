@@ -1,11 +1,12 @@
 //! The running agent: whether it answers, for which its broker is asked for a handshake, and what it is told to do.
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use daemoneye_broker::message::{Order, Outcome};
-use daemoneye_broker::{Client, Error, topic};
+use daemoneye_broker::message::Code;
+use daemoneye_broker::payload::Order;
+use daemoneye_broker::{Client, Credential, Error, Identity, Outcome, Role, topic};
 use daemoneye_dsl::status::AgentRun;
 use daemoneye_settings::Settings;
 use daemoneye_settings::paths::DataDir;
@@ -30,6 +31,8 @@ pub(crate) enum Reached {
     Deserted,
     /// This user may not knock.
     Denied,
+    /// It lets nobody in who shows what this user can show; why, in words.
+    Refused(String),
     /// Somebody listens and does not answer.
     Silent,
     /// Anything else, in words.
@@ -43,29 +46,46 @@ impl Reached {
             Self::Answers => "running",
             Self::NoSocket => "no_socket",
             Self::Deserted => "refused",
-            Self::Denied => "no_permission",
+            Self::Denied | Self::Refused(_) => "no_permission",
             Self::Silent => "no_answer",
             Self::Failed(_) => "failed",
         }
     }
 }
 
-/// Where the agent listens: it says so itself, if it ran before.
-pub(crate) fn socket_of(run: Option<&AgentRun>, settings: &Settings, data: &DataDir) -> PathBuf {
-    let told = || settings.socket.clone().unwrap_or_else(|| data.socket());
-    run.map_or_else(told, |run| PathBuf::from(&run.socket))
+/// The way to the agent.
+#[derive(Clone, Debug)]
+pub(crate) struct Door {
+    /// Where it listens.
+    pub(crate) socket: PathBuf,
+    /// The file with the key that it asks for.
+    pub(crate) key: PathBuf,
+}
+
+impl Door {
+    /// The way to the agent that ran last on this data, or would.
+    pub(crate) fn of(run: Option<&AgentRun>, settings: &Settings, data: &DataDir) -> Self {
+        let told = || settings.socket.clone().unwrap_or_else(|| data.socket());
+        let socket = run.map_or_else(told, |run| PathBuf::from(&run.socket));
+        Self { key: settings.key_to(&socket), socket }
+    }
+
+    async fn connect(&self) -> Result<Client, Error> {
+        let key = Credential::File(self.key.clone());
+        Client::connect(&self.socket, &Identity { name: NAME.to_owned(), role: Role::Operator, key }).await
+    }
 }
 
 /// Knocks at the socket.
-pub(crate) fn reach(socket: &Path) -> Reached {
-    connected(socket, async |_client| Ok(())).err().unwrap_or(Reached::Answers)
+pub(crate) fn reach(door: &Door) -> Reached {
+    connected(door, async |_client| Ok(())).err().unwrap_or(Reached::Answers)
 }
 
 /// Tells the agent to do something; gives what it says to that.
-pub(crate) fn order(socket: &Path, order: &Order) -> Result<Outcome, Reached> {
-    connected(socket, async |client| {
+pub(crate) fn order(door: &Door, order: &Order) -> Result<Outcome, Reached> {
+    connected(door, async |client| {
         let topic = topic::control("agent");
-        let told = client.publish_acknowledged(&topic, order.to_payload(), OBEYS).await;
+        let told = client.request(&topic, order.to_payload(), OBEYS).await;
         told.map_err(|error| match error {
             Error::TimedOut(_) => Reached::Silent,
             other => Reached::Failed(other.to_string()),
@@ -73,11 +93,11 @@ pub(crate) fn order(socket: &Path, order: &Order) -> Result<Outcome, Reached> {
     })
 }
 
-fn connected<T>(socket: &Path, talk: impl AsyncFnOnce(Client) -> Result<T, Reached>) -> Result<T, Reached> {
+fn connected<T>(door: &Door, talk: impl AsyncFnOnce(Client) -> Result<T, Reached>) -> Result<T, Reached> {
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Reached::Failed(error.to_string()))?;
     runtime.block_on(async {
-        let client = timeout(ANSWER, Client::connect(socket, NAME)).await;
+        let client = timeout(ANSWER, door.connect()).await;
         talk(client.unwrap_or(Err(Error::TimedOut(ANSWER))).map_err(unreached)?).await
     })
 }
@@ -93,6 +113,8 @@ fn unreached(error: Error) -> Reached {
             ErrorKind::WouldBlock => Reached::Silent,
             _ => Reached::Failed(source.to_string()),
         },
+        Error::KeyFile { ref source, .. } if source.kind() == ErrorKind::PermissionDenied => Reached::Denied,
+        Error::Refused(fault) if fault.code() == Code::Denied => Reached::Refused(fault.to_string()),
         other => Reached::Failed(other.to_string()),
     }
 }

@@ -1,5 +1,6 @@
 //! A place of its own for one test: below `/tmp`, with a short name, because a socket's path has little room.
 
+use daemoneye_broker::{Client, Credential, Identity, Role};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -70,6 +71,12 @@ impl Stage {
     /// Where suspects lie.
     pub fn bin(&self) -> PathBuf {
         self.path().join("bin")
+    }
+
+    /// Connects to the agent, showing its key.
+    pub async fn client(&self, name: &str, role: Role) -> Client {
+        let key = Credential::File(self.socket().with_file_name("agent.key"));
+        Client::connect(self.socket(), &Identity { name: name.to_owned(), role, key }).await.unwrap()
     }
 
     /// The agent's socket.

@@ -139,7 +139,10 @@ impl Core {
         let first = run.entries().next().expect("a run has a message");
         let (request, retain) = (first.request, first.retain);
         if retain && !run.clone().pop().is_some_and(|entry| self.retained.keep(&entry)) {
-            tracing::warn!(topic = route.topic.as_str(), "no room to retain a message; who comes later does not get it");
+            tracing::warn!(
+                topic = route.topic.as_str(),
+                "no room to retain a message; who comes later does not get it"
+            );
         }
         let publication = match from.filter(|_| request != 0) {
             None => None,
