@@ -103,13 +103,20 @@ pub(crate) async fn run_local(
     (broker_inlet, broker_outlet): (&impl Inlet, &mut impl Outlet),
 ) -> End {
     tokio::select! {
-        passed = pass(client_outlet, broker_inlet) => passed.map_or_else(End::Told, |()| End::Here),
-        passed = pass(broker_outlet, client_inlet) => passed.map_or_else(End::Found, |()| End::There),
+        passed = pass(client_outlet, broker_inlet) => match passed {
+            Ok(()) => End::Here,
+            Err(End::Found(fault)) => End::Told(fault),
+            Err(end) => end,
+        },
+        passed = pass(broker_outlet, client_inlet) => passed.err().unwrap_or(End::There),
     }
 }
 
-async fn pass(outlet: &mut impl Outlet, inlet: &impl Inlet) -> Result<(), Fault> {
+async fn pass(outlet: &mut impl Outlet, inlet: &impl Inlet) -> Result<(), End> {
     while let Some(message) = outlet.next().await {
+        if let Message::Fault(fault) = message {
+            return Err(End::Told(fault));
+        }
         inlet.receive(message)?;
         inlet.room().await;
         tokio::task::coop::consume_budget().await;
