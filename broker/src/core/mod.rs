@@ -103,7 +103,7 @@ pub struct Core {
     woken: Vec<ConnectionId>,
     /// The last number given to a connection, and to a turn in a group.
     last_number: u64,
-    last_turn: usize,
+    last_turn: u64,
     is_shut: bool,
 }
 

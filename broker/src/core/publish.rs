@@ -182,14 +182,21 @@ impl Core {
 
     /// The member of a group whose turn it is, or the next that has room.
     fn member(&mut self, group: &[Target], run: &Parcel) -> Target {
-        self.last_turn = self.last_turn.wrapping_add(1);
-        let turn = self.last_turn % group.len();
+        let turn = self.next_turn(group.len());
         let mut order = group[turn..].iter().chain(&group[..turn]).copied();
         let has_room = |(id, number): &Target| {
             let connection = &self.connections[id];
             !connection.is_ended && connection.subscriptions[number].fitting(run) == run.len()
         };
         order.clone().find(has_room).or_else(|| order.next()).expect("a group has members")
+    }
+
+    /// A number below `len`: evenly spread among the turns of one group, however those of others fall between them.
+    fn next_turn(&mut self, len: usize) -> usize {
+        self.last_turn = self.last_turn.wrapping_add(1);
+        // The fraction of a multiple of the golden ratio, in the upper bits.
+        let spread = self.last_turn.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        usize::try_from((u128::from(spread) * len as u128) >> 64).expect("below the length")
     }
 
     fn offer_or_hold(
