@@ -398,7 +398,9 @@ impl Core {
         self.reply(from, Subscribed { subscription: id, refused: None });
         if body.retained {
             for entry in self.retained.matching(&pattern) {
-                self.offer((from, id), Parcel::from(entry), None, now);
+                if let Some(rest) = self.offer((from, id), Parcel::from(entry), None, now) {
+                    self.miss((from, id), rest.len());
+                }
             }
         }
         Ok(())
@@ -457,15 +459,19 @@ impl Core {
                     self.asked.wait_no_more(publication, target, number);
                 }
                 number += 1;
+                let lives = |(id, _): &Target| !self.connections[id].is_ended;
                 let group = subscription.group.as_ref();
-                let heir = group.and_then(|group| self.routes.heir(&subscription.pattern, group));
-                let left = heir.map(|heir| self.offer(heir, entry.into(), publication, now));
-                // Nobody is there to wait with it.
-                if let (None | Some(Some(_)), Some(publication)) = (&left, publication) {
-                    self.refuse(publication, reason);
+                let heir = group.and_then(|group| self.routes.members(&subscription.pattern, group).find(lives));
+                let left = heir.map(|heir| (heir, self.offer(heir, entry.into(), publication, now)));
+                let is_inherited = matches!(left, Some((_, None)));
+                if let Some((heir, Some(rest))) = left {
+                    // Nobody is there to wait with it.
+                    self.miss(heir, rest.len());
                 }
-                if let (Some(Some(_)), Some((id, number))) = (left, heir) {
-                    self.connection(id).subscriptions.get_mut(&number).expect("an heir exists").push_gap(1);
+                match publication {
+                    Some(publication) if is_inherited => self.conclude(publication),
+                    Some(publication) => self.refuse(publication, reason),
+                    None => {}
                 }
             }
         }

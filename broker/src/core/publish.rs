@@ -347,19 +347,26 @@ impl Core {
         let (id, number) = pending.target;
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(subscription) = connection.subscriptions.get_mut(&number) else { return };
-        let was_ready = subscription.is_ready();
-        subscription.push_gap(pending.parcel.len());
         subscription.is_stalled = true;
         let refused = pending.publication.filter(|_| subscription.answers());
-        if !was_ready && subscription.is_ready() {
-            connection.ready.push_back(number);
-        }
         let name = connection.stage.name().unwrap_or("unnamed");
         let reason = format!("subscriber `{name}` had no room in time");
-        self.wake(id);
+        self.miss(pending.target, pending.parcel.len());
         if let Some(publication) = refused {
             self.refuse(publication, reason);
         }
+    }
+
+    /// Counts messages that a subscription does not get.
+    pub(super) fn miss(&mut self, (id, number): Target, messages: usize) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(subscription) = connection.subscriptions.get_mut(&number) else { return };
+        let was_ready = subscription.is_ready();
+        subscription.push_gap(messages);
+        if !was_ready && subscription.is_ready() {
+            connection.ready.push_back(number);
+        }
+        self.wake(id);
     }
 }
 

@@ -313,6 +313,46 @@ fn one_member_of_a_group_gets_each_message_and_others_inherit() {
     assert!(outcomes.values().all(|outcome| *outcome == accepted("")), "{outcomes:?}");
 }
 
+/// An heir may be full by what it has not answered, so that nothing waits for it but the gap; it may be about to go, or
+/// not answer.
+#[test]
+fn what_an_heir_has_no_room_for_is_counted_and_answered() {
+    let member = |interest: Subscribe| Subscribe { group: "g".to_owned(), room_len: 1, ..interest };
+    let blocking = member(Subscribe { when_full: WhenFull::Block.into(), ..answering("t") });
+    let inherit = |heirs: &[Subscribe]| {
+        let mut core = core(Limits::default());
+        let [publisher, leaver] = std::array::from_fn(|_| Peerage::join(&mut core));
+        let heirs: Vec<_> = heirs.iter().map(|heir| (Peerage::join(&mut core), heir.clone())).collect();
+        leaver.subscribe(&mut core, 1, member(answering("t")));
+        publisher.publish(&mut core, "t", &NOTHING, 1, NOW);
+        for (heir, interest) in &heirs {
+            heir.subscribe(&mut core, 1, Subscribe { pattern: "t".to_owned(), ..interest.clone() });
+        }
+        (core, publisher, leaver, heirs)
+    };
+    // Full by what it has still to answer.
+    let refused = Outcome::Refused("subscriber `peer` disconnected before acknowledging".to_owned());
+    let (mut core, publisher, leaver, heirs) = inherit(&[blocking]);
+    let heir = heirs[0].0;
+    publisher.publish(&mut core, "t", &NOTHING, 2, NOW);
+    assert_eq!(heir.deliver(&mut core, NOW).unwrap().1, ["t"]);
+    assert_eq!(heir.deliver(&mut core, NOW), None);
+    core.disconnect(leaver.0, NOW);
+    assert_eq!(publisher.outcome(&mut core), Some((1, refused)));
+    assert_eq!(heir.deliver(&mut core, NOW).map(|(head, _)| head.gap), Some(1));
+    heir.answer(&mut core, 1, None, "");
+    assert_eq!(publisher.outcome(&mut core), Some((2, accepted(""))));
+    publisher.publish(&mut core, "t", &NOTHING, 3, NOW);
+    assert_eq!(heir.deliver(&mut core, NOW).map(|(head, _)| head.first), Some(2), "it is not forgotten");
+
+    // About to go: the next one inherits.
+    let (mut core, publisher, leaver, heirs) = inherit(&[member(to("t")), member(to("t"))]);
+    core.end(heirs[0].0.0, Fault::new(Code::Slow, "slow"), NOW);
+    core.disconnect(leaver.0, NOW);
+    assert_eq!(heirs[1].0.deliver(&mut core, NOW).map(|(_, topics)| topics.len()), Some(1));
+    assert_eq!(publisher.outcome(&mut core), Some((1, Outcome::Nobody)), "who inherits it does not answer");
+}
+
 #[test]
 fn the_last_retained_message_is_for_who_asks() {
     let mut core = core(Limits::default());
