@@ -251,7 +251,12 @@ impl State {
 
 impl Link {
     fn report(&self, end: &End) {
-        let state = self.shared.lock();
+        let now = self.shared.began.elapsed();
+        let mut state = self.shared.lock();
+        if let End::Found(fault) = end {
+            state.core.blame(self.id, fault, now);
+            state.wake();
+        }
         let client = state.core.name(self.id).unwrap_or("unnamed");
         match end {
             End::Found(fault) => tracing::warn!(client, %fault, "closing the connection of a client at fault"),

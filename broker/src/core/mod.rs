@@ -231,7 +231,7 @@ impl Core {
             }
             (Stage::Open { .. }, message) => self.handle(from, message, now),
         };
-        handled.inspect_err(|fault| self.note("connection_ended", from, &fault.text, now))
+        handled.inspect_err(|fault| self.blame(from, fault, now))
     }
 
     fn handle(&mut self, from: ConnectionId, message: Message, now: Duration) -> Result<(), Fault> {
@@ -480,10 +480,17 @@ impl Core {
         }
     }
 
+    /// Takes in nothing more from a connection at fault, and puts on record why, once.
+    pub fn blame(&mut self, id: ConnectionId, fault: &Fault, now: Duration) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if !mem::replace(&mut connection.is_ended, true) {
+            self.note("connection_ended", id, &fault.text, now);
+        }
+    }
+
     /// Ends a connection by a fault that it is told.
     fn end(&mut self, id: ConnectionId, fault: Fault, now: Duration) {
-        self.connection(id).is_ended = true;
-        self.note("connection_ended", id, &fault.text, now);
+        self.blame(id, &fault, now);
         self.reply(id, fault);
     }
 
