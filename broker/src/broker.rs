@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use interprocess::local_socket::tokio::Stream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::client::{self, Client};
 use crate::connection::{self, End, Inlet, Outlet};
@@ -127,14 +127,15 @@ pub(crate) struct Shared {
     began: Instant,
     /// A connection went.
     gone: Notify,
-    /// Publishers wait for something.
-    holding: Notify,
+    /// The core has something to do sooner than whoever keeps the time knows.
+    sooner: Arc<Notify>,
 }
 
 #[derive(Debug)]
 struct State {
     core: Core,
     peers: BTreeMap<ConnectionId, Arc<Peering>>,
+    sooner: Arc<Notify>,
 }
 
 /// How to reach the task of a connection.
@@ -162,15 +163,15 @@ struct Taker<'a>(&'a Link);
 
 impl Shared {
     fn new(core: Core, limits: Limits) -> Self {
-        let state = Mutex::new(State { core, peers: BTreeMap::new() });
-        Self { state, limits, began: Instant::now(), gone: Notify::new(), holding: Notify::new() }
+        let sooner = Arc::new(Notify::new());
+        let state = Mutex::new(State { core, peers: BTreeMap::new(), sooner: sooner.clone() });
+        Self { state, limits, began: Instant::now(), gone: Notify::new(), sooner }
     }
 
     /// Serves a connection from another process.
     pub(crate) fn admit(self: &Arc<Self>, stream: Stream) {
         let peer = listener::peer(&stream);
         let link = self.connect(|core| core.connect(peer, self.began.elapsed()));
-        self.holding.notify_one();
         tokio::spawn(async move {
             let mut taker = Taker(&link);
             let end = tokio::select! {
@@ -198,6 +199,7 @@ impl Shared {
         let mut state = self.lock();
         let id = connect(&mut state.core);
         state.peers.insert(id, peer.clone());
+        state.wake();
         Link { shared: self.clone(), id, peer }
     }
 
@@ -213,7 +215,7 @@ impl Shared {
             let wait = due.map_or(Duration::MAX, |due| due.saturating_sub(self.began.elapsed()));
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = self.holding.notified() => {}
+                () = self.sooner.notified() => {}
             }
         }
     }
@@ -245,6 +247,9 @@ impl State {
                 peer.output.notify_one();
                 peer.room.notify_one();
             }
+        }
+        if self.core.is_due_sooner() {
+            self.sooner.notify_one();
         }
     }
 }
@@ -284,9 +289,6 @@ impl Inlet for Link {
         let mut state = self.shared.lock();
         let received = state.core.receive(self.id, message, now);
         state.wake();
-        if state.core.waits_for_the_clock(self.id) {
-            self.shared.holding.notify_one();
-        }
         received
     }
 

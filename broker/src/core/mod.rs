@@ -101,6 +101,10 @@ pub struct Core {
     holding: BTreeSet<ConnectionId>,
     queued_bytes: usize,
     woken: Vec<ConnectionId>,
+    /// When whoever keeps the time calls next, as it was told.
+    due: Option<Duration>,
+    /// It is to call before what it was told.
+    is_due_sooner: bool,
     /// The last number given to a connection, and to a turn in a group.
     last_number: u64,
     last_turn: u64,
@@ -162,6 +166,8 @@ impl Core {
             holding: BTreeSet::new(),
             queued_bytes: 0,
             woken: Vec::new(),
+            due: None,
+            is_due_sooner: false,
             last_number: 0,
             last_turn: 0,
             is_shut: false,
@@ -173,6 +179,7 @@ impl Core {
         let allowance = self.limits.messages_per_sec.map(Allowance::new);
         let id = self.insert(peer, Stage::Silent, allowance);
         self.unproved.insert(id, now + PROOF_TIME);
+        self.call_by(now + PROOF_TIME);
         id
     }
 
@@ -283,9 +290,16 @@ impl Core {
         self.connections.get(&id).is_some_and(held)
     }
 
-    /// Whether something waits for the clock on account of a connection, so that [`Core::expire`] has a part.
-    pub fn waits_for_the_clock(&self, id: ConnectionId) -> bool {
-        self.holding.contains(&id) || self.unproved.contains_key(&id)
+    /// Whether [`Core::expire`] has to be called before the time that it gave, since the last call.
+    pub fn is_due_sooner(&mut self) -> bool {
+        mem::take(&mut self.is_due_sooner)
+    }
+
+    fn call_by(&mut self, until: Duration) {
+        if self.due.is_none_or(|due| until < due) {
+            self.due = Some(until);
+            self.is_due_sooner = true;
+        }
     }
 
     /// Whether a connection has proved who it is.
@@ -308,7 +322,9 @@ impl Core {
             self.end(id, Fault::new(Code::Silence, text), now);
         }
         let held = self.holding.iter().filter_map(|id| self.connections[id].held.as_ref()).map(|held| held.until);
-        held.chain(self.unproved.values().copied()).min()
+        self.due = held.chain(self.unproved.values().copied()).min();
+        self.is_due_sooner = false;
+        self.due
     }
 
     /// The name of a connection, once it has proved it; safe to print.

@@ -286,6 +286,7 @@ impl Core {
         let rest_bytes = rest.iter().map(Parcel::cost).sum();
         self.connection(id).held = Some(Held { pending, rest, rest_bytes, until });
         self.holding.insert(id);
+        self.call_by(until);
     }
 
     /// Tries again what publishers wait with for one subscription.
@@ -331,7 +332,8 @@ impl Core {
         if let Err(fault) = self.publish_all(publisher, held.rest, now) {
             self.end(publisher, fault, now);
         }
-        self.wake(publisher);
+        // Even if it was woken and has not taken since: it may have looked whether it is held before this.
+        self.woken.push(publisher);
     }
 
     /// One of the subscriptions that a publication was held for has it, or never gets it.

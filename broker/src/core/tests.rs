@@ -264,6 +264,26 @@ fn a_full_queue_does_what_was_asked() {
     assert_eq!(core.queued_bytes(), 0);
 }
 
+/// A publisher that waited for one subscriber goes on when that one takes something, and meets the next, which is less
+/// patient: whoever keeps the time has to know.
+#[test]
+fn a_shorter_wait_that_begins_later_is_told() {
+    let mut core = core(Limits::default());
+    let [publisher, patient, hasty] = std::array::from_fn(|_| Peerage::join(&mut core));
+    let blocking = |patience_ms| Subscribe { when_full: WhenFull::Block.into(), room_len: 1, patience_ms, ..to("t") };
+    patient.subscribe(&mut core, 1, blocking(30_000));
+    hasty.subscribe(&mut core, 1, Subscribe { pattern: "u".to_owned(), ..blocking(100) });
+    for topic in ["u", "t", "t", "u"] {
+        publisher.publish(&mut core, topic, &NOTHING, 0, NOW);
+    }
+    assert!(core.is_due_sooner());
+    assert_eq!(core.expire(NOW), Some(Duration::from_secs(30)));
+    assert!(!core.is_due_sooner());
+    patient.deliver(&mut core, NOW).unwrap();
+    assert!(core.is_due_sooner());
+    assert_eq!(core.expire(NOW), Some(Duration::from_millis(100)));
+}
+
 #[test]
 fn a_program_that_takes_nothing_gets_no_more_than_a_window() {
     let mut core = core(Limits::default());
@@ -554,7 +574,7 @@ proptest! {
                     seen[subscriber] = Seen::join(&mut core, interest);
                 }
                 Step::Leave { publisher } => {
-                    if !core.waits_for_the_clock(publishers[publisher].0) {
+                    if !core.holding.contains(&publishers[publisher].0) {
                         core.disconnect(publishers[publisher].0, now);
                         publishers[publisher] = Peerage::join(&mut core);
                         asked.retain(|_, (asker, _)| *asker != publisher);
