@@ -309,7 +309,7 @@ impl Outlet for Taker<'_> {
             if let Some(message) = self.try_next() {
                 return Some(message);
             }
-            if self.0.peer.is_closing.load(Ordering::Acquire) {
+            if self.0.peer.is_closing.load(Ordering::Acquire) && self.0.shared.lock().core.is_drained(self.0.id) {
                 return None;
             }
             self.0.peer.output.notified().await;
