@@ -202,5 +202,7 @@ impl Inlet for ClientInlet<'_> {
         Ok(())
     }
 
-    async fn room(&self) {}
+    async fn room(&self) -> Result<(), Fault> {
+        Ok(())
+    }
 }

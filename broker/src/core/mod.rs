@@ -320,8 +320,13 @@ impl Core {
 
     /// Whether nothing more should be taken in from a connection for now.
     pub fn is_held(&self, id: ConnectionId) -> bool {
-        let held = |it: &Connection| it.replies.len() >= REPLIES_LEN_MAX || it.held.as_ref().is_some_and(Held::is_full);
-        self.connections.get(&id).is_some_and(held)
+        let waits = |it: &Connection| it.held.as_ref().is_some_and(Held::is_full);
+        self.is_unread(id) || self.connections.get(&id).is_some_and(waits)
+    }
+
+    /// Whether that is because it does not take its replies.
+    pub fn is_unread(&self, id: ConnectionId) -> bool {
+        self.connections.get(&id).is_some_and(|it| it.replies.len() >= REPLIES_LEN_MAX)
     }
 
     /// Whether [`Core::expire`] has to be called before the time that it gave, since the last call.
