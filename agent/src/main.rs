@@ -9,6 +9,7 @@
 mod access;
 mod agent;
 mod alerts;
+mod answers;
 mod backlog;
 mod collector;
 mod engine;

@@ -5,7 +5,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::Context;
-use daemoneye_broker::{Broker, Event, Gap, Interest, topic};
+use daemoneye_broker::payload::{self, Ask};
+use daemoneye_broker::{Broker, Delivery, Event, Gap, Interest, topic};
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp};
 use daemoneye_settings::Settings;
 use daemoneye_storage::Retention;
@@ -13,6 +14,7 @@ use tokio::sync::watch::channel;
 use tokio::time::{Instant, sleep_until};
 
 use crate::agent::Agent;
+use crate::answers::{Answers, Language};
 use crate::engine::{self, Input};
 use crate::evaluation::Bounds;
 use crate::sealer::Sealer;
@@ -61,10 +63,12 @@ pub(crate) async fn serve(
     let sinks =
         Sinks::start(agent.store(), edges.form, broker.client("alerts"), runtime).context("cannot start the sinks")?;
     let sealer = Sealer::start(agent.store(), retention(settings.now())).context("cannot start the sealer")?;
+    let (shown, seen) = channel(None);
+    let answers = Answers::new(agent.store(), broker.client("answers"), seen);
     let (inputs, received) = mpsc::sync_channel(INPUT_LEN);
     let engine = std::thread::Builder::new()
         .name("engine".to_owned())
-        .spawn(move || engine::run(agent, &received, sinks))
+        .spawn(move || engine::run(agent, &received, sinks, &shown))
         .context("cannot start the engine's thread")?;
 
     let (orders, told) = channel(Some(settings.orders(&edges.socket)));
@@ -111,7 +115,10 @@ pub(crate) async fn serve(
                 Some(Event::Gap(Gap::Away)) => None,
                 None => break,
             },
-            order = commands.message() => order.map(Input::Order),
+            asked = commands.message() => match asked {
+                Some(delivery) => obey(delivery, &answers, &settings),
+                None => break,
+            },
             () = sleep_until(heard + patience) => {
                 heard = Instant::now();
                 tracing::warn!(?patience, "no snapshot arrived: nothing is detected while no collector reports");
@@ -143,6 +150,20 @@ pub(crate) async fn serve(
     let sinks = sinks.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     tokio::task::spawn_blocking(move || sealer.finish()).await.context("cannot wait for the sealer")?;
     tokio::task::spawn_blocking(move || sinks.finish()).await.context("cannot wait for the sinks")
+}
+
+/// Sees to what an operator asks; gives what the engine is to do, if anything.
+fn obey(delivery: Delivery, answers: &Answers, settings: &InForce) -> Option<Input> {
+    match Ask::from_payload(delivery.payload.clone()).map(|ask| ask.wish) {
+        Ok(Some(payload::Wish::Order(order))) => return Some(Input::Order(order, delivery)),
+        Ok(Some(payload::Wish::Statement(statement))) => {
+            let language = Language { rules: settings.rule_paths(), limits: settings.now().limits };
+            answers.answer(statement, language, delivery);
+        }
+        Ok(None) => delivery.refuse("this agent does not know what is asked: it may be of another version"),
+        Err(error) => delivery.refuse(&error.to_string()),
+    }
+    None
 }
 
 /// Reads settings and rules anew; gives what the engine is to take up, if anything, with the files that it is from.

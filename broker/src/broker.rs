@@ -7,22 +7,22 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use interprocess::local_socket::tokio::Stream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::client::{self, Client};
-use crate::connection::{self, End, Inlet, Outlet};
+use crate::connection::{self, End, Inlet, Outlet, SILENCE_SECS};
 use crate::core::{ConnectionId, Core, Limits};
 use crate::error::Error;
 use crate::frame::FRAME_LEN_MAX;
 use crate::gate::{Gate, Peer};
 use crate::key::Key;
 use crate::listener::{self, Access};
-use crate::message::{Fault, Message};
+use crate::message::{Code, Fault, Message};
 use crate::tree::Branch;
 
 /// How long peers have to take what is queued for them at shutdown.
@@ -82,7 +82,8 @@ impl Broker {
 
     /// A client in this process: what it publishes and receives is not serialised. Needs a tokio runtime around it.
     pub fn client(&self, name: &str) -> Client {
-        let link = self.shared.connect(|core| core.connect_local(name));
+        let link =
+            self.shared.connect(Peering { is_inside: true, ..Peering::default() }, |core| core.connect_local(name));
         let (client, ends) = client::local(link.id.number());
         tokio::spawn(async move {
             let mut taker = Taker(&link);
@@ -138,14 +139,15 @@ pub(crate) struct Shared {
     began: Instant,
     /// A connection went.
     gone: Notify,
-    /// Publishers wait for something.
-    holding: Notify,
+    /// The core has something to do sooner than whoever keeps the time knows.
+    sooner: Arc<Notify>,
 }
 
 #[derive(Debug)]
 struct State {
     core: Core,
     peers: BTreeMap<ConnectionId, Arc<Peering>>,
+    sooner: Arc<Notify>,
 }
 
 /// How to reach the task of a connection.
@@ -159,6 +161,8 @@ struct Peering {
     is_closing: AtomicBool,
     /// It is to close now.
     cancelled: Notify,
+    /// Its client is in this process.
+    is_inside: bool,
 }
 
 /// A connection's place in the broker, given up when dropped.
@@ -173,15 +177,15 @@ struct Taker<'a>(&'a Link);
 
 impl Shared {
     fn new(core: Core, limits: Limits) -> Self {
-        let state = Mutex::new(State { core, peers: BTreeMap::new() });
-        Self { state, limits, began: Instant::now(), gone: Notify::new(), holding: Notify::new() }
+        let sooner = Arc::new(Notify::new());
+        let state = Mutex::new(State { core, peers: BTreeMap::new(), sooner: sooner.clone() });
+        Self { state, limits, began: Instant::now(), gone: Notify::new(), sooner }
     }
 
     /// Serves a connection from another process.
     pub(crate) fn admit(self: &Arc<Self>, stream: Stream) {
         let peer = listener::peer(&stream);
-        let link = self.connect(|core| core.connect(peer, self.began.elapsed()));
-        self.holding.notify_one();
+        let link = self.connect(Peering::default(), |core| core.connect(peer, self.began.elapsed()));
         tokio::spawn(async move {
             let mut taker = Taker(&link);
             let end = tokio::select! {
@@ -200,15 +204,21 @@ impl Shared {
         state.wake();
     }
 
-    pub(crate) fn peers_len(&self) -> usize {
+    fn peers_len(&self) -> usize {
         self.lock().peers.len()
     }
 
-    fn connect(self: &Arc<Self>, connect: impl FnOnce(&mut Core) -> ConnectionId) -> Link {
-        let peer = Arc::new(Peering::default());
+    /// Connections from other processes.
+    pub(crate) fn outside_len(&self) -> usize {
+        self.lock().peers.values().filter(|peer| !peer.is_inside).count()
+    }
+
+    fn connect(self: &Arc<Self>, peer: Peering, connect: impl FnOnce(&mut Core) -> ConnectionId) -> Link {
+        let peer = Arc::new(peer);
         let mut state = self.lock();
         let id = connect(&mut state.core);
         state.peers.insert(id, peer.clone());
+        state.wake();
         Link { shared: self.clone(), id, peer }
     }
 
@@ -224,7 +234,7 @@ impl Shared {
             let wait = due.map_or(Duration::MAX, |due| due.saturating_sub(self.began.elapsed()));
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = self.holding.notified() => {}
+                () = self.sooner.notified() => {}
             }
         }
     }
@@ -257,12 +267,20 @@ impl State {
                 peer.room.notify_one();
             }
         }
+        if self.core.is_due_sooner() {
+            self.sooner.notify_one();
+        }
     }
 }
 
 impl Link {
     fn report(&self, end: &End) {
-        let state = self.shared.lock();
+        let now = self.shared.began.elapsed();
+        let mut state = self.shared.lock();
+        if let End::Found(fault) = end {
+            state.core.blame(self.id, fault, now);
+            state.wake();
+        }
         let client = state.core.name(self.id).unwrap_or("unnamed");
         match end {
             End::Found(fault) => tracing::warn!(client, %fault, "closing the connection of a client at fault"),
@@ -290,9 +308,6 @@ impl Inlet for Link {
         let mut state = self.shared.lock();
         let received = state.core.receive(self.id, message, now);
         state.wake();
-        if state.core.waits_for_the_clock(self.id) {
-            self.shared.holding.notify_one();
-        }
         received
     }
 
@@ -300,9 +315,21 @@ impl Inlet for Link {
         if self.shared.lock().core.is_proved(self.id) { FRAME_LEN_MAX } else { UNPROVED_FRAME_LEN_MAX }
     }
 
-    async fn room(&self) {
-        while self.shared.lock().core.is_held(self.id) {
-            self.peer.room.notified().await;
+    async fn room(&self) -> Result<(), Fault> {
+        loop {
+            let (is_held, is_unread) = {
+                let core = &self.shared.lock().core;
+                (core.is_held(self.id), core.is_unread(self.id))
+            };
+            let room = self.peer.room.notified();
+            match (is_held, is_unread) {
+                (false, _) => return Ok(()),
+                // What it published waits for others, as long as they may make it wait.
+                (true, false) => room.await,
+                (true, true) => timeout(Duration::from_secs(SILENCE_SECS), room).await.map_err(|_| {
+                    Fault::new(Code::Silence, format!("replies were not read for {SILENCE_SECS} seconds"))
+                })?,
+            }
         }
     }
 }
@@ -313,7 +340,7 @@ impl Outlet for Taker<'_> {
             if let Some(message) = self.try_next() {
                 return Some(message);
             }
-            if self.0.peer.is_closing.load(Ordering::Acquire) {
+            if self.0.peer.is_closing.load(Ordering::Acquire) && self.0.shared.lock().core.is_drained(self.0.id) {
                 return None;
             }
             self.0.peer.output.notified().await;

@@ -20,7 +20,7 @@ pub(crate) const HANDSHAKE_SECS: u64 = 5;
 /// After how long without sending a side sends `Ping`.
 const PING_SECS: u64 = 15;
 /// After how long without a frame the connection is dead.
-const SILENCE_SECS: u64 = 45;
+pub(crate) const SILENCE_SECS: u64 = 45;
 /// How long a `Fault` may take on its way out.
 const FAREWELL_SECS: u64 = 1;
 /// Bytes read at once, and bytes gathered before they are written.
@@ -34,8 +34,8 @@ pub(crate) trait Inlet {
     fn frame_len_max(&self) -> usize {
         FRAME_LEN_MAX
     }
-    /// Resolves when the next message may come. What waits there answers for itself.
-    async fn room(&self);
+    /// Resolves when the next message may come; at fault is who keeps it from coming.
+    async fn room(&self) -> Result<(), Fault>;
 }
 
 /// Where a connection gets what goes.
@@ -79,9 +79,9 @@ where
         tokio::select! {
             end = &mut reading => end,
             end = &mut writing => match end {
-                // The other side closed; what it said before that may still be unread.
-                End::Stream(error) => match timeout(Duration::from_secs(FAREWELL_SECS), reading).await {
-                    Ok(told @ End::Told(_)) => told,
+                // The other side closed; what it said before that may still be unread, and may have to wait for others.
+                End::Stream(error) => match reading.await {
+                    told @ End::Told(_) => told,
                     _ => End::Stream(error),
                 },
                 end => end,
@@ -103,15 +103,22 @@ pub(crate) async fn run_local(
     (broker_inlet, broker_outlet): (&impl Inlet, &mut impl Outlet),
 ) -> End {
     tokio::select! {
-        passed = pass(client_outlet, broker_inlet) => passed.map_or_else(End::Told, |()| End::Here),
-        passed = pass(broker_outlet, client_inlet) => passed.map_or_else(End::Found, |()| End::There),
+        passed = pass(client_outlet, broker_inlet) => match passed {
+            Ok(()) => End::Here,
+            Err(End::Found(fault)) => End::Told(fault),
+            Err(end) => end,
+        },
+        passed = pass(broker_outlet, client_inlet) => passed.err().unwrap_or(End::There),
     }
 }
 
-async fn pass(outlet: &mut impl Outlet, inlet: &impl Inlet) -> Result<(), Fault> {
+async fn pass(outlet: &mut impl Outlet, inlet: &impl Inlet) -> Result<(), End> {
     while let Some(message) = outlet.next().await {
+        if let Message::Fault(fault) = message {
+            return Err(End::Told(fault));
+        }
         inlet.receive(message)?;
-        inlet.room().await;
+        inlet.room().await?;
         tokio::task::coop::consume_budget().await;
     }
     Ok(())
@@ -134,8 +141,8 @@ async fn read(reader: &mut (impl AsyncRead + Unpin), inlet: &impl Inlet) -> End 
             return End::Found(fault);
         }
         patience_secs = SILENCE_SECS;
-        if timeout(Duration::from_secs(SILENCE_SECS), inlet.room()).await.is_err() {
-            return Fault::new(Code::Silence, format!("replies were not read for {SILENCE_SECS} seconds")).into();
+        if let Err(fault) = inlet.room().await {
+            return End::Found(fault);
         }
     }
 }
@@ -213,7 +220,9 @@ mod tests {
             Ok(())
         }
 
-        async fn room(&self) {}
+        async fn room(&self) -> Result<(), Fault> {
+            Ok(())
+        }
     }
 
     impl Outlet for Answers {

@@ -112,7 +112,7 @@ impl Parcel {
         match &self.form {
             Form::Encoded(bytes) => out.extend_from_slice(bytes),
             Form::Plain(entries, at) => {
-                entries[*at..*at + self.len].iter().for_each(|entry| entry.as_ref().encode(out))
+                entries[*at..*at + self.len].iter().for_each(|entry| entry.as_ref().encode(out));
             }
         }
     }

@@ -63,11 +63,11 @@ impl Routes {
         self.found.clear();
     }
 
-    /// Another member of the group that a subscription which was removed belonged to.
-    pub(crate) fn heir(&self, pattern: &Pattern, group: &Arc<str>) -> Option<Target> {
-        let of_group =
-            |interest: &&(Pattern, Option<Arc<str>>)| interest.0 == *pattern && interest.1.as_ref() == Some(group);
-        self.interests.iter().find(|(_, interest)| of_group(interest)).map(|(target, _)| *target)
+    /// The members of a group.
+    pub(crate) fn members(&self, pattern: &Pattern, group: &Arc<str>) -> impl Iterator<Item = Target> {
+        let interests = self.interests.iter();
+        let members = interests.filter(move |(_, (of, name))| of == pattern && name.as_ref() == Some(group));
+        members.map(|(target, _)| *target)
     }
 
     /// The route of a topic, or what is wrong with it.

@@ -207,5 +207,7 @@ impl Inlet for ClientInlet<'_> {
         Ok(())
     }
 
-    async fn room(&self) {}
+    async fn room(&self) -> Result<(), Fault> {
+        Ok(())
+    }
 }

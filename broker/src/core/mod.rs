@@ -16,6 +16,7 @@
 //! | messages of one connection in a second | the same |
 //! | subscriptions of one connection | the new one is refused |
 //! | topics with a retained message, and their bytes | the new one is not retained |
+//! | what publishers that went away had to wait with | the next one's waits no longer |
 //!
 //! Publishing waits for nobody but a subscriber that asked for it, and for that one only as long as it is allowed to.
 
@@ -100,9 +101,13 @@ pub struct Core {
     holding: BTreeSet<ConnectionId>,
     queued_bytes: usize,
     woken: Vec<ConnectionId>,
+    /// When whoever keeps the time calls next, as it was told.
+    due: Option<Duration>,
+    /// It is to call before what it was told.
+    is_due_sooner: bool,
     /// The last number given to a connection, and to a turn in a group.
     last_number: u64,
-    last_turn: usize,
+    last_turn: u64,
     is_shut: bool,
 }
 
@@ -121,6 +126,17 @@ struct Connection {
     is_woken: bool,
     /// Nothing more is taken in from it; the fault is among its replies.
     is_ended: bool,
+    presence: Presence,
+}
+
+/// A connection goes, and what its publisher had to wait with goes its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    There,
+    /// Gone; what it left still waits for room, as long as it may.
+    Left,
+    /// Gone; what it left waits for nothing.
+    Forgotten,
 }
 
 #[derive(Debug)]
@@ -147,6 +163,24 @@ impl Stage {
     }
 }
 
+impl Connection {
+    fn new(peer: Peer, stage: Stage, allowance: Option<Allowance>) -> Self {
+        Self {
+            peer,
+            stage,
+            replies: VecDeque::new(),
+            subscriptions: BTreeMap::new(),
+            ready: VecDeque::new(),
+            asking: HashMap::new(),
+            held: None,
+            allowance,
+            is_woken: false,
+            is_ended: false,
+            presence: Presence::There,
+        }
+    }
+}
+
 impl Core {
     /// A broker without connections.
     pub fn new(gate: Gate, tree: &'static [Branch], limits: Limits) -> Self {
@@ -161,6 +195,8 @@ impl Core {
             holding: BTreeSet::new(),
             queued_bytes: 0,
             woken: Vec::new(),
+            due: None,
+            is_due_sooner: false,
             last_number: 0,
             last_turn: 0,
             is_shut: false,
@@ -172,6 +208,7 @@ impl Core {
         let allowance = self.limits.messages_per_sec.map(Allowance::new);
         let id = self.insert(peer, Stage::Silent, allowance);
         self.unproved.insert(id, now + PROOF_TIME);
+        self.call_by(now + PROOF_TIME);
         id
     }
 
@@ -184,37 +221,33 @@ impl Core {
     fn insert(&mut self, peer: Peer, stage: Stage, allowance: Option<Allowance>) -> ConnectionId {
         self.last_number += 1;
         let id = ConnectionId(self.last_number);
-        let connection = Connection {
-            peer,
-            stage,
-            replies: VecDeque::new(),
-            subscriptions: BTreeMap::new(),
-            ready: VecDeque::new(),
-            asking: HashMap::new(),
-            held: None,
-            allowance,
-            is_woken: false,
-            is_ended: false,
-        };
-        self.connections.insert(id, connection);
+        self.connections.insert(id, Connection::new(peer, stage, allowance));
         id
     }
 
-    /// Forgets a connection: refuses what waits for its answer, cancels what it asked.
+    /// Forgets a connection: refuses what waits for its answer, cancels what it asked. What it published and has to wait
+    /// with goes its way without it, but without questions: nobody hears the answers.
     pub fn disconnect(&mut self, id: ConnectionId, now: Duration) {
+        if self.connections.get(&id).is_none_or(|it| it.presence != Presence::There) {
+            return;
+        }
         let Some(connection) = self.connections.remove(&id) else { return };
-        self.holding.remove(&id);
+        let Connection { peer, stage, subscriptions, asking, held, .. } = connection;
         self.unproved.remove(&id);
-        for publication in connection.asking.into_values() {
+        for publication in asking.into_values() {
             self.cancel(publication);
         }
-        let name = connection.stage.name().unwrap_or("unnamed").to_owned();
-        let reason = format!("subscriber `{name}` disconnected before acknowledging");
-        for number in connection.subscriptions.keys() {
+        let reason = format!("subscriber `{}` disconnected before acknowledging", stage.name().unwrap_or("unnamed"));
+        for number in subscriptions.keys() {
             self.routes.remove((id, *number));
         }
-        for (number, subscription) in connection.subscriptions {
+        for (number, subscription) in subscriptions {
             self.abandon((id, number), subscription, &reason, now);
+        }
+        if let Some(held) = held {
+            let presence = if self.may_stay(&held) { Presence::Left } else { Presence::Forgotten };
+            let left = Connection { held: Some(held), presence, ..Connection::new(peer, stage, None) };
+            self.connections.insert(id, left);
         }
         self.resume_all(now);
     }
@@ -230,7 +263,7 @@ impl Core {
             }
             (Stage::Open { .. }, message) => self.handle(from, message, now),
         };
-        handled.inspect_err(|fault| self.note("connection_ended", from, &fault.text, now))
+        handled.inspect_err(|fault| self.blame(from, fault, now))
     }
 
     fn handle(&mut self, from: ConnectionId, message: Message, now: Duration) -> Result<(), Fault> {
@@ -276,15 +309,35 @@ impl Core {
         Some(Message::Deliver(deliver))
     }
 
-    /// Whether nothing more should be taken in from a connection for now.
-    pub fn is_held(&self, id: ConnectionId) -> bool {
-        let held = |it: &Connection| it.replies.len() >= REPLIES_LEN_MAX || it.held.as_ref().is_some_and(Held::is_full);
-        self.connections.get(&id).is_some_and(held)
+    /// Whether a connection has taken everything that is for it: nothing waits, here or with a publisher.
+    pub fn is_drained(&self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.get(&id) else { return true };
+        let nothing_waits = || connection.subscriptions.values().all(Subscription::is_empty);
+        let mut held = self.holding.iter().filter_map(|publisher| self.connections[publisher].held.as_ref());
+        connection.replies.is_empty() && (connection.is_ended || nothing_waits() && !held.any(|held| held.is_for(id)))
     }
 
-    /// Whether something waits for the clock on account of a connection, so that [`Core::expire`] has a part.
-    pub fn waits_for_the_clock(&self, id: ConnectionId) -> bool {
-        self.holding.contains(&id) || self.unproved.contains_key(&id)
+    /// Whether nothing more should be taken in from a connection for now.
+    pub fn is_held(&self, id: ConnectionId) -> bool {
+        let waits = |it: &Connection| it.held.as_ref().is_some_and(Held::is_full);
+        self.is_unread(id) || self.connections.get(&id).is_some_and(waits)
+    }
+
+    /// Whether that is because it does not take its replies.
+    pub fn is_unread(&self, id: ConnectionId) -> bool {
+        self.connections.get(&id).is_some_and(|it| it.replies.len() >= REPLIES_LEN_MAX)
+    }
+
+    /// Whether [`Core::expire`] has to be called before the time that it gave, since the last call.
+    pub fn is_due_sooner(&mut self) -> bool {
+        mem::take(&mut self.is_due_sooner)
+    }
+
+    fn call_by(&mut self, until: Duration) {
+        if self.due.is_none_or(|due| until < due) {
+            self.due = Some(until);
+            self.is_due_sooner = true;
+        }
     }
 
     /// Whether a connection has proved who it is.
@@ -307,7 +360,9 @@ impl Core {
             self.end(id, Fault::new(Code::Silence, text), now);
         }
         let held = self.holding.iter().filter_map(|id| self.connections[id].held.as_ref()).map(|held| held.until);
-        held.chain(self.unproved.values().copied()).min()
+        self.due = held.chain(self.unproved.values().copied()).min();
+        self.is_due_sooner = false;
+        self.due
     }
 
     /// The name of a connection, once it has proved it; safe to print.
@@ -397,7 +452,9 @@ impl Core {
         self.reply(from, Subscribed { subscription: id, refused: None });
         if body.retained {
             for entry in self.retained.matching(&pattern) {
-                self.offer((from, id), Parcel::from(entry), None, now);
+                if let Some(rest) = self.offer((from, id), Parcel::from(entry), None, now) {
+                    self.miss((from, id), rest.len());
+                }
             }
         }
         Ok(())
@@ -460,15 +517,19 @@ impl Core {
                     self.asked.wait_no_more(publication, target, number);
                 }
                 number += 1;
+                let lives = |(id, _): &Target| !self.connections[id].is_ended;
                 let group = subscription.group.as_ref();
-                let heir = group.and_then(|group| self.routes.heir(&subscription.pattern, group));
-                let left = heir.map(|heir| self.offer(heir, entry.into(), publication, now));
-                // Nobody is there to wait with it.
-                if let (None | Some(Some(_)), Some(publication)) = (&left, publication) {
-                    self.refuse(publication, reason);
+                let heir = group.and_then(|group| self.routes.members(&subscription.pattern, group).find(lives));
+                let left = heir.map(|heir| (heir, self.offer(heir, entry.into(), publication, now)));
+                let is_inherited = matches!(left, Some((_, None)));
+                if let Some((heir, Some(rest))) = left {
+                    // Nobody is there to wait with it.
+                    self.miss(heir, rest.len());
                 }
-                if let (Some(Some(_)), Some((id, number))) = (left, heir) {
-                    self.connection(id).subscriptions.get_mut(&number).expect("an heir exists").push_gap(1);
+                match publication {
+                    Some(publication) if is_inherited => self.conclude(publication),
+                    Some(publication) => self.refuse(publication, reason),
+                    None => {}
                 }
             }
         }
@@ -477,10 +538,17 @@ impl Core {
         }
     }
 
+    /// Takes in nothing more from a connection at fault, and puts on record why, once.
+    pub fn blame(&mut self, id: ConnectionId, fault: &Fault, now: Duration) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if !mem::replace(&mut connection.is_ended, true) {
+            self.note("connection_ended", id, &fault.text, now);
+        }
+    }
+
     /// Ends a connection by a fault that it is told.
     fn end(&mut self, id: ConnectionId, fault: Fault, now: Duration) {
-        self.connection(id).is_ended = true;
-        self.note("connection_ended", id, &fault.text, now);
+        self.blame(id, &fault, now);
         self.reply(id, fault);
     }
 
