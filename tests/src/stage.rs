@@ -1,12 +1,12 @@
 //! A place of its own for one test: below `/tmp`, with a short name, because a socket's path has little room.
 
-use daemoneye_broker::{Client, Credential, Identity, Role};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use daemoneye_broker::{Client, Credential, Identity, Role};
 use daemoneye_dsl::alert::Alert;
 use daemoneye_dsl::check::check_query;
 use daemoneye_dsl::diagnostic::Source;
@@ -76,7 +76,8 @@ impl Stage {
     /// Connects to the agent, showing its key.
     pub async fn client(&self, name: &str, role: Role) -> Client {
         let key = Credential::File(self.socket().with_file_name("agent.key"));
-        Client::connect(self.socket(), &Identity { name: name.to_owned(), role, key }).await.unwrap()
+        let identity = Identity { name: name.to_owned(), role, key };
+        Client::connect(self.socket(), &identity).await.expect("the agent lets its user in")
     }
 
     /// The agent's socket.
