@@ -4,6 +4,8 @@
 //! only after its commit is the batch acknowledged. Taking a batch is a plain function of what is stored and what
 //! comes in: it never waits for the network and reads no clock.
 
+mod orders;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +26,10 @@ use crate::backlog::Backlog;
 use crate::evaluation::{Bounds, evaluate, new_dataflow};
 use crate::present::{Difference, Dishonest, Present};
 use crate::rules::{Loaded, Rule};
+use crate::silences::Silences;
 use crate::{own, tally};
+
+pub(crate) use self::orders::Wanted;
 
 /// Snapshots between two looks for match state that no longer matters.
 const FORGET_EVERY: u64 = 100;
@@ -55,6 +60,17 @@ pub(crate) struct Agent {
     snapshots: u64,
     /// What came while the disk was full.
     backlog: Backlog,
+}
+
+/// How the agent is, as far as that changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Health {
+    /// The last snapshot that is stored, be it of a run before.
+    pub(crate) last_snapshot: Option<Timestamp>,
+    /// Rules at work.
+    pub(crate) rules: u64,
+    /// Snapshots that wait for the disk.
+    pub(crate) waiting: u64,
 }
 
 /// What became of a batch.
@@ -124,6 +140,12 @@ impl Agent {
         let time = self.present.time()?;
         let completeness = self.reported.clone()?;
         Some(Seen { rows: self.present.rows().clone(), time, completeness })
+    }
+
+    /// How it is.
+    pub(crate) fn health(&self) -> Health {
+        let running = self.rules.iter().filter(|rule| rule.quarantined.is_none()).count();
+        Health { last_snapshot: self.present.time(), rules: running as u64, waiting: self.waiting() as u64 }
     }
 
     /// Runs what was read anew from now on. Rules that are as they were keep what they hold; the others are filled
@@ -217,7 +239,8 @@ impl Agent {
         let mut transaction = self.store.begin()?;
         released.iter().try_for_each(|at| transaction.set_rule(&self.rules[*at].status))?;
         let (present, now) = (self.present.rows(), self.present.time().unwrap_or_default());
-        let mut scene = Scene { transaction: &mut transaction, present, now, snapshot: SnapshotRef::default() };
+        let (silences, snapshot) = (Silences::default(), SnapshotRef::default());
+        let mut scene = Scene { transaction: &mut transaction, present, now, snapshot, silences };
         let raised = self.settle_quarantines(&mut scene, &Completeness::default())?;
         debug_assert!(raised.is_empty(), "what ends raises nothing");
         transaction.commit()
@@ -304,6 +327,7 @@ impl Agent {
         let difference = self.present.difference(&rows)?;
 
         let mut transaction = self.store.begin()?;
+        let silences = Silences::sifted(&mut transaction, now)?;
         transaction.set_offset(&batch.source, batch.sequence)?;
         let recorded = transaction.record_processes(&ProcessChange {
             time: now,
@@ -334,7 +358,8 @@ impl Agent {
         let processes = difference.rows.num_rows();
         let snapshot = SnapshotRef { source: batch.source.clone(), sequence: batch.sequence };
         let committed = answers.and_then(|answers| {
-            let mut scene = Scene { transaction: &mut transaction, present: &difference.rows, now, snapshot };
+            let present = &difference.rows;
+            let mut scene = Scene { transaction: &mut transaction, present, now, snapshot, silences };
             let mut raised = self.raise(&mut scene, answers, &completeness)?;
             raised.extend(self.speak_of_quarantines(&mut scene, &completeness)?);
             note_collector(&mut transaction, batch, known, (processes, evaluation, &completeness))?;
@@ -355,9 +380,9 @@ impl Agent {
         self.source = Some(batch.source.clone());
         self.reported = Some(reported(batch));
         self.snapshots += 1;
-        for Raised { id, level, rule } in &raised {
+        for Raised { id, level, rule, silenced } in &raised {
             let alert_level = level.name();
-            tracing::info!(alert = id, rule = rule.name, revision = rule.rev, alert_level, "alert raised");
+            tracing::info!(alert = id, rule = rule.name, revision = rule.rev, alert_level, silenced, "alert raised");
         }
         Ok(Taken::New { processes, alerts: raised.len() })
     }

@@ -1,14 +1,15 @@
 //! From what a rule's result changed by to alerts.
 //!
 //! A match has a key. A key that comes to match raises an alert, or counts up the one it raised within the rule's
-//! window; changed values under a living key update its evidence; a key that matches no more resolves it. What is
+//! window; changed values under a living key update its evidence; a key that matches no more resolves it. One that an
+//! operator has closed is not counted up any more, and neither is a silenced one once its silence is over. What is
 //! known of each key (its alert, how many rows match, when it was raised) is written in the transaction that stores
 //! the rows, so a crash loses no alert and raises none twice.
 
 use std::collections::BTreeMap;
 
 use arrow_array::RecordBatch;
-use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Level, RuleRef, SnapshotRef, SourceRow};
+use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Handling, Level, RuleRef, SnapshotRef, SourceRow};
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::convert::to_text;
 use daemoneye_dsl::tables::{Process, lineage, version_columns};
@@ -18,6 +19,7 @@ use daemoneye_storage::{Error, MatchState, Reader, Transaction};
 use serde_json::Map;
 
 use crate::rules::Rule;
+use crate::silences::Silences;
 
 /// What alerts are made from: the store as it will be committed, and the present.
 pub(crate) struct Scene<'a> {
@@ -28,6 +30,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) now: Timestamp,
     /// What the logs call it.
     pub(crate) snapshot: SnapshotRef,
+    /// What is not to be delivered.
+    pub(crate) silences: Silences,
 }
 
 /// An alert that was raised, for the log.
@@ -35,6 +39,8 @@ pub(crate) struct Raised {
     pub(crate) id: u64,
     pub(crate) level: Level,
     pub(crate) rule: RuleRef,
+    /// The silence that keeps it from being delivered.
+    pub(crate) silenced: Option<u64>,
 }
 
 /// What happened under one key.
@@ -142,8 +148,12 @@ impl Scene<'_> {
         // What happened has no end: it does not stay to match.
         let after = if events { 0 } else { (before + turn.weight).max(0) };
         let begins = if events { turn.appeared > 0 } else { before <= 0 && after > 0 };
+        let counts_up = match &state {
+            Some(state) if begins && self.within_window(rule, state) => self.counts_up(state.alert_id)?,
+            _ => false,
+        };
         match (state, turn.row) {
-            (Some(state), Some(row)) if begins && self.within_window(rule, &state) => {
+            (Some(state), Some(row)) if counts_up => {
                 self.transaction.put_match_state(id, key, &MatchState { weight: after, ..state })?;
                 let more = if events { turn.appeared } else { 1 };
                 self.update(state.alert_id, |alert| {
@@ -161,8 +171,10 @@ impl Scene<'_> {
                 let state = MatchState { alert_id: alert.id, weight: after, first_raised: self.now };
                 self.transaction.put_match_state(id, key, &state)?;
                 self.transaction.put_alert(&alert)?;
-                self.transaction.enqueue_delivery(alert.id)?;
-                Ok(Some(Raised { id: alert.id, level: alert.level, rule: alert.rule }))
+                if alert.silenced.is_none() {
+                    self.transaction.enqueue_delivery(alert.id)?;
+                }
+                Ok(Some(Raised { id: alert.id, level: alert.level, rule: alert.rule, silenced: alert.silenced }))
             }
             (Some(state), row) => {
                 self.transaction.put_match_state(id, key, &MatchState { weight: after, ..state })?;
@@ -178,6 +190,14 @@ impl Scene<'_> {
             // The state was rebuilt and a key that was never raised leaves: there is nothing to resolve.
             (None, _) => Ok(None),
         }
+    }
+
+    /// Whether a further match goes to this alert: not if an operator is done with it, and not if nobody was told of it
+    /// and would be now.
+    fn counts_up(&self, id: u64) -> Result<bool, Error> {
+        let Some(alert) = self.transaction.alert(id)? else { return Ok(true) };
+        let is_told = alert.silenced.is_none() || self.silences.over(&alert).is_some();
+        Ok(alert.handling != Handling::Closed && is_told)
     }
 
     fn within_window(&self, rule: &Rule, state: &MatchState) -> bool {
@@ -213,7 +233,7 @@ impl Scene<'_> {
             None => Lineage::default(),
         };
         let key = rule.key.iter().map(|at| (rule.output[*at].name.clone(), row[*at].to_json())).collect();
-        Ok(Alert {
+        let mut alert = Alert {
             schema: ALERT_SCHEMA,
             id: self.transaction.next_alert_id()?,
             time: self.now,
@@ -223,6 +243,9 @@ impl Scene<'_> {
             rule: RuleRef { id: rule.header.id.clone(), name: rule.name.clone(), rev: rule.revision.clone() },
             tags: rule.header.tags.clone(),
             status: AlertStatus::Open,
+            handling: Handling::New,
+            handled: vec![],
+            silenced: None,
             initial,
             dedup: Dedup { key, count: 1, first_seen: self.now, last_seen: self.now },
             row: row_json(rule, row),
@@ -230,7 +253,9 @@ impl Scene<'_> {
             ancestors: lineage.ancestors,
             completeness: completeness.clone().and(&lineage.completeness).into(),
             sources: lineage.sources,
-        })
+        };
+        alert.silenced = self.silences.over(&alert);
+        Ok(alert)
     }
 
     /// The process and its ancestors as far as the store and the present know them.

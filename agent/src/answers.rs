@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
+use daemoneye_broker::message::PAYLOAD_LEN_MAX;
 use daemoneye_broker::payload::{Statement, TableRead, Told};
 use daemoneye_broker::{Client, Delivery, Error, Outcome};
 use daemoneye_dsl::check::check_query_with;
@@ -25,7 +26,7 @@ use daemoneye_dsl::tables::lineage::Lineage;
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_planner::{Counted, Patience, View, ask, layout, plan};
 use daemoneye_settings::lists::rule_lists;
-use daemoneye_storage::Store;
+use daemoneye_storage::{Report, Store};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
@@ -103,6 +104,32 @@ impl Answers {
                 Ok((Ok(told), _turn)) => delivery.reply(told.to_payload()),
                 Ok((Err(why), _turn)) => delivery.refuse(&why),
                 Err(_) => delivery.refuse("the statement's thread failed; the agent's log says why"),
+            }
+        });
+    }
+}
+
+impl Answers {
+    /// Says how the system is, in the background.
+    pub(crate) fn report(&self, delivery: Delivery) {
+        let answers = self.clone();
+        tokio::spawn(async move {
+            let turn = answers.turns.clone().acquire_owned().await.expect("nobody closes it");
+            let reading = tokio::task::spawn_blocking(move || {
+                let report = answers.store.read().and_then(|view| Report::read(&view));
+                drop(turn);
+                report
+            });
+            match reading.await {
+                Ok(Ok(report)) => {
+                    let json = serde_json::to_vec(&report).expect("a report is JSON");
+                    if json.len() > PAYLOAD_LEN_MAX {
+                        return delivery.refuse("there is more to say of it than a message holds");
+                    }
+                    delivery.reply(json);
+                }
+                Ok(Err(error)) => delivery.refuse(&error.to_string()),
+                Err(_) => delivery.refuse("the thread of the answer failed; the agent's log says why"),
             }
         });
     }

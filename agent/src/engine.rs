@@ -7,7 +7,7 @@ use daemoneye_broker::SnapshotBatch;
 use daemoneye_broker::payload::Order;
 use tokio::sync::watch::Sender;
 
-use crate::agent::{Agent, Refusal, Taken};
+use crate::agent::{Agent, Health, Refusal, Taken, Wanted};
 use crate::answers::Seen;
 use crate::evaluation::Bounds;
 use crate::rules::Loaded;
@@ -31,23 +31,27 @@ pub(crate) enum Input {
     Shutdown,
 }
 
-/// Takes inputs until the last, and shows each snapshot that was taken. Gives the sinks back.
-pub(crate) fn run(
-    mut agent: Agent,
-    inputs: &mpsc::Receiver<Input>,
-    sinks: Sinks,
-    seen: &Sender<Option<Seen>>,
-) -> Sinks {
+/// Where the engine shows what others may know.
+pub(crate) struct Window {
+    /// The latest snapshot.
+    pub(crate) seen: Sender<Option<Seen>>,
+    /// How it is.
+    pub(crate) health: Sender<Health>,
+}
+
+/// Takes inputs until the last, and shows what came of each. Gives the sinks back.
+pub(crate) fn run(mut agent: Agent, inputs: &mpsc::Receiver<Input>, sinks: Sinks, window: &Window) -> Sinks {
     while let Ok(input) = inputs.recv() {
         match input {
             Input::Batch(delivery) => {
                 take(&mut agent, delivery, &sinks);
-                seen.send_replace(agent.seen());
+                window.seen.send_replace(agent.seen());
             }
             Input::Reload { loaded, bounds } => agent.reload(loaded, bounds),
-            Input::Order(order, delivery) => obey(&mut agent, &order, delivery),
+            Input::Order(order, delivery) => obey(&mut agent, order, delivery),
             Input::Shutdown => break,
         }
+        window.health.send_replace(agent.health());
     }
     if agent.waiting() > 0 {
         tracing::warn!(snapshots = agent.waiting(), "the disk could not be written to: what waited for it is lost");
@@ -90,9 +94,11 @@ fn take(agent: &mut Agent, delivery: Delivery, sinks: &Sinks) {
     }
 }
 
-fn obey(agent: &mut Agent, order: &Order, delivery: Delivery) {
-    match agent.release(&order.release) {
-        Ok(()) => delivery.acknowledge(),
+fn obey(agent: &mut Agent, order: Order, delivery: Delivery) {
+    let uid = delivery.publisher().and_then(|publisher| publisher.peer.uid);
+    match agent.obey(order, Wanted { uid, at: now() }) {
+        Ok(None) => delivery.acknowledge(),
+        Ok(Some(silence)) => delivery.reply(serde_json::to_vec(&silence).expect("a silence is JSON")),
         Err(why) => {
             tracing::warn!(why, "order refused");
             delivery.refuse(&why);

@@ -14,12 +14,14 @@ mod backlog;
 mod collector;
 mod engine;
 mod evaluation;
+mod health;
 mod own;
 mod present;
 mod rules;
 mod sealer;
 mod serve;
 mod settings;
+mod silences;
 mod sinks;
 mod tally;
 mod watch;
@@ -185,7 +187,8 @@ fn run(settings: InForce) -> anyhow::Result<()> {
         let broker = access::open(&started, &socket)?;
         agent.begin_run(&run, &statuses)?;
         tracing::info!(rules, refused, store = %data.events().display(), socket = %socket.display(), "agent started");
-        let ended = serve::serve(&broker, agent, Edges { collector, socket, form }, settings, (signals, watch)).await;
+        let ended =
+            serve::serve(&broker, agent, Edges { collector, socket, form, run }, settings, (signals, watch)).await;
         broker.shutdown().await;
         ended
     })

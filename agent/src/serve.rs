@@ -5,8 +5,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::Context;
-use daemoneye_broker::payload::{self, Ask};
+use daemoneye_broker::payload::{self, Ask, Knowledge};
 use daemoneye_broker::{Broker, Delivery, Event, Gap, Interest, topic};
+use daemoneye_dsl::status::AgentRun;
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp};
 use daemoneye_settings::Settings;
 use daemoneye_storage::Retention;
@@ -15,15 +16,17 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::agent::Agent;
 use crate::answers::{Answers, Language};
-use crate::engine::{self, Input};
+use crate::engine::{self, Input, Window};
 use crate::evaluation::Bounds;
 use crate::sealer::Sealer;
 use crate::settings::InForce;
 use crate::sinks::Sinks;
 use crate::sinks::terminal::Form;
 use crate::watch::{Files, Watch};
-use crate::{collector, rules};
+use crate::{collector, health, rules};
 
+/// The answer to what was not foreseen.
+const UNKNOWN: &str = "this agent does not know what is asked: it may be of another version";
 /// Batches that may wait for the engine.
 const INPUT_LEN: usize = 4;
 /// How often a collector that was not started here is taken to report.
@@ -37,6 +40,8 @@ pub(crate) struct Edges {
     pub(crate) socket: PathBuf,
     /// How alerts are printed.
     pub(crate) form: Form,
+    /// What is said of this run.
+    pub(crate) run: AgentRun,
 }
 
 /// What a signal asks for.
@@ -64,11 +69,14 @@ pub(crate) async fn serve(
         Sinks::start(agent.store(), edges.form, broker.client("alerts"), runtime).context("cannot start the sinks")?;
     let sealer = Sealer::start(agent.store(), retention(settings.now())).context("cannot start the sealer")?;
     let (shown, seen) = channel(None);
+    let (well, felt) = channel(agent.health());
+    let telling = tokio::spawn(health::tell(broker.client("health"), edges.run, felt));
+    let window = Window { seen: shown, health: well };
     let answers = Answers::new(agent.store(), broker.client("answers"), seen);
     let (inputs, received) = mpsc::sync_channel(INPUT_LEN);
     let engine = std::thread::Builder::new()
         .name("engine".to_owned())
-        .spawn(move || engine::run(agent, &received, sinks, &shown))
+        .spawn(move || engine::run(agent, &received, sinks, &window))
         .context("cannot start the engine's thread")?;
 
     let (orders, told) = channel(Some(settings.orders(&edges.socket)));
@@ -148,6 +156,7 @@ pub(crate) async fn serve(
     let _engine_has_ended = inputs.send(Input::Shutdown).is_err();
     let sinks = tokio::task::spawn_blocking(move || engine.join()).await.context("cannot wait for the engine")?;
     let sinks = sinks.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    telling.await.context("cannot wait for the last that is said of this agent")?;
     tokio::task::spawn_blocking(move || sealer.finish()).await.context("cannot wait for the sealer")?;
     tokio::task::spawn_blocking(move || sinks.finish()).await.context("cannot wait for the sinks")
 }
@@ -160,7 +169,12 @@ fn obey(delivery: Delivery, answers: &Answers, settings: &InForce) -> Option<Inp
             let language = Language { rules: settings.rule_paths(), limits: settings.now().limits };
             answers.answer(statement, language, delivery);
         }
-        Ok(None) => delivery.refuse("this agent does not know what is asked: it may be of another version"),
+        Ok(Some(payload::Wish::Knowledge(what))) => match Knowledge::try_from(what) {
+            Ok(Knowledge::Report) => answers.report(delivery),
+            Ok(Knowledge::Settings) => delivery.reply(settings.to_json().to_string()),
+            Err(_) => delivery.refuse(UNKNOWN),
+        },
+        Ok(None) => delivery.refuse(UNKNOWN),
         Err(error) => delivery.refuse(&error.to_string()),
     }
     None

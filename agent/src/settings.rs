@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use daemoneye_dsl::diagnostic::Style;
 use daemoneye_dsl::types::display_interval;
 use daemoneye_settings::choices::LogForm;
-use daemoneye_settings::list::Effect;
+use daemoneye_settings::list::{ALL, Effect, Setting};
 use daemoneye_settings::logging::{self, Logging};
 use daemoneye_settings::{Effective, Error, Finding, Problems, Settings, Sources};
 
@@ -74,6 +74,15 @@ impl InForce {
         self.logging.set_levels(&new.settings.log);
         self.latest = new;
         true
+    }
+
+    /// Every setting with the value in force and where it is said.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let in_force = |setting: &Setting| match setting.effect {
+            Effect::Restart => &self.started,
+            Effect::Reload | Effect::EachRun => &self.latest,
+        };
+        ALL.iter().map(|setting| serde_json::Value::Object(in_force(setting).describe(setting))).collect()
     }
 
     /// How findings are drawn on standard error, where the log is for people.

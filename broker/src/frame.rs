@@ -68,7 +68,7 @@ pub fn decode(buffer: &mut BytesMut, len_max: usize) -> Result<Option<Frame>, Fa
     }
     let (kind, version) = (body.get_u8(), body.get_u8());
     if version != VERSION {
-        return Err(Fault::new(Code::Version, format!("frame of version {version}, this broker speaks {VERSION}")));
+        return Err(Fault::new(Code::Version, format!("frame of version {version}, this side speaks {VERSION}")));
     }
     Ok(Some(Frame { kind, body }))
 }
@@ -130,7 +130,7 @@ mod tests {
         let checksum = crc32c::crc32c(&bytes[8..]).to_le_bytes();
         bytes[4..8].copy_from_slice(&checksum);
         let fault = decode(&mut bytes, FRAME_LEN_MAX).unwrap_err();
-        assert_eq!((fault.code(), fault.text.as_str()), (Code::Version, "frame of version 9, this broker speaks 1"));
+        assert_eq!((fault.code(), fault.text.as_str()), (Code::Version, "frame of version 9, this side speaks 1"));
     }
 
     proptest! {

@@ -17,6 +17,17 @@ pub struct Peer {
     pub pid: Option<u32>,
 }
 
+/// Who published a message: what they have proved, and what the system says of them. Only the broker makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publisher {
+    /// The name that its connection gave; letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// The process; nothing is known of one that is the broker's own.
+    pub peer: Peer,
+}
+
 /// What a connection has to show.
 #[derive(Debug)]
 pub struct Gate {

@@ -34,7 +34,7 @@ pub use bytes::Bytes;
 pub use client::{Client, Credential, Delivery, Event, Gap, Identity, Interest, Subscription};
 pub use core::Limits;
 pub use error::Error;
-pub use gate::{Gate, Peer};
+pub use gate::{Gate, Peer, Publisher};
 pub use key::{Key, KeyKind};
 pub use message::{Outcome, WhenFull};
 pub use parcel::{Entry, Parcel};

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::gate::Publisher;
 use crate::message::{Code, Fault};
 
 /// What a message counts for besides topic and payload: about what the structures around it take.
@@ -48,6 +49,8 @@ pub struct Entry {
 pub struct Parcel {
     form: Form,
     len: usize,
+    /// As the broker knows them. Not on the wire: who is told is in the broker's process.
+    publisher: Option<Arc<Publisher>>,
 }
 
 #[derive(Clone, Debug)]
@@ -82,13 +85,13 @@ impl Entry {
 impl From<Vec<Entry>> for Parcel {
     fn from(entries: Vec<Entry>) -> Self {
         let len = entries.len();
-        Self { form: Form::Plain(entries.into(), 0), len }
+        Self { form: Form::Plain(entries.into(), 0), len, publisher: None }
     }
 }
 
 impl From<Entry> for Parcel {
     fn from(entry: Entry) -> Self {
-        Self { form: Form::Plain(Arc::new([entry]), 0), len: 1 }
+        Self { form: Form::Plain(Arc::new([entry]), 0), len: 1, publisher: None }
     }
 }
 
@@ -104,7 +107,7 @@ impl Parcel {
             let text = format!("parcel of {len} messages, at most {PARCEL_LEN_MAX} are allowed");
             return Err(Fault::new(Code::Protocol, text));
         }
-        Ok(Self { form: Form::Encoded(bytes), len })
+        Ok(Self { form: Form::Encoded(bytes), len, publisher: None })
     }
 
     /// Appends the entries.
@@ -170,11 +173,12 @@ impl Parcel {
     pub(crate) fn split_to(&mut self, len: usize) -> Self {
         debug_assert!(len <= self.len);
         if len == self.len {
-            let form = self.form.clone();
+            let head = self.clone();
             self.clear();
-            return Self { form, len };
+            return head;
         }
         self.len -= len;
+        let publisher = self.publisher.clone();
         match &mut self.form {
             Form::Encoded(bytes) => {
                 let mut rest = &bytes[..];
@@ -182,10 +186,10 @@ impl Parcel {
                     whole(entry(&mut rest));
                 }
                 let head = bytes.len() - rest.len();
-                Self { form: Form::Encoded(bytes.split_to(head)), len }
+                Self { form: Form::Encoded(bytes.split_to(head)), len, publisher }
             }
             Form::Plain(entries, at) => {
-                let head = Self { form: Form::Plain(entries.clone(), *at), len };
+                let head = Self { form: Form::Plain(entries.clone(), *at), len, publisher };
                 *at += len;
                 head
             }
@@ -193,7 +197,17 @@ impl Parcel {
     }
 
     fn clear(&mut self) {
-        *self = Self { form: Form::Encoded(Bytes::new()), len: 0 };
+        *self = Self { form: Form::Encoded(Bytes::new()), len: 0, publisher: None };
+    }
+
+    /// The same as this connection's.
+    pub(crate) fn by(self, publisher: Option<Arc<Publisher>>) -> Self {
+        Self { publisher, ..self }
+    }
+
+    /// Whose it is, once a broker has taken it in.
+    pub(crate) fn publisher(&self) -> Option<&Arc<Publisher>> {
+        self.publisher.as_ref()
     }
 
     /// The same in memory of its own where it is small, for what is to wait.

@@ -53,7 +53,7 @@ impl SnapshotBatch {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Ask {
     /// What.
-    #[prost(oneof = "Wish", tags = "1, 2")]
+    #[prost(oneof = "Wish", tags = "1, 2, 3")]
     pub wish: Option<Wish>,
 }
 
@@ -66,14 +66,85 @@ pub enum Wish {
     /// A SELECT; its rows come on the topic that it names, its [`Told`] is the reply.
     #[prost(message, tag = "2")]
     Statement(Statement),
+    /// What the agent knows of itself; the reply says it in JSON.
+    #[prost(enumeration = "Knowledge", tag = "3")]
+    Knowledge(i32),
 }
 
-/// Something that changes what the agent does.
+/// What the agent can be asked about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+pub enum Knowledge {
+    /// How the system is, as the store has it.
+    Report = 0,
+    /// The settings in force, with their origins.
+    Settings = 1,
+}
+
+/// Something that changes what the agent does or knows. The reply is a sentence about what was done.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Order {
-    /// Quarantined rules that are to run again, by name.
+    /// What.
+    #[prost(oneof = "Deed", tags = "1, 2, 3, 4")]
+    pub deed: Option<Deed>,
+}
+
+/// What the agent can be told to do.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub enum Deed {
+    /// To run quarantined rules again.
+    #[prost(message, tag = "1")]
+    Release(Release),
+    /// To note what operators make of alerts.
+    #[prost(message, tag = "2")]
+    Handle(Handle),
+    /// To keep alerts from being delivered.
+    #[prost(message, tag = "3")]
+    Silence(Silence),
+    /// To end the silence of this number.
+    #[prost(uint64, tag = "4")]
+    Unsilence(u64),
+}
+
+/// Quarantined rules that are to run again: all of them, or none.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Release {
+    /// By name.
     #[prost(string, repeated, tag = "1")]
-    pub release: Vec<String>,
+    pub rules: Vec<String>,
+}
+
+/// What is to become of alerts: of all of them, or of none.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Handle {
+    /// By number.
+    #[prost(uint64, repeated, tag = "1")]
+    pub alerts: Vec<u64>,
+    /// What, by its name.
+    #[prost(string, tag = "2")]
+    pub handling: String,
+    /// What the operator has to say.
+    #[prost(string, optional, tag = "3")]
+    pub note: Option<String>,
+}
+
+/// What is not to be delivered.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Silence {
+    /// Of which rule: its name or UUID; that of the alert where it is empty.
+    #[prost(string, tag = "1")]
+    pub rule: String,
+    /// Of which key, as a JSON object.
+    #[prost(string, optional, tag = "2")]
+    pub key: Option<String>,
+    /// Of the key of this alert.
+    #[prost(uint64, optional, tag = "3")]
+    pub alert: Option<u64>,
+    /// For how long, in microseconds.
+    #[prost(int64, tag = "4")]
+    pub for_micros: i64,
+    /// What the operator has to say.
+    #[prost(string, optional, tag = "5")]
+    pub note: Option<String>,
 }
 
 /// A SELECT.
@@ -146,13 +217,19 @@ impl From<Wish> for Ask {
     }
 }
 
+impl From<Deed> for Order {
+    fn from(deed: Deed) -> Self {
+        Self { deed: Some(deed) }
+    }
+}
+
 impl Ask {
     /// The payload that carries it.
     pub fn to_payload(&self) -> Bytes {
         self.encode_to_vec().into()
     }
 
-    /// Reads [`Order::to_payload`] back.
+    /// Reads [`Ask::to_payload`] back.
     pub fn from_payload(payload: Bytes) -> Result<Self, Error> {
         Self::decode(payload).map_err(|error| Error::Invalid(format!("payload that asks nothing: {error}")))
     }
@@ -219,7 +296,8 @@ mod tests {
 
     #[test]
     fn an_order_comes_back() {
-        let order = Ask::from(Wish::Order(Order { release: vec!["a".to_owned(), String::new()] }));
+        let order =
+            Ask::from(Wish::Order(Deed::Release(Release { rules: vec!["a".to_owned(), String::new()] }).into()));
         assert_eq!(Ask::from_payload(order.to_payload()).unwrap(), order);
         assert!(Ask::from_payload(Bytes::from_static(&[0x0a, 9])).is_err());
     }

@@ -80,6 +80,12 @@ pub const PRODUCT: &[Branch] = &[
         doc: "`audit.<actor>.<action>`: what bears on security",
     },
     Branch {
+        pattern: "health.agent",
+        publishers: &[Role::Agent],
+        subscribers: EVERYBODY,
+        doc: "how the agent is, which no collector can say; the last is retained",
+    },
+    Branch {
         pattern: topic::ALL_HEALTH,
         publishers: &[Role::Collector, Role::Agent],
         subscribers: EVERYBODY,
@@ -135,6 +141,8 @@ mod tests {
         assert_eq!(publishers("events.processes"), [Role::Collector]);
         assert_eq!(publishers("control.agent"), [Role::Operator]);
         assert_eq!(publishers("control.procmond"), [Role::Agent]);
+        assert_eq!((publishers("health.agent"), publishers("health.procmond").len()), (&[Role::Agent][..], 2));
+        assert!(may(Role::Operator, "health.>") && may(Role::Operator, "health.agent"));
         assert!(publishers("elsewhere").is_empty());
         assert!(may(Role::Operator, "alerts.high.*") && may(Role::Operator, "alerts.>"));
         assert!(!may(Role::Collector, "alerts.>") && !may(Role::Operator, ">") && !may(Role::Operator, "events.>"));

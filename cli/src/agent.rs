@@ -1,5 +1,6 @@
 //! The running agent: whether it answers, for which its broker is asked for a handshake, and what it is told to do.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -8,13 +9,13 @@ use std::time::Duration;
 
 use anyhow::bail;
 use daemoneye_broker::message::Code;
-use daemoneye_broker::payload::{Ask, Order, Statement, Told, Wish};
+use daemoneye_broker::payload::{Ask, Deed, Knowledge, Order, Statement, Told, Wish};
 use daemoneye_broker::{Bytes, Client, Credential, Error, Event, Identity, Interest, Outcome, Role, topic};
-use daemoneye_dsl::status::AgentRun;
+use daemoneye_dsl::status::{AgentHealth, AgentRun, CollectorHealth};
 use daemoneye_dsl::untrusted::Untrusted;
 use daemoneye_settings::Settings;
 use daemoneye_settings::paths::DataDir;
-use daemoneye_storage::ReadStore;
+use daemoneye_storage::{ReadStore, Report};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
@@ -24,6 +25,10 @@ pub(crate) const ANSWER: Duration = Duration::from_secs(1);
 const AS_LONG_AS_IT_TAKES: Duration = Duration::from_hours(48);
 /// How long it may take to do what it is told: it finishes the snapshot that it is at.
 const OBEYS: Duration = Duration::from_secs(30);
+/// How long what it last said of itself may take to come.
+const HEALTH: Duration = Duration::from_millis(50);
+/// Collectors whose health is taken.
+const COLLECTORS_MAX: usize = 64;
 /// What the agent is told we are.
 const NAME: &str = "daemoneye-cli";
 
@@ -40,6 +45,8 @@ pub(crate) enum Reached {
     Denied,
     /// It lets nobody in who shows what this user can show; why, in words.
     Refused(String),
+    /// It does not speak as this program does; what each speaks.
+    OtherProtocol(String),
     /// Somebody listens and does not answer.
     Silent,
     /// Anything else, in words.
@@ -54,11 +61,32 @@ impl Reached {
             Self::NoSocket => "no_socket",
             Self::Deserted => "refused",
             Self::Denied | Self::Refused(_) => "no_permission",
+            Self::OtherProtocol(_) => "other_protocol",
             Self::Silent => "no_answer",
             Self::Failed(_) => "failed",
         }
     }
+
+    /// A sentence why it did not do what it was told, or was not asked, with what to do.
+    pub(crate) fn why(&self, door: &Door) -> String {
+        let socket = door.socket.display();
+        let why = match self {
+            Self::NoSocket => format!("no agent runs: there is no socket {socket}"),
+            Self::Deserted => format!("no agent runs: nobody listens at {socket}"),
+            Self::Denied => format!("the agent cannot be asked: permission to use {socket} or its key is denied"),
+            Self::Refused(why) => format!("the agent at {socket} lets this user not in: {why}"),
+            Self::OtherProtocol(spoken) => {
+                return format!("the agent and this program do not speak the same: {spoken}; {SAME_RELEASE}");
+            }
+            Self::Answers | Self::Silent => format!("the agent at {socket} does not answer"),
+            Self::Failed(why) => format!("the agent at {socket} cannot be asked: {why}"),
+        };
+        format!("{why}; `daemoneye-cli status` says what to do")
+    }
 }
+
+/// What to do where programs do not understand each other.
+pub(crate) const SAME_RELEASE: &str = "install both from the same release, and restart the agent";
 
 /// The way to the agent.
 #[derive(Clone, Debug)]
@@ -81,6 +109,11 @@ impl Door {
     pub(crate) fn find(settings: &Settings, data: &DataDir) -> Self {
         let stored = ReadStore::open(data.events()).and_then(|store| store.read()?.run());
         Self::of(stored.ok().flatten().as_ref(), settings, data)
+    }
+
+    /// What to say where nobody takes what is asked.
+    pub(crate) fn deaf(&self) -> String {
+        format!("nobody at {} takes orders or questions; {SAME_RELEASE}", self.socket.display())
     }
 
     async fn connect(&self) -> Result<Client, Error> {
@@ -144,21 +177,65 @@ impl Asking {
     }
 }
 
-/// Knocks at the socket.
-pub(crate) fn reach(door: &Door) -> Reached {
-    connected(door, async |_client| Ok(())).err().unwrap_or(Reached::Answers)
+/// What an agent that answers says of itself.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// How it is.
+    pub(crate) agent: Option<AgentHealth>,
+    /// How its collectors are, by their names.
+    pub(crate) collectors: BTreeMap<String, CollectorHealth>,
+    /// What its store says, or why it does not tell, where it was asked.
+    pub(crate) report: Option<Result<Box<Report>, String>>,
+}
+
+/// Asks the agent how it is and, if wanted, what its store says.
+pub(crate) fn look(door: &Door, wants_report: bool) -> Result<Heard, Reached> {
+    connected(door, async |client| {
+        let mut heard = Heard::default();
+        // What it does not say is not known; that it answers is.
+        let health = client.subscribe(&Interest::new(topic::ALL_HEALTH).retained()).await;
+        if wants_report {
+            let told = request(&client, Wish::Knowledge(Knowledge::Report.into())).await?;
+            heard.report = Some(match told {
+                Outcome::Accepted(report) => serde_json::from_slice(&report).map_err(|error| error.to_string()),
+                Outcome::Refused(why) => Err(why),
+                Outcome::Nobody => Err(door.deaf()),
+            });
+        }
+        let Ok(mut health) = health else { return Ok(heard) };
+        // The last of each are on their way since the subscription stands.
+        while let Ok(Some(said)) = timeout(HEALTH, health.message()).await {
+            match said.topic().strip_prefix("health.") {
+                Some("agent") => heard.agent = serde_json::from_slice(&said.payload).ok(),
+                Some(name) => {
+                    let known = serde_json::from_slice(&said.payload).ok().map(|health| (name.to_owned(), health));
+                    heard.collectors.extend(known);
+                }
+                None => {}
+            }
+            if heard.collectors.len() >= COLLECTORS_MAX {
+                break;
+            }
+        }
+        Ok(heard)
+    })
 }
 
 /// Tells the agent to do something; gives what it says to that.
-pub(crate) fn order(door: &Door, order: &Order) -> Result<Outcome, Reached> {
-    connected(door, async |client| {
-        let topic = topic::control("agent");
-        let ask = Ask::from(Wish::Order(order.clone()));
-        let told = client.request(&topic, ask.to_payload(), OBEYS).await;
-        told.map_err(|error| match error {
-            Error::TimedOut(_) => Reached::Silent,
-            other => Reached::Failed(other.to_string()),
-        })
+pub(crate) fn order(door: &Door, deed: Deed) -> Result<Outcome, Reached> {
+    connected(door, async |client| request(&client, Wish::Order(Order::from(deed))).await)
+}
+
+/// Asks the agent what it knows of itself; the answer is JSON.
+pub(crate) fn knowledge(door: &Door, what: Knowledge) -> Result<Outcome, Reached> {
+    connected(door, async |client| request(&client, Wish::Knowledge(what.into())).await)
+}
+
+async fn request(client: &Client, wish: Wish) -> Result<Outcome, Reached> {
+    let told = client.request(&topic::control("agent"), Ask::from(wish).to_payload(), OBEYS).await;
+    told.map_err(|error| match error {
+        Error::TimedOut(_) => Reached::Silent,
+        other => Reached::Failed(other.to_string()),
     })
 }
 
@@ -183,6 +260,7 @@ fn unreached(error: Error) -> Reached {
             _ => Reached::Failed(source.to_string()),
         },
         Error::KeyFile { ref source, .. } if source.kind() == ErrorKind::PermissionDenied => Reached::Denied,
+        Error::Refused(fault) if fault.code() == Code::Version => Reached::OtherProtocol(fault.to_string()),
         Error::Refused(fault) if fault.code() == Code::Denied => Reached::Refused(fault.to_string()),
         other => Reached::Failed(other.to_string()),
     }

@@ -1,29 +1,29 @@
-//! `alerts`: what the agent's rules have found, as a list, or one alert with all that is known of it.
+//! `alerts`: what the agent's rules have found, as a list, or one alert with all that is known of it; and what
+//! operators make of it.
 
+mod handle;
 mod show;
+mod silence;
 mod watch;
 
-use std::collections::VecDeque;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use daemoneye_dsl::alert::{Alert, AlertStatus, Level};
-use daemoneye_dsl::completeness::Completeness;
-use daemoneye_dsl::tables::{Catalog, Table as Declared};
+use anyhow::Context;
+use daemoneye_dsl::alert::{Alert, AlertStatus, Handling, Level};
 use daemoneye_dsl::types::{Timestamp, Value};
-use daemoneye_storage::{Reader, Scan, View};
 use jiff::tz::TimeZone;
 
+use crate::agent::SAME_RELEASE;
+use crate::asked::{Answer, Place, literal};
 use crate::output::{Format, print, write_json};
 use crate::progress::Progress;
 use crate::query::incomplete;
 use crate::render::{Align, Cell, Column, Extent, Table};
 use crate::screen::{Mark, Screen, count, paint_of};
-use crate::store;
 use crate::{Ending, Globals, with_exit_codes};
 
-/// Read alerts.
+/// Read alerts, acknowledge and close them, silence rules.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Alerts {
     #[command(subcommand)]
@@ -35,11 +35,20 @@ enum Command {
     List(List),
     Show(show::Show),
     Watch(watch::Watch),
+    /// Acknowledge alerts: somebody looks into them.
+    Ack(handle::Handle),
+    /// Close alerts: they are done with. The next match of the same key raises a new one.
+    Close(handle::Handle),
+    /// Open closed alerts again.
+    Reopen(handle::Handle),
+    Silence(silence::Silence),
+    Silences(silence::Silences),
+    Unsilence(silence::Unsilence),
 }
 
-/// List alerts from the agent's store, newest first.
+/// List alerts, newest first.
 ///
-/// The store is only read, beside the agent if it runs. JSON output is the whole record of each alert, with the
+/// The agent is asked if it runs and lets this user in; else its store is read. JSON output is the whole record of each alert, with the
 /// process and its ancestors.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
@@ -56,6 +65,9 @@ struct List {
     /// `open` (it still matches) or `resolved`
     #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Option<AlertStatus>,
+    /// `new`, `acknowledged` or `closed`: what operators made of it
+    #[arg(long, value_name = "HANDLING", value_parser = handling)]
+    handling: Option<Handling>,
     /// The agent's data directory [default: /var/lib/daemoneye for root, else ~/.local/state/daemoneye]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -66,7 +78,7 @@ struct List {
 
 const EXAMPLES: &str = "\
 Examples:
-  daemoneye-cli alerts list --level high --status open
+  daemoneye-cli alerts list --level high --status open --handling new
   daemoneye-cli alerts list -o ndjson | jq '[.id, .ancestors[].name]'";
 
 pub(crate) fn run(alerts: &Alerts, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
@@ -74,95 +86,95 @@ pub(crate) fn run(alerts: &Alerts, globals: &Globals, screen: &Screen) -> anyhow
         Command::List(list) => run_list(list, globals, screen),
         Command::Show(show) => show::run(show, globals, screen),
         Command::Watch(watch) => watch::run(watch, globals, screen),
+        Command::Ack(handle) => handle::run(handle, Handling::Acknowledged, globals, screen),
+        Command::Close(handle) => handle::run(handle, Handling::Closed, globals, screen),
+        Command::Reopen(handle) => handle::run(handle, Handling::New, globals, screen),
+        Command::Silence(silence) => silence.run(globals, screen),
+        Command::Silences(silences) => silences.run(globals, screen),
+        Command::Unsilence(unsilence) => unsilence.run(globals, screen),
     }
 }
 
 fn run_list(list: &List, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let started = Instant::now();
-    let progress = Progress::begin(screen, "reading the store");
-    let stored = store::open(list.data.as_ref(), &globals.settings)?;
-    let wanted = Wanted { level: list.level, rules: &list.rule, status: list.status, since: None };
-    let found = wanted.find(&stored.view, list.limit)?;
-    let alerts = found.newest.iter().map(|id| stored.view.alert(*id));
-    let alerts: Vec<_> = alerts.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    let progress = Progress::begin(screen, "reading the alerts");
+    let place = Place::find(list.data.as_ref(), &globals.settings, screen)?;
+    let wanted =
+        Wanted { level: list.level, rules: &list.rule, status: list.status, handling: list.handling, since: None };
+    let Answer { rows, completeness, before_limit } = place.ask(&wanted.sql(list.limit))?;
+    let all = place.ask("SELECT count(*) FROM alerts")?;
+    let all = all.rows.first().and_then(|row| usize::try_from(row.first()?.as_integer()?).ok()).unwrap_or_default();
     drop(progress);
+    let alerts = alerts(&rows)?;
+    let matching = before_limit.unwrap_or(alerts.len());
     let elapsed_ms = started.elapsed().as_millis();
     let extent = write_list(&alerts, globals, screen)?;
-    let mut parts = vec![list.counted(alerts.len(), &found), store::note(&stored)];
+    let mut parts = vec![list.counted(alerts.len(), matching, all), place.note()];
     if extent == Extent::Cut {
         parts.push("values cut to fit (--full shows them)".to_owned());
     }
     screen.say(Mark::Note, &format!("{} · {elapsed_ms} ms", parts.join(" · ")));
-    if !found.completeness.is_complete() {
-        screen.say(Mark::Warning, &incomplete(&found.completeness));
+    if !completeness.is_complete() {
+        screen.say(Mark::Warning, &incomplete(&completeness));
     }
-    Ok(Ending::Done { found: list.exit_code && found.matching > 0, degraded: !found.completeness.is_complete() })
+    Ok(Ending::Done { found: list.exit_code && matching > 0, degraded: !completeness.is_complete() })
 }
 
-/// Which alerts to show.
-struct Found {
-    /// Newest first.
-    newest: VecDeque<u64>,
-    matching: usize,
-    all: usize,
-    completeness: Completeness,
+/// The records that rows of `alerts` are.
+fn alerts(rows: &[Vec<Value>]) -> anyhow::Result<Vec<Alert>> {
+    let alerts: Option<_> = rows.iter().map(|row| Alert::from_cells(row)).collect();
+    alerts.with_context(|| format!("rows came that are no alerts; {SAME_RELEASE}"))
 }
 
 /// What is asked for.
+#[derive(Clone, Copy)]
 struct Wanted<'a> {
     level: Option<Level>,
     /// By these rules; by any if there are none.
     rules: &'a [String],
     status: Option<AlertStatus>,
+    handling: Option<Handling>,
     /// Counted up last then or later.
     since: Option<Timestamp>,
 }
 
 impl Wanted<'_> {
-    /// The newest that are asked for, at most `limit`.
-    fn find(&self, view: &View, limit: usize) -> anyhow::Result<Found> {
-        let catalog = Catalog::builtin();
-        let table = catalog.table("alerts").expect("a table of the catalog");
-        let columns = ["id", "level", "rule", "status", "last_seen"].map(|name| position(table, name));
-        let mut found = Found { newest: VecDeque::new(), matching: 0, all: 0, completeness: Completeness::default() };
-        let scan = Scan::all(table, &columns);
-        found.completeness = view.visit(&scan, &mut |batch| {
-            for row in 0..batch.num_rows() {
-                let cells: Vec<_> = batch.columns().iter().map(|column| Value::at(column, row)).collect();
-                let text = |at: usize| cells[at].as_text().unwrap_or_default();
-                let level = Level::parse(text(1)).unwrap_or(Level::Critical);
-                found.all += 1;
-                if self.takes(level, text(2), text(3), Timestamp(cells[4].as_timestamp().unwrap_or(i64::MAX))) {
-                    found.matching += 1;
-                    found.newest.push_front(cells[0].as_integer().map_or(0, i64::cast_unsigned));
-                    found.newest.truncate(limit);
-                }
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(found)
+    /// The statement that gives the newest, at most `limit`.
+    fn sql(&self, limit: usize) -> String {
+        let any = |column: &str, values: &mut dyn Iterator<Item = &str>| {
+            format!("{column} IN ({})", values.map(literal).collect::<Vec<_>>().join(", "))
+        };
+        let mut conditions = Vec::new();
+        if let Some(least) = self.level {
+            let mut levels = Level::ALL.into_iter().filter(|level| *level >= least).map(Level::name);
+            conditions.push(any("level", &mut levels));
+        }
+        if !self.rules.is_empty() {
+            conditions.push(any("rule", &mut self.rules.iter().map(String::as_str)));
+        }
+        conditions.extend(self.status.map(|status| any("status", &mut std::iter::once(status.name()))));
+        conditions.extend(self.handling.map(|handling| any("handling", &mut std::iter::once(handling.name()))));
+        let conditions = if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") };
+        format!("SELECT * FROM alerts WHERE {conditions} ORDER BY id DESC LIMIT {limit}")
     }
 
-    fn takes(&self, level: Level, rule: &str, status: &str, last_seen: Timestamp) -> bool {
-        self.level.is_none_or(|least| level >= least)
-            && (self.rules.is_empty() || self.rules.iter().any(|wanted| wanted == rule))
-            && self.status.is_none_or(|wanted| wanted.name() == status)
-            && self.since.is_none_or(|since| last_seen >= since)
+    fn takes(&self, alert: &Alert) -> bool {
+        self.level.is_none_or(|least| alert.level >= least)
+            && (self.rules.is_empty() || self.rules.contains(&alert.rule.name))
+            && self.status.is_none_or(|wanted| wanted == alert.status)
+            && self.handling.is_none_or(|wanted| wanted == alert.handling)
+            && self.since.is_none_or(|since| alert.dedup.last_seen >= since)
     }
 }
 
 impl List {
     /// `20 of 143 alerts that match, 250 in all (--limit 20)`.
-    fn counted(&self, shown: usize, found: &Found) -> String {
-        let of = count(found.matching, "alert", "alerts");
-        let all = if found.matching < found.all { format!(" that match, {} in all", found.all) } else { String::new() };
-        let cut = if shown < found.matching { format!(" (--limit {})", self.limit) } else { String::new() };
+    fn counted(&self, shown: usize, matching: usize, all: usize) -> String {
+        let of = count(matching, "alert", "alerts");
+        let all = if matching < all { format!(" that match, {all} in all") } else { String::new() };
+        let cut = if shown < matching { format!(" (--limit {})", self.limit) } else { String::new() };
         format!("{shown} of {of}{all}{cut}")
     }
-}
-
-fn position(table: &Declared, name: &str) -> usize {
-    table.column(name).expect("a column of the catalog").0
 }
 
 fn write_list(alerts: &[Alert], globals: &Globals, screen: &Screen) -> anyhow::Result<Extent> {
@@ -179,6 +191,7 @@ fn write_list(alerts: &[Alert], globals: &Globals, screen: &Screen) -> anyhow::R
         Column::new(if is_csv { "time".to_owned() } else { format!("time {}", offset(&screen.zone)) }, Align::Left),
         Column::new("level", Align::Left),
         Column::new("status", Align::Left),
+        Column::new("handling", Align::Left),
         Column::new("rule", Align::Text),
         Column::new("title", Align::Text),
     ];
@@ -188,6 +201,7 @@ fn write_list(alerts: &[Alert], globals: &Globals, screen: &Screen) -> anyhow::R
             Cell::new(time(alert.time)),
             Cell::painted(alert.level.name(), paint_of(alert.level)),
             Cell::new(alert.status.name()),
+            Cell::new(if is_csv { alert.handling.name() } else { handling_of(alert) }),
             Cell::new(alert.rule.name.as_str()),
             Cell::new(title(alert)),
         ]
@@ -206,6 +220,14 @@ fn local_second(moment: Timestamp, zone: &TimeZone) -> String {
     shown.map_or_else(|_| moment.rfc3339(), |it| it.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
+/// What operators made of it; `silenced` where nobody was told of it and nobody said anything.
+fn handling_of(alert: &Alert) -> &'static str {
+    match (alert.handling, alert.silenced) {
+        (Handling::New, Some(_)) => "silenced",
+        (handling, _) => handling.name(),
+    }
+}
+
 /// The title, and how often it happened if more than once.
 fn title(alert: &Alert) -> String {
     match alert.dedup.count {
@@ -220,6 +242,9 @@ fn level(name: &str) -> Result<Level, String> {
 }
 
 fn status(name: &str) -> Result<AlertStatus, String> {
-    let all = [AlertStatus::Open, AlertStatus::Resolved];
-    all.into_iter().find(|status| status.name() == name).ok_or_else(|| "one of open, resolved".to_owned())
+    AlertStatus::parse(name).ok_or_else(|| "one of open, resolved".to_owned())
+}
+
+fn handling(name: &str) -> Result<Handling, String> {
+    Handling::parse(name).ok_or_else(|| format!("one of {}", Handling::ALL.map(Handling::name).join(", ")))
 }

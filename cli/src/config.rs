@@ -2,14 +2,18 @@
 
 use std::path::PathBuf;
 
-use daemoneye_settings::list::{ALL, Setting};
+use anyhow::{Context, bail};
+use daemoneye_broker::Outcome;
+use daemoneye_broker::payload::Knowledge;
+use daemoneye_settings::list::ALL;
 use daemoneye_settings::{Effective, Files, Flags, Place, Places, Problems, Sources, reference, shown};
 use serde_json::{Map, Value, json};
 
+use crate::agent::{Door, knowledge};
 use crate::output::{Format, print, write_json};
 use crate::render::{Align, Cell, Column, Extent, Table};
 use crate::screen::{Mark, Screen, count};
-use crate::{Ending, Globals, with_exit_codes};
+use crate::{Ending, Globals, store, with_exit_codes};
 
 /// Look at the settings: what is in force, what is wrong.
 #[derive(Debug, clap::Args)]
@@ -33,6 +37,12 @@ struct Show {
     /// Show where each value comes from, too
     #[arg(long)]
     origin: bool,
+    /// Ask the running agent what is in force in it
+    #[arg(long)]
+    agent: bool,
+    /// With --agent: its data directory
+    #[arg(long, value_name = "DIR", requires = "agent")]
+    data: Option<PathBuf>,
 }
 
 /// Check files of settings and the environment; every finding is shown in one run.
@@ -57,6 +67,7 @@ struct Schema {}
 const EXAMPLES: &str = "\
 Examples:
   daemoneye-cli config show --origin
+  sudo daemoneye-cli config show --agent --origin
   daemoneye-cli config check /etc/daemoneye/daemoneye.toml
   daemoneye-cli config path -o table
   daemoneye-cli config schema > daemoneye.schema.json";
@@ -82,36 +93,58 @@ impl Show {
             }
         };
         effective.remarks.iter().for_each(|remark| screen.say(Mark::Warning, remark));
+        if self.agent {
+            return self.ask(&effective, globals, screen);
+        }
+        let settings: Vec<_> = ALL.iter().map(|setting| effective.describe(setting)).collect();
+        self.write(&settings, &read_files(&effective), globals, screen)
+    }
+
+    /// What the agent says is in force in it.
+    fn ask(&self, effective: &Effective, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
+        let settings = &effective.settings;
+        let door = Door::find(settings, &store::data_dir(self.data.as_ref(), settings));
+        match knowledge(&door, Knowledge::Settings) {
+            Ok(Outcome::Accepted(told)) => {
+                let told: Vec<_> = serde_json::from_slice(&told).context("the agent does not say its settings")?;
+                self.write(&told, &format!("agent at {}", door.socket.display()), globals, screen)
+            }
+            Ok(Outcome::Refused(why)) => bail!("the agent does not say its settings: {why}"),
+            Ok(Outcome::Nobody) => bail!("the agent does not say its settings: {}", door.deaf()),
+            Err(reached) => {
+                screen.say(Mark::Error, &reached.why(&door));
+                Ok(Ending::Unreachable)
+            }
+        }
+    }
+
+    fn write(
+        &self,
+        settings: &[Map<String, Value>],
+        from: &str,
+        globals: &Globals,
+        screen: &Screen,
+    ) -> anyhow::Result<Ending> {
         let form = Format::of_data(globals.output);
         if let Some(form) = form.json() {
-            print(screen, |out| write_json(out, form, ALL.iter().map(|setting| to_json(setting, &effective))))?;
+            print(screen, |out| write_json(out, form, settings.iter().cloned()))?;
             return Ok(NOTHING_FOUND);
         }
         let mut columns = vec![Column::new("setting", Align::Left), Column::new("value", Align::Text)];
         columns.extend(self.origin.then(|| Column::new("origin", Align::Text)));
-        let row = |setting: &Setting| {
-            let mut cells = vec![Cell::new(setting.name), Cell::new(shown(&effective.value(setting)))];
-            cells.extend(self.origin.then(|| Cell::new(effective.origin(setting).to_string())));
+        let row = |setting: &Map<String, Value>| {
+            let told = |part: &str| Cell::new(setting.get(part).map(shown).unwrap_or_default());
+            let mut cells = vec![told("setting"), told("value")];
+            cells.extend(self.origin.then(|| told("origin")));
             cells
         };
-        let table = Table { columns, rows: ALL.iter().map(row).collect(), header: true, indent: 0 };
+        let table = Table { columns, rows: settings.iter().map(row).collect(), header: true, indent: 0 };
         let extent = print(screen, |out| table.write(out, form, screen, globals))?.unwrap_or(Extent::Whole);
         let cut = if extent == Extent::Cut { " · values cut to fit (--full shows them)" } else { "" };
-        let settings = count(ALL.len(), "setting", "settings");
-        screen.say(Mark::Note, &format!("{settings} · {}{cut}", read_files(&effective)));
+        let settings = count(settings.len(), "setting", "settings");
+        screen.say(Mark::Note, &format!("{settings} · {from}{cut}"));
         Ok(NOTHING_FOUND)
     }
-}
-
-fn to_json(setting: &Setting, effective: &Effective) -> Map<String, Value> {
-    let object = json!({
-        "setting": setting.name,
-        "value": effective.value(setting),
-        "origin": effective.origin(setting).to_string(),
-        "effect": setting.effect.word(),
-        "variable": setting.variable(),
-    });
-    object.as_object().cloned().unwrap_or_default()
 }
 
 fn read_files(effective: &Effective) -> String {

@@ -5,6 +5,7 @@
 
 mod agent;
 mod alerts;
+mod asked;
 mod bag;
 mod completions;
 mod config;

@@ -19,7 +19,7 @@ use daemoneye_dsl::types::{Timestamp, Type, Value, display_interval};
 use daemoneye_planner::{Ended, ask, layout, plan, stacked};
 use serde_json::Map;
 
-use crate::agent::{Asking, Door};
+use crate::agent::{Asking, Door, Reached};
 use crate::file_table::{FileArguments, FileTables, NowArgument};
 use crate::output::{Format, Json, print, write_json};
 use crate::progress::Progress;
@@ -139,7 +139,7 @@ pub(crate) fn run(query: &Query, globals: &Globals, screen: &Screen) -> anyhow::
     let place = (query.data.as_ref(), &globals.settings);
     let mut waiting = Some(Progress::begin(screen, "asking"));
     let open = || Sources::open(&[&rule.query], place, &files, moment, &mut live::snapshot);
-    let sources = Place::choose(query, &rule, moment, globals, &open)?;
+    let sources = Place::choose(query, &rule, moment, (globals, screen), &open)?;
     let (mut asked, extent) = if matches!(form, Format::Ndjson | Format::Csv) {
         let mut end_waiting = || drop(waiting.take());
         (query.stream(&rule.query, &sources, form, (globals, screen), &mut end_waiting)?, Extent::Whole)
@@ -341,14 +341,23 @@ impl<'a> Place<'a> {
         query: &Query,
         rule: &CheckedRule,
         moment: Option<Timestamp>,
-        globals: &Globals,
+        (globals, screen): (&Globals, &Screen),
         open: Open<'a>,
     ) -> anyhow::Result<Self> {
         if query.live || query.files.are_given() {
             return open().map(Self::Here);
         }
         let data = store::data_dir(query.data.as_ref(), &globals.settings);
-        let Ok(asking) = Asking::open(&Door::find(&globals.settings, &data)) else { return open().map(Self::Here) };
+        let door = Door::find(&globals.settings, &data);
+        let asking = match Asking::open(&door) {
+            Ok(asking) => asking,
+            Err(reached) => {
+                if matches!(reached, Reached::OtherProtocol(_)) {
+                    screen.say(Mark::Warning, &format!("the agent is not asked: {}", reached.why(&door)));
+                }
+                return open().map(Self::Here);
+            }
+        };
         let statement = Statement {
             text: rule.source.text.clone(),
             parameters: query.param.clone(),

@@ -1,24 +1,21 @@
 //! `status`: whether the system is well: the agent, who reports to it, its rules, its store.
 //!
-//! The agent's broker says only that it is there; everything else it wrote into the store, which is read beside it. So
-//! what an agent left behind is still said when it is gone.
+//! The agent says that it is there and how it is; everything else it wrote into the store, which is read beside it. So
+//! what an agent left behind is still said when it is gone. Who may ask the agent and not read its store is told by it.
 
 mod page;
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use daemoneye_dsl::alert::AlertStatus;
 use daemoneye_dsl::completeness::{Completeness, Reason};
-use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleState, RuleStats, RuleStatus, patience};
-use daemoneye_dsl::tables::Catalog;
-use daemoneye_dsl::types::{Timestamp, Value};
+use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleState, patience};
+use daemoneye_dsl::types::Timestamp;
 use daemoneye_settings::Settings;
 use daemoneye_settings::paths::{DataDir, is_root};
-use daemoneye_storage::{Contents, Dropped, Error, Gap, ReadStore, Reader, Scan, View};
+use daemoneye_storage::{Error, Gap, ReadStore, Report};
 use serde_json::{Value as Json, json};
 
-use crate::agent::{Door, Reached, reach};
+use crate::agent::{Door, Heard, Reached, look};
 use crate::output::{Format, print};
 use crate::screen::Screen;
 use crate::{Ending, Globals, live, store, with_exit_codes};
@@ -70,34 +67,30 @@ struct Facts {
     store_len: Option<u64>,
     /// Bytes that the disk below it has left.
     available: Option<u64>,
-    stored: Result<Stored, Error>,
-}
-
-/// What the store says.
-struct Stored {
-    run: Option<AgentRun>,
-    rules: Vec<RuleStatus>,
-    /// What these cost, the costliest first.
-    costs: Vec<RuleStats>,
-    /// Those of the last run, the one that was heard last first.
-    collectors: Vec<CollectorStatus>,
-    contents: Contents,
-    drops: Vec<Dropped>,
-    gaps: Vec<Gap>,
-    alerts_open: usize,
-    alerts: usize,
-    /// Whether damage hides some of this.
-    completeness: Completeness,
+    stored: Result<Box<Report>, Error>,
+    /// That is the agent's answer, for the store cannot be read from here.
+    told_by_agent: bool,
+    /// What the agent says of itself.
+    heard: Heard,
 }
 
 impl Facts {
     fn gather(status: &Status, settings: &Settings) -> Self {
         let data = store::data_dir(status.data.as_ref(), settings);
-        let stored = ReadStore::open(data.events()).and_then(|store| Stored::read(&store.read()?));
+        let stored = ReadStore::open(data.events()).and_then(|store| Report::read(&store.read()?)).map(Box::new);
         let run = stored.as_ref().ok().and_then(|stored| stored.run.as_ref());
         let door = Door::of(run, settings, &data);
+        let (reached, mut heard) = match look(&door, stored.is_err()) {
+            Ok(heard) => (Reached::Answers, heard),
+            Err(reached) => (reached, Heard::default()),
+        };
+        let told = heard.report.take().and_then(Result::ok);
+        let told_by_agent = told.is_some();
+        let stored = told.map_or(stored, Ok);
         Self {
-            reached: reach(&door),
+            reached,
+            told_by_agent,
+            heard,
             store_len: std::fs::metadata(data.events()).ok().map(|file| file.len()),
             available: available(data.path()),
             now: live::now(),
@@ -155,6 +148,11 @@ impl Facts {
         completeness
     }
 
+    /// Silences in force.
+    fn silences(&self, stored: &Report) -> usize {
+        stored.silences.iter().filter(|silence| !silence.is_over(self.now)).count()
+    }
+
     fn is_degraded(&self) -> bool {
         !self.completeness().is_complete()
     }
@@ -181,14 +179,17 @@ impl Facts {
                 "state": self.reached.name(),
                 "socket": self.socket.display().to_string(),
                 "run": self.run(),
+                "health": self.heard.agent,
                 "same_version": self.run().map(|run| run.version == env!("CARGO_PKG_VERSION")),
             },
             "collectors": stored.map(|stored| &stored.collectors),
+            "collectors_health": self.heard.collectors,
             "overdue": self.is_overdue(),
-            "rules": stored.map(Stored::rules_json),
+            "rules": stored.map(|stored| rules_json(stored)),
             "store": {
                 "path": self.data.events().display().to_string(),
                 "bytes": self.store_len,
+                "told_by": stored.map(|_| if self.told_by_agent { "agent" } else { "store" }),
                 "error": self.stored.as_ref().err().map(ToString::to_string),
                 "versions": stored.map(|stored| stored.contents.versions),
                 "exits": stored.map(|stored| stored.contents.exits),
@@ -196,11 +197,12 @@ impl Facts {
                 "blocks": stored.map(|stored| stored.contents.blocks),
                 "damaged": stored.map(|stored| stored.contents.damaged),
                 "disk_available": self.available,
-                "dropped_to": stored.and_then(Stored::dropped_to),
+                "dropped_to": stored.and_then(|stored| stored.dropped_to()),
                 "oldest": stored.and_then(|stored| stored.contents.oldest),
                 "gaps": stored.map(|stored| stored.gaps.iter().map(|Gap { from, to }| json!([from, to])).collect::<Vec<_>>()),
                 "alerts": stored.map(|stored| stored.alerts),
                 "alerts_open": stored.map(|stored| stored.alerts_open),
+                "silences": stored.map(|stored| self.silences(stored)),
             },
             "completeness": self.completeness().to_json(),
         })
@@ -221,55 +223,10 @@ fn available(_: &std::path::Path) -> Option<u64> {
     None
 }
 
-impl Stored {
-    /// The moment before which history is no longer whole.
-    fn dropped_to(&self) -> Option<Timestamp> {
-        self.drops.iter().map(|dropped| dropped.to).max()
-    }
-
-    fn read(view: &View) -> Result<Self, Error> {
-        let run = view.run()?;
-        let (rules, of_rules) = view.rules()?;
-        let (mut costs, of_costs) = view.rule_stats()?;
-        costs.sort_by_key(|rule| std::cmp::Reverse(rule.total_micros));
-        let (mut collectors, of_collectors) = view.collectors()?;
-        let started = run.as_ref().map_or(Timestamp::default(), |run| run.started);
-        collectors.retain(|collector| collector.last_snapshot >= started);
-        collectors.sort_by_key(|collector| std::cmp::Reverse(collector.last_snapshot));
-        let catalog = Catalog::builtin();
-        let table = catalog.table("alerts").expect("a table of the catalog");
-        let (status, _) = table.column("status").expect("a column of the catalog");
-        let (mut alerts_open, mut alerts) = (0, 0);
-        let of_alerts = view.visit(&Scan::all(table, &[status]), &mut |batch| {
-            let is_open = |row: &usize| Value::at(batch.column(0), *row).as_text() == Some(AlertStatus::Open.name());
-            alerts += batch.num_rows();
-            alerts_open += (0..batch.num_rows()).filter(is_open).count();
-            ControlFlow::Continue(())
-        })?;
-        let completeness = of_rules.and(&of_costs).and(&of_collectors).and(&of_alerts);
-        Ok(Self {
-            run,
-            rules,
-            costs,
-            collectors,
-            contents: view.contents()?,
-            drops: view.drops()?,
-            gaps: view.gaps()?,
-            alerts_open,
-            alerts,
-            completeness,
-        })
-    }
-
-    fn count(&self, state: RuleState) -> usize {
-        self.rules.iter().filter(|rule| rule.state == state).count()
-    }
-
-    fn rules_json(&self) -> Json {
-        let counts = RuleState::ALL.map(|state| (state.name().to_owned(), self.count(state).into()));
-        let mut object: serde_json::Map<_, _> = counts.into_iter().collect();
-        let not_running = self.rules.iter().filter(|rule| rule.state != RuleState::Running);
-        object.insert("not_running".to_owned(), not_running.map(|rule| json!(rule)).collect());
-        object.into()
-    }
+fn rules_json(report: &Report) -> Json {
+    let counts = RuleState::ALL.map(|state| (state.name().to_owned(), report.count(state).into()));
+    let mut object: serde_json::Map<_, _> = counts.into_iter().collect();
+    let not_running = report.rules.iter().filter(|rule| rule.state != RuleState::Running);
+    object.insert("not_running".to_owned(), not_running.map(|rule| json!(rule)).collect());
+    object.into()
 }

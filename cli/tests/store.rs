@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Level, RuleRef, SnapshotRef};
+use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Handling, Level, RuleRef, SnapshotRef};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::{Process, version_columns};
 use daemoneye_dsl::types::Timestamp;
@@ -41,6 +41,9 @@ fn alert(id: u64, level: Level, rule: &str, status: AlertStatus) -> Alert {
         rule: RuleRef { id: "id".to_owned(), name: rule.to_owned(), rev: "0123456789ab".to_owned() },
         tags: vec!["attack.t1059.004".to_owned()],
         status,
+        handling: Handling::New,
+        handled: vec![],
+        silenced: None,
         initial: false,
         dedup: Dedup { key: Map::new(), count: 1, first_seen: seen, last_seen: seen },
         row: Map::new(),
@@ -110,7 +113,8 @@ fn alerts_come_newest_first_and_filtered() {
     assert!(drawn.contains("time +00:00") && drawn.contains("1970-01-01 00:00:04  medium"), "{drawn}");
     assert!(drawn.contains("⟦\\e⟧[2J alert 4"), "{drawn}");
     let csv = list(&["-o", "csv", "--limit", "1"]);
-    let expected = "id,time,level,status,rule,title\r\n4,1970-01-01T00:00:04Z,medium,open,one,⟦\\e⟧[2J alert 4\r\n";
+    let expected =
+        "id,time,level,status,handling,rule,title\r\n4,1970-01-01T00:00:04Z,medium,open,new,one,⟦\\e⟧[2J alert 4\r\n";
     assert_eq!(str::from_utf8(&csv.stdout).unwrap(), expected);
     assert!(list(&["-o", "box"]).stdout.starts_with("┌".as_bytes()));
 }
@@ -175,7 +179,7 @@ fn an_alert_is_shown_with_its_lineage_and_nothing_hostile_takes_effect() {
     let text = run(&dir, &["alerts", "show", "9", "-o", "table", "--utc"]);
     assert_eq!(code(&text), 0, "{}", err(&text));
     let drawn = str::from_utf8(&text.stdout).unwrap();
-    assert!(drawn.starts_with("HIGH  ⟦\\e⟧[2J alert 9\n  #9  open  1970-01-01 00:00:09+00:00\n"), "{drawn}");
+    assert!(drawn.starts_with("HIGH  ⟦\\e⟧[2J alert 9\n  #9  open  new  1970-01-01 00:00:09+00:00\n"), "{drawn}");
     assert!(drawn.contains("  two@0123456789ab  T1059.004\n"), "{drawn}");
     let tree = "  systemd[1]  www\n  └─ nginx[100]  www\n     └─ b⟦\\e⟧[2J⟦\\n⟧sh[200]  www  ◄ matched\n";
     assert!(drawn.contains(tree), "{drawn}");

@@ -17,6 +17,7 @@ use daemoneye_collectors::redact::Redactor;
 use daemoneye_collectors::{CollectError, Collector, Snapshot, processes};
 use daemoneye_dsl::completeness::{Completeness, Scope};
 use daemoneye_dsl::ipc;
+use daemoneye_dsl::status::CollectorHealth;
 use daemoneye_dsl::types::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
@@ -74,13 +75,26 @@ struct Publisher<C> {
     interval: Duration,
     source: String,
     sequence: u64,
+    started: Timestamp,
+    last_snapshot: Option<Timestamp>,
+    /// Snapshots that the agent did not take, or not in time.
+    not_taken: u64,
     /// What was last said about how complete snapshots are.
     told: Option<Completeness>,
 }
 
 impl<C: Collector + Send + 'static> Publisher<C> {
     fn new(collector: C, interval: Duration) -> Self {
-        Self { collector: Some(collector), interval, source: Uuid::new_v4().to_string(), sequence: 0, told: None }
+        Self {
+            collector: Some(collector),
+            interval,
+            source: Uuid::new_v4().to_string(),
+            sequence: 0,
+            started: now(),
+            last_snapshot: None,
+            not_taken: 0,
+            told: None,
+        }
     }
 
     async fn run(mut self, socket: &Path, identity: &Identity) -> Infallible {
@@ -124,7 +138,26 @@ impl<C: Collector + Send + 'static> Publisher<C> {
         self.sequence += 1;
         // At the gravest level, so that the span is there whatever is logged.
         let span = error_span!("snapshot", source = self.source, sequence = self.sequence);
-        self.snapshot(client).instrument(span).await
+        self.snapshot(client).instrument(span).await?;
+        client.publish_retained(&topic::health(NAME), self.health()).await
+    }
+
+    /// How it is, for whoever asks the broker.
+    fn health(&self) -> Vec<u8> {
+        let health = CollectorHealth {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started: self.started,
+            interval_micros: self.interval_micros(),
+            last_snapshot: self.last_snapshot,
+            snapshots: self.sequence,
+            not_taken: self.not_taken,
+        };
+        serde_json::to_vec(&health).expect("health is JSON")
+    }
+
+    fn interval_micros(&self) -> i64 {
+        i64::try_from(self.interval.as_micros()).unwrap_or(i64::MAX)
     }
 
     async fn snapshot(&mut self, client: &Client) -> Result<(), Error> {
@@ -139,10 +172,14 @@ impl<C: Collector + Send + 'static> Publisher<C> {
         let rows = snapshot.rows.num_rows();
         let topic = topic::events(snapshot.table);
         let payload = self.batch(&snapshot).to_payload();
+        let snapshot_time = snapshot.time;
         drop(snapshot);
         let bytes = payload.len();
         debug!(rows, bytes, topic, "snapshot published");
-        match client.request(&topic, payload, PATIENCE).await {
+        self.last_snapshot = Some(snapshot_time);
+        let outcome = client.request(&topic, payload, PATIENCE).await;
+        self.not_taken += u64::from(!matches!(outcome, Ok(Outcome::Accepted(_))));
+        match outcome {
             Ok(Outcome::Accepted(_)) => debug!("snapshot accepted"),
             Ok(Outcome::Nobody) => warn!(topic, "nobody takes snapshots"),
             Ok(Outcome::Refused(reason)) => warn!(reason, "snapshot refused"),
@@ -173,7 +210,7 @@ impl<C: Collector + Send + 'static> Publisher<C> {
             reasons: reasons(&snapshot.completeness),
             rows: ipc::encode(&snapshot.rows).into(),
             pid: std::process::id(),
-            interval_micros: i64::try_from(self.interval.as_micros()).unwrap_or(i64::MAX),
+            interval_micros: self.interval_micros(),
         }
     }
 

@@ -64,6 +64,60 @@ impl AlertStatus {
             Self::Resolved => "resolved",
         }
     }
+
+    /// That of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Open, Self::Resolved].into_iter().find(|it| it.name() == name)
+    }
+}
+
+/// What operators have made of an alert. Whether it still matches is its [`AlertStatus`], which is nobody's to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Handling {
+    /// Nobody has said anything about it, or it was opened again.
+    New,
+    /// Somebody looks into it.
+    Acknowledged,
+    /// It is done with: the same key raises a new one.
+    Closed,
+}
+
+impl Handling {
+    /// Every one, in the order in which they follow each other.
+    pub const ALL: [Self; 3] = [Self::New, Self::Acknowledged, Self::Closed];
+
+    /// The word in JSON and on screen.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Acknowledged => "acknowledged",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// That of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+}
+
+/// Bytes of an operator's note.
+pub const NOTE_LEN_MAX: usize = 1024;
+/// Changes of its [`Handling`] that an alert remembers; with one more, the oldest is only in the agent's log.
+pub const HANDLED_LEN_MAX: usize = 64;
+
+/// One change of an alert's [`Handling`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handled {
+    /// What it became.
+    pub handling: Handling,
+    /// When.
+    pub at: Timestamp,
+    /// Whose doing: the user that the system names; none where it does not.
+    pub uid: Option<u32>,
+    /// What they had to say: untrusted text.
+    pub note: Option<String>,
 }
 
 /// Which rule raised an alert.
@@ -129,6 +183,12 @@ pub struct Alert {
     pub tags: Vec<String>,
     /// Whether it still matches.
     pub status: AlertStatus,
+    /// What operators have made of it.
+    pub handling: Handling,
+    /// How it came to that, oldest first, at most [`HANDLED_LEN_MAX`].
+    pub handled: Vec<Handled>,
+    /// The number of the silence that keeps it from being delivered, see [`crate::silence`].
+    pub silenced: Option<u64>,
     /// Held already when the rule (or this revision of it) was first run.
     pub initial: bool,
     /// The key and its count.
@@ -162,32 +222,124 @@ impl From<Completeness> for AlertCompleteness {
 }
 
 impl Alert {
-    /// The row of the `alerts` table, in its declared order.
+    /// It becomes what an operator wants.
+    pub fn handle(&mut self, handled: Handled) {
+        self.handling = handled.handling;
+        if self.handled.len() >= HANDLED_LEN_MAX {
+            self.handled.remove(0);
+        }
+        self.handled.push(handled);
+    }
+
+    /// The row of the `alerts` table, in its declared order: all that there is to know, see [`Alert::from_cells`].
     pub fn cells(&self) -> Vec<Value> {
         let text = |text: &str| Value::Text(text.to_owned());
         let json = |value: serde_json::Value| Value::Text(value.to_string());
+        let number = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
         let process_text = |key: &str| self.process.as_ref()?.get(key)?.as_str().map(|id| Value::Text(id.to_owned()));
+        let last = self.handled.last();
+        let note = last.and_then(|last| last.note.as_deref());
         vec![
-            Value::Integer(i64::try_from(self.id).unwrap_or(i64::MAX)),
+            number(self.id),
             Value::Timestamp(self.time.0),
+            Value::Timestamp(self.dedup.first_seen.0),
             Value::Timestamp(self.dedup.last_seen.0),
             text(self.status.name()),
+            text(self.handling.name()),
+            last.map_or(Value::Null, |last| Value::Timestamp(last.at.0)),
+            last.and_then(|last| last.uid).map_or(Value::Null, |uid| Value::Integer(uid.into())),
+            note.map_or(Value::Null, text),
+            self.silenced.map_or(Value::Null, number),
             text(self.level.name()),
             text(&self.rule.name),
             text(&self.rule.id),
             text(&self.rule.rev),
             text(&self.title),
             json(self.tags.as_slice().into()),
-            Value::Integer(i64::try_from(self.dedup.count).unwrap_or(i64::MAX)),
+            number(self.dedup.count),
             Value::Boolean(self.initial),
             process_text("proc_id").unwrap_or_default(),
+            json(self.dedup.key.clone().into()),
             json(self.row.clone().into()),
             self.process.clone().map_or(Value::Null, |process| json(process.into())),
             json(self.ancestors.iter().cloned().map(serde_json::Value::Object).collect()),
             Value::Boolean(self.completeness.complete),
             json(self.completeness.detail.to_json()),
+            json(serde_json::json!(self.handled)),
+            json(serde_json::json!(self.snapshot)),
+            json(serde_json::json!(self.sources)),
         ]
     }
+
+    /// Reads [`Alert::cells`] back; nothing where they are no alert's.
+    pub fn from_cells(cells: &[Value]) -> Option<Self> {
+        let [
+            id,
+            time,
+            first_seen,
+            last_seen,
+            status,
+            handling,
+            _handled_at,
+            _handled_by,
+            _note,
+            silenced,
+            level,
+            rule,
+            rule_id,
+            revision,
+            title,
+            tags,
+            count,
+            initial,
+            _proc_id,
+            key,
+            row,
+            process,
+            ancestors,
+            complete,
+            completeness,
+            handled,
+            snapshot,
+            sources,
+        ] = cells
+        else {
+            return None;
+        };
+        let number = |value: &Value| u64::try_from(value.as_integer()?).ok();
+        let time_of = |value: &Value| value.as_timestamp().map(Timestamp);
+        let text = |value: &Value| value.as_text().map(str::to_owned);
+        Some(Self {
+            schema: ALERT_SCHEMA,
+            id: number(id)?,
+            time: time_of(time)?,
+            snapshot: parsed(snapshot)?,
+            level: Level::parse(level.as_text()?)?,
+            title: text(title)?,
+            rule: RuleRef { id: text(rule_id)?, name: text(rule)?, rev: text(revision)? },
+            tags: parsed(tags)?,
+            status: AlertStatus::parse(status.as_text()?)?,
+            handling: Handling::parse(handling.as_text()?)?,
+            handled: parsed(handled)?,
+            silenced: number(silenced),
+            initial: initial.as_boolean()?,
+            dedup: Dedup {
+                key: parsed(key)?,
+                count: number(count)?,
+                first_seen: time_of(first_seen)?,
+                last_seen: time_of(last_seen)?,
+            },
+            row: parsed(row)?,
+            process: process.as_text().map_or(Some(None), |_| parsed(process).map(Some))?,
+            ancestors: parsed(ancestors)?,
+            completeness: AlertCompleteness { complete: complete.as_boolean()?, detail: parsed(completeness)? },
+            sources: parsed(sources)?,
+        })
+    }
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(value: &Value) -> Option<T> {
+    serde_json::from_str(value.as_text()?).ok()
 }
 
 #[cfg(test)]
@@ -208,6 +360,9 @@ mod tests {
             rule: RuleRef { id: "6f0a".to_owned(), name: "x".to_owned(), rev: "0123456789ab".to_owned() },
             tags: vec!["attack.t1059".to_owned()],
             status: AlertStatus::Open,
+            handling: Handling::New,
+            handled: vec![],
+            silenced: None,
             initial: false,
             dedup: Dedup { key: row.clone(), count: 1, first_seen: Timestamp(1), last_seen: Timestamp(2) },
             row,
@@ -230,10 +385,24 @@ mod tests {
     fn cells_are_the_table_s_columns() {
         let catalog = Catalog::builtin();
         let columns = &catalog.table("alerts").unwrap().columns;
-        let cells = sample().cells();
-        assert_eq!(cells.len(), columns.len());
-        for (cell, column) in cells.iter().zip(columns) {
-            assert!(cell.ty().map_or(column.nullable, |ty| ty == column.ty), "{}", column.name);
+        let mut handled = sample();
+        for (at, note) in [None, Some("\u{1b}[2J".to_owned())].into_iter().cycle().take(HANDLED_LEN_MAX + 1).enumerate()
+        {
+            let at = Timestamp(i64::try_from(at).unwrap());
+            handled.handle(Handled { handling: Handling::ALL[1], at, uid: Some(1000), note });
         }
+        handled.silenced = Some(7);
+        handled.process = Some(handled.row.clone());
+        handled.ancestors = vec![handled.row.clone()];
+        assert_eq!((handled.handled.len(), handled.handled[0].at), (HANDLED_LEN_MAX, Timestamp(1)), "the oldest went");
+        for alert in [sample(), handled] {
+            let cells = alert.cells();
+            assert_eq!(cells.len(), columns.len());
+            for (cell, column) in cells.iter().zip(columns) {
+                assert!(cell.ty().map_or(column.nullable, |ty| ty == column.ty), "{}", column.name);
+            }
+            assert_eq!(Alert::from_cells(&cells), Some(alert));
+        }
+        assert_eq!(Alert::from_cells(&[]), None);
     }
 }

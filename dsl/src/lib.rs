@@ -33,6 +33,7 @@ pub mod pattern;
 pub mod query;
 pub mod reference;
 pub mod ruleset;
+pub mod silence;
 pub mod status;
 pub mod tables;
 pub mod types;

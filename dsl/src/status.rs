@@ -24,6 +24,42 @@ pub struct AgentRun {
     pub socket: String,
 }
 
+/// How the agent is, as it says on `health.agent`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentHealth {
+    /// Its version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// When it started.
+    pub started: Timestamp,
+    /// The last snapshot that it stored, be it in a run before.
+    pub last_snapshot: Option<Timestamp>,
+    /// Rules at work.
+    pub rules: u64,
+    /// Snapshots that wait in its memory for the disk.
+    pub waiting: u64,
+}
+
+/// How a collector is, as it says on `health.<its name>`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectorHealth {
+    /// Its version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// When it started.
+    pub started: Timestamp,
+    /// Microseconds from one of its snapshots to the next.
+    pub interval_micros: i64,
+    /// The last snapshot that it made.
+    pub last_snapshot: Option<Timestamp>,
+    /// Snapshots that it made.
+    pub snapshots: u64,
+    /// Those of them that the agent did not take, or not in time.
+    pub not_taken: u64,
+}
+
 /// What became of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

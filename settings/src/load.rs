@@ -317,6 +317,18 @@ impl Effective {
         })
     }
 
+    /// A setting with its value, for programs.
+    pub fn describe(&self, setting: &Setting) -> serde_json::Map<String, serde_json::Value> {
+        let object = serde_json::json!({
+            "setting": setting.name,
+            "value": self.value(setting),
+            "origin": self.origin(setting).to_string(),
+            "effect": setting.effect.word(),
+            "variable": setting.variable(),
+        });
+        object.as_object().cloned().unwrap_or_default()
+    }
+
     fn said(&self, setting: &Setting) -> Option<serde_json::Value> {
         let value = self.figment.find_value(setting.name).ok()?;
         serde_json::to_value(value).ok()

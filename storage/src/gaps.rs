@@ -14,6 +14,7 @@ use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::status::{CollectorStatus, patience};
 use daemoneye_dsl::types::{Timestamp, Value};
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
+use serde::{Deserialize, Serialize};
 
 use crate::reader::{Probe, Question, Scan};
 use crate::tables::{FIRST_SNAPSHOT_KEY, GAPS, LAST_SEEN_AT, LAST_SNAPSHOT_KEY, META, SEEN_FROM, SEEN_TO, Tables};
@@ -23,7 +24,7 @@ use crate::{Error, status};
 pub(crate) const GAPS_MAX: u64 = 1024;
 
 /// Moments of which nothing is known, without those at its ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The last snapshot before.
     pub from: Timestamp,

@@ -18,6 +18,7 @@ use arrow_schema::Field;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp, Type, Value};
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::history::{self, Part};
@@ -46,7 +47,7 @@ pub struct Retention {
 }
 
 /// Why something was dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
     /// It ended too long ago.
     Age = 1,
@@ -55,7 +56,7 @@ pub enum Cause {
 }
 
 /// What was dropped at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
     /// The last snapshot before.
     pub at: Timestamp,

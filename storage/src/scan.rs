@@ -44,7 +44,7 @@ fn dispatch(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Comple
             retention::judged(txn, scan, gaps::judged(txn, scan, visited)?)
         }
         "alerts" => alerts::visit(txn, scan, each),
-        "rules" | "rule_stats" | "collectors" => status::visit(txn, scan, each),
+        "silences" | "rules" | "rule_stats" | "collectors" => status::visit(txn, scan, each),
         "processes" => Err(Error::Refused(
             "`processes` is now, which is never answered from a stored state: ask the agent or take a snapshot".into(),
         )),

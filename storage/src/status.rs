@@ -1,9 +1,11 @@
-//! What the agent notes of itself: sealed JSON by kind and name, and the tables that are made of it.
+//! What the agent notes of itself and of what operators want: sealed JSON by kind and name, and the tables that are
+//! made of it.
 
 use std::ops::ControlFlow;
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use daemoneye_dsl::completeness::{Completeness, Reason};
+use daemoneye_dsl::silence::Silence;
 use daemoneye_dsl::status::{CollectorStatus, RuleStats, RuleStatus};
 use daemoneye_dsl::types::Value;
 use redb::{ReadableTable, WriteTransaction};
@@ -26,6 +28,9 @@ pub(crate) const RULE: &str = "rule";
 pub(crate) const STATS: &str = "stats";
 /// Collectors, by instance.
 pub(crate) const COLLECTOR: &str = "collector";
+
+/// Silences, by number.
+pub(crate) const SILENCE: &str = "silence";
 
 /// Makes of a kind what is behind all its names.
 const AFTER: &str = "\u{1}";
@@ -52,10 +57,14 @@ pub(crate) fn put(txn: &WriteTransaction, kind: &str, name: &str, record: &impl 
     Ok(())
 }
 
-/// Removes a record, if it is there.
-pub(crate) fn remove(txn: &WriteTransaction, kind: &str, name: &str) -> Result<(), Error> {
-    txn.open_table(STATUS)?.remove((kind, name))?;
-    Ok(())
+/// Removes a record; false where it is not there.
+pub(crate) fn remove(txn: &WriteTransaction, kind: &str, name: &str) -> Result<bool, Error> {
+    Ok(txn.open_table(STATUS)?.remove((kind, name))?.is_some())
+}
+
+/// A name for what has a number, so that the names order as the numbers do.
+pub(crate) fn numbered(number: u64) -> String {
+    format!("{number:020}")
 }
 
 /// Removes every record of a kind.
@@ -92,9 +101,13 @@ pub(crate) fn all<T: DeserializeOwned>(txn: &impl Tables, kind: &str) -> Result<
     Ok((records, completeness))
 }
 
-/// The rows of `rules`, `rule_stats` or `collectors`.
+/// The rows of `silences`, `rules`, `rule_stats` or `collectors`.
 pub(crate) fn visit(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
     let (rows, completeness) = match &*scan.table.name {
+        "silences" => {
+            let (silences, completeness) = all::<Silence>(txn, SILENCE)?;
+            (silences.iter().map(Silence::cells).collect(), completeness)
+        }
         "rules" => {
             let (rules, completeness) = all::<RuleStatus>(txn, RULE)?;
             let cells = rules.iter().map(|rule| {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! meta       name                     u64      "format", "layout", "next_alert", "next_row", "next_turn",
-//!                                              "first_snapshot", "last_snapshot", "dropped_to"
+//!                                              "next_silence", "first_snapshot", "last_snapshot", "dropped_to"
 //! offsets    collector instance       u64 u64  the last sequence whose batch was committed; when, as a turn
 //! blocks     first row                sealed   versions that were just recorded (block.rs)
 //! segments   (first row, chunk)       chunk    versions that were sealed (segment/)
@@ -15,7 +15,8 @@
 //! deliveries alert id                 ()       not yet handed to every sink
 //! turns      turn                     u64      the alert that was written then and not since; turns only grow
 //! turn_of    alert id                 u64      its turn
-//! status     (kind, name)             sealed   JSON: the agent's run, its rules, what these cost, its collectors
+//! status     (kind, name)             sealed   JSON: the agent's run, its rules, what these cost, its collectors;
+//!                                              silences
 //! gaps       (i64, i64)               ()       moments between which nobody looked (gaps.rs)
 //! drops      number                   (…)      what retention took out (retention.rs)
 //! ```
@@ -33,7 +34,7 @@ use std::sync::{Arc, LazyLock};
 use crate::Error;
 
 /// The version of everything in this file; a store with another one is not opened.
-pub(crate) const FORMAT: u64 = 4;
+pub(crate) const FORMAT: u64 = 5;
 
 pub(crate) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 pub(crate) const OFFSETS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("offsets");
@@ -59,6 +60,7 @@ pub(crate) const LAYOUT_KEY: &str = "layout";
 pub(crate) const NEXT_ALERT_KEY: &str = "next_alert";
 pub(crate) const NEXT_ROW_KEY: &str = "next_row";
 pub(crate) const NEXT_TURN_KEY: &str = "next_turn";
+pub(crate) const NEXT_SILENCE_KEY: &str = "next_silence";
 pub(crate) const FIRST_SNAPSHOT_KEY: &str = "first_snapshot";
 pub(crate) const LAST_SNAPSHOT_KEY: &str = "last_snapshot";
 pub(crate) const DROPPED_TO_KEY: &str = "dropped_to";

@@ -3,6 +3,7 @@
 use arrow_array::RecordBatch;
 use daemoneye_dsl::alert::Alert;
 use daemoneye_dsl::completeness::Completeness;
+use daemoneye_dsl::silence::Silence;
 use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStats, RuleStatus};
 use daemoneye_dsl::types::Timestamp;
 use redb::{ReadableTable, WriteTransaction};
@@ -11,7 +12,7 @@ use crate::guard::guarded;
 use crate::matches::MatchState;
 use crate::reader::{Each, Reader, Scan, StoredProcess};
 use crate::record::{self, ProcessChange, Recorded};
-use crate::tables::{ALERTS, DELIVERIES, MATCHES, META, NEXT_ALERT_KEY, OFFSETS, RULES};
+use crate::tables::{ALERTS, DELIVERIES, MATCHES, META, NEXT_ALERT_KEY, NEXT_SILENCE_KEY, OFFSETS, RULES};
 use crate::{Error, alerts, gaps, scan, status};
 
 /// Collector instances whose offset is remembered.
@@ -111,10 +112,34 @@ impl Transaction {
 
     /// A number for an alert, never given before.
     pub fn next_alert_id(&mut self) -> Result<u64, Error> {
+        self.next(NEXT_ALERT_KEY)
+    }
+
+    /// A number for a silence, never given before.
+    pub fn next_silence(&mut self) -> Result<u64, Error> {
+        self.next(NEXT_SILENCE_KEY)
+    }
+
+    fn next(&mut self, counter: &str) -> Result<u64, Error> {
         let mut meta = self.txn.open_table(META)?;
-        let id = meta.get(NEXT_ALERT_KEY)?.map_or(1, |id| id.value());
-        meta.insert(NEXT_ALERT_KEY, id + 1)?;
-        Ok(id)
+        let number = meta.get(counter)?.map_or(1, |number| number.value());
+        meta.insert(counter, number + 1)?;
+        Ok(number)
+    }
+
+    /// Every silence, by number; a damaged one silences nothing, and is logged.
+    pub fn silences(&self) -> Result<Vec<Silence>, Error> {
+        Ok(status::all(&self.txn, status::SILENCE)?.0)
+    }
+
+    /// Puts a silence in force.
+    pub fn put_silence(&mut self, silence: &Silence) -> Result<(), Error> {
+        status::put(&self.txn, status::SILENCE, &status::numbered(silence.number), silence)
+    }
+
+    /// Ends a silence; false where there is none of that number.
+    pub fn remove_silence(&mut self, number: u64) -> Result<bool, Error> {
+        status::remove(&self.txn, status::SILENCE, &status::numbered(number))
     }
 
     /// Inserts an alert, or replaces the one of its number, and gives it the next turn.

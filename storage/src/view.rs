@@ -4,10 +4,12 @@ use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
 use daemoneye_dsl::alert::Alert;
 use daemoneye_dsl::completeness::{Completeness, Reason};
+use daemoneye_dsl::silence::Silence;
 use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStats, RuleStatus};
 use daemoneye_dsl::tables::{schema_of, version_columns};
 use daemoneye_dsl::types::Timestamp;
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
+use serde::{Deserialize, Serialize};
 
 use crate::gaps::Gap;
 use crate::guard::guarded;
@@ -50,7 +52,7 @@ pub struct Changed {
 }
 
 /// How much of history is stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contents {
     /// Versions of processes.
     pub versions: u64,
@@ -176,6 +178,11 @@ impl View {
     /// The collectors that were heard last, and whether damage hides some.
     pub fn collectors(&self) -> Result<(Vec<CollectorStatus>, Completeness), Error> {
         guarded(|| status::all(&self.txn, status::COLLECTOR))
+    }
+
+    /// The silences that are stored, by number, and whether damage hides some.
+    pub fn silences(&self) -> Result<(Vec<Silence>, Completeness), Error> {
+        guarded(|| status::all(&self.txn, status::SILENCE))
     }
 
     /// When nobody looked, by the beginning.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
-use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Level, RuleRef, SnapshotRef};
+use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Handling, Level, RuleRef, SnapshotRef};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::{Catalog, Process, version_columns};
 use daemoneye_dsl::types::Timestamp;
@@ -53,6 +53,9 @@ fn alert(id: u64, time: Timestamp) -> Alert {
         rule: RuleRef { id: "r".to_owned(), name: "x".to_owned(), rev: "1".to_owned() },
         tags: vec![],
         status: AlertStatus::Open,
+        handling: Handling::New,
+        handled: vec![],
+        silenced: None,
         initial: false,
         dedup: Dedup { key: serde_json::Map::new(), count: 1, first_seen: time, last_seen: time },
         row: serde_json::Map::new(),

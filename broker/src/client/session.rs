@@ -84,6 +84,8 @@ impl From<End> for Ended {
     fn from(end: End) -> Self {
         match end {
             End::Told(fault) => Self::Refused(fault),
+            // Whichever side noticed.
+            End::Found(fault) if fault.code() == Code::Version => Self::Refused(fault),
             other => Self::Closed(other.to_string()),
         }
     }

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::client::{ANSWER, Client, refusal};
 use crate::error::Error;
+use crate::gate::Publisher;
 use crate::message::{Acknowledge, Code, Deliver, Fault, Subscribe, Taken, Unsubscribe, WINDOW, WhenFull, truncated};
 use crate::parcel::{Entry, PARCEL_LEN_MAX, Parcel};
 use crate::queue::Room;
@@ -107,6 +108,7 @@ pub struct Delivery {
     /// What was published.
     pub payload: Bytes,
     topic: Bytes,
+    publisher: Option<Arc<Publisher>>,
     receipt: Option<Receipt>,
 }
 
@@ -183,6 +185,7 @@ impl Subscription {
             self.untold = self.untold + Room { len: self.parcel.len(), bytes: self.parcel.cost() };
         }
         let Entry { topic, payload, .. } = self.parcel.pop()?;
+        let publisher = self.parcel.publisher().cloned();
         let number = self.next;
         self.next += 1;
         if self.parcel.is_empty() && (self.untold.len >= WINDOW.len / 4 || self.untold.bytes >= WINDOW.bytes / 4) {
@@ -196,7 +199,7 @@ impl Subscription {
             inbox: self.inbox.clone(),
             client: self.client.clone(),
         });
-        Some(Event::Message(Delivery { payload, topic, receipt }))
+        Some(Event::Message(Delivery { payload, topic, publisher, receipt }))
     }
 }
 
@@ -211,6 +214,12 @@ impl Delivery {
     /// What it was published under.
     pub fn topic(&self) -> &str {
         std::str::from_utf8(&self.topic).unwrap_or("?")
+    }
+
+    /// Who published it, as the broker knows them and nobody can forge; for subscribers in the broker's process, and
+    /// nothing for others.
+    pub fn publisher(&self) -> Option<&Publisher> {
+        self.publisher.as_deref()
     }
 
     /// Tells the publisher that this subscriber has done what it wants done with it. Nothing where it does not answer.

@@ -29,13 +29,14 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::asked::Asked;
 use self::publish::Held;
 use self::retained::Retained;
 use self::subscription::Subscription;
-use crate::gate::{Claim, Gate, Peer};
+use crate::gate::{Claim, Gate, Peer, Publisher};
 use crate::key::{self, Key};
 use crate::message::{
     Code, Fault, Hello, Message, Pong, Proof, Subscribe, Subscribed, Taken, Unsubscribe, Welcome, WhenFull, check_name,
@@ -143,7 +144,7 @@ enum Presence {
 enum Stage {
     Silent,
     Claims(Box<Claim>),
-    Open { name: String, role: Role },
+    Open(Arc<Publisher>),
 }
 
 /// How many messages may still come now.
@@ -156,8 +157,13 @@ struct Allowance {
 
 impl Stage {
     fn name(&self) -> Option<&str> {
+        self.publisher().map(|publisher| publisher.name.as_str())
+    }
+
+    /// Who is there, once proved.
+    fn publisher(&self) -> Option<&Arc<Publisher>> {
         match self {
-            Self::Open { name, .. } => Some(name),
+            Self::Open(publisher) => Some(publisher),
             Self::Silent | Self::Claims(_) => None,
         }
     }
@@ -215,7 +221,9 @@ impl Core {
     /// Takes in a client of the process that the broker is in, under a valid name.
     pub fn connect_local(&mut self, name: &str) -> ConnectionId {
         check_name(name).expect("clients in the broker's process have valid names");
-        self.insert(Peer::default(), Stage::Open { name: name.to_owned(), role: Role::Agent }, None)
+        let peer = Peer::default();
+        let publisher = Publisher { name: name.to_owned(), role: Role::Agent, peer };
+        self.insert(peer, Stage::Open(publisher.into()), None)
     }
 
     fn insert(&mut self, peer: Peer, stage: Stage, allowance: Option<Allowance>) -> ConnectionId {
@@ -261,7 +269,7 @@ impl Core {
             (Stage::Silent | Stage::Claims(_), other) => {
                 Err(Fault::new(Code::Protocol, format!("{} before the connection is proved", other.name())))
             }
-            (Stage::Open { .. }, message) => self.handle(from, message, now),
+            (Stage::Open(_), message) => self.handle(from, message, now),
         };
         handled.inspect_err(|fault| self.blame(from, fault, now))
     }
@@ -342,7 +350,7 @@ impl Core {
 
     /// Whether a connection has proved who it is.
     pub fn is_proved(&self, id: ConnectionId) -> bool {
-        self.connections.get(&id).is_some_and(|it| matches!(it.stage, Stage::Open { .. }))
+        self.connections.get(&id).is_some_and(|it| matches!(it.stage, Stage::Open(_)))
     }
 
     /// The connections that have something to take, or may hand in messages again, since the last call.
@@ -421,7 +429,8 @@ impl Core {
     fn admit(&mut self, from: ConnectionId, proof: &Proof) -> Result<(), Fault> {
         if let Stage::Claims(claim) = mem::replace(&mut self.connection(from).stage, Stage::Silent) {
             let (name, role) = claim.admit(proof)?;
-            self.connection(from).stage = Stage::Open { name, role };
+            let connection = self.connection(from);
+            connection.stage = Stage::Open(Publisher { name, role, peer: connection.peer }.into());
             self.unproved.remove(&from);
             self.reply(from, Welcome { connection: from.0, credit: CREDIT });
         }
@@ -470,7 +479,8 @@ impl Core {
             check_name(&body.group)?;
         }
         let pattern = Pattern::parse(body.pattern.as_str()).map_err(|error| error.to_string())?;
-        let Stage::Open { role, .. } = connection.stage else { return Err("not connected".to_owned()) };
+        let Stage::Open(publisher) = &connection.stage else { return Err("not connected".to_owned()) };
+        let role = publisher.role;
         let own = pattern
             .as_str()
             .strip_prefix("reply.")
@@ -511,6 +521,7 @@ impl Core {
         let parcels: Vec<_> =
             queued.filter_map(|item| if let Item::Parcel(it) = item { Some(it) } else { None }).collect();
         for mut parcel in parcels {
+            let publisher = parcel.publisher().cloned();
             while let Some(entry) = parcel.pop() {
                 let publication = subscription.forget(number);
                 if let Some(publication) = publication {
@@ -520,7 +531,8 @@ impl Core {
                 let lives = |(id, _): &Target| !self.connections[id].is_ended;
                 let group = subscription.group.as_ref();
                 let heir = group.and_then(|group| self.routes.members(&subscription.pattern, group).find(lives));
-                let left = heir.map(|heir| (heir, self.offer(heir, entry.into(), publication, now)));
+                let left = heir
+                    .map(|heir| (heir, self.offer(heir, Parcel::from(entry).by(publisher.clone()), publication, now)));
                 let is_inherited = matches!(left, Some((_, None)));
                 if let Some((heir, Some(rest))) = left {
                     // Nobody is there to wait with it.

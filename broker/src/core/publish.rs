@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::Duration;
 
-use crate::core::{Allowance, CREDIT, ConnectionId, Core, Presence, Stage};
+use crate::core::{Allowance, CREDIT, ConnectionId, Core, Presence};
 use crate::message::{Code, Fault, Outcome, Published, WhenFull};
 use crate::parcel::{Entry, Parcel};
 use crate::routes::{Route, Target};
@@ -93,7 +93,8 @@ impl Core {
         while let Some(mut parcel) = rest.pop_front() {
             while !parcel.is_empty() {
                 let (route, len) = self.next_run(from, &parcel)?;
-                let run = parcel.split_to(len).compact();
+                let publisher = self.connection(from).stage.publisher().cloned();
+                let run = parcel.split_to(len).compact().by(publisher);
                 let mut pending = self.distribute(Some(from), &route, &run, now)?;
                 if self.connection(from).presence == Presence::Forgotten {
                     pending.drain(..).for_each(|pending| self.decline(&pending));
@@ -110,7 +111,7 @@ impl Core {
 
     /// The first messages of a parcel that go the same way.
     fn next_run(&mut self, from: ConnectionId, parcel: &Parcel) -> Result<(std::sync::Arc<Route>, usize), Fault> {
-        let Stage::Open { role, .. } = self.connection(from).stage else {
+        let Some(role) = self.connection(from).stage.publisher().map(|publisher| publisher.role) else {
             return Err(Fault::new(Code::Protocol, "not connected"));
         };
         let mut entries = parcel.entries();

@@ -7,13 +7,19 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::key::{KeyKind, Side};
-use crate::message::{Acknowledge, Cancel, DeliverHead, Outcome};
+use crate::message::{Acknowledge, Cancel, Deliver, DeliverHead, Outcome};
 use crate::tree::OPEN;
 
 const NOW: Duration = Duration::ZERO;
 
 fn core(limits: Limits) -> Core {
     Core::new(Gate::new(Key::generate().unwrap(), None), OPEN, limits)
+}
+
+/// An operator of that name, of user 7.
+fn stage(name: &str) -> Stage {
+    let peer = Peer { uid: Some(7), ..Peer::default() };
+    Stage::Open(Publisher { name: name.to_owned(), role: Role::Operator, peer }.into())
 }
 
 /// What one client says and hears.
@@ -149,7 +155,7 @@ fn roles_do_what_the_tree_says_and_what_it_refuses_is_noted() {
     let mut core = Core::new(Gate::new(Key::generate().unwrap(), None), crate::tree::PRODUCT, Limits::default());
     let listener = Peerage::join(&mut core);
     listener.subscribe(&mut core, 1, to("audit.>"));
-    let operator = core.insert(Peer::default(), Stage::Open { name: "op".to_owned(), role: Role::Operator }, None);
+    let operator = core.insert(Peer::default(), stage("op"), None);
     let own = format!("reply.{}.*", operator.0);
     for (number, pattern, allowed) in
         [(1, "alerts.>", true), (2, "events.>", false), (3, "reply.1.>", false), (4, &own, true)]
@@ -464,7 +470,7 @@ fn a_client_that_says_more_than_it_may_is_read_more_slowly() {
     let listener = Peerage::join(&mut core);
     listener.subscribe(&mut core, 1, to(">"));
     let id = core.connect(Peer::default(), NOW);
-    core.connection(id).stage = Stage::Open { name: "a".to_owned(), role: Role::Operator };
+    core.connection(id).stage = stage("a");
     let flood = Peerage(id);
     for number in 0..15 {
         flood.publish(&mut core, &format!("t.{number}"), &NOTHING, 0, NOW);
@@ -645,5 +651,35 @@ proptest! {
             let all = by > 0;
             prop_assert!(matches!(outcome, Outcome::Accepted(_)) <= all, "{} {:?}", topic, outcome);
         }
+    }
+}
+
+#[test]
+fn who_published_travels_with_what_they_did_however_it_is_cut_and_waits() {
+    let mut core = core(Limits::default());
+    let [agent, heir] = [(); 2].map(|()| Peerage::join(&mut core));
+    for member in [agent, heir] {
+        member.subscribe(&mut core, 1, Subscribe { group: "one".to_owned(), answers: true, ..to("asked") });
+    }
+    let operator = core.insert(Peer::default(), stage("op"), None);
+    let said = |payload: &'static str| Entry { topic: "asked".into(), payload: payload.into(), ..Entry::default() };
+    // As it comes from another process: the bytes say nothing about who, and nothing in them could.
+    let mut bytes = bytes::BytesMut::new();
+    Parcel::from(vec![said("a"), Entry { request: 1, ..said("b") }, said("c")]).encode(&mut bytes);
+    let parcel = Parcel::decode(bytes.freeze()).unwrap().by(Some(Publisher::clone_of("forged")));
+    core.receive(operator, Message::Publish(parcel), NOW).unwrap();
+    core.disconnect(agent.0, NOW);
+    let mut seen = 0;
+    while let Some(Message::Deliver(Deliver { parcel, .. })) = core.take(heir.0, NOW) {
+        let publisher = parcel.publisher().expect("it is known");
+        assert_eq!((publisher.name.as_str(), publisher.peer.uid), ("op", Some(7)));
+        seen += parcel.len();
+    }
+    assert_eq!(seen, 3, "of the one as of the other");
+}
+
+impl Publisher {
+    fn clone_of(name: &str) -> Arc<Self> {
+        Self { name: name.to_owned(), role: Role::Agent, peer: Peer::default() }.into()
     }
 }

@@ -9,12 +9,15 @@ use daemoneye_dsl::completeness::{Reason, Scope};
 use daemoneye_dsl::diagnostic::Style;
 use serde_json::{Map, Value};
 
+use super::handling_of;
+use crate::asked::Place;
 use crate::hunt::techniques;
 use crate::output::{Format, print, write_json};
 use crate::page::{Branch, Page};
+use crate::query::incomplete;
 use crate::render::{Cell, Extent, local_time};
 use crate::screen::{Mark, Screen, glyphs, paint_of};
-use crate::{Ending, Globals, store, with_exit_codes};
+use crate::{Ending, Globals, with_exit_codes};
 
 /// Show one alert.
 ///
@@ -38,9 +41,15 @@ Examples:
 
 pub(super) fn run(show: &Show, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let form = Format::of_data(Format::without_tables(globals.output)?);
-    let stored = store::open(show.data.as_ref(), &globals.settings)?;
-    let Some(alert) = stored.view.alert(show.id)? else {
-        bail!("no alert has the id {} in {}; `daemoneye-cli alerts list` names them", show.id, store::note(&stored));
+    let place = Place::find(show.data.as_ref(), &globals.settings, screen)?;
+    let sql = i64::try_from(show.id).map(|id| format!("SELECT * FROM alerts WHERE id = {id}"));
+    let answer = sql.ok().map(|sql| place.ask(&sql)).transpose()?;
+    let (rows, completeness) = answer.map(|it| (it.rows, it.completeness)).unwrap_or_default();
+    let Some(alert) = super::alerts(&rows)?.pop() else {
+        if !completeness.is_complete() {
+            bail!("alert {} cannot be read, or is not there: {}", show.id, incomplete(&completeness));
+        }
+        bail!("no alert has the id {} in {}; `daemoneye-cli alerts list` names them", show.id, place.note());
     };
     if let Some(form) = form.json() {
         let object = serde_json::to_value(&alert)?.as_object().cloned().unwrap_or_default();
@@ -51,6 +60,7 @@ pub(super) fn run(show: &Show, globals: &Globals, screen: &Screen) -> anyhow::Re
         if page.print()? == Some(Extent::Cut) {
             screen.say(Mark::Note, "values cut to fit (--full shows them)");
         }
+        screen.say(Mark::Note, &place.note());
     }
     Ok(Ending::Done { found: false, degraded: false })
 }
@@ -60,7 +70,8 @@ fn write(alert: &Alert, page: &mut Page<'_>, screen: &Screen) {
     let title = Cell::painted(alert.title.as_str(), Paint::new().bold());
     page.line(0, &[Cell::painted(level, paint_of(alert.level)), title]);
     let time = |moment: daemoneye_dsl::types::Timestamp| local_time(moment.0, &screen.zone);
-    page.line(2, &[Cell::new(format!("#{}", alert.id)), Cell::new(alert.status.name()), Cell::new(time(alert.time))]);
+    let number = Cell::new(format!("#{}", alert.id));
+    page.line(2, &[number, Cell::new(alert.status.name()), Cell::new(handling_of(alert)), Cell::new(time(alert.time))]);
     let rule = format!("{}@{}", alert.rule.name, alert.rule.rev);
     page.line(2, &[Cell::new(rule), Cell::new(techniques(&alert.tags))]);
     page.blank();
@@ -76,6 +87,18 @@ fn write(alert: &Alert, page: &mut Page<'_>, screen: &Screen) {
     page.blank();
     let times = if alert.dedup.count == 1 { "once".to_owned() } else { format!("{} times", alert.dedup.count) };
     let held = if alert.initial { "; it held already when the rule was first run" } else { "" };
+    let handled = alert.handled.iter().map(|handled| {
+        let by = handled.uid.map(|uid| format!(" by uid {uid}")).unwrap_or_default();
+        let note = handled.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+        (handled.handling.name(), format!("{}{by}{note}", time(handled.at)))
+    });
+    let mut handled: Vec<_> = handled.collect();
+    let silenced = |number| format!("by silence {number}: it was not delivered");
+    handled.extend(alert.silenced.map(|number| ("silenced", silenced(number))));
+    if !handled.is_empty() {
+        page.fields(&handled);
+        page.blank();
+    }
     page.fields(&[
         ("input", completeness(alert)),
         ("from", format!("snapshot {} of {}", alert.snapshot.sequence, alert.snapshot.source)),

@@ -5,18 +5,20 @@
 //! On the broker an alert may come twice, one that only changed does not come at all, and a slow reader loses the
 //! oldest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anstyle::Style as Paint;
 use anyhow::bail;
-use daemoneye_dsl::alert::{Alert, AlertStatus, Level};
-use daemoneye_dsl::types::{Timestamp, parse_interval};
-use daemoneye_storage::{CHANGES_MAX, Changed, Error, ReadStore, View};
+use daemoneye_dsl::alert::{Alert, AlertStatus, Handling, Level};
+use daemoneye_dsl::tables::Catalog;
+use daemoneye_dsl::types::{Timestamp, Value, parse_interval};
+use daemoneye_storage::{CHANGES_MAX, Changed, Error, ReadStore, Reader, Scan, View};
 use serde_json::Map;
 
-use super::{Wanted, level, title};
+use super::{Wanted, handling, handling_of, level, title};
 use crate::output::{Format, Json, print, write_json};
 use crate::page::Page;
 use crate::render::Cell;
@@ -32,7 +34,7 @@ const KNOWN_MAX: usize = 1 << 16;
 /// Columns of the level's word.
 const LEVEL_WIDTH: usize = 8;
 
-/// Follow alerts as they are raised, counted up and resolved.
+/// Follow alerts as they are raised, counted up, handled and resolved.
 ///
 /// First what is open now, then each alert as it is committed, until Ctrl-C. Reads the agent's store, and waits where
 /// the agent goes away until it is back. Into a pipe, and with `-o ndjson`, each line is the whole record; a record
@@ -46,6 +48,9 @@ pub(super) struct Watch {
     /// Raised by this rule; may be repeated
     #[arg(long, value_name = "RULE")]
     rule: Vec<String>,
+    /// `new`, `acknowledged` or `closed`: what operators made of it
+    #[arg(long, value_name = "HANDLING", value_parser = handling)]
+    handling: Option<Handling>,
     /// First show those that were seen within this time, resolved ones too, such as 1h
     #[arg(long, value_name = "DURATION", value_parser = since)]
     since: Option<i64>,
@@ -90,6 +95,31 @@ pub(super) fn run(watch: &Watch, globals: &Globals, screen: &Screen) -> anyhow::
     }
 }
 
+/// Hands over every alert, oldest first; a damaged one is not.
+fn each(view: &View, each: &mut dyn FnMut(Alert)) -> anyhow::Result<()> {
+    let catalog = Catalog::builtin();
+    let table = catalog.table("alerts").expect("a table of the catalog");
+    let columns: Vec<_> = (0..table.columns.len()).collect();
+    view.visit(&Scan::all(table, &columns), &mut |batch| {
+        for row in 0..batch.num_rows() {
+            let cells: Vec<_> = batch.columns().iter().map(|column| Value::at(column, row)).collect();
+            each(Alert::from_cells(&cells).expect("the store made the row of an alert"));
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(())
+}
+
+/// What is shown when it changes.
+fn state(alert: &Alert) -> (AlertStatus, Handling, u64) {
+    (alert.status, alert.handling, alert.dedup.count)
+}
+
+/// Nobody has done anything about it.
+fn is_new(alert: &Alert) -> bool {
+    alert.handling == Handling::New && alert.silenced.is_none()
+}
+
 /// Whether somebody still reads.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reading {
@@ -102,38 +132,45 @@ struct Follower<'a> {
     form: Option<Json>,
     globals: &'a Globals,
     screen: &'a Screen,
-    /// Status and count of alerts as last shown.
-    known: BTreeMap<u64, (AlertStatus, u64)>,
+    /// Status, handling and count of alerts as last shown.
+    known: BTreeMap<u64, (AlertStatus, Handling, u64)>,
     /// Everything up to this turn was shown.
     turn: u64,
     /// Why no agent writes, as was said.
     away: Option<String>,
 }
 
-impl Follower<'_> {
+impl<'a> Follower<'a> {
     /// Shows what there is. Cursor and backlog are of one state, so nothing falls between them.
     fn begin(&mut self, view: &View) -> anyhow::Result<Reading> {
         self.turn = view.last_turn()?;
-        let open = Wanted { status: Some(AlertStatus::Open), ..self.wanted(None) }.find(view, usize::MAX)?;
-        for id in open.newest.iter().rev() {
-            if let Some(alert) = view.alert(*id)? {
+        let since = self.watch.since.map(|micros| Timestamp(live::now().0.saturating_sub(micros)));
+        let open = Wanted { status: Some(AlertStatus::Open), handling: None, ..self.wanted(None) };
+        let (mut backlog, mut is_open) = (VecDeque::new(), 0);
+        let wanted =
+            if since.is_some() { self.wanted(since) } else { Wanted { handling: self.watch.handling, ..open } };
+        each(view, &mut |alert| {
+            if open.takes(&alert) {
                 self.note(&alert);
             }
+            if wanted.takes(&alert) {
+                is_open += 1;
+                backlog.push_back(alert.id);
+                if since.is_none() && backlog.len() > BACKLOG_MAX {
+                    backlog.pop_front();
+                }
+            }
+        })?;
+        if self.watch.no_backlog {
+            return self.notice(view);
         }
-        let since = self.watch.since.map(|micros| Timestamp(live::now().0.saturating_sub(micros)));
-        let backlog = match since {
-            _ if self.watch.no_backlog => return self.notice(view),
-            Some(_) => self.wanted(since).find(view, usize::MAX)?,
-            None => open,
-        };
-        let shown = if since.is_some() { backlog.newest.len() } else { backlog.newest.len().min(BACKLOG_MAX) };
-        if shown < backlog.newest.len() {
-            let all = count(backlog.newest.len(), "open alert", "open alerts");
-            let next = format!("`daemoneye-cli alerts list --status open --limit {}` lists all", backlog.newest.len());
-            self.screen.say(Mark::Note, &format!("the newest {shown} of {all}; {next}"));
+        if backlog.len() < is_open {
+            let all = count(is_open, "open alert", "open alerts");
+            let next = format!("`daemoneye-cli alerts list --status open --limit {is_open}` lists all");
+            self.screen.say(Mark::Note, &format!("the newest {} of {all}; {next}", backlog.len()));
         }
-        for id in backlog.newest.iter().take(shown).rev() {
-            let Some(alert) = view.alert(*id)? else { continue };
+        for id in backlog {
+            let Some(alert) = view.alert(id)? else { continue };
             if self.show(&alert)? == Reading::Ended {
                 return Ok(Reading::Ended);
             }
@@ -141,8 +178,9 @@ impl Follower<'_> {
         self.notice(view)
     }
 
-    fn wanted(&self, since: Option<Timestamp>) -> Wanted<'_> {
-        Wanted { level: self.watch.level, rules: &self.watch.rule, status: None, since }
+    fn wanted(&self, since: Option<Timestamp>) -> Wanted<'a> {
+        let Watch { level, rule, handling, .. } = self.watch;
+        Wanted { level: *level, rules: rule, status: None, handling: *handling, since }
     }
 
     fn look(&mut self, path: &Path) -> anyhow::Result<Reading> {
@@ -181,16 +219,14 @@ impl Follower<'_> {
     fn take(&mut self, alert: &Alert) -> anyhow::Result<Reading> {
         let before = self.known.get(&alert.id).copied();
         self.note(alert);
-        let is_wanted =
-            self.wanted(None).takes(alert.level, &alert.rule.name, alert.status.name(), alert.dedup.last_seen);
-        if !is_wanted || before == Some((alert.status, alert.dedup.count)) {
+        if !self.wanted(None).takes(alert) || before == Some(state(alert)) {
             return Ok(Reading::GoesOn);
         }
         self.show(alert)
     }
 
     fn note(&mut self, alert: &Alert) {
-        self.known.insert(alert.id, (alert.status, alert.dedup.count));
+        self.known.insert(alert.id, state(alert));
         if self.known.len() > KNOWN_MAX {
             self.known.pop_first();
         }
@@ -219,6 +255,7 @@ impl Follower<'_> {
                 Cell::new(time),
                 word,
                 Cell::new(format!("#{:<5}", alert.id)),
+                Cell::new(if is_new(alert) { "" } else { handling_of(alert) }),
                 Cell::new(title(alert)),
                 Cell::painted(alert.rule.name.as_str(), Paint::new().dimmed()),
             ],

@@ -71,6 +71,7 @@ enum Exported {
     ProcessStarts,
     ProcessExits,
     Alerts,
+    Silences,
     Rules,
     RuleStats,
     Collectors,
@@ -83,6 +84,7 @@ impl Exported {
             Self::ProcessStarts => "process_starts",
             Self::ProcessExits => "process_exits",
             Self::Alerts => "alerts",
+            Self::Silences => "silences",
             Self::Rules => "rules",
             Self::RuleStats => "rule_stats",
             Self::Collectors => "collectors",
@@ -95,7 +97,7 @@ impl Exported {
             Self::ProcessesHistory => Some(("seen_from", "seen_to")),
             Self::ProcessStarts | Self::ProcessExits => Some(("observed_at", "observed_at")),
             Self::Alerts => Some(("time", "time")),
-            Self::Rules | Self::RuleStats | Self::Collectors => None,
+            Self::Silences | Self::Rules | Self::RuleStats | Self::Collectors => None,
         }
     }
 }

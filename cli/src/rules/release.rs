@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use daemoneye_broker::Outcome;
-use daemoneye_broker::payload::Order;
+use daemoneye_broker::payload::{Deed, Release as Wish};
 use daemoneye_dsl::status::RuleState;
 use daemoneye_storage::{Error, View};
 
-use crate::agent::{Door, Reached, order};
+use crate::agent::{Door, order};
 use crate::screen::{Mark, Screen, count};
 use crate::{Ending, Globals, store, with_exit_codes};
 
@@ -45,7 +45,7 @@ impl Release {
         let door = Door::of(run.as_ref(), &globals.settings, &data);
         let names = if self.all { view.and_then(|view| quarantined(&view)) } else { Ok(self.names.clone()) };
         // An order that names nothing does nothing: whether an agent runs comes before what its store says.
-        match order(&door, &Order { release: names.as_ref().cloned().unwrap_or_default() }) {
+        match order(&door, Deed::Release(Wish { rules: names.as_ref().cloned().unwrap_or_default() })) {
             Ok(Outcome::Accepted(_)) => {
                 let names = names?;
                 let rules = count(names.len(), "rule", "rules");
@@ -57,13 +57,9 @@ impl Release {
                 screen.say(Mark::Note, &text);
             }
             Ok(Outcome::Refused(why)) => bail!("nothing was released: {why}"),
-            Ok(Outcome::Nobody) => bail!(
-                "nothing was released: nobody at {} takes orders; check that this program and the agent are of the \
-                 same version",
-                door.socket.display()
-            ),
+            Ok(Outcome::Nobody) => bail!("nothing was released: {}", door.deaf()),
             Err(reached) => {
-                screen.say(Mark::Error, &unreachable(&reached, &door.socket.display().to_string()));
+                screen.say(Mark::Error, &format!("nothing was released: {}", reached.why(&door)));
                 return Ok(Ending::Unreachable);
             }
         }
@@ -74,16 +70,4 @@ impl Release {
 fn quarantined(view: &View) -> Result<Vec<String>, Error> {
     let rules = view.rules()?.0.into_iter();
     Ok(rules.filter(|rule| rule.state == RuleState::Quarantined).map(|rule| rule.name).collect())
-}
-
-fn unreachable(reached: &Reached, socket: &str) -> String {
-    let why = match reached {
-        Reached::NoSocket => format!("no agent runs: there is no socket {socket}"),
-        Reached::Deserted => format!("no agent runs: nobody listens at {socket}"),
-        Reached::Denied => format!("the agent cannot be asked: permission to use {socket} or its key is denied"),
-        Reached::Refused(why) => format!("the agent at {socket} lets this user not in: {why}"),
-        Reached::Answers | Reached::Silent => format!("the agent at {socket} does not answer"),
-        Reached::Failed(why) => format!("the agent at {socket} cannot be asked: {why}"),
-    };
-    format!("nothing was released: {why}; `daemoneye-cli status` says what to do")
 }

@@ -2,12 +2,12 @@
 
 use anstyle::{AnsiColor, Style as Paint};
 use daemoneye_dsl::completeness::{Reason, Scope};
-use daemoneye_dsl::status::{CollectorStatus, RuleState, RuleStats, RuleStatus};
+use daemoneye_dsl::status::{CollectorHealth, CollectorStatus, RuleState, RuleStats, RuleStatus};
 use daemoneye_dsl::types::MICROS_PER_SEC;
-use daemoneye_storage::Error;
+use daemoneye_storage::{Error, Report};
 
-use super::{Facts, Stored};
-use crate::agent::{ANSWER, Reached};
+use super::Facts;
+use crate::agent::{ANSWER, Reached, SAME_RELEASE};
 use crate::page::Page;
 use crate::render::{bytes, lasting, local_time};
 use crate::screen::{Screen, count};
@@ -78,6 +78,9 @@ fn agent(facts: &Facts, screen: &Screen) -> (Word, Vec<String>) {
             format!("lets nobody in from here, at {socket}: {why}"),
             "next: check that `key` names the agent's own, and restart the agent if it was replaced".to_owned(),
         ],
+        Reached::OtherProtocol(spoken) => {
+            vec![format!("does not speak as this program does, at {socket}: {spoken}"), format!("next: {SAME_RELEASE}")]
+        }
         Reached::Silent => vec![
             format!("does not answer at {socket} within {} s", ANSWER.as_secs()),
             "next: read its log; if that stands still, restart it".to_owned(),
@@ -108,24 +111,32 @@ fn running(facts: &Facts, screen: &Screen) -> (Word, Vec<String>) {
     };
     let started = local_time(run.started.0 / 1_000_000 * 1_000_000, &screen.zone);
     let mut lines = vec![format!("running for {}, since {started}, pid {}", lasting(facts.age(run.started)), run.pid)];
+    let waiting = facts.heard.agent.as_ref().map_or(0, |health| health.waiting);
+    let mut word = Word::Ok;
+    if waiting > 0 {
+        let snapshots = count(usize::try_from(waiting).unwrap_or(usize::MAX), "snapshot waits", "snapshots wait");
+        lines.push(format!("{snapshots} in its memory for the disk: nothing is detected until it can be written to"));
+        word = Word::Warning;
+    }
     let own = env!("CARGO_PKG_VERSION");
     if run.version == own {
         lines.push(format!("version {own}, as this program"));
         lines.push(run.socket.clone());
-        return (Word::Ok, lines);
+        return (word, lines);
     }
     lines.push(format!("version {}, and this program is {own}", run.version));
     lines.push("next: install both from the same release, and restart the agent".to_owned());
     (Word::Warning, lines)
 }
 
-fn collector(facts: &Facts, stored: &Stored) -> (Word, Vec<String>) {
+fn collector(facts: &Facts, stored: &Report) -> (Word, Vec<String>) {
     let is_running = facts.reached == Reached::Answers;
     let Some(last) = stored.collectors.first() else {
         let lines = vec!["no snapshot has come since the agent started".to_owned()];
         return if is_running && facts.is_overdue() { silent(lines) } else { (Word::Ok, lines) };
     };
     let mut lines = vec![heard(facts, last), reported(last)];
+    lines.extend(facts.heard.collectors.iter().filter(|(_, health)| health.not_taken > 0).map(not_taken));
     let others = stored.collectors.len() - 1;
     if others > 0 {
         lines.push(format!("{} before it since the agent started", count(others, "collector", "collectors")));
@@ -161,7 +172,13 @@ fn reported(collector: &CollectorStatus) -> String {
     parts.join(" · ")
 }
 
-fn rules(stored: &Stored, globals: &Globals) -> (Word, Vec<String>) {
+/// `procmond, pid 4712, made 120 snapshots, of which 3 were not taken in time`.
+fn not_taken((name, health): (&String, &CollectorHealth)) -> String {
+    let CollectorHealth { pid, snapshots, not_taken, .. } = health;
+    format!("{name}, pid {pid}, made {snapshots} snapshots, of which {not_taken} were not taken or not in time")
+}
+
+fn rules(stored: &Report, globals: &Globals) -> (Word, Vec<String>) {
     let counts = RuleState::ALL.into_iter().map(|state| (stored.count(state), state));
     let counts: Vec<_> = counts.filter(|(number, state)| *number > 0 || *state == RuleState::Running).collect();
     let said = counts.iter().map(|(number, state)| format!("{number} {}", state.name().replace('_', " ")));
@@ -239,7 +256,8 @@ fn store(facts: &Facts, globals: &Globals, screen: &Screen) -> (Word, Vec<String
         }
         Err(error) => return (Word::Error, vec![error.to_string()]),
     };
-    let mut lines = vec![format!("{}{size}", facts.data.events().display())];
+    let told = if facts.told_by_agent { " · cannot be read from here: this is the agent's answer" } else { "" };
+    let mut lines = vec![format!("{}{size}{told}", facts.data.events().display())];
     let contents = &stored.contents;
     let rows = format!("{} versions of processes, {} exits", contents.versions, contents.exits);
     let since = contents.oldest.map(|oldest| local_time(oldest.0 / 1_000_000 * 1_000_000, &screen.zone));
@@ -247,7 +265,11 @@ fn store(facts: &Facts, globals: &Globals, screen: &Screen) -> (Word, Vec<String
     let parts = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let sealed = count(parts(contents.segments), "segment", "segments");
     lines.push(format!("{sealed}, {} not sealed yet", count(parts(contents.blocks), "block", "blocks")));
-    lines.push(format!("{}, {} open", count(stored.alerts, "alert", "alerts"), stored.alerts_open));
+    let silences = match facts.silences(stored) {
+        0 => String::new(),
+        number => format!(", {} in force", count(number, "silence", "silences")),
+    };
+    lines.push(format!("{}, {} open{silences}", count(stored.alerts, "alert", "alerts"), stored.alerts_open));
     if let Some(gap) = stored.gaps.last() {
         let gaps = count(stored.gaps.len(), "gap", "gaps");
         let (long, end) = (lasting(gap.to.0.saturating_sub(gap.from.0)), gap.to.0 / 1_000_000 * 1_000_000);

@@ -10,6 +10,7 @@ pub mod lineage;
 mod processes;
 mod rule_stats;
 mod rules;
+mod silences;
 mod synonyms;
 
 use std::borrow::Cow;
@@ -199,6 +200,7 @@ impl Catalog {
             processes::process_exits(),
             processes::processes_history(),
             alerts::alerts(),
+            silences::silences(),
             rules::rules(),
             rule_stats::rule_stats(),
             collectors::collectors(),

@@ -15,7 +15,7 @@ mod state;
 mod status;
 
 use arrow_array::RecordBatch;
-use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Level, RuleRef, SnapshotRef};
+use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Handling, Level, RuleRef, SnapshotRef};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::{Catalog, Process, Table, version_columns};
 use daemoneye_dsl::types::{Timestamp, Value};
@@ -132,6 +132,9 @@ pub(super) fn alert(id: u64, time: i64) -> Alert {
         rule: RuleRef { id: "r".to_owned(), name: "x".to_owned(), rev: "1".to_owned() },
         tags: vec![],
         status: AlertStatus::Open,
+        handling: Handling::New,
+        handled: vec![],
+        silenced: None,
         initial: false,
         dedup: Dedup { key: serde_json::Map::new(), count: 1, first_seen: Timestamp(time), last_seen: Timestamp(time) },
         row: serde_json::Map::new(),
