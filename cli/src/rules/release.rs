@@ -6,9 +6,9 @@ use anyhow::bail;
 use daemoneye_broker::Outcome;
 use daemoneye_broker::payload::{Deed, Release as Wish};
 use daemoneye_dsl::status::RuleState;
-use daemoneye_storage::{Error, View};
 
 use crate::agent::{Door, order};
+use crate::asked::{Place, literal};
 use crate::screen::{Mark, Screen, count};
 use crate::{Ending, Globals, store, with_exit_codes};
 
@@ -40,12 +40,11 @@ Examples:
 impl Release {
     pub(super) fn run(&self, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
         let data = store::data_dir(self.data.as_ref(), &globals.settings);
-        let view = store::open(self.data.as_ref(), &globals.settings).map(|stored| stored.view);
-        let run = view.as_ref().ok().and_then(|view| view.run().ok().flatten());
-        let door = Door::of(run.as_ref(), &globals.settings, &data);
-        let names = if self.all { view.and_then(|view| quarantined(&view)) } else { Ok(self.names.clone()) };
+        let door = Door::find(&globals.settings, &data);
+        let quarantined = || quarantined(&Place::find(self.data.as_ref(), &globals.settings, screen)?);
+        let names = if self.all { quarantined() } else { Ok(self.names.clone()) };
         // An order that names nothing does nothing: whether an agent runs comes before what its store says.
-        match order(&door, Deed::Release(Wish { rules: names.as_ref().cloned().unwrap_or_default() })) {
+        match order(&door, Deed::Release(Wish { rules: names.as_deref().unwrap_or_default().to_vec() })) {
             Ok(Outcome::Accepted(_)) => {
                 let names = names?;
                 let rules = count(names.len(), "rule", "rules");
@@ -67,7 +66,8 @@ impl Release {
     }
 }
 
-fn quarantined(view: &View) -> Result<Vec<String>, Error> {
-    let rules = view.rules()?.0.into_iter();
-    Ok(rules.filter(|rule| rule.state == RuleState::Quarantined).map(|rule| rule.name).collect())
+fn quarantined(place: &Place) -> anyhow::Result<Vec<String>> {
+    let state = literal(RuleState::Quarantined.name());
+    let rules = place.ask(&format!("SELECT name FROM rules WHERE state = {state}"))?.rows;
+    Ok(rules.iter().filter_map(|row| row.first()?.as_text().map(str::to_owned)).collect())
 }
