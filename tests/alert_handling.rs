@@ -196,6 +196,11 @@ fn what_is_silenced_is_stored_and_not_delivered_until_the_silence_ends() {
     agent.stop();
 }
 
+#[expect(clippy::print_stderr, reason = "a test that proves nothing says so")]
+fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+}
+
 /// The command line as another user with one group; nothing where the system does not let the test.
 fn as_nobody(stage: &Stage, group: &Group, arguments: &[&str]) -> Option<(i32, String, String)> {
     let own = command(stage, &program("daemoneye-cli"), arguments);
@@ -215,14 +220,12 @@ fn a_member_of_the_group_asks_the_agent_and_cannot_read_its_store() {
     stage.open_to_all();
     let group = Group::from_gid(Gid::from_raw(NOBODY)).ok().flatten();
     let (true, Some(group)) = (geteuid().is_root(), group) else {
-        eprintln!("skipped: only root can be another user, in a group of theirs");
-        return;
+        return skipped("only root can be another user, in a group of theirs");
     };
     if as_nobody(&stage, &group, &["config", "path"])
         .is_none_or(|(code, _, err)| code == 126 || err.contains("setpriv"))
     {
-        eprintln!("skipped: another user cannot run the programs here");
-        return;
+        return skipped("another user cannot run the programs here");
     }
     let mut command = stage.agent();
     command.env("DAEMONEYE_GROUP", &group.name);

@@ -102,11 +102,10 @@ fn run_list(list: &List, globals: &Globals, screen: &Screen) -> anyhow::Result<E
     let wanted =
         Wanted { level: list.level, rules: &list.rule, status: list.status, handling: list.handling, since: None };
     let Answer { rows, completeness, before_limit } = place.ask(&wanted.sql(list.limit))?;
-    let all = place.ask("SELECT count(*) FROM alerts")?;
-    let all = all.rows.first().and_then(|row| usize::try_from(row.first()?.as_integer()?).ok()).unwrap_or_default();
-    drop(progress);
     let alerts = alerts(&rows)?;
     let matching = before_limit.unwrap_or(alerts.len());
+    let all = if wanted.is_all() { matching } else { count_all(&place)? };
+    drop(progress);
     let elapsed_ms = started.elapsed().as_millis();
     let extent = write_list(&alerts, globals, screen)?;
     let mut parts = vec![list.counted(alerts.len(), matching, all), place.note()];
@@ -118,6 +117,12 @@ fn run_list(list: &List, globals: &Globals, screen: &Screen) -> anyhow::Result<E
         screen.say(Mark::Warning, &incomplete(&completeness));
     }
     Ok(Ending::Done { found: list.exit_code && matching > 0, degraded: !completeness.is_complete() })
+}
+
+fn count_all(place: &Place) -> anyhow::Result<usize> {
+    let all = place.ask("SELECT count(*) FROM alerts")?;
+    let all = all.rows.first().and_then(|row| row.first()?.as_integer());
+    Ok(all.and_then(|all| usize::try_from(all).ok()).unwrap_or_default())
 }
 
 /// The records that rows of `alerts` are.
@@ -156,6 +161,11 @@ impl Wanted<'_> {
         conditions.extend(self.handling.map(|handling| any("handling", &mut std::iter::once(handling.name()))));
         let conditions = if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") };
         format!("SELECT * FROM alerts WHERE {conditions} ORDER BY id DESC LIMIT {limit}")
+    }
+
+    fn is_all(&self) -> bool {
+        let Self { level, rules, status, handling, since } = self;
+        level.is_none() && rules.is_empty() && status.is_none() && handling.is_none() && since.is_none()
     }
 
     fn takes(&self, alert: &Alert) -> bool {
