@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sealed   [version: 1][CRC-32C of context and payload: u32 LE][payload]     the context is the key: a block that
-//! rows     payload = dsl::ipc                                                 turns up elsewhere is damaged too
+//! rows     payload = [rows: u32 LE][dsl::ipc]                                 turns up elsewhere is damaged too
 //! ```
 //!
 //! Reading checks everything and returns what is wrong in words; no bytes make it panic.
@@ -12,7 +12,7 @@ use daemoneye_dsl::ipc;
 use redb::{ReadableTable, WriteTransaction};
 
 use crate::Error;
-use crate::tables::{BLOCKS, HISTORY, META, NEXT_ROW_KEY, Row, block_schema};
+use crate::tables::{BLOCKS, FIRST_ROW, HISTORY, META, NEXT_ROW_KEY, Row, block_schema};
 
 /// Rows that one block has at most: what a scan holds at a time.
 pub(crate) const BLOCK_ROWS_MAX: usize = 4096;
@@ -20,6 +20,7 @@ pub(crate) const BLOCK_ROWS_MAX: usize = 4096;
 const BLOCK_LEN_MAX: usize = 8 << 20;
 const SEAL_VERSION: u8 = 1;
 const SEAL_LEN: usize = 5;
+const COUNT_LEN: usize = 4;
 
 /// Seals `payload` for the place that `context` names.
 pub(crate) fn seal(context: &[u8], payload: &[u8]) -> Vec<u8> {
@@ -74,7 +75,7 @@ pub(crate) fn encode(rows: &RecordBatch) -> Result<Vec<Encoded>, Error> {
     let mut encoded = Vec::new();
     while let Some(piece) = pieces.pop() {
         let payload = ipc::encode(&piece);
-        let len = payload_len(&payload).expect("the form starts with its length") as usize;
+        let len = number(&payload).expect("the form starts with its length") as usize;
         let half = piece.num_rows() / 2;
         if len > BLOCK_LEN_MAX && half > 0 {
             pieces.push(piece.slice(half, piece.num_rows() - half));
@@ -83,7 +84,7 @@ pub(crate) fn encode(rows: &RecordBatch) -> Result<Vec<Encoded>, Error> {
             return Err(Error::Refused(format!("one row has {len} bytes, of which {} fit", ipc::DECODED_LEN_MAX)));
         } else {
             let rows = u32::try_from(piece.num_rows()).expect("a block's rows are bounded");
-            encoded.push(Encoded { rows, payload });
+            encoded.push(Encoded { rows, payload: [&rows.to_le_bytes(), payload.as_slice()].concat() });
         }
     }
     Ok(encoded)
@@ -92,7 +93,7 @@ pub(crate) fn encode(rows: &RecordBatch) -> Result<Vec<Encoded>, Error> {
 /// Appends new blocks; the answer is the number of the first row.
 pub(crate) fn append(txn: &WriteTransaction, encoded: &[Encoded]) -> Result<Row, Error> {
     let mut meta = txn.open_table(META)?;
-    let first = meta.get(NEXT_ROW_KEY)?.map_or(1, |row| row.value());
+    let first = meta.get(NEXT_ROW_KEY)?.map_or(FIRST_ROW, |row| row.value());
     let mut next = first;
     let mut blocks = txn.open_table(BLOCKS)?;
     for Encoded { rows, payload } in encoded {
@@ -104,20 +105,30 @@ pub(crate) fn append(txn: &WriteTransaction, encoded: &[Encoded]) -> Result<Row,
     Ok(first)
 }
 
-/// Bytes that a payload has when decoded, as it says itself.
-fn payload_len(payload: &[u8]) -> Option<u32> {
-    payload.first_chunk().map(|len| u32::from_le_bytes(*len))
+/// The number that bytes begin with.
+fn number(bytes: &[u8]) -> Option<u32> {
+    bytes.first_chunk().map(|number| u32::from_le_bytes(*number))
+}
+
+/// Rows of a block, as it says itself: nothing is proven yet.
+pub(crate) fn rows(sealed: &[u8]) -> Option<u32> {
+    sealed.get(SEAL_LEN..).and_then(number)
 }
 
 /// Bytes that a block has when decoded, as it says itself: nothing is proven yet.
 pub(crate) fn decoded_len(sealed: &[u8]) -> u64 {
-    sealed.get(SEAL_LEN..).and_then(payload_len).map_or(0, u64::from)
+    sealed.get(SEAL_LEN + COUNT_LEN..).and_then(number).map_or(0, u64::from)
 }
 
 /// Columns, by ascending position, of the rows in the block that begins with `first`; or what is wrong with it.
 pub(crate) fn decode(first: Row, sealed: &[u8], columns: &[usize]) -> Result<RecordBatch, String> {
     let payload = unseal(&context(first), sealed)?;
-    ipc::decode_columns(payload, &block_schema(), columns).map_err(|error| error.to_string())
+    let (count, payload) = payload.split_first_chunk::<COUNT_LEN>().ok_or("it does not say how many rows it has")?;
+    let rows = ipc::decode_columns(payload, &block_schema(), columns).map_err(|error| error.to_string())?;
+    if rows.num_rows() != u32::from_le_bytes(*count) as usize {
+        return Err("its rows are not as many as it says".to_owned());
+    }
+    Ok(rows)
 }
 
 /// What the log and errors call a block.

@@ -12,14 +12,14 @@ use arrow_schema::{DataType, Field};
 use redb::ReadableTable;
 
 use crate::guard::guarded;
-use crate::history::{self, Part};
+use crate::history::{self, Extent, Part};
 use crate::keys::ProcKey;
 use crate::seal::Source;
 use crate::segment::Fault;
 use crate::tables::{
     ALERTS, DELIVERIES, ENDINGS, LIVE, MATCHES, MOMENT, Row, SEEN_TO, SEGMENTS, STATUS, TURNS, Tables, segment_fields,
 };
-use crate::{Error, MatchState, alerts, status};
+use crate::{Error, MatchState, absent, alerts, status};
 
 /// Damaged parts that are named; the others are counted.
 const NAMED_MAX: usize = 1000;
@@ -68,11 +68,12 @@ impl Checked {
 /// [`crate::View::check`]. `advance` is told how many parts there are, then of each that was read.
 pub(crate) fn check(txn: &impl Tables, advance: &mut dyn FnMut(u64)) -> Result<Checked, Error> {
     let mut checked = Checked::default();
-    let parts = history::parts(txn)?;
+    let parts = history::extents(txn)?;
     advance(parts.len() as u64);
     let mut living = living(txn)?;
     let (mut end, mut endings) = (0, 0);
-    for part in parts {
+    for Extent { part, .. } in &parts {
+        let part = *part;
         match guarded(|| read(txn, part)) {
             Ok(Ok(found)) => {
                 checked.parts += 1;
@@ -95,6 +96,9 @@ pub(crate) fn check(txn: &impl Tables, advance: &mut dyn FnMut(u64)) -> Result<C
             Err(error) => return Err(error),
         }
         advance(1);
+    }
+    for rows in absent::among(txn, &parts)? {
+        checked.note(absent::name(&rows), absent::WHY);
     }
     let is_readable = checked.is_whole();
     if !is_readable && !living.is_empty() {

@@ -13,16 +13,16 @@ use daemoneye_dsl::tables::{schema_of, version_columns};
 use daemoneye_dsl::types::{Timestamp, Value};
 use redb::ReadableTable;
 
-use crate::block;
 use crate::error::Error;
 use crate::keys::ProcKey;
 use crate::numbering::Numbering;
 use crate::reader::{Probe, Question};
-use crate::segment::{ChunkTable, Fault, Reading, Segment, Spans, rounded};
+use crate::segment::{self, ChunkTable, Fault, Reading, Segment, Spans, rounded};
 use crate::tables::{
     BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, LIVE, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, Tables, block_schema,
 };
 use crate::view::Contents;
+use crate::{absent, block};
 
 /// Where versions with consecutive numbers lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,23 +47,40 @@ impl Part {
     }
 }
 
+/// A part and the number behind that of its last row, if it says one: reading it proves that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) part: Part,
+    pub(crate) end: Option<Row>,
+}
+
 /// All parts, in the order of their rows.
-pub(crate) fn parts(txn: &impl Tables) -> Result<Vec<Part>, Error> {
+pub(crate) fn extents(txn: &impl Tables) -> Result<Vec<Extent>, Error> {
     let mut parts = segments(&txn.table(SEGMENTS)?)?;
     for entry in txn.table(BLOCKS)?.iter()? {
-        parts.push(Part::Block(entry?.0.value()));
+        let (first, sealed) = entry?;
+        let first = first.value();
+        let end = block::rows(sealed.value()).and_then(|rows| first.checked_add(rows.into()));
+        parts.push(Extent { part: Part::Block(first), end });
     }
-    parts.sort_unstable_by_key(|part| part.first());
+    parts.sort_unstable_by_key(|extent| extent.part.first());
     Ok(parts)
 }
 
+/// All parts, in the order of their rows.
+pub(crate) fn parts(txn: &impl Tables) -> Result<Vec<Part>, Error> {
+    Ok(extents(txn)?.into_iter().map(|extent| extent.part).collect())
+}
+
 /// The segments, found by going from the header of one to that of the next.
-fn segments(table: &impl ChunkTable) -> Result<Vec<Part>, Error> {
+fn segments(table: &impl ChunkTable) -> Result<Vec<Extent>, Error> {
     let mut parts = Vec::new();
     let mut from = 0;
     while let Some(entry) = table.range((from, 0)..)?.next() {
-        let (first, _) = entry?.0.value();
-        parts.push(Part::Segment(first));
+        let (key, chunk) = entry?;
+        let (first, number) = key.value();
+        let end = if number == 0 { segment::claimed_end(chunk.value()) } else { None };
+        parts.push(Extent { part: Part::Segment(first), end });
         let Some(next) = first.checked_add(1) else { break };
         from = next;
     }
@@ -189,7 +206,8 @@ pub(crate) fn last_row(txn: &impl Tables, key: ProcKey) -> Result<Option<Row>, E
     }
     let question = Question::Equal(Value::Text(key.to_string()));
     let mut damaged = None;
-    for part in parts(txn)?.into_iter().rev() {
+    let extents = extents(txn)?;
+    for part in extents.iter().rev().map(|extent| extent.part) {
         let read = || match part {
             Part::Block(first) => {
                 let (rows, _) = columns_of_block(&txn.table(BLOCKS)?, first, |name| name == "proc_id")?;
@@ -216,6 +234,9 @@ pub(crate) fn last_row(txn: &impl Tables, key: ProcKey) -> Result<Option<Row>, E
             Ok(None) => {}
             Err(why) => damaged = damaged.or(Some(format!("{}: {why}", part.name()))),
         }
+    }
+    if damaged.is_none() {
+        damaged = absent::among(txn, &extents)?.first().map(|rows| format!("{}: {}", absent::name(rows), absent::WHY));
     }
     match damaged {
         // It may be in there.

@@ -12,6 +12,7 @@
 //! Must hold: a transaction is there whole or not at all, whatever operation it was killed at; a damaged block takes
 //! nothing else with it and the answer says that it is incomplete; no damage on disk makes a reader panic.
 
+mod absent;
 mod alerts;
 mod block;
 mod check;

@@ -18,7 +18,7 @@ use daemoneye_dsl::tables::{Column, Table, schema_of};
 use redb::ReadableTable;
 
 use crate::guard::{guarded, guarded_each};
-use crate::history::{self, BlockTable, Endings, Part};
+use crate::history::{self, BlockTable, Endings, Extent, Part};
 use crate::keys::ProcKey;
 use crate::numbering::Numbering;
 use crate::reader::{Each, Scan, StoredProcess, Test};
@@ -26,7 +26,7 @@ use crate::segment::{ChunkTable, Fault, PAGE_ROWS, Reading, Spans};
 use crate::tables::{
     BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, STARTED, Tables,
 };
-use crate::{Error, alerts, gaps, retention, status};
+use crate::{Error, absent, alerts, gaps, retention, status};
 
 /// What `observed_by` holds for what a comparison of snapshots showed.
 pub(crate) const BY_SNAPSHOT: &str = "snapshot";
@@ -112,11 +112,15 @@ impl<'a> Versions<'a> {
 
     fn visit(&self, txn: &impl Tables, each: Each<'_>) -> Result<Completeness, Error> {
         let mut completeness = Completeness::default();
-        let parts = history::parts(txn)?;
+        let parts = history::extents(txn)?;
+        for rows in absent::among(txn, &parts)? {
+            quarantine(&absent::name(&rows), absent::WHY);
+            completeness.add(Reason::SegmentQuarantined);
+        }
         let blocks = txn.table(BLOCKS)?;
         let chunks = txn.table(SEGMENTS)?;
         let endings = txn.table(ENDINGS)?;
-        for part in parts {
+        for Extent { part, .. } in parts {
             if self.scan.is_over() {
                 break;
             }

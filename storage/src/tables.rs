@@ -18,6 +18,7 @@
 //! status     (kind, name)             sealed   JSON: the agent's run, its rules, what these cost, its collectors
 //! gaps       (i64, i64)               ()       moments between which nobody looked (gaps.rs)
 //! drops      number                   (…)      what retention took out (retention.rs)
+//! holes      row                      row      rows that it took out between two parts, up to before the second (absent.rs)
 //! ```
 //!
 //! Versions of processes are numbered in the order in which they are recorded: that number is the row, wherever it lies.
@@ -33,7 +34,7 @@ use std::sync::{Arc, LazyLock};
 use crate::Error;
 
 /// The version of everything in this file; a store with another one is not opened.
-pub(crate) const FORMAT: u64 = 4;
+pub(crate) const FORMAT: u64 = 5;
 
 pub(crate) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 pub(crate) const OFFSETS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("offsets");
@@ -52,6 +53,9 @@ pub(crate) const STATUS: TableDefinition<(&str, &str), &[u8]> = TableDefinition:
 /// When, rows, bytes, first and last moment, why.
 pub(crate) const DROPS: TableDefinition<u64, (i64, u64, u64, i64, i64, u8)> = TableDefinition::new("drops");
 
+/// Two of them never touch.
+pub(crate) const HOLES: TableDefinition<Row, Row> = TableDefinition::new("holes");
+
 pub(crate) const GAPS: TableDefinition<(i64, i64), ()> = TableDefinition::new("gaps");
 
 pub(crate) const FORMAT_KEY: &str = "format";
@@ -65,6 +69,8 @@ pub(crate) const DROPPED_TO_KEY: &str = "dropped_to";
 
 /// The number of a version.
 pub(crate) type Row = u64;
+/// The number of the first.
+pub(crate) const FIRST_ROW: Row = 1;
 
 /// What the log and alerts call the rows.
 pub(crate) const HISTORY: &str = "processes_history";
@@ -165,6 +171,7 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(STATUS)?;
     txn.open_table(GAPS)?;
     txn.open_table(DROPS)?;
+    txn.open_table(HOLES)?;
     let mut meta = txn.open_table(META)?;
     meta.insert(FORMAT_KEY, FORMAT)?;
     meta.insert(LAYOUT_KEY, layout())?;

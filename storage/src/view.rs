@@ -11,11 +11,12 @@ use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 
 use crate::gaps::Gap;
 use crate::guard::guarded;
+use crate::history::Extent;
 use crate::keys::ProcKey;
 use crate::reader::{Each, Reader, Scan, StoredProcess};
 use crate::retention::{self, Dropped};
 use crate::tables::{ALERTS, DELIVERIES, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Row, TURNS, Tables};
-use crate::{Checked, Error, alerts, check, gaps, history, room, scan, status};
+use crate::{Checked, Error, absent, alerts, check, gaps, history, room, scan, status};
 
 /// Deliveries that one [`View::deliveries`] names.
 pub const DELIVERIES_MAX: usize = 1024;
@@ -104,13 +105,17 @@ impl View {
         }
         // Each part is read once, and the processes come in the order in which they were stored.
         rows.sort_unstable();
-        let parts = history::parts(&self.txn)?;
-        let part_of = |row: Row| parts.partition_point(|part| part.first() <= row).checked_sub(1).map(|at| parts[at]);
+        let parts = history::extents(&self.txn)?;
+        let part_of = |row: Row| {
+            let before = parts.partition_point(|extent| extent.part.first() <= row).checked_sub(1)?;
+            let Extent { part, end } = parts[before];
+            end.is_none_or(|end| row < end).then_some(part)
+        };
         let mut completeness = Completeness::default();
         let mut batches = Vec::new();
         for rows in rows.chunk_by(|(a, _), (b, _)| part_of(*a) == part_of(*b)) {
             let Some(part) = part_of(rows[0].0) else {
-                scan::quarantine("the first rows of processes_history", "they are missing");
+                scan::quarantine(&absent::name(&(rows[0].0..rows[rows.len() - 1].0.saturating_add(1))), absent::WHY);
                 completeness.add(Reason::SegmentQuarantined);
                 continue;
             };

@@ -9,7 +9,7 @@ use daemoneye_dsl::pattern::Literal;
 use daemoneye_dsl::types::Value;
 
 use super::bytes::{Bytes, Wrong};
-use super::pieces::{Chunks, Piece};
+use super::pieces::{Chunks, Edition, Piece};
 use super::{Column, Encoding, PAGE_ROWS, Reading, Segment, Spans, put_header};
 use crate::reader::Question;
 use crate::tables::{HISTORY, SEGMENTS, builtin, segment_fields};
@@ -83,7 +83,8 @@ fn ask<T: super::ChunkTable>(reading: &mut Reading<'_, T>, column: &str) {
 fn lie(bytes: &mut Bytes<'_>) -> Result<(Vec<String>, Vec<Vec<u8>>), Wrong> {
     let fields = segment_fields();
     let rows = small(bytes, 2 * PAGE_ROWS + 1)?;
-    let mut chunks = Chunks::new(ID);
+    let edition = Edition { first: ID, generation: 1 };
+    let mut chunks = Chunks::new(edition);
     let mut columns: Vec<Column> = Vec::new();
     for _ in 0..=bytes.u8()? % COLUMNS_MAX {
         let (field, _) = &fields[usize::from(bytes.u8()?) % fields.len()];
@@ -108,7 +109,7 @@ fn lie(bytes: &mut Bytes<'_>) -> Result<(Vec<String>, Vec<Vec<u8>>), Wrong> {
         let (index, grams) = (index(bytes, &mut chunks)?, index(bytes, &mut chunks)?);
         columns.push(Column { pages, codes, index, grams, ..column });
     }
-    let header = put_header(rows, chunks.bytes(), 0, &columns);
+    let header = put_header(edition, ID + u64::from(rows), rows, chunks.bytes(), 0, &columns);
     Ok((columns.into_iter().map(|column| column.name).collect(), chunks.finish(&header)))
 }
 

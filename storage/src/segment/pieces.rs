@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! chunk   value of (segment, chunk number), pieces one behind the other; a piece never crosses into the next chunk
-//! piece   [CRC-32C of segment, chunk, offset and payload: u32 LE][payload]
+//! piece   [CRC-32C of segment, generation, chunk, offset and payload: u32 LE][payload]
 //! ```
 //!
 //! redb gives a value pages of a power of two: chunks have nearly that size, so that little is lost.
+//!
+//! A segment that is written again under its number has another [`Edition`]: pieces of two of them do not go together.
 
 use redb::{ReadableTable, StorageError};
 
@@ -17,6 +19,22 @@ const CHUNK_LEN: usize = (64 << 10) - 64;
 const SUM_LEN: usize = 4;
 /// Bytes of a [`Piece`].
 pub(super) const PIECE_LEN: usize = 12;
+
+/// A segment as it was written once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Edition {
+    /// The number of its first row.
+    pub(crate) first: u64,
+    /// Greater than that of everything that it was made of, so no two segments of one number have the same.
+    pub(crate) generation: u32,
+}
+
+impl Edition {
+    /// What the header is proven by: it says the generation itself.
+    fn of_header(self) -> Self {
+        Self { generation: 0, ..self }
+    }
+}
 
 /// Where a piece is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,18 +62,19 @@ impl Piece {
         self.len as usize
     }
 
-    fn sum(self, segment: u64, payload: &[u8]) -> u32 {
-        let mut place = [0; 16];
-        place[..8].copy_from_slice(&segment.to_le_bytes());
-        place[8..12].copy_from_slice(&self.chunk.to_le_bytes());
-        place[12..].copy_from_slice(&self.at.to_le_bytes());
+    fn sum(self, Edition { first, generation }: Edition, payload: &[u8]) -> u32 {
+        let mut place = [0; 20];
+        place[..8].copy_from_slice(&first.to_le_bytes());
+        place[8..12].copy_from_slice(&generation.to_le_bytes());
+        place[12..16].copy_from_slice(&self.chunk.to_le_bytes());
+        place[16..].copy_from_slice(&self.at.to_le_bytes());
         crc32c::crc32c_append(crc32c::crc32c(&place), payload)
     }
 }
 
 /// Chunks that are being written.
 pub(super) struct Chunks {
-    segment: u64,
+    edition: Edition,
     /// By number; 0 is kept for the header.
     all: Vec<Vec<u8>>,
     /// Those that may have room.
@@ -66,8 +85,8 @@ pub(super) struct Chunks {
 const OPEN_MAX: usize = 4;
 
 impl Chunks {
-    pub(super) fn new(segment: u64) -> Self {
-        Self { segment, all: vec![vec![]], open: vec![] }
+    pub(super) fn new(edition: Edition) -> Self {
+        Self { edition, all: vec![vec![]], open: vec![] }
     }
 
     /// Puts a piece into the fullest chunk that has room.
@@ -79,7 +98,7 @@ impl Chunks {
         let number = |len: usize| u32::try_from(len).expect("segments are bounded");
         let bytes = &mut self.all[chunk];
         let piece = Piece { chunk: number(chunk), at: number(bytes.len()), len: number(len) };
-        bytes.extend_from_slice(&piece.sum(self.segment, payload).to_le_bytes());
+        bytes.extend_from_slice(&piece.sum(self.edition, payload).to_le_bytes());
         bytes.extend_from_slice(payload);
         piece
     }
@@ -101,8 +120,7 @@ impl Chunks {
 
     /// All chunks, with the header as the first.
     pub(super) fn finish(mut self, header: &[u8]) -> Vec<Vec<u8>> {
-        let piece = Piece { chunk: 0, at: 0, len: 0 };
-        let mut first = piece.sum(self.segment, header).to_le_bytes().to_vec();
+        let mut first = Piece::default().sum(self.edition.of_header(), header).to_le_bytes().to_vec();
         first.extend_from_slice(header);
         self.all[0] = first;
         self.all
@@ -147,29 +165,52 @@ impl<T: ReadableTable<(u64, u32), &'static [u8]>> ChunkTable for T {}
 /// Gives `read` the payload of a piece.
 pub(super) fn read<T>(
     table: &impl ChunkTable,
-    segment: u64,
+    edition: Edition,
     piece: Piece,
     read: impl FnOnce(&[u8]) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    let chunk = table.get((segment, piece.chunk))?.ok_or_else(|| Fault::from("a part of it is missing"))?;
+    let chunk = table.get((edition.first, piece.chunk))?.ok_or_else(|| Fault::from("a part of it is missing"))?;
     let end = (piece.at as usize).saturating_add(piece.len());
     let bytes = chunk.value().get(piece.at as usize..end).ok_or("a part of it is cut off")?;
-    read(checked(segment, piece, bytes)?)
+    read(checked(edition, piece, bytes)?)
 }
 
 /// Gives `read` the header of a segment.
 pub(super) fn read_header<T>(
-    segment: u64,
+    first: u64,
     chunk: &[u8],
     read: impl FnOnce(&[u8]) -> Result<T, Wrong>,
 ) -> Result<T, Wrong> {
-    read(checked(segment, Piece::default(), chunk)?)
+    read(checked(Edition { first, generation: 0 }.of_header(), Piece::default(), chunk)?)
 }
 
-fn checked(segment: u64, piece: Piece, bytes: &[u8]) -> Result<&[u8], Wrong> {
+/// The payload of a piece, whatever it is worth.
+pub(super) fn unproven(piece: &[u8]) -> Option<&[u8]> {
+    piece.get(SUM_LEN..)
+}
+
+fn checked(edition: Edition, piece: Piece, bytes: &[u8]) -> Result<&[u8], Wrong> {
     let (sum, payload) = bytes.split_first_chunk().ok_or("a part of it is cut off")?;
-    if u32::from_le_bytes(*sum) != piece.sum(segment, payload) {
+    if u32::from_le_bytes(*sum) != piece.sum(edition, payload) {
         return Err("a checksum does not match");
     }
     Ok(payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_two_editions_do_not_go_together() {
+        let written = |generation, payload: &[u8]| {
+            let mut chunks = Chunks::new(Edition { first: 7, generation });
+            (chunks.add(payload), chunks.finish(b"header"))
+        };
+        let ((piece, old), (same, new)) = (written(1, b"old"), written(2, b"new"));
+        assert_eq!(piece, same);
+        let edition = Edition { first: 7, generation: 2 };
+        assert_eq!(checked(edition, piece, &new[1]), Ok(b"new".as_slice()));
+        assert_eq!(checked(edition, piece, &old[1]), Err("a checksum does not match"));
+    }
 }

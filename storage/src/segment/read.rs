@@ -62,7 +62,7 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
 
     pub(super) fn piece<R>(&mut self, piece: Piece, read: impl FnOnce(&[u8]) -> Result<R, Fault>) -> Result<R, Fault> {
         self.bytes.set(self.bytes.get() + piece.len() as u64);
-        pieces::read(self.table, self.segment.id, piece, read)
+        pieces::read(self.table, self.segment.edition, piece, read)
     }
 
     /// Bytes of all pieces that were read so far.

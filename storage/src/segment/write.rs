@@ -11,7 +11,7 @@ use super::derived::{self, Derivation};
 use super::grams::{self, Seen};
 use super::numbers;
 use super::pairs;
-use super::pieces::{Chunks, Piece};
+use super::pieces::{Chunks, Edition, Piece};
 use super::texts::{PAGE_LEN, PAGE_TEXTS_MAX, Pages, Text};
 use super::{Column, Encoding, PAGE_ROWS, SEGMENT_ROWS_MAX, hash_of_number, hash_of_text};
 use crate::keys::ProcKey;
@@ -21,15 +21,16 @@ const INDEX_RARITY: u32 = 8;
 /// Texts that take less are not worth an index of grams.
 const GRAMS_FROM: usize = 4 * PAGE_LEN;
 
-/// The chunks of a segment of so many rows; `column` gives the column of a field, whole.
+/// The chunks of a segment of so many rows, of which the last is before `end`; `column` gives the column of a field, whole.
 pub(crate) fn write<E>(
-    segment: u64,
+    edition: Edition,
+    end: u64,
     rows: u32,
     fields: &[(Field, bool)],
     column: &mut dyn FnMut(usize) -> Result<ArrayRef, E>,
 ) -> Result<Vec<Vec<u8>>, E> {
     assert!(rows <= SEGMENT_ROWS_MAX, "a segment's rows are bounded");
-    let mut writer = Writer { chunks: Chunks::new(segment), pages: Pages::new(), rows };
+    let mut writer = Writer { chunks: Chunks::new(edition), pages: Pages::new(), rows };
     let mut columns = Vec::with_capacity(fields.len());
     let mut longest = 0;
     for (at, (field, indexed)) in fields.iter().enumerate() {
@@ -40,7 +41,7 @@ pub(crate) fn write<E>(
         let source = from.map(&mut *column).transpose()?;
         columns.push(writer.column(field, *indexed, &array, derivation.zip(source.as_ref())));
     }
-    let header = super::put_header(rows, writer.chunks.bytes(), longest, &columns);
+    let header = super::put_header(edition, end, rows, writer.chunks.bytes(), longest, &columns);
     Ok(writer.chunks.finish(&header))
 }
 

@@ -1,24 +1,30 @@
 //! The crash law: fail at any operation, lose any part of what was not synced; after reopening every acknowledged
-//! transaction is there and no half one, each alert is there once, and recording and sealing go on. A disk that only
-//! fails is no worse than one that dies: the store answers with errors, and one that is opened again is right.
+//! transaction is there and no half one, each alert is there once, and recording, sealing and dropping go on. Of history
+//! that is missing which retention took out, and when: all that it had to leave is there. A disk that only fails is no
+//! worse than one that dies: the store answers with errors, and one that is opened again is right.
 
 use daemoneye_dsl::types::Timestamp;
 
 use super::disk::{Disk, Fails};
 use super::{Delta, alert, everything, version};
+use crate::history::{self, Part};
 use crate::memory::Memory;
 use crate::seal::{self, Bounds};
-use crate::{Error, MatchState, Store};
+use crate::{Cause, Error, MatchState, Retention, Store};
 
-const SNAPSHOTS: u64 = 7;
+const SNAPSHOTS: u64 = 8;
+/// What ended so long ago may be dropped.
+const AGE: i64 = 2;
+/// The snapshot after which there is no room for anything.
+const FULL_AFTER: u64 = SNAPSHOTS - 1;
 /// Two blocks make a segment, two segments a larger one.
 const SMALL: Bounds = Bounds { due_rows: u64::MAX, due_blocks: 2, merged: 2, tier_rows: 1, len: u64::MAX };
 
 /// Commits the n-th snapshot, counted from 1, in one transaction with all that goes with it.
 fn commit(store: &Store, n: u64) -> Result<(), Error> {
-    // Snapshot n starts process n, changes the one before and ends the one before that.
+    // Snapshot n starts process n, changes the one before and ends the one before that. The first version lives on.
     let delta = Delta {
-        started: vec![version(n, 1), version(n + 100, 1)],
+        started: if n == 1 { vec![version(100, 1), version(1, 1)] } else { vec![version(n, 1)] },
         changed: if n > 1 { vec![version(n - 1, 2)] } else { vec![] },
         exited: if n > 2 { vec![version(n - 2, 2)] } else { vec![] },
     };
@@ -37,17 +43,39 @@ fn commit(store: &Store, n: u64) -> Result<(), Error> {
 /// What happens besides in a life with that many snapshots, the last of them committed here: the alerts before are
 /// delivered, and what is due is sealed, once while the snapshot is being recorded.
 fn live_on(store: &Store, n: u64, seen: &mut Seen) -> Result<(), Error> {
-    let draft = if n.is_multiple_of(3) { seal::draft(&store.reading()?, &SMALL, false)? } else { None };
+    let draft = if n.is_multiple_of(3) { seal::draft(&store.reading()?, &SMALL, true)? } else { None };
     commit(store, n)?;
     seen.committed = n;
     if let Some(draft) = draft {
         store.exchange(draft)?;
+        seen.sealed_meanwhile = true;
     }
-    while n.is_multiple_of(2) && store.seal_within(&SMALL, false)?.is_some() {}
+    let bounds = if n.is_multiple_of(4) { SMALL } else { Bounds { merged: usize::MAX, ..SMALL } };
+    while n.is_multiple_of(2) && store.seal_within(&bounds, false)?.is_some() {}
+    while n > 4 && keep(store, Retention { age_micros: AGE, bytes: u64::MAX }, seen)? {}
+    if n == FULL_AFTER {
+        keep(store, Retention { age_micros: i64::MAX, bytes: 0 }, seen)?;
+    }
     seen.sent = n - 1;
     store.delivered(&(1..n).collect::<Vec<_>>())?;
     seen.delivered = n - 1;
     Ok(())
+}
+
+/// Drops what is not to be kept, in one step; whether there was something.
+fn keep(store: &Store, retention: Retention, seen: &mut Seen) -> Result<bool, Error> {
+    let segments = || -> Result<Vec<_>, Error> {
+        let parts = history::parts(&store.reading()?)?;
+        Ok(parts.into_iter().filter(|part| matches!(part, Part::Segment(_))).collect())
+    };
+    let before = segments()?;
+    if store.keep(retention)?.is_none() {
+        return Ok(false);
+    }
+    let after = segments()?;
+    seen.went_whole |= after.len() < before.len();
+    seen.written_again |= after == before;
+    Ok(true)
 }
 
 /// What whoever drove the store knows.
@@ -59,19 +87,67 @@ struct Seen {
     sent: u64,
     /// These surely.
     delivered: u64,
+    /// Something was sealed while a snapshot was recorded.
+    sealed_meanwhile: bool,
+    /// Retention took out all of a segment.
+    went_whole: bool,
+    /// It took out some rows of one, which was written again under its number.
+    written_again: bool,
 }
 
-/// All that a store holds but its outbox, and how many snapshots that is.
-fn dump(store: &Store) -> (u64, Vec<String>) {
-    let view = store.read().unwrap();
-    let mut all = everything(&view);
-    let live = view.live().unwrap();
-    all.extend(live.iter().flat_map(|live| super::texts([&live.versions])));
-    let txn = store.begin().unwrap();
-    all.push(format!("{:?}", txn.match_states("r").unwrap()));
-    let contents = view.contents().unwrap();
-    all.push(format!("{} versions, {} exits, {} damaged", contents.versions, contents.exits, contents.damaged));
-    (view.offset("procmond").unwrap().unwrap_or(0), all)
+/// All that a store holds but its outbox and what retention noted.
+struct Held {
+    /// Rows of every table, the living, the matches.
+    all: Vec<String>,
+    /// Versions: id and command, when they were seen first, and when they ended.
+    versions: Vec<(String, i64, Option<i64>)>,
+}
+
+impl Held {
+    fn by(store: &Store) -> Self {
+        let view = store.read().unwrap();
+        let mut all = everything(&view);
+        let live = view.live().unwrap();
+        all.extend(live.iter().flat_map(|live| super::texts([&live.versions])));
+        let txn = store.begin().unwrap();
+        all.push(format!("{:?}", txn.match_states("r").unwrap()));
+        let stored = super::scan(&view, "processes_history", &["proc_id", "command_line", "seen_from", "seen_to"]);
+        let versions = super::texts(&stored.batches).into_iter().map(|row| {
+            let mut cells = row.rsplitn(3, '|');
+            let (to, from) = (cells.next().unwrap(), cells.next().unwrap());
+            (cells.next().unwrap().to_owned(), from.parse().unwrap(), to.parse().ok())
+        });
+        let versions: Vec<_> = versions.collect();
+        let contents = view.contents().unwrap();
+        assert_eq!((contents.versions, contents.damaged), (versions.len() as u64, 0));
+        Self { all, versions }
+    }
+
+    /// Holds a store to be this one without what retention noted to have taken out, which it may have.
+    fn is_held_by(&self, store: &Store, context: &str) {
+        let (found, drops) = (Self::by(store), store.read().unwrap().drops().unwrap());
+        let is_left = |name: &str| found.versions.iter().any(|(left, _, _)| left == name);
+        let gone: Vec<_> = self.versions.iter().filter(|(name, _, _)| !is_left(name)).collect();
+        for (name, from, to) in &gone {
+            let to = to.unwrap_or_else(|| panic!("{context}: {name} is alive"));
+            let noted = drops.iter().any(|drop| {
+                let due = drop.cause == Cause::Size || to <= drop.at.0 - AGE;
+                drop.from.0 <= *from && to <= drop.to.0 && due
+            });
+            assert!(noted, "{context}: {name} is gone, and nothing says so: {drops:?}");
+        }
+        let noted: u64 = drops.iter().map(|drop| drop.rows).sum();
+        assert_eq!(gone.len() as u64, noted, "{context}: {drops:?}");
+        let stays = |row: &&String| {
+            let Some((_, row)) = row.strip_prefix("process").and_then(|row| row.split_once(": ")) else { return true };
+            !gone.iter().any(|(name, _, _)| {
+                let (id, command) = name.split_once('|').expect("a version has both");
+                row.starts_with(id) && row.contains(&format!("|{command}|"))
+            })
+        };
+        let left: Vec<_> = self.all.iter().filter(stays).collect();
+        assert_eq!(found.all.iter().collect::<Vec<_>>(), left, "{context}");
+    }
 }
 
 /// An empty store; one is created aside and moved into place whole, so every disk starts with it.
@@ -81,13 +157,13 @@ fn created() -> Vec<u8> {
     file.bytes()
 }
 
-/// What a store holds after each snapshot.
-fn expected() -> Vec<Vec<String>> {
+/// What a store that drops nothing holds after each snapshot.
+fn expected() -> Vec<Held> {
     let clean = Store::in_memory().unwrap();
-    let mut expected = vec![dump(&clean).1];
+    let mut expected = vec![Held::by(&clean)];
     for n in 1..=SNAPSHOTS {
         commit(&clean, n).unwrap();
-        expected.push(dump(&clean).1);
+        expected.push(Held::by(&clean));
     }
     expected
 }
@@ -108,11 +184,11 @@ enum Until {
 }
 
 /// Opens what a disk holds: it is what was acknowledged, perhaps with one snapshot more, and life goes on.
-fn holds(bytes: Vec<u8>, seen: Seen, expected: &[Vec<String>], until: Until, context: &str) {
+fn holds(bytes: Vec<u8>, seen: Seen, expected: &[Held], until: Until, context: &str) {
     let store = Store::on(Memory::of(bytes)).unwrap_or_else(|error| panic!("{context}: {error}"));
-    let (found, all) = dump(&store);
+    let found = store.read().unwrap().offset("procmond").unwrap().unwrap_or(0);
     assert!(found == seen.committed || found == seen.committed + 1, "{context}: {seen:?}, {found} found");
-    assert_eq!(all, expected[usize::try_from(found).unwrap()], "{context}");
+    expected[usize::try_from(found).unwrap()].is_held_by(&store, context);
     let waiting = store.deliveries().unwrap();
     let at_least: Vec<u64> = (seen.sent + 1..=found).collect();
     let at_most: Vec<u64> = (seen.delivered + 1..=found).collect();
@@ -122,7 +198,7 @@ fn holds(bytes: Vec<u8>, seen: Seen, expected: &[Vec<String>], until: Until, con
     let last = if until == Until::End { SNAPSHOTS } else { SNAPSHOTS.min(found + 1) };
     (found + 1..=last).try_for_each(|n| live_on(&store, n, &mut seen)).unwrap();
     while store.seal_within(&SMALL, true).unwrap().is_some() {}
-    assert_eq!(dump(&store).1, expected[usize::try_from(last).unwrap()], "{context}, at the end");
+    expected[usize::try_from(last).unwrap()].is_held_by(&store, &format!("{context}, at the end"));
     let contents = store.read().unwrap().contents().unwrap();
     assert_eq!((contents.blocks, contents.segments), (0, 1), "{context}: {contents:?}");
 }
@@ -131,14 +207,18 @@ fn holds(bytes: Vec<u8>, seen: Seen, expected: &[Vec<String>], until: Until, con
 fn committed_is_committed_and_half_is_nothing() {
     let (created, expected) = (created(), expected());
     let disk = Disk::new(created.clone(), Fails::default());
-    assert_eq!(until_it_fails(&disk).delivered, SNAPSHOTS - 1);
+    let seen = until_it_fails(&disk);
+    assert_eq!(seen.delivered, SNAPSHOTS - 1);
+    assert!(seen.sealed_meanwhile && seen.went_whole && seen.written_again, "{seen:?}");
     let (changes, _) = disk.operations();
     assert!(changes > 100, "the workload writes: {changes} operations");
+
     for at in 1..=changes {
         let disk = Disk::new(created.clone(), Fails::all_from(at));
         let seen = until_it_fails(&disk);
-        for seed in 0..4 {
-            let until = if seed == 2 { Until::End } else { Until::Next };
+        // Nothing of what was not synced, all, and by chance some.
+        for seed in [0, 1, 2 + at as u64] {
+            let until = if seed > 1 && at.is_multiple_of(2) { Until::End } else { Until::Next };
             holds(disk.after_power_loss(seed), seen, &expected, until, &format!("operation {at}, seed {seed}"));
         }
     }

@@ -1,5 +1,6 @@
 //! Laws of the store as a whole; each codec's own are beside it.
 
+mod absent;
 mod check;
 mod crash;
 mod damage;
