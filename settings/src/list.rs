@@ -238,8 +238,9 @@ pub const ALL: &[Setting] = &[
         kind: Kind::Number { min: 1, max: 3650 },
         default: Unset::Number(30),
         doc: "Days for which history is kept after it ended; older versions of processes are dropped within a quarter \
-              more. What is alive stays, however old. A statement that names a moment from which something was dropped \
-              says that it is incomplete; one that names none is about what is kept.",
+              more. What is alive stays, however old. A clock that jumps ahead by more than a day drops nothing before \
+              it has stayed there for a day. A statement that names a moment from which something was dropped says \
+              that it is incomplete; one that names none is about what is kept.",
         effect: Effect::Reload,
         users: &[User::Agent],
     },

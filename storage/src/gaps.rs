@@ -17,7 +17,7 @@ use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
 use crate::reader::{Probe, Question, Scan};
 use crate::tables::{FIRST_SNAPSHOT_KEY, GAPS, LAST_SEEN_AT, LAST_SNAPSHOT_KEY, META, SEEN_FROM, SEEN_TO, Tables};
-use crate::{Error, status};
+use crate::{Error, clock, status};
 
 /// Gaps that are told from each other; when there are more, the two oldest become one.
 pub(crate) const GAPS_MAX: u64 = 1024;
@@ -63,6 +63,7 @@ pub(crate) fn all(txn: &impl Tables) -> Result<Vec<Gap>, Error> {
 
 /// Notes when a snapshot was taken.
 pub(crate) fn looked(txn: &WriteTransaction, time: Timestamp) -> Result<(), Error> {
+    clock::ticked(txn, time.0)?;
     let mut meta = txn.open_table(META)?;
     meta.insert(LAST_SNAPSHOT_KEY, time.0.cast_unsigned())?;
     let first = meta.get(FIRST_SNAPSHOT_KEY)?.map(|first| first.value().cast_signed());

@@ -16,6 +16,7 @@ mod absent;
 mod alerts;
 mod block;
 mod check;
+mod clock;
 mod error;
 mod gaps;
 mod guard;

@@ -5,8 +5,8 @@
 //! soon as that is worth it: when half of its rows are too old, or one is too old by a quarter more. So nothing stays
 //! much longer than it should, and a row is written again a few times at most.
 //!
-//! Moments are those of the snapshots: no clock is read, and an agent that was off for long drops nothing before it has
-//! seen the present.
+//! Moments are those of the snapshots: no clock is read, an agent that was off for long drops nothing before it has seen
+//! the present, and a present that is far from the last is not believed at once (`clock.rs`).
 //!
 //! What was dropped is noted by the moment before which it ended. History is what is kept, so a question that names no
 //! moment as old as that is answered completely; one that does is not ([`Reason::HistoryDropped`]).
@@ -19,7 +19,6 @@ use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp, Type, Value};
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
-use crate::Error;
 use crate::history::{self, Part};
 use crate::reader::{Probe, Question, Scan};
 use crate::scan::quarantine;
@@ -28,6 +27,7 @@ use crate::segment::{Fault, Spans};
 use crate::tables::{
     BLOCKS, DROPPED_TO_KEY, DROPS, LAST_SNAPSHOT_KEY, META, MOMENT, SEEN_FROM, SEEN_TO, SEGMENTS, Tables,
 };
+use crate::{Error, clock};
 
 /// Notes of drops that are kept; when there are more, the two oldest become one.
 const DROPS_MAX: u64 = 256;
@@ -57,7 +57,7 @@ pub enum Cause {
 /// What was dropped at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dropped {
-    /// The last snapshot before.
+    /// The last snapshot before whose time was believed.
     pub at: Timestamp,
     /// Versions of processes.
     pub rows: u64,
@@ -73,7 +73,7 @@ pub struct Dropped {
 
 /// A segment without what should be dropped next; nothing if everything may stay.
 pub(crate) fn draft(txn: &ReadTransaction, retention: Retention) -> Result<Option<Draft>, Error> {
-    let Some(now) = last_snapshot(txn)? else { return Ok(None) };
+    let Some(now) = clock::believed(txn)? else { return Ok(None) };
     let segments = segments(txn)?;
     for segment in &segments {
         let due = || {

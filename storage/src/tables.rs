@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! meta       name                     u64      "format", "layout", "next_alert", "next_row", "next_turn",
-//!                                              "first_snapshot", "last_snapshot", "dropped_to"
+//!                                              "first_snapshot", "last_snapshot", "dropped_to",
+//!                                              "believed", "doubted_for" (clock.rs)
 //! offsets    collector instance       u64 u64  the last sequence whose batch was committed; when, as a turn
 //! blocks     first row                sealed   versions that were just recorded (block.rs)
 //! segments   (first row, chunk)       chunk    versions that were sealed (segment/)
@@ -65,6 +66,8 @@ pub(crate) const NEXT_ROW_KEY: &str = "next_row";
 pub(crate) const NEXT_TURN_KEY: &str = "next_turn";
 pub(crate) const FIRST_SNAPSHOT_KEY: &str = "first_snapshot";
 pub(crate) const LAST_SNAPSHOT_KEY: &str = "last_snapshot";
+pub(crate) const BELIEVED_KEY: &str = "believed";
+pub(crate) const DOUBTED_FOR_KEY: &str = "doubted_for";
 pub(crate) const DROPPED_TO_KEY: &str = "dropped_to";
 
 /// The number of a version.
