@@ -10,6 +10,7 @@ mod agent;
 mod alerts;
 mod backlog;
 mod collector;
+mod compactor;
 mod engine;
 mod evaluation;
 mod own;

@@ -1,4 +1,5 @@
-//! The thread that seals what was recorded and drops what is not to be kept, beside the engine and slower than it could.
+//! The thread that looks after the store beside the engine, slower than it could: seals what was recorded, drops what is
+//! not to be kept, gives back what is free.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -6,6 +7,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use daemoneye_storage::{Cause, Dropped, Error, Retention, Store};
+
+use crate::compactor::Compactor;
+use crate::serve;
 
 /// How often it looks whether there is something to seal.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -24,7 +28,7 @@ pub(crate) struct Sealer {
 impl Sealer {
     pub(crate) fn start(store: Arc<Store>, retention: Retention) -> std::io::Result<Self> {
         let (orders, told) = channel();
-        let work = Work { store, retention, looked: None };
+        let work = Work { store, retention, looked: None, compactor: Compactor::default() };
         let thread = std::thread::Builder::new().name("sealer".to_owned()).spawn(move || work.run(&told))?;
         Ok(Self { orders, thread })
     }
@@ -48,6 +52,7 @@ struct Work {
     retention: Retention,
     /// When it last found nothing to drop.
     looked: Option<Instant>,
+    compactor: Compactor,
 }
 
 impl Work {
@@ -85,6 +90,7 @@ impl Work {
             return Ok(true);
         }
         if self.looked.is_some_and(|looked| looked.elapsed() < KEEP_PERIOD) {
+            self.compactor.step(&self.store, serve::now())?;
             return Ok(false);
         }
         match self.store.keep(self.retention)? {

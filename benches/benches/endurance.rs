@@ -56,7 +56,7 @@ fn main() -> anyhow::Result<()> {
     recorder.kill()?;
 
     let began = Instant::now();
-    let mut store = Store::open(&path)?;
+    let store = Store::open(&path)?;
     let opened = began.elapsed();
     let contents = store.read()?.contents()?;
     ensure!(contents.versions >= acknowledged as u64, "{acknowledged} were acknowledged: {contents:?}");

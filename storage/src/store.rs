@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use daemoneye_dsl::completeness::Completeness;
@@ -28,6 +28,8 @@ const CACHE_LEN_MAX: usize = 32 << 20;
 /// After the disk failed once, redb answers everything with an error until the file is opened again:
 /// [`Store::recover`].
 pub struct Store {
+    /// None in memory.
+    path: Option<PathBuf>,
     open: Box<dyn Fn() -> Result<Database, Error> + Send + Sync>,
     /// None from [`Store::recover`] on, until somebody asks.
     db: RwLock<Option<Database>>,
@@ -50,8 +52,8 @@ impl Store {
     }
 
     fn open_file(path: &Path) -> Result<Self, Error> {
-        let path = path.to_owned();
-        Self::opened(move || {
+        let (kept, path) = (path.to_owned(), path.to_owned());
+        Self::opened(Some(kept), move || {
             Self::checked(builder().create(&path).map_err(|error| Error::opening(&path, error))?, &path)
         })
     }
@@ -72,16 +74,19 @@ impl Store {
     /// The store on any storage that supports locks, of which `handle` gives handles.
     pub(crate) fn on_each<B: StorageBackend>(handle: impl Fn() -> B + Send + Sync + 'static) -> Result<Self, Error> {
         let path = Path::new("memory");
-        Self::opened(move || {
+        Self::opened(None, move || {
             let created = builder().create_with_backend(handle());
             Self::checked(created.map_err(|error| Error::opening(path, error))?, path)
         })
     }
 
-    fn opened(open: impl Fn() -> Result<Database, Error> + Send + Sync + 'static) -> Result<Self, Error> {
+    fn opened(
+        path: Option<PathBuf>,
+        open: impl Fn() -> Result<Database, Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
         let open = Box::new(move || guarded(&open));
         let db = RwLock::new(Some(open()?));
-        Ok(Self { open, db })
+        Ok(Self { path, open, db })
     }
 
     /// After [`Error::Full`] or another failure of the disk: closes the file, which is opened again, and repaired, when
@@ -147,10 +152,19 @@ impl Store {
         Ok(dropped)
     }
 
-    /// Gives what is free in the file back to the disk. Fails with [`Error::Busy`] while somebody reads.
-    pub fn compact(&mut self) -> Result<(), Error> {
+    /// Bytes of the file; nothing of a store in memory.
+    pub fn file_len(&self) -> Result<Option<u64>, Error> {
+        let len = |path: &PathBuf| Ok(std::fs::metadata(path).map_err(|error| Error::opening_io(path, error))?.len());
+        self.path.as_ref().map(len).transpose()
+    }
+
+    /// Gives what is free in the file back to the disk. Nobody can record or begin to read meanwhile: they wait. Fails
+    /// with [`Error::Busy`] while somebody reads.
+    pub fn compact(&self) -> Result<(), Error> {
         self.with(|_| Ok(()))?;
-        let db = self.db.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().expect("it was opened");
+        let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        // Whoever found that the disk failed may have closed it in between.
+        let Some(db) = db.as_mut() else { return Err(Error::Busy) };
         guarded(|| {
             loop {
                 if !db.compact()? {

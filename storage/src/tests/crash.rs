@@ -1,5 +1,6 @@
 //! The crash law: fail at any operation, lose any part of what was not synced; after reopening every acknowledged
-//! transaction is there and no half one, each alert is there once, and recording, sealing and dropping go on. Of history
+//! transaction is there and no half one, each alert is there once, and recording, sealing, dropping and
+//! compacting go on. Of history
 //! that is missing which retention took out, and when: all that it had to leave is there. A disk that only fails is no
 //! worse than one that dies: the store answers with errors, and one that is opened again is right.
 
@@ -55,6 +56,7 @@ fn live_on(store: &Store, n: u64, seen: &mut Seen) -> Result<(), Error> {
     while n > 4 && keep(store, Retention { age_micros: AGE, bytes: u64::MAX }, seen)? {}
     if n == FULL_AFTER {
         keep(store, Retention { age_micros: i64::MAX, bytes: 0 }, seen)?;
+        store.compact()?;
     }
     seen.sent = n - 1;
     store.delivered(&(1..n).collect::<Vec<_>>())?;
