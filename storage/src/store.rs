@@ -7,7 +7,8 @@ use std::sync::{PoisonError, RwLock};
 
 use daemoneye_dsl::completeness::Completeness;
 use redb::{
-    Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, StorageBackend, TableError,
+    Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, StorageBackend,
+    TableError, WriteTransaction,
 };
 
 use crate::Error;
@@ -120,7 +121,7 @@ impl Store {
 
     /// Begins a transaction; waits while another one is open.
     pub fn begin(&self) -> Result<Transaction, Error> {
-        self.with(|db| Ok(Transaction::new(db.begin_write()?)))
+        Ok(Transaction::new(self.writing()?))
     }
 
     /// The state as last committed.
@@ -178,8 +179,15 @@ impl Store {
         self.with(|db| Ok(db.begin_read()?))
     }
 
+    /// Which pages are free goes into each commit: after a crash the file is open at once, not when all of it was read.
+    fn writing(&self) -> Result<WriteTransaction, Error> {
+        let mut txn = self.with(|db| Ok(db.begin_write()?))?;
+        txn.set_quick_repair(true);
+        Ok(txn)
+    }
+
     pub(crate) fn exchange(&self, draft: Draft) -> Result<Sealed, Error> {
-        let txn = self.with(|db| Ok(db.begin_write()?))?;
+        let txn = self.writing()?;
         let sealed = guarded(|| seal::exchange(&txn, draft))?;
         txn.commit()?;
         Ok(sealed)

@@ -153,17 +153,11 @@ impl Writer {
     fn text_pages(&mut self, texts: &[Text<'_>]) -> (Piece, Piece) {
         let mut table = Vec::new();
         let mut pairs = Vec::new();
-        let len = |text: &Text<'_>| if let Text::Is(text) = text { text.len() } else { 0 };
         let all: usize = texts.iter().map(len).sum();
-        let mut seen = (all >= GRAMS_FROM).then(Seen::default);
-        let (mut from, mut page) = (0, 0);
-        while from < texts.len() {
-            let mut bytes = 0;
-            let whole = |text: &&Text<'_>| {
-                bytes += len(text);
-                bytes <= PAGE_LEN
-            };
-            let count = texts[from..].iter().take(PAGE_TEXTS_MAX).take_while(whole).count().max(1);
+        let pages = page_lens(texts);
+        let mut seen = (all >= GRAMS_FROM).then(|| Seen::of(pages.len()));
+        let mut from = 0;
+        for (count, page) in pages.iter().zip(0..) {
             let texts = &texts[from..from + count];
             table.extend_from_slice(&u32::try_from(from).expect("rows are bounded").to_le_bytes());
             let payload = self.pages.encode(texts);
@@ -174,23 +168,44 @@ impl Writer {
                         seen.add(text.as_bytes());
                     }
                 }
-                pairs.extend(seen.take().into_iter().map(|key| (key, page)));
+                pairs.extend(seen.take().map(|key| (key, page)));
             }
             from += count;
-            page += 1;
         }
         let table = self.chunks.add(&table);
         if pairs.is_empty() {
             return (table, Piece::default());
         }
         pairs.sort_unstable();
-        (table, pairs::write(&pairs, page, grams::RARITY, &mut self.chunks))
+        let pages = u32::try_from(pages.len()).expect("a page has a row");
+        (table, pairs::write(&pairs, pages, grams::RARITY, &mut self.chunks))
     }
 
     fn index(&mut self, mut pairs: Vec<(u32, u32)>) -> Piece {
         pairs.sort_unstable();
         pairs::write(&pairs, self.rows, INDEX_RARITY, &mut self.chunks)
     }
+}
+
+/// How many texts go into each page.
+fn page_lens(texts: &[Text<'_>]) -> Vec<usize> {
+    let mut pages = Vec::new();
+    let mut from = 0;
+    while from < texts.len() {
+        let mut bytes = 0;
+        let whole = |text: &&Text<'_>| {
+            bytes += len(text);
+            bytes <= PAGE_LEN
+        };
+        let count = texts[from..].iter().take(PAGE_TEXTS_MAX).take_while(whole).count().max(1);
+        pages.push(count);
+        from += count;
+    }
+    pages
+}
+
+fn len(text: &Text<'_>) -> usize {
+    if let Text::Is(text) = text { text.len() } else { 0 }
 }
 
 /// Numbers, moments and truths as numbers.
