@@ -4,9 +4,12 @@
 //! transaction that writes; the exchange does, and is short. An ending that is noted meanwhile stays where it is noted.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use arrow_array::builder::StringBuilder;
+use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::Field;
+use arrow_schema::{ArrowError, DataType, Field};
 use arrow_select::concat::concat;
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
@@ -29,14 +32,15 @@ pub(crate) struct Bounds {
     pub(crate) merged: usize,
     /// Rows of the smallest segments that are told from larger ones.
     pub(crate) tier_rows: u32,
-    /// Bytes that a column of a segment of several parts may have: it is made of whole columns in memory.
+    /// Bytes that a column of a segment of several parts may have, or all columns of blocks: it is made of whole columns
+    /// in memory, and blocks are in memory whole.
     pub(crate) len: u64,
 }
 
 impl Bounds {
     /// Those of a store that runs. Tests have smaller ones.
     pub(crate) const USUAL: Self =
-        Self { due_rows: 8 << 10, due_blocks: 64, merged: 4, tier_rows: 8 << 10, len: 64 << 20 };
+        Self { due_rows: 8 << 10, due_blocks: 64, merged: 4, tier_rows: 8 << 10, len: 12 << 20 };
 }
 
 /// What one step of sealing did.
@@ -232,13 +236,24 @@ pub(crate) fn make_of(
         if field.name() == ROW {
             return Ok(numbering::column(&numbers));
         }
-        let column =
-            |(at, source): (usize, &mut Source<'_, ReadTransaction>)| source.column(field).map_err(|fault| (at, fault));
-        let columns = sources.iter_mut().enumerate().map(column).collect::<Result<Vec<_>, _>>()?;
-        let columns: Vec<_> = columns.iter().map(AsRef::as_ref).collect();
-        concat(&columns).map_err(|error| of_all(error.into()))
+        joined(field, &mut sources)
     })?;
     Ok(Draft { parts, before, after, rows, chunks, endings, dropped: None })
+}
+
+/// A column of all parts. Texts are read a part after the other, so that no more than one is there twice.
+fn joined(field: &Field, sources: &mut [Source<'_, ReadTransaction>]) -> Result<ArrayRef, (usize, Fault)> {
+    let of_all = |error: ArrowError| (0, Fault::Storage(error.into()));
+    let columns = sources.iter_mut().enumerate();
+    let mut columns = columns.map(|(at, source)| source.column(field).map_err(|fault| (at, fault)));
+    if *field.data_type() == DataType::Utf8 {
+        let mut texts = StringBuilder::new();
+        columns.try_for_each(|column| texts.append_array(column?.as_string()).map_err(of_all))?;
+        return Ok(Arc::new(texts.finish()));
+    }
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    let columns: Vec<_> = columns.iter().map(AsRef::as_ref).collect();
+    concat(&columns).map_err(of_all)
 }
 
 /// What was noted of the ends of these rows.
