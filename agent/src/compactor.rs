@@ -29,11 +29,13 @@ pub(crate) struct Compactor {
     rate: u64,
     /// It was said that there is no time for it.
     said: bool,
+    /// It waits for the next snapshot to be over.
+    waits: bool,
 }
 
 impl Default for Compactor {
     fn default() -> Self {
-        Self { looked: None, due: None, rate: RATE, said: false }
+        Self { looked: None, due: None, rate: RATE, said: false, waits: false }
     }
 }
 
@@ -44,6 +46,7 @@ impl Compactor {
             self.due = worth(store)?;
             self.looked = Some(Instant::now());
         }
+        self.waits = false;
         let Some(used) = self.due else { return Ok(()) };
         let (collectors, _) = store.read()?.collectors()?;
         let last = collectors.iter().max_by_key(|collector| collector.last_snapshot.0);
@@ -58,7 +61,13 @@ impl Compactor {
                  agent and run `daemoneye-cli data compact`"
             );
         }
+        self.waits = estimate > left && estimate <= interval;
         if estimate > left { Ok(()) } else { self.compact(store, used) }
+    }
+
+    /// Whether it should be asked again soon, and not in step with the snapshots.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits
     }
 
     fn compact(&mut self, store: &Store, used: u64) -> Result<(), Error> {

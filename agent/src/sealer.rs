@@ -68,6 +68,7 @@ impl Work {
                     let began = Instant::now();
                     rest = match self.step() {
                         Ok(true) => began.elapsed() * REST,
+                        Ok(false) if self.compactor.waits() => PERIOD / 7,
                         Ok(false) => PERIOD,
                         Err(error) => {
                             if error.is_of_the_disk() {
