@@ -2,17 +2,20 @@
 //! transaction is there and no half one, each alert is there once, and recording and sealing go on. A disk that only
 //! fails is no worse than one that dies: the store answers with errors, and one that is opened again is right.
 
+use daemoneye_dsl::tables::Process;
 use daemoneye_dsl::types::Timestamp;
 
 use super::disk::{Disk, Fails};
+use super::samples::using;
 use super::{Delta, alert, everything, version};
 use crate::memory::Memory;
 use crate::seal::{self, Bounds};
-use crate::{Error, MatchState, Store};
+use crate::{Error, MatchState, Sampler, Store};
 
 const SNAPSHOTS: u64 = 7;
 /// Two blocks make a segment, two segments a larger one.
-const SMALL: Bounds = Bounds { due_rows: u64::MAX, due_blocks: 2, merged: 2, tier_rows: 1, len: u64::MAX };
+const SMALL: Bounds =
+    Bounds { due_rows: u64::MAX, due_blocks: 2, merged: 2, tier_rows: 1, stretches: 2, len: u64::MAX };
 
 /// Commits the n-th snapshot, counted from 1, in one transaction with all that goes with it.
 fn commit(store: &Store, n: u64) -> Result<(), Error> {
@@ -25,6 +28,9 @@ fn commit(store: &Store, n: u64) -> Result<(), Error> {
     let time = i64::try_from(n).unwrap();
     let mut txn = store.begin()?;
     delta.at(time, (n > 1).then_some(time - 1), |change| txn.record_processes(change))?;
+    let using = [n, n + 100].map(|id| using(id, 10 * time));
+    let round = Sampler::default().round(&Process::batch(&using), Timestamp(time), 1)?;
+    txn.record_samples(&round.expect("the first is due"))?;
     let id = txn.next_alert_id()?;
     txn.put_alert(&alert(id, time))?;
     txn.enqueue_delivery(id)?;
@@ -125,6 +131,8 @@ fn holds(bytes: Vec<u8>, seen: Seen, expected: &[Vec<String>], until: Until, con
     assert_eq!(dump(&store).1, expected[usize::try_from(last).unwrap()], "{context}, at the end");
     let contents = store.read().unwrap().contents().unwrap();
     assert_eq!((contents.blocks, contents.segments), (0, 1), "{context}: {contents:?}");
+    assert_eq!((contents.rounds, contents.samples), (last, 2 * last), "{context}: {contents:?}");
+    assert!(store.read().unwrap().check(&mut |_| {}).unwrap().is_whole(), "{context}");
 }
 
 #[test]
