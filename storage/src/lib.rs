@@ -42,6 +42,7 @@ mod tests;
 
 /// What fuzzing reads: bytes as the content of what is stored, behind checksums that are right.
 pub mod lies {
+    pub use crate::samples::lies::samples;
     pub use crate::segment::lies::{block, segment};
 }
 

@@ -14,6 +14,7 @@
 //! The last sample of a process at or before a moment is the one that holds then (`moment.rs`). A whole round at least
 //! once a day (`sampler.rs`) bounds how far back that can be, and what a drop or damage takes along.
 
+pub(crate) mod lies;
 mod merge;
 mod moment;
 mod page;

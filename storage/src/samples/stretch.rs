@@ -35,10 +35,10 @@ pub(crate) struct Taken {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct PageAt {
-    first: u64,
-    samples: u32,
-    piece: Piece,
+pub(super) struct PageAt {
+    pub(super) first: u64,
+    pub(super) samples: u32,
+    pub(super) piece: Piece,
 }
 
 /// What the header says.
@@ -66,6 +66,10 @@ pub(super) fn write(first: Number, rounds: &[Taken], rows: &[Row]) -> Vec<Vec<u8
         let samples = u32::try_from(rows.len()).expect("a page's samples are bounded");
         pages.push(PageAt { first: rows[0].process, samples, piece });
     }
+    chunks.finish(&header(rounds, &pages))
+}
+
+pub(super) fn header(rounds: &[Taken], pages: &[PageAt]) -> Vec<u8> {
     let number = |len: usize| u32::try_from(len).expect("stretches are bounded").to_le_bytes();
     let mut header = vec![VERSION];
     header.extend(number(rounds.len()));
@@ -84,7 +88,7 @@ pub(super) fn write(first: Number, rounds: &[Taken], rows: &[Row]) -> Vec<Vec<u8
         header.extend(page.samples.to_le_bytes());
         page.piece.put(&mut header);
     }
-    chunks.finish(&header)
+    header
 }
 
 /// Puts a stretch in its place.
