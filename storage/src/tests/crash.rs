@@ -28,7 +28,7 @@ fn commit(store: &Store, n: u64) -> Result<(), Error> {
     let time = i64::try_from(n).unwrap();
     let mut txn = store.begin()?;
     delta.at(time, (n > 1).then_some(time - 1), |change| txn.record_processes(change))?;
-    let using = [n, n + 100].map(|id| using(id, 10 * time));
+    let using = [n, n + 100].map(|id| using(id, 7 * time));
     let round = Sampler::default().round(&Process::batch(&using), Timestamp(time), 1)?;
     txn.record_samples(&round.expect("the first is due"))?;
     let id = txn.next_alert_id()?;
