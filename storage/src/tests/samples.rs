@@ -126,12 +126,11 @@ impl Model {
         let rows = texts(&rows.batches);
         let different = rows.iter().collect::<BTreeSet<_>>().len();
         assert!(self.went_back || rows.len() == different, "a row is there twice");
-        for (time, round) in &self.rounds {
-            for moment in [*time - 1, *time, *time + 1] {
-                let found = as_of(&view, moment, &["cpu_usage", "memory_usage", "threads", "status"]);
-                for (id, sample) in found {
-                    assert_eq!(sample, self.held(id, moment), "{id} at {moment}");
-                }
+        for (offset, (time, round)) in (-1..2).cycle().zip(&self.rounds) {
+            // Just before a round, at it, and after it.
+            let moment = *time + offset;
+            for (id, sample) in as_of(&view, moment, &["cpu_usage", "memory_usage", "threads", "status"]) {
+                assert_eq!(sample, self.held(id, moment), "{id} at {moment}");
             }
             let found = as_of(&view, *time, &["threads"]);
             assert!(self.went_back || round.keys().all(|id| found.contains_key(id)), "who was sampled was alive");
