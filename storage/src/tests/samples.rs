@@ -420,3 +420,35 @@ fn what_is_too_old_or_too_much_is_dropped_and_said() {
     let contents = store.read().unwrap().contents().unwrap();
     assert!(contents.sample_bytes + contents.segment_bytes + contents.block_bytes <= before.sample_bytes / 2);
 }
+
+#[test]
+fn a_sample_of_who_works_takes_less_than_three_bytes() {
+    let store = Store::in_memory().unwrap();
+    let mut sampler = Sampler::default();
+    let mut state = 7_u64;
+    let mut random = move |below: i64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        i64::try_from(state >> 33).unwrap() % below
+    };
+    let mut all: Vec<Process> = (0..600).map(|id| using(scattered(id), 70)).collect();
+    for round in 0..96 {
+        // Shares of a processor of a few percent, memory that comes and goes, threads and status now and then.
+        for process in &mut all[..200] {
+            let tenths = if random(16) == 0 { random(1000) } else { 20 + random(16) };
+            process.cpu_usage = Some(f64::from(u16::try_from(tenths).unwrap()) / 10.0);
+            process.memory_usage =
+                process.memory_usage.map(|bytes| (bytes + ((random(2048) - 1000) << 12)).max(1 << 20));
+            if random(32) == 0 {
+                process.threads = Some(random(20));
+            }
+            process.status = Some(STATUSES[usize::from(random(8) != 0)].to_owned());
+        }
+        let round = sampler.round(&Process::batch(&all), Timestamp(round * INTERVAL), INTERVAL).unwrap().unwrap();
+        store.write(|txn| samples::record(txn, &round)).unwrap();
+        sampler.took(round);
+        while store.seal(false).unwrap().is_some() {}
+    }
+    let contents = store.read().unwrap().contents().unwrap();
+    let hundredths = 100 * contents.sample_bytes / contents.samples;
+    assert!(hundredths <= 300, "{hundredths} hundredths of a byte");
+}
