@@ -41,13 +41,13 @@ fn main() -> anyhow::Result<()> {
 
 /// A number that looks made up by chance and is the same in every run.
 fn chance(seed: u64) -> u64 {
-    let mixed = (seed ^ seed >> 31).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 17
+    let mixed = (seed ^ (seed >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 17
 }
 
 /// What wanders from round to round.
 fn work(process: &mut Process, at: usize, round: i64) {
-    let seed = |what: u64| chance(at as u64 * 4 + what ^ round.cast_unsigned() << 40);
+    let seed = |what: u64| chance((at as u64 * 4 + what) ^ (round.cast_unsigned() << 40));
     let tenths = |of: u64| f64::from(u32::try_from(of).expect("small")) / 10.0;
     // Mostly a little, now and then much.
     let usual = 5 + chance(at as u64) % 60;
