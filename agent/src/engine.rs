@@ -1,6 +1,7 @@
 //! The engine's thread: one input after the other until the end.
 
 use std::sync::mpsc;
+use std::time::Duration;
 
 use daemoneye_broker::Delivery;
 use daemoneye_broker::message::{Order, SnapshotBatch};
@@ -21,6 +22,8 @@ pub(crate) enum Input {
         loaded: Loaded,
         /// What one may take.
         bounds: Bounds,
+        /// How often processes are sampled.
+        sampled: Duration,
     },
     /// From whoever may open the socket, to be acknowledged.
     Order(Delivery),
@@ -33,7 +36,7 @@ pub(crate) fn run(mut agent: Agent, inputs: &mpsc::Receiver<Input>, sinks: Sinks
     while let Ok(input) = inputs.recv() {
         match input {
             Input::Batch(delivery) => take(&mut agent, delivery, &sinks),
-            Input::Reload { loaded, bounds } => agent.reload(loaded, bounds),
+            Input::Reload { loaded, bounds, sampled } => agent.reload(loaded, bounds, sampled),
             Input::Order(delivery) => obey(&mut agent, delivery),
             Input::Shutdown => break,
         }

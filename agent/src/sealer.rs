@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use daemoneye_storage::{Cause, Dropped, Error, Retention, Store};
+use daemoneye_storage::{Cause, Dropped, Error, Kept, Retention, Store};
 
 use crate::compactor::Compactor;
 use crate::serve;
@@ -87,7 +87,7 @@ impl Work {
     /// Whether there was something to do.
     fn step(&mut self) -> Result<bool, Error> {
         if let Some(sealed) = self.store.seal(false)? {
-            tracing::debug!(sealed.rows, sealed.bytes, sealed.parts, "segment sealed");
+            tracing::debug!(sealed.rows, sealed.bytes, sealed.parts, "sealed");
             return Ok(true);
         }
         if self.looked.is_some_and(|looked| looked.elapsed() < KEEP_PERIOD) {
@@ -107,11 +107,14 @@ impl Work {
     }
 }
 
-fn log(Dropped { rows, bytes, from, to, cause, .. }: &Dropped) {
+fn log(Dropped { of, rows, bytes, from, to, cause, .. }: &Dropped) {
     let setting = match cause {
         Cause::Age => "retention.days",
         Cause::Size => "retention.bytes",
     };
     let (from, to) = (from.rfc3339(), to.rfc3339());
-    tracing::info!(rows, bytes, from, to, setting, "history dropped");
+    match of {
+        Kept::Versions => tracing::info!(rows, bytes, from, to, setting, "history dropped"),
+        Kept::Samples => tracing::info!(rows, bytes, from, to, setting, "samples dropped"),
+    }
 }

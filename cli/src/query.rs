@@ -29,7 +29,7 @@ use crate::{Ending, Globals, files, live, watch, with_exit_codes};
 /// Ask one SELECT.
 ///
 /// `processes` is a live snapshot, taken with the rights of whoever asks. `process_starts`, `process_exits`,
-/// `processes_history`, `alerts`, `rules`, `rule_stats` and `collectors` come from the agent's store, which is only read; a
+/// `processes_history`, `process_samples`, `alerts`, `rules`, `rule_stats` and `collectors` come from the agent's store, which is only read; a
 /// statement may join both. Rows go to standard output; how complete they are, and of how many, to standard error.
 /// With --table, files are tables too.
 #[derive(Debug, clap::Args)]

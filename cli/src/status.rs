@@ -15,7 +15,7 @@ use daemoneye_dsl::tables::Catalog;
 use daemoneye_dsl::types::{Timestamp, Value};
 use daemoneye_settings::Settings;
 use daemoneye_settings::paths::{DataDir, is_root};
-use daemoneye_storage::{Contents, Dropped, Error, Gap, ReadStore, Reader, Scan, View};
+use daemoneye_storage::{Contents, Dropped, Error, Gap, Kept, ReadStore, Reader, Scan, View};
 use serde_json::{Value as Json, json};
 
 use crate::agent::{Reached, reach, socket_of};
@@ -224,7 +224,7 @@ fn available(_: &std::path::Path) -> Option<u64> {
 impl Stored {
     /// The moment before which history is no longer whole.
     fn dropped_to(&self) -> Option<Timestamp> {
-        self.drops.iter().map(|dropped| dropped.to).max()
+        self.drops.iter().filter(|dropped| dropped.of == Kept::Versions).map(|dropped| dropped.to).max()
     }
 
     fn read(view: &View) -> Result<Self, Error> {

@@ -5,7 +5,7 @@
 //! with the snapshot that ends it. It has neither of the moments at its ends: these were seen.
 //!
 //! A question that names moments of observation (`FOR SYSTEM_TIME`, conditions on `seen_from`, `seen_to`, `observed_at`,
-//! `last_seen_at`) is answered incompletely where they reach into a gap, where all of them lie before the first
+//! `last_seen_at`, `collection_time`) is answered incompletely where they reach into a gap, where all of them lie before the first
 //! snapshot, or where they reach beyond the time in which the one after the last was due ([`Reason::SamplingGap`]). A
 //! question that names none asks for what was recorded, and its answer is complete: otherwise every restart of the agent
 //! would make every question about the whole record incomplete for good.
@@ -106,7 +106,7 @@ type Moments = (f64, f64);
 fn named(scan: &Scan<'_>) -> Option<Moments> {
     let of_observation = |probe: &Probe| {
         let name = &*scan.table.columns[probe.column].name;
-        matches!(name, SEEN_FROM | SEEN_TO | LAST_SEEN_AT | "observed_at")
+        matches!(name, SEEN_FROM | SEEN_TO | LAST_SEEN_AT | "observed_at" | "collection_time")
     };
     let groups = scan.required.iter().filter(|group| group.iter().all(of_observation));
     let bounds = groups.filter_map(|group| {

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::keys::ProcKey;
 use crate::numbering::Numbering;
 use crate::reader::{Probe, Question};
+use crate::samples;
 use crate::segment::{self, ChunkTable, Fault, Reading, Segment, Spans, rounded};
 use crate::tables::{
     BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, LIVE, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, Tables, block_schema,
@@ -429,5 +430,6 @@ pub(crate) fn contents(txn: &impl Tables) -> Result<Contents, Error> {
         let (_, last_seen_at) = entry?.1.value();
         contents.exits += u64::from(last_seen_at.is_some());
     }
+    samples::contents(txn, &mut contents)?;
     Ok(contents)
 }

@@ -29,6 +29,7 @@ mod reader;
 mod record;
 mod retention;
 mod room;
+mod samples;
 mod scan;
 mod seal;
 mod segment;
@@ -43,6 +44,7 @@ mod tests;
 
 /// What fuzzing reads: bytes as the content of what is stored, behind checksums that are right.
 pub mod lies {
+    pub use crate::samples::lies::samples;
     pub use crate::segment::lies::{block, segment};
 }
 
@@ -52,7 +54,8 @@ pub use gaps::Gap;
 pub use matches::MatchState;
 pub use reader::{Each, Probe, Question, Reader, Scan, Scanned, StoredProcess, Tally, Test};
 pub use record::{ProcessChange, Recorded};
-pub use retention::{Cause, Dropped, Retention};
+pub use retention::{Cause, Dropped, Kept, Retention};
+pub use samples::{Round, Sampler};
 pub use seal::Sealed;
 pub use store::{ReadStore, Store};
 pub use transaction::Transaction;

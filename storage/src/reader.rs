@@ -9,7 +9,7 @@ use daemoneye_dsl::alert::SourceRow;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::pattern::Literal;
 use daemoneye_dsl::tables::Table;
-use daemoneye_dsl::types::Value;
+use daemoneye_dsl::types::{Timestamp, Value};
 
 use crate::Error;
 
@@ -18,7 +18,7 @@ pub type Each<'e> = &'e mut dyn FnMut(RecordBatch) -> ControlFlow<()>;
 
 /// A consistent state of the stored tables.
 ///
-/// `process_starts`, `process_exits`, `processes_history` and `alerts` are answered; `processes`, the present, never
+/// `process_starts`, `process_exits`, `processes_history`, `process_samples` and `alerts` are answered; `processes`, the present, never
 /// is: the agent and a live snapshot know it, a store only remembers it.
 pub trait Reader {
     /// The rows of a table batch by batch, in the order they were stored, until `each` breaks. What is held at a time is
@@ -54,6 +54,9 @@ pub struct Scan<'a> {
     pub tests: &'a [Test<'a>],
     /// Places in `columns` of TEXT that may come as `Dictionary(UInt32, Utf8)`, batch by batch.
     pub dictionaries: &'a [usize],
+    /// Of `dsl::tables::processes_at()`, the moment whose samples are wanted. What else a scan says of these columns is
+    /// left to the caller.
+    pub as_of: Option<Timestamp>,
     /// Asked from part to part and page to page: whether to go on. Where it says no, the scan ends as if `each` broke.
     pub goes_on: Option<&'a dyn Fn() -> bool>,
     /// Where what is done is counted.
@@ -92,7 +95,7 @@ impl<'a> Scan<'a> {
 
     /// Every row.
     pub fn all(table: &'a Table, columns: &'a [usize]) -> Self {
-        Self { table, columns, required: &[], tests: &[], dictionaries: &[], goes_on: None, tally: None }
+        Self { table, columns, required: &[], tests: &[], dictionaries: &[], as_of: None, goes_on: None, tally: None }
     }
 }
 

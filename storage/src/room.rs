@@ -4,8 +4,8 @@ use redb::{Key, ReadableTableMetadata, TableDefinition, Value};
 
 use crate::Error;
 use crate::tables::{
-    ALERTS, BLOCKS, DELIVERIES, DROPS, ENDINGS, GAPS, HOLES, LIVE, MATCHES, META, OFFSETS, RULES, SEGMENTS, STATUS,
-    TURN_OF, TURNS, Tables,
+    ALERTS, BLOCKS, DELIVERIES, DROPS, ENDINGS, GAPS, HOLES, LIVE, MATCHES, META, OFFSETS, RULES, SAMPLES, SEGMENTS,
+    STATUS, TURN_OF, TURNS, Tables,
 };
 use crate::view::Room;
 
@@ -15,6 +15,7 @@ pub(crate) fn room(txn: &impl Tables) -> Result<Room, Error> {
         history: of(txn, BLOCKS)?
             + of(txn, SEGMENTS)?
             + of(txn, ENDINGS)?
+            + of(txn, SAMPLES)?
             + of(txn, LIVE)?
             + of(txn, DROPS)?
             + of(txn, GAPS)?

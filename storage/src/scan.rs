@@ -22,6 +22,7 @@ use crate::history::{self, BlockTable, Endings, Extent, Part};
 use crate::keys::ProcKey;
 use crate::numbering::Numbering;
 use crate::reader::{Each, Scan, StoredProcess, Test};
+use crate::samples::{self, Held};
 use crate::segment::{ChunkTable, Fault, PAGE_ROWS, Reading, Spans};
 use crate::tables::{
     BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, STARTED, Tables,
@@ -30,6 +31,7 @@ use crate::{Error, absent, alerts, gaps, retention, status};
 
 /// What `observed_by` holds for what a comparison of snapshots showed.
 pub(crate) const BY_SNAPSHOT: &str = "snapshot";
+const PROC_ID: &str = "proc_id";
 
 /// [`crate::Reader::visit`].
 pub(crate) fn visit(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
@@ -40,7 +42,11 @@ pub(crate) fn visit(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Resul
 fn dispatch(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
     match &*scan.table.name {
         "process_starts" | "process_exits" | "processes_history" => {
-            let visited = Versions::new(scan).visit(txn, each)?;
+            let visited = Versions::new(scan).with_samples(txn)?.visit(txn, each)?;
+            retention::judged(txn, scan, gaps::judged(txn, scan, visited)?)
+        }
+        "process_samples" => {
+            let visited = samples::visit(txn, scan, each)?;
             retention::judged(txn, scan, gaps::judged(txn, scan, visited)?)
         }
         "alerts" => alerts::visit(txn, scan, each),
@@ -75,6 +81,8 @@ enum Origin<'a> {
     Stored(&'a str),
     /// [`BY_SNAPSHOT`].
     BySnapshot,
+    /// The column of that name of the sample that held at the scan's moment.
+    Sampled(&'a str),
 }
 
 /// A table that is a view of the versions.
@@ -85,6 +93,8 @@ struct Versions<'a> {
     /// The versions that are rows of the table: those where this column is true, or not NULL.
     only: Option<&'static str>,
     result: SchemaRef,
+    /// The samples of the scan's moment, if the result has some.
+    held: Option<Held>,
 }
 
 impl<'a> Versions<'a> {
@@ -98,20 +108,38 @@ impl<'a> Versions<'a> {
         let origin = |column: &'a Column| match &*column.name {
             "observed_at" => Origin::Stored(observed_at),
             "observed_by" => Origin::BySnapshot,
+            name if scan.as_of.is_some() && samples::is_sampled(name) => Origin::Sampled(name),
             name => Origin::Stored(name),
         };
-        Self { scan, origins: scan.table.columns.iter().map(origin).collect(), only, result: layout(scan) }
+        let origins = scan.table.columns.iter().map(origin).collect();
+        Self { scan, origins, only, result: layout(scan), held: None }
+    }
+
+    /// With the samples that the result has.
+    fn with_samples(mut self, txn: &impl Tables) -> Result<Self, Error> {
+        let sampled = |at: &usize| if let Origin::Sampled(name) = self.origins[*at] { Some(name) } else { None };
+        let names: Vec<&str> = self.scan.columns.iter().filter_map(sampled).collect();
+        if let Some(moment) = self.scan.as_of.filter(|_| !names.is_empty()) {
+            self.held = Some(samples::at_moment(txn, moment.0, &samples::Wanted::of_scan(self.scan), &names)?);
+        }
+        Ok(self)
+    }
+
+    /// A column of the samples of the processes with these ids.
+    fn sampled(&self, name: &str, ids: &ArrayRef) -> ArrayRef {
+        let held = self.held.as_ref().expect("the scan has a moment, and the result samples");
+        held.column(name, ids.as_string::<i32>())
     }
 
     fn name(&self, column: usize) -> Option<&'a str> {
         match self.origins[column] {
             Origin::Stored(name) => Some(name),
-            Origin::BySnapshot => None,
+            Origin::BySnapshot | Origin::Sampled(_) => None,
         }
     }
 
     fn visit(&self, txn: &impl Tables, each: Each<'_>) -> Result<Completeness, Error> {
-        let mut completeness = Completeness::default();
+        let mut completeness = self.held.as_ref().map(|held| held.completeness.clone()).unwrap_or_default();
         let parts = history::extents(txn)?;
         for rows in absent::among(txn, &parts)? {
             quarantine(&absent::name(&rows), absent::WHY);
@@ -150,7 +178,8 @@ impl<'a> Versions<'a> {
     ) -> Result<ControlFlow<()>, Fault> {
         let tested = self.scan.tests.iter().map(|test| test.column);
         let read: Vec<&str> = self.scan.columns.iter().copied().chain(tested).filter_map(|at| self.name(at)).collect();
-        let wanted = |name: &str| read.contains(&name) || self.only == Some(name);
+        let wanted =
+            |name: &str| read.contains(&name) || self.only == Some(name) || self.held.is_some() && name == PROC_ID;
         let (stored, bytes) = history::columns_of_block(blocks, first, wanted)?;
         let numbering = history::block_numbering(first, &stored)?;
         let rows = u32::try_from(stored.num_rows()).map_err(|_| Fault::from("it has too many rows"))?;
@@ -172,6 +201,7 @@ impl<'a> Versions<'a> {
             let values = match self.origins[test.column] {
                 Origin::Stored(name) => column(name),
                 Origin::BySnapshot => by_snapshot(rows as usize),
+                Origin::Sampled(_) => continue,
             };
             kept = kept.and(&history::passing(&(test.passes)(&values), &Spans::all(rows)));
         }
@@ -182,6 +212,7 @@ impl<'a> Versions<'a> {
         let columns = self.scan.columns.iter().map(|at| match self.origins[*at] {
             Origin::Stored(name) => take(&column(name), &places, None),
             Origin::BySnapshot => Ok(by_snapshot(kept.len())),
+            Origin::Sampled(name) => take(&column(PROC_ID), &places, None).map(|ids| self.sampled(name, &ids)),
         });
         let columns = columns.collect::<Result<Vec<_>, _>>().map_err(Error::from)?;
         Ok(each(batch(&self.result, columns, kept.len())?))
@@ -257,6 +288,7 @@ impl<'a> Versions<'a> {
                 Origin::Stored(name) if self.scan.dictionaries.contains(&place) => segment.read_coded(name, &page),
                 Origin::Stored(name) => read(segment, &endings, name, &self.ty(*at), &page),
                 Origin::BySnapshot => Ok(by_snapshot(page.len())),
+                Origin::Sampled(name) => Ok(self.sampled(name, &segment.read(PROC_ID, &DataType::Utf8, &page)?)),
             };
             let columns = self.scan.columns.iter().enumerate().map(column).collect::<Result<Vec<_>, Fault>>()?;
             let result = with_dictionaries(&self.result, &columns);
@@ -280,7 +312,7 @@ impl<'a> Versions<'a> {
 }
 
 /// The result's layout, with the columns that came as dictionaries.
-fn with_dictionaries(result: &SchemaRef, columns: &[ArrayRef]) -> SchemaRef {
+pub(crate) fn with_dictionaries(result: &SchemaRef, columns: &[ArrayRef]) -> SchemaRef {
     if columns.iter().all(|column| !matches!(column.data_type(), DataType::Dictionary(..))) {
         return result.clone();
     }
@@ -311,7 +343,7 @@ fn is_row(values: &ArrayRef) -> BooleanArray {
     }
 }
 
-fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, Error> {
+pub(crate) fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, Error> {
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
 }

@@ -32,6 +32,8 @@ pub(crate) struct Bounds {
     pub(crate) merged: usize,
     /// Rows of the smallest segments that are told from larger ones.
     pub(crate) tier_rows: u32,
+    /// Stretches of samples that become one.
+    pub(crate) stretches: usize,
     /// Bytes that a column of a segment of several parts may have, or all columns of blocks: it is made of whole columns
     /// in memory, and blocks are in memory whole.
     pub(crate) len: u64,
@@ -40,7 +42,7 @@ pub(crate) struct Bounds {
 impl Bounds {
     /// Those of a store that runs. Tests have smaller ones.
     pub(crate) const USUAL: Self =
-        Self { due_rows: 8 << 10, due_blocks: 64, merged: 4, tier_rows: 8 << 10, len: 12 << 20 };
+        Self { due_rows: 8 << 10, due_blocks: 64, merged: 4, tier_rows: 8 << 10, stretches: 8, len: 12 << 20 };
 }
 
 /// What one step of sealing did.

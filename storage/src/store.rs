@@ -15,7 +15,8 @@ use crate::Error;
 use crate::guard::guarded;
 use crate::memory::Memory;
 use crate::reader::{Each, Reader, Scan, StoredProcess};
-use crate::retention::{self, Dropped, Retention};
+use crate::retention::{self, Dropped, Retention, Step};
+use crate::samples;
 use crate::seal::{self, Draft, Sealed};
 use crate::tables::{self, FORMAT, FORMAT_KEY, LAYOUT_KEY, META};
 use crate::transaction::Transaction;
@@ -129,7 +130,7 @@ impl Store {
         Ok(View::new(self.reading()?))
     }
 
-    /// Seals what was recorded into a segment, or makes one of several, if enough of them came together (or, with `all`,
+    /// Seals what was recorded into a segment, or makes one of several, or a longer stretch of samples of short ones, if enough of them came together (or, with `all`,
     /// any block that is left): one step; ask again until there is nothing to do. Rows are read and written without
     /// holding up whoever records; only the exchange at the end is a transaction. One caller at a time.
     pub fn seal(&self, all: bool) -> Result<Option<Sealed>, Error> {
@@ -137,8 +138,11 @@ impl Store {
     }
 
     pub(crate) fn seal_within(&self, bounds: &seal::Bounds, all: bool) -> Result<Option<Sealed>, Error> {
-        let draft = guarded(|| seal::draft(&self.reading()?, bounds, all))?;
-        draft.map(|draft| self.exchange(draft)).transpose()
+        if let Some(draft) = guarded(|| seal::draft(&self.reading()?, bounds, all))? {
+            return self.exchange(draft).map(Some);
+        }
+        let draft = guarded(|| samples::draft(&self.reading()?, bounds.stretches))?;
+        draft.map(|draft| self.write(|txn| samples::exchange(txn, &draft))).transpose()
     }
 
     /// Drops what is not to be kept, from one segment, or seals what has waited long in blocks: one step, as
@@ -147,10 +151,18 @@ impl Store {
         if guarded(|| retention::blocks_wait(&self.reading()?))? {
             self.seal(true)?;
         }
-        let Some(draft) = guarded(|| retention::draft(&self.reading()?, retention))? else { return Ok(None) };
-        let dropped = draft.dropped;
-        self.exchange(draft)?;
-        Ok(dropped)
+        match guarded(|| retention::next(&self.reading()?, retention))? {
+            None => Ok(None),
+            Some(Step::Versions(draft)) => {
+                let dropped = draft.dropped;
+                self.exchange(draft)?;
+                Ok(dropped)
+            }
+            Some(Step::Samples(expired)) => {
+                self.write(|txn| retention::expire(txn, &expired))?;
+                Ok(Some(expired.dropped))
+            }
+        }
     }
 
     /// Bytes of the file; nothing of a store in memory.
@@ -187,10 +199,14 @@ impl Store {
     }
 
     pub(crate) fn exchange(&self, draft: Draft) -> Result<Sealed, Error> {
+        self.write(|txn| seal::exchange(txn, draft))
+    }
+
+    pub(crate) fn write<T>(&self, write: impl FnOnce(&WriteTransaction) -> Result<T, Error>) -> Result<T, Error> {
         let txn = self.writing()?;
-        let sealed = guarded(|| seal::exchange(&txn, draft))?;
+        let written = guarded(|| write(&txn))?;
         txn.commit()?;
-        Ok(sealed)
+        Ok(written)
     }
 
     /// [`View::live`] of the state as last committed.

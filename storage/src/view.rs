@@ -16,7 +16,7 @@ use crate::keys::ProcKey;
 use crate::reader::{Each, Reader, Scan, StoredProcess};
 use crate::retention::{self, Dropped};
 use crate::tables::{ALERTS, DELIVERIES, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Row, TURNS, Tables};
-use crate::{Checked, Error, absent, alerts, check, gaps, history, room, scan, status};
+use crate::{Checked, Error, absent, alerts, check, gaps, history, room, samples, scan, status};
 
 /// Deliveries that one [`View::deliveries`] names.
 pub const DELIVERIES_MAX: usize = 1024;
@@ -71,6 +71,12 @@ pub struct Contents {
     pub damaged: u64,
     /// When the first of the versions was seen.
     pub oldest: Option<Timestamp>,
+    /// Samples of processes.
+    pub samples: u64,
+    /// Rounds in which they were taken.
+    pub rounds: u64,
+    /// Bytes of all samples.
+    pub sample_bytes: u64,
 }
 
 /// Bytes of the file, by what they are for; what is left of it is free and used again.
@@ -134,6 +140,11 @@ impl View {
     /// The last sequence of that collector whose batch was committed.
     pub fn offset(&self, source: &str) -> Result<Option<u64>, Error> {
         Ok(self.txn.table(OFFSETS)?.get(source)?.map(|offset| offset.value().0))
+    }
+
+    /// When processes were sampled last.
+    pub fn last_round(&self) -> Result<Option<Timestamp>, Error> {
+        Ok(samples::last_round(&self.txn)?.map(Timestamp))
     }
 
     /// The alert of that number.

@@ -21,7 +21,7 @@ use daemoneye_storage::lies;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("query", query),
     ("header", header),
     ("format", formatted),
@@ -30,6 +30,7 @@ pub const TARGETS: [Target; 8] = [
     ("rows", rows),
     ("block", block),
     ("segment", segment),
+    ("samples", samples),
 ];
 
 fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
@@ -115,4 +116,9 @@ pub fn block(bytes: &[u8]) {
 /// What is stored in a segment has values, or is damage, whatever it says of itself.
 pub fn segment(bytes: &[u8]) {
     lies::segment(bytes);
+}
+
+/// What is stored in a stretch is samples, or damage, whatever it says of itself.
+pub fn samples(bytes: &[u8]) {
+    lies::samples(bytes);
 }

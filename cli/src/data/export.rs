@@ -70,6 +70,7 @@ enum Exported {
     ProcessesHistory,
     ProcessStarts,
     ProcessExits,
+    ProcessSamples,
     Alerts,
     Rules,
     RuleStats,
@@ -82,6 +83,7 @@ impl Exported {
             Self::ProcessesHistory => "processes_history",
             Self::ProcessStarts => "process_starts",
             Self::ProcessExits => "process_exits",
+            Self::ProcessSamples => "process_samples",
             Self::Alerts => "alerts",
             Self::Rules => "rules",
             Self::RuleStats => "rule_stats",
@@ -94,6 +96,7 @@ impl Exported {
         match self {
             Self::ProcessesHistory => Some(("seen_from", "seen_to")),
             Self::ProcessStarts | Self::ProcessExits => Some(("observed_at", "observed_at")),
+            Self::ProcessSamples => Some(("collection_time", "collection_time")),
             Self::Alerts => Some(("time", "time")),
             Self::Rules | Self::RuleStats | Self::Collectors => None,
         }

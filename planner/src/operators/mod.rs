@@ -315,8 +315,8 @@ pub(crate) fn operation(plan: &Plan) -> Box<dyn Meaning + Send> {
 fn operation_numbered(plan: &Plan, next: &mut usize) -> Box<dyn Meaning + Send> {
     match plan.clone() {
         Plan::Unit => Box::new(scan::Unit),
-        Plan::Scan { table, columns, filter, lookback, .. } => {
-            Box::new(scan::Scan { types: types(plan), table, columns, filter, lookback })
+        Plan::Scan { table, columns, filter, lookback, as_of, .. } => {
+            Box::new(scan::Scan { types: types(plan), table, columns, filter, lookback, as_of })
         }
         Plan::Filter { predicate, .. } => Box::new(filter::Filter(predicate)),
         Plan::Project { columns, .. } => {

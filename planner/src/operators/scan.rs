@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use daemoneye_dsl::expr::Expr;
 use daemoneye_dsl::tables::Table;
-use daemoneye_dsl::types::Type;
+use daemoneye_dsl::types::{Timestamp, Type, Value};
 use daemoneye_storage::Scan as Request;
 
 use super::{Context, Each, Meaning, Node};
@@ -23,6 +23,7 @@ pub(super) struct Scan {
     pub(super) types: Vec<Type>,
     pub(super) filter: Option<Expr>,
     pub(super) lookback: Option<Lookback>,
+    pub(super) as_of: Option<Expr>,
 }
 
 impl Scan {
@@ -31,8 +32,13 @@ impl Scan {
         let over = |rows: &RecordBatch, expr: &Expr| context.evaluator(rows).values(expr);
         let since = self.lookback.map(|lookback| pushdown::since(lookback, context.now.0));
         let goes_on = || context.in_time().is_ok();
+        let as_of = self.as_of.as_ref().and_then(|moment| match Value::at(&over(&batch(vec![], 1), moment), 0) {
+            Value::Timestamp(moment) => Some(Timestamp(moment)),
+            _ => None,
+        });
         let tally = context.tallied().then(RefCell::default);
-        let read = |scan: &Request<'_>| read(&Request { goes_on: Some(&goes_on), tally: tally.as_ref(), ..*scan });
+        let read =
+            |scan: &Request<'_>| read(&Request { as_of, goes_on: Some(&goes_on), tally: tally.as_ref(), ..*scan });
         let answer = pushdown::scan(&self.table, &self.columns, self.filter.as_ref(), since, &over, read);
         if let Some(tally) = tally {
             context.note_tally(tally.into_inner());

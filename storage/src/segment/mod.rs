@@ -19,14 +19,14 @@
 //! makes a [`Fault`], and no bytes make a reader panic.
 
 mod bits;
-mod bytes;
+pub(crate) mod bytes;
 mod check;
 mod derived;
 mod grams;
 pub(crate) mod lies;
 mod numbers;
 mod pairs;
-mod pieces;
+pub(crate) mod pieces;
 mod read;
 mod spans;
 mod texts;

@@ -18,7 +18,7 @@ use crate::Error;
 const CHUNK_LEN: usize = (64 << 10) - 64;
 const SUM_LEN: usize = 4;
 /// Bytes of a [`Piece`].
-pub(super) const PIECE_LEN: usize = 12;
+pub(crate) const PIECE_LEN: usize = 12;
 
 /// A segment as it was written once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Edition {
 
 /// Where a piece is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Piece {
+pub(crate) struct Piece {
     chunk: u32,
     at: u32,
     /// Bytes, its checksum counted; 0 is no piece.
@@ -46,19 +46,19 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    pub(super) fn put(self, out: &mut Vec<u8>) {
+    pub(crate) fn put(self, out: &mut Vec<u8>) {
         out.extend([self.chunk, self.at, self.len].into_iter().flat_map(u32::to_le_bytes));
     }
 
-    pub(super) fn read(bytes: &mut Bytes<'_>) -> Result<Self, Wrong> {
+    pub(crate) fn read(bytes: &mut Bytes<'_>) -> Result<Self, Wrong> {
         Ok(Self { chunk: bytes.u32()?, at: bytes.u32()?, len: bytes.u32()? })
     }
 
-    pub(super) fn is_none(self) -> bool {
+    pub(crate) fn is_none(self) -> bool {
         self.len == 0
     }
 
-    pub(super) fn len(self) -> usize {
+    pub(crate) fn len(self) -> usize {
         self.len as usize
     }
 
@@ -73,7 +73,7 @@ impl Piece {
 }
 
 /// Chunks that are being written.
-pub(super) struct Chunks {
+pub(crate) struct Chunks {
     edition: Edition,
     /// By number; 0 is kept for the header.
     all: Vec<Vec<u8>>,
@@ -85,12 +85,12 @@ pub(super) struct Chunks {
 const OPEN_MAX: usize = 4;
 
 impl Chunks {
-    pub(super) fn new(edition: Edition) -> Self {
+    pub(crate) fn new(edition: Edition) -> Self {
         Self { edition, all: vec![vec![]], open: vec![] }
     }
 
     /// Puts a piece into the fullest chunk that has room.
-    pub(super) fn add(&mut self, payload: &[u8]) -> Piece {
+    pub(crate) fn add(&mut self, payload: &[u8]) -> Piece {
         let len = SUM_LEN + payload.len();
         let fits = |chunk: &&usize| self.all[**chunk].len() + len <= CHUNK_LEN;
         let chunk = self.open.iter().filter(fits).max_by_key(|chunk| self.all[**chunk].len()).copied();
@@ -114,12 +114,12 @@ impl Chunks {
     }
 
     /// Bytes so far.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.all.iter().map(|chunk| chunk.len() as u64).sum()
     }
 
     /// All chunks, with the header as the first.
-    pub(super) fn finish(mut self, header: &[u8]) -> Vec<Vec<u8>> {
+    pub(crate) fn finish(mut self, header: &[u8]) -> Vec<Vec<u8>> {
         let mut first = Piece::default().sum(self.edition.of_header(), header).to_le_bytes().to_vec();
         first.extend_from_slice(header);
         self.all[0] = first;
@@ -163,7 +163,7 @@ pub(crate) trait ChunkTable: ReadableTable<(u64, u32), &'static [u8]> {}
 impl<T: ReadableTable<(u64, u32), &'static [u8]>> ChunkTable for T {}
 
 /// Gives `read` the payload of a piece.
-pub(super) fn read<T>(
+pub(crate) fn read<T>(
     table: &impl ChunkTable,
     edition: Edition,
     piece: Piece,
@@ -176,7 +176,7 @@ pub(super) fn read<T>(
 }
 
 /// Gives `read` the header of a segment.
-pub(super) fn read_header<T>(
+pub(crate) fn read_header<T>(
     first: u64,
     chunk: &[u8],
     read: impl FnOnce(&[u8]) -> Result<T, Wrong>,

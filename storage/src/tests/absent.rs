@@ -9,7 +9,8 @@ use crate::tables::{BLOCKS, HOLES, SEGMENTS, Tables};
 use crate::{Error, Reader, Retention, Store, absent};
 
 /// Every block is a segment of its own until there are many.
-const APART: Bounds = Bounds { due_rows: u64::MAX, due_blocks: 1, merged: 20, tier_rows: 1, len: u64::MAX };
+const APART: Bounds =
+    Bounds { due_rows: u64::MAX, due_blocks: 1, merged: 20, tier_rows: 1, stretches: 2, len: u64::MAX };
 
 fn record(store: &Store, time: i64, started: Vec<Version>, exited: Vec<Version>) {
     let mut txn = store.begin().unwrap();

@@ -1,17 +1,18 @@
 //! The crash law: fail at any operation, lose any part of what was not synced; after reopening every acknowledged
-//! transaction is there and no half one, each alert is there once, and recording, sealing, dropping and
-//! compacting go on. Of history
-//! that is missing which retention took out, and when: all that it had to leave is there. A disk that only fails is no
-//! worse than one that dies: the store answers with errors, and one that is opened again is right.
+//! transaction is there and no half one, each alert is there once, and recording, sealing, dropping and compacting go
+//! on. Of history that is missing which retention took out, and when: all that it had to leave is there. A disk that
+//! only fails is no worse than one that dies: the store answers with errors, and one that is opened again is right.
 
+use daemoneye_dsl::tables::Process;
 use daemoneye_dsl::types::Timestamp;
 
 use super::disk::{Disk, Fails};
+use super::samples::using;
 use super::{Delta, alert, everything, version};
 use crate::history::{self, Part};
 use crate::memory::Memory;
 use crate::seal::{self, Bounds};
-use crate::{Cause, Error, MatchState, Retention, Store};
+use crate::{Cause, Error, Kept, MatchState, Retention, Sampler, Store};
 
 const SNAPSHOTS: u64 = 8;
 /// What ended so long ago may be dropped.
@@ -19,7 +20,8 @@ const AGE: i64 = 2;
 /// The snapshot after which there is no room for anything.
 const FULL_AFTER: u64 = SNAPSHOTS - 1;
 /// Two blocks make a segment, two segments a larger one.
-const SMALL: Bounds = Bounds { due_rows: u64::MAX, due_blocks: 2, merged: 2, tier_rows: 1, len: u64::MAX };
+const SMALL: Bounds =
+    Bounds { due_rows: u64::MAX, due_blocks: 2, merged: 2, tier_rows: 1, stretches: 2, len: u64::MAX };
 
 /// Commits the n-th snapshot, counted from 1, in one transaction with all that goes with it.
 fn commit(store: &Store, n: u64) -> Result<(), Error> {
@@ -32,6 +34,9 @@ fn commit(store: &Store, n: u64) -> Result<(), Error> {
     let time = i64::try_from(n).unwrap();
     let mut txn = store.begin()?;
     delta.at(time, (n > 1).then_some(time - 1), |change| txn.record_processes(change))?;
+    let using = [n, n + 100].map(|id| using(id, 7 * time));
+    let round = Sampler::default().round(&Process::batch(&using), Timestamp(time), 1)?;
+    txn.record_samples(&round.expect("the first is due"))?;
     let id = txn.next_alert_id()?;
     txn.put_alert(&alert(id, time))?;
     txn.enqueue_delivery(id)?;
@@ -55,7 +60,10 @@ fn live_on(store: &Store, n: u64, seen: &mut Seen) -> Result<(), Error> {
     while n.is_multiple_of(2) && store.seal_within(&bounds, false)?.is_some() {}
     while n > 4 && keep(store, Retention { age_micros: AGE, bytes: u64::MAX }, seen)? {}
     if n == FULL_AFTER {
-        keep(store, Retention { age_micros: i64::MAX, bytes: 0 }, seen)?;
+        // Samples and versions, the older first.
+        for _ in 0..2 {
+            keep(store, Retention { age_micros: i64::MAX, bytes: 0 }, seen)?;
+        }
         store.compact()?;
     }
     seen.sent = n - 1;
@@ -134,13 +142,18 @@ impl Held {
             let to = to.unwrap_or_else(|| panic!("{context}: {name} is alive"));
             let noted = drops.iter().any(|drop| {
                 let due = drop.cause == Cause::Size || to <= drop.at.0 - AGE;
-                drop.from.0 <= *from && to <= drop.to.0 && due
+                drop.of == Kept::Versions && drop.from.0 <= *from && to <= drop.to.0 && due
             });
             assert!(noted, "{context}: {name} is gone, and nothing says so: {drops:?}");
         }
-        let noted: u64 = drops.iter().map(|drop| drop.rows).sum();
+        let of = |kept| drops.iter().filter(move |drop| drop.of == kept);
+        let noted: u64 = of(Kept::Versions).map(|drop| drop.rows).sum();
         assert_eq!(gone.len() as u64, noted, "{context}: {drops:?}");
         let stays = |row: &&String| {
+            if let Some(sample) = row.strip_prefix("process_samples: ") {
+                let taken = sample.split('|').nth(2).and_then(|time| time.parse().ok()).expect("a sample has a time");
+                return !of(Kept::Samples).any(|drop| (drop.from.0..=drop.to.0).contains(&taken));
+            }
             let Some((_, row)) = row.strip_prefix("process").and_then(|row| row.split_once(": ")) else { return true };
             !gone.iter().any(|(name, _, _)| {
                 let (id, command) = name.split_once('|').expect("a version has both");
@@ -201,8 +214,14 @@ fn holds(bytes: Vec<u8>, seen: Seen, expected: &[Held], until: Until, context: &
     (found + 1..=last).try_for_each(|n| live_on(&store, n, &mut seen)).unwrap();
     while store.seal_within(&SMALL, true).unwrap().is_some() {}
     expected[usize::try_from(last).unwrap()].is_held_by(&store, &format!("{context}, at the end"));
-    let contents = store.read().unwrap().contents().unwrap();
+    let view = store.read().unwrap();
+    let contents = view.contents().unwrap();
     assert_eq!((contents.blocks, contents.segments), (0, 1), "{context}: {contents:?}");
+    let drops = view.drops().unwrap();
+    let dropped: u64 = drops.iter().filter(|drop| drop.of == Kept::Samples).map(|drop| drop.rows).sum();
+    let left = 2 * last - dropped;
+    assert_eq!((contents.rounds, contents.samples), (left / 2, left), "{context}: {contents:?}");
+    assert!(store.read().unwrap().check(&mut |_| {}).unwrap().is_whole(), "{context}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod gaps;
 mod integrity;
 mod model;
 mod retention;
+mod samples;
 mod scans;
 mod sealing;
 mod state;
@@ -111,11 +112,11 @@ pub(super) fn texts<'a>(batches: impl IntoIterator<Item = &'a RecordBatch>) -> V
 /// Everything that a reader sees, as text.
 pub(super) fn everything(reader: &impl Reader) -> Vec<String> {
     let mut all = Vec::new();
-    for name in ["process_starts", "process_exits", "processes_history", "alerts"] {
+    for name in ["process_starts", "process_exits", "processes_history", "process_samples", "alerts"] {
         let table = table(name);
         let columns: Vec<_> = table.columns.iter().map(|column| &*column.name).collect();
         let scanned = scan(reader, name, &columns);
-        assert!(scanned.completeness.is_complete());
+        assert!(scanned.completeness.is_complete(), "{name}: {:?}", scanned.completeness);
         all.extend(texts(&scanned.batches).into_iter().map(|row| format!("{name}: {row}")));
     }
     all
