@@ -332,6 +332,9 @@ pub(crate) fn probed<'a, T: ChunkTable>(
             let Some(found) = segment.probe(name, question)? else { continue 'groups };
             any = any.or(&found);
         }
+        if let [(name, _)] = group.as_slice() {
+            segment.only_found(name);
+        }
         rows = rows.and(&any);
         if rows.len() <= FEW_ROWS {
             break;

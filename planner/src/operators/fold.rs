@@ -2,8 +2,9 @@
 //!
 //! Texts that come as dictionaries are grouped by their codes: a text is looked up once for each dictionary.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
@@ -35,8 +36,11 @@ struct Groups {
     firsts: Vec<RecordBatch>,
     totals: Vec<Totals>,
     /// The dictionary at hand, and the group of each of its codes.
-    codes: Option<(StringArray, Vec<Option<u32>>)>,
+    codes: Option<(StringArray, Vec<u32>)>,
 }
+
+/// Of a code whose group was not looked up yet; there are never so many groups.
+const UNKNOWN: u32 = u32::MAX;
 
 /// One aggregate of every group.
 enum Totals {
@@ -146,35 +150,37 @@ impl Groups {
     /// The groups of texts that are told by their codes.
     fn of_codes(&mut self, codes: &arrow_array::PrimitiveArray<UInt32Type>, texts: &StringArray) -> Vec<u32> {
         let is_known = |(known, _): &(StringArray, _)| known.to_data().ptr_eq(&texts.to_data());
+        // NULL is the last.
         let mut groups = match self.codes.take().filter(is_known) {
             Some((_, groups)) => groups,
-            None => vec![None; texts.len() + 1],
+            None => vec![UNKNOWN; texts.len() + 1],
         };
-        // NULL is the last.
-        let null = texts.len();
-        let places: Vec<u32> = match codes.nulls() {
-            None => codes.values().to_vec(),
+        let null = u32::try_from(texts.len()).expect("a dictionary is bounded");
+        let places: Vec<u32>;
+        let places = match codes.nulls() {
+            None => codes.values(),
             Some(nulls) => {
-                let null = u32::try_from(null).expect("a dictionary is bounded");
-                codes.values().iter().zip(nulls).map(|(code, is_valid)| if is_valid { *code } else { null }).collect()
+                places = codes
+                    .values()
+                    .iter()
+                    .zip(nulls)
+                    .map(|(code, is_valid)| if is_valid { *code } else { null })
+                    .collect();
+                places.as_slice()
             }
         };
-        let is_missing = |code: &u32| groups[*code as usize].is_none();
-        if places.iter().any(is_missing) {
-            let mut missing: Vec<usize> =
-                places.iter().filter(|code| is_missing(code)).map(|code| *code as usize).collect();
-            missing.sort_unstable();
-            missing.dedup();
-            let values: ArrayRef = std::sync::Arc::new(
-                missing.iter().map(|code| (*code < null).then(|| texts.value(*code))).collect::<StringArray>(),
-            );
-            let all: Vec<u32> = (0u32..).take(missing.len()).collect();
-            let found = self.find(&[values], &all);
-            for (code, number) in missing.into_iter().zip(found) {
-                groups[code] = Some(number);
+        let mut found: Vec<u32> = places.iter().map(|code| groups[*code as usize]).collect();
+        if found.contains(&UNKNOWN) {
+            let unknown = places.iter().zip(&found).filter(|(_, group)| **group == UNKNOWN);
+            let unknown: Vec<u32> = unknown.map(|(code, _)| *code).collect::<BTreeSet<_>>().into_iter().collect();
+            let values: StringArray =
+                unknown.iter().map(|code| (*code < null).then(|| texts.value(*code as usize))).collect();
+            let all: Vec<u32> = (0u32..).take(unknown.len()).collect();
+            for (code, number) in unknown.iter().zip(self.find(&[Arc::new(values)], &all)) {
+                groups[*code as usize] = number;
             }
+            found.iter_mut().zip(places).for_each(|(group, code)| *group = groups[*code as usize]);
         }
-        let found = places.into_iter().map(|code| groups[code as usize].expect("it was just looked up")).collect();
         self.codes = Some((texts.clone(), groups));
         found
     }

@@ -1,7 +1,12 @@
 //! Numbers of any width, one behind the other, least significant bit first.
 
+use std::ops::Range;
+
 /// Bytes behind the last number, so that every read is of whole words.
 const PADDING: usize = 16;
+
+/// Bits of the widest numbers that lie within eight bytes, wherever they begin.
+const NARROW: u8 = 57;
 
 /// How many bits a number needs.
 pub(super) fn width(greatest: u64) -> u8 {
@@ -43,18 +48,26 @@ impl<'a> Packed<'a> {
         (width <= 64 && bytes.len() >= len(count, width)).then_some(Self { bytes, width })
     }
 
-    /// The number at a place within the count.
+    /// The numbers at places within the count.
     #[inline]
-    pub(super) fn get(&self, at: usize) -> u64 {
-        let bit = at * usize::from(self.width);
-        let word = self.bytes[bit / 8..bit / 8 + PADDING].first_chunk().expect("padded");
-        if self.width <= 57 {
-            let low = *word[..].first_chunk().expect("eight of sixteen");
-            (u64::from_le_bytes(low) >> (bit % 8)) & ((1 << self.width) - 1)
-        } else {
-            let mask = if self.width == 64 { u128::from(u64::MAX) } else { (1 << self.width) - 1 };
-            u64::try_from((u128::from_le_bytes(*word) >> (bit % 8)) & mask).expect("masked")
+    pub(super) fn each(&self, places: Range<usize>, mut each: impl FnMut(u64)) {
+        if self.width > NARROW {
+            return places.for_each(|at| each(self.wide(at)));
         }
+        let width = usize::from(self.width);
+        let mask = (1 << width) - 1;
+        for at in places {
+            let bit = at * width;
+            let word = *self.bytes[bit / 8..].first_chunk().expect("padded");
+            each((u64::from_le_bytes(word) >> (bit % 8)) & mask);
+        }
+    }
+
+    fn wide(&self, at: usize) -> u64 {
+        let bit = at * usize::from(self.width);
+        let word = *self.bytes[bit / 8..].first_chunk().expect("padded");
+        let number = (u128::from_le_bytes(word) >> (bit % 8)) & (u128::MAX >> (u128::BITS - u32::from(self.width)));
+        u64::try_from(number).expect("masked")
     }
 }
 
@@ -72,8 +85,12 @@ mod tests {
             pack(numbers.iter().copied(), width, &mut bytes);
             prop_assert_eq!(bytes.len(), len(numbers.len(), width));
             let packed = Packed::new(&bytes, numbers.len(), width).unwrap();
-            let back: Vec<u64> = (0..numbers.len()).map(|at| packed.get(at)).collect();
-            prop_assert_eq!(back, numbers);
+            let mut back = Vec::new();
+            packed.each(0..numbers.len(), |number| back.push(number));
+            prop_assert_eq!(&back, &numbers);
+            back.clear();
+            packed.each(numbers.len() / 2..numbers.len(), |number| back.push(number));
+            prop_assert_eq!(&back, &numbers[numbers.len() / 2..]);
         }
     }
 }

@@ -92,7 +92,7 @@ fn lie(bytes: &mut Bytes<'_>) -> Result<(Vec<String>, Vec<Vec<u8>>), Wrong> {
         }
         let encoding = [Encoding::None, Encoding::Numbers, Encoding::Ids, Encoding::Dictionary, Encoding::Texts]
             [usize::from(bytes.u8()? % 5)];
-        let values = if encoding == Encoding::Texts { rows } else { small(bytes, rows + 1)? };
+        let values = small(bytes, rows + 1)?;
         let column = Column {
             name: field.name().clone(),
             encoding,
@@ -145,9 +145,10 @@ fn texts(bytes: &mut Bytes<'_>, chunks: &mut Chunks) -> Result<Piece, Wrong> {
     for _ in 0..bytes.u8()? % ENTRIES_MAX {
         table.extend_from_slice(&small(bytes, u32::MAX)?.to_le_bytes());
         let claimed = i32::from(bytes.u8()?.cast_signed());
+        let texts_len = u32::from(bytes.u8()?);
         let raw = payload(bytes)?;
         let len = i32::try_from(raw.len()).expect("short") + claimed.min(1);
-        let mut page = len.to_le_bytes().to_vec();
+        let mut page = [len.to_le_bytes(), texts_len.to_le_bytes()].concat();
         match claimed {
             -128..-120 => page.extend_from_slice(raw),
             _ => page.extend(zstd::bulk::compress(raw, 1).expect("short")),

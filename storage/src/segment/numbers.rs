@@ -9,6 +9,9 @@
 //! Where there are NULLs, code 0 is NULL and the others are one more.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
+
+use arrow_buffer::NullBufferBuilder;
 
 use super::bits::{self, Packed};
 use super::bytes::{Bytes, Wrong};
@@ -104,14 +107,24 @@ impl<'a> Numbers<'a> {
         Ok(Self { codes, nulls, form })
     }
 
-    /// The value at a place within the count. A code that stands for nothing, which no checksum lets through, is NULL.
-    #[inline]
-    pub(super) fn get(&self, at: usize) -> Option<i64> {
-        let code = self.codes.get(at);
-        let code = if self.nulls { code.checked_sub(1)? } else { code };
-        match self.form {
-            Form::Steps { least, step } => Some(least.wrapping_add_unsigned(step.wrapping_mul(code))),
-            Form::Table(values) => Some(i64::from_le_bytes(*values.get(usize::try_from(code).ok()?)?)),
+    /// Appends the values at places within the count, and whether each is one; what is NULL has any value. A code that
+    /// stands for nothing, which no checksum lets through, is NULL.
+    pub(super) fn append(&self, places: Range<usize>, values: &mut Vec<i64>, present: &mut NullBufferBuilder) {
+        match (&self.form, self.nulls) {
+            (Form::Steps { least, step }, false) => {
+                present.append_n_non_nulls(places.len());
+                self.codes.each(places, |code| values.push(least.wrapping_add_unsigned(step.wrapping_mul(code))));
+            }
+            (Form::Steps { least, step }, true) => self.codes.each(places, |code| {
+                present.append(code > 0);
+                values.push(least.wrapping_add_unsigned(step.wrapping_mul(code.wrapping_sub(1))));
+            }),
+            (Form::Table(table), nulls) => self.codes.each(places, |code| {
+                let place = code.checked_sub(u64::from(nulls)).and_then(|code| usize::try_from(code).ok());
+                let value = place.and_then(|place| table.get(place));
+                present.append(value.is_some());
+                values.push(value.map_or(0, |value| i64::from_le_bytes(*value)));
+            }),
         }
     }
 }
@@ -132,19 +145,31 @@ mod tests {
         prop::collection::vec(value, 0..200)
     }
 
+    fn read(numbers: &Numbers<'_>, places: Range<usize>) -> Vec<Option<i64>> {
+        let (mut values, mut present) = (Vec::new(), NullBufferBuilder::new(0));
+        numbers.append(places, &mut values, &mut present);
+        let present = present.finish();
+        values
+            .into_iter()
+            .enumerate()
+            .map(|(at, value)| present.as_ref().is_none_or(|present| present.is_valid(at)).then_some(value))
+            .collect()
+    }
+
     proptest! {
         #[test]
         fn what_is_written_comes_back(values in values()) {
             let bytes = encode(&values);
             let numbers = Numbers::decode(&bytes, values.len()).unwrap();
-            let back: Vec<_> = (0..values.len()).map(|at| numbers.get(at)).collect();
-            prop_assert_eq!(back, values);
+            prop_assert_eq!(read(&numbers, 0..values.len()), values.clone());
+            let half = values.len() / 2;
+            prop_assert_eq!(read(&numbers, half..values.len()), &values[half..]);
         }
 
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>, count in 0_usize..300) {
             if let Ok(numbers) = Numbers::decode(&bytes, count) {
-                let _some: usize = (0..count).filter_map(|at| numbers.get(at)).count();
+                prop_assert_eq!(read(&numbers, 0..count).len(), count);
             }
         }
     }

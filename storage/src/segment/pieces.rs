@@ -7,6 +7,8 @@
 //!
 //! redb gives a value pages of a power of two: chunks have nearly that size, so that little is lost.
 
+use std::cell::Cell;
+
 use redb::{ReadableTable, StorageError};
 
 use super::bytes::{Bytes, Wrong};
@@ -19,7 +21,7 @@ const SUM_LEN: usize = 4;
 pub(super) const PIECE_LEN: usize = 12;
 
 /// Where a piece is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Piece {
     chunk: u32,
     at: u32,
@@ -144,17 +146,32 @@ pub(crate) trait ChunkTable: ReadableTable<(u64, u32), &'static [u8]> {}
 
 impl<T: ReadableTable<(u64, u32), &'static [u8]>> ChunkTable for T {}
 
-/// Gives `read` the payload of a piece.
-pub(super) fn read<T>(
-    table: &impl ChunkTable,
+/// The pieces of a segment that is being read.
+pub(super) struct Pieces<'t, T> {
+    table: &'t T,
     segment: u64,
-    piece: Piece,
-    read: impl FnOnce(&[u8]) -> Result<T, Fault>,
-) -> Result<T, Fault> {
-    let chunk = table.get((segment, piece.chunk))?.ok_or_else(|| Fault::from("a part of it is missing"))?;
-    let end = (piece.at as usize).saturating_add(piece.len());
-    let bytes = chunk.value().get(piece.at as usize..end).ok_or("a part of it is cut off")?;
-    read(checked(segment, piece, bytes)?)
+    bytes: Cell<u64>,
+}
+
+impl<'t, T: ChunkTable> Pieces<'t, T> {
+    pub(super) fn new(table: &'t T, segment: u64) -> Self {
+        Self { table, segment, bytes: Cell::new(0) }
+    }
+
+    /// Gives `read` the payload of a piece.
+    pub(super) fn read<R>(&self, piece: Piece, read: impl FnOnce(&[u8]) -> Result<R, Fault>) -> Result<R, Fault> {
+        self.bytes.set(self.bytes.get() + piece.len() as u64);
+        let chunk =
+            self.table.get((self.segment, piece.chunk))?.ok_or_else(|| Fault::from("a part of it is missing"))?;
+        let end = (piece.at as usize).saturating_add(piece.len());
+        let bytes = chunk.value().get(piece.at as usize..end).ok_or("a part of it is cut off")?;
+        read(checked(self.segment, piece, bytes)?)
+    }
+
+    /// Bytes of all that were read so far.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.bytes.get()
+    }
 }
 
 /// Gives `read` the header of a segment.

@@ -60,6 +60,18 @@ impl Spans {
         self.0.iter().cloned().flatten()
     }
 
+    /// Whether it has a row.
+    pub(crate) fn holds(&self, row: u32) -> bool {
+        let next = self.0.partition_point(|range| range.end <= row);
+        self.0.get(next).is_some_and(|range| range.start <= row)
+    }
+
+    /// Whether it has a row from `least` to `greatest`.
+    pub(crate) fn meets(&self, least: i64, greatest: i64) -> bool {
+        let next = self.0.partition_point(|range| i64::from(range.end) <= least);
+        least <= greatest && self.0.get(next).is_some_and(|range| i64::from(range.start) <= greatest)
+    }
+
     /// The rows that are in both.
     pub(crate) fn and(&self, other: &Self) -> Self {
         let mut both = Self::default();
@@ -121,6 +133,9 @@ mod tests {
             prop_assert_eq!(set(&a.complement(60)), (0..60).filter(|row| !one.contains(row)).collect::<BTreeSet<_>>());
             prop_assert_eq!(set(&a), one.clone());
             prop_assert_eq!(a.len(), one.len());
+            prop_assert_eq!(a.holds(from), one.contains(&from));
+            let (least, greatest) = (i64::from(from), i64::from(from + len) - 1);
+            prop_assert_eq!(a.meets(least, greatest), one.range(from..from + len).next().is_some());
             prop_assert_eq!(set(&a.and(&b)), one.intersection(&two).copied().collect());
             prop_assert_eq!(set(&a.or(&b)), one.union(&two).copied().collect());
             prop_assert_eq!(set(&a.within(&(from..from + len))), one.range(from..from + len).copied().collect());
