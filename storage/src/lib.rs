@@ -16,6 +16,7 @@ mod alerts;
 mod block;
 mod check;
 mod error;
+mod filter;
 mod gaps;
 mod guard;
 mod history;

@@ -15,7 +15,7 @@ use daemoneye_dsl::query::{Aggregate, AggregateKind};
 use daemoneye_dsl::types::{Type, Value};
 
 use super::aggregate::{Group, real, to_real};
-use super::{Context, Node, ROWS_MAX, within};
+use super::{Context, Leeway, Node, ROWS_MAX, within};
 use crate::batch::{RowCodec, batch, empty, stack, take};
 use crate::cell::{Cell, Cells};
 use crate::error::Error;
@@ -26,6 +26,8 @@ pub(super) struct Folding<'g> {
     group: &'g Group,
     /// The one key, if it is a column of texts that is read for nothing else.
     coded: Option<usize>,
+    /// All columns that are read.
+    read: Vec<usize>,
 }
 
 /// The groups so far.
@@ -66,11 +68,11 @@ impl<'g> Folding<'g> {
             _ => None,
         };
         let coded = if let [key] = group.keys.as_slice() { of(key) } else { None };
-        let read = |column: &usize| {
-            let args = group.aggregates.iter().flat_map(|it| it.args.iter().chain(&it.filter));
-            args.flat_map(Expr::columns).any(|other| other == *column)
-        };
-        Some(Self { group, coded: coded.filter(|column| !read(column)) })
+        let of_aggregates = group.aggregates.iter().flat_map(|it| it.args.iter().chain(&it.filter));
+        let mut read: Vec<usize> = of_aggregates.flat_map(Expr::columns).collect();
+        let coded = coded.filter(|column| !read.contains(column));
+        read.extend(group.keys.iter().flat_map(Expr::columns));
+        Some(Self { group, coded, read })
     }
 
     pub(super) fn fold(&self, context: &Context<'_>, input: &Node) -> Result<RecordBatch, Error> {
@@ -86,7 +88,8 @@ impl<'g> Folding<'g> {
             // Without keys there is one group, even of no rows.
             groups.find(&[], &[0]);
         }
-        input.stream(context, self.coded.as_slice(), &mut |rows| {
+        let leeway = Leeway { coded: self.coded.as_slice(), read: Some(&self.read) };
+        input.stream(context, leeway, &mut |rows| {
             self.take(context, &rows, &mut groups);
             within(groups.by_key.len(), ROWS_MAX, "the result of an operation")?;
             Ok(ControlFlow::Continue(()))

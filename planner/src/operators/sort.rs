@@ -10,7 +10,7 @@ use arrow_array::RecordBatch;
 use daemoneye_dsl::query::SortKey;
 use daemoneye_dsl::types::{Type, Value};
 
-use super::{Context, Meaning, Node};
+use super::{Context, Leeway, Meaning, Node};
 use crate::batch::{RowCodec, empty, stack, take};
 use crate::error::Error;
 use crate::eval::compare_values;
@@ -68,7 +68,7 @@ impl Meaning for Sort {
         let as_they_come = self.keys.is_empty() && !context.installed;
         let (mut kept, mut rows): (Vec<RecordBatch>, usize) = (vec![], 0);
         let mut all = Some(0);
-        let streamed = input.stream(context, &[], &mut |part| {
+        let streamed = input.stream(context, Leeway::default(), &mut |part| {
             // Only now it is known that there are more.
             if as_they_come && rows >= needed && part.num_rows() > 0 {
                 all = None;

@@ -169,11 +169,14 @@ fn index(bytes: &mut Bytes<'_>, chunks: &mut Chunks) -> Result<Piece, Wrong> {
     Ok(if root.is_empty() { Piece::default() } else { chunks.add(&root) })
 }
 
-/// The rows of a block whose checksum is right and whose content is the bytes.
+/// The rows of a block whose checksums are right and whose content is the bytes.
 pub fn block(bytes: &[u8]) {
     let columns: Vec<usize> = (0..crate::tables::block_schema().fields().len()).collect();
-    let _rows_or_error = crate::block::decode(ID, &crate::block::sealed(ID, bytes), &columns);
+    let (keys, rows) = bytes.split_at(bytes.len().min(8));
+    let _rows_or_error = crate::block::decode(ID, &crate::block::sealed(ID, keys, rows), &columns);
+    let _rows_or_error = crate::block::decode(ID, &crate::block::sealed(ID, &1_u32.to_le_bytes(), bytes), &columns);
     let _rows_or_error = crate::block::decode(ID, bytes, &columns);
+    let _any = crate::filter::may_have(bytes, "pid", &Question::Equal(Value::Integer(7)));
 }
 
 #[cfg(test)]

@@ -119,12 +119,25 @@ impl<'a> Numbers<'a> {
                 present.append(code > 0);
                 values.push(least.wrapping_add_unsigned(step.wrapping_mul(code.wrapping_sub(1))));
             }),
-            (Form::Table(table), nulls) => self.codes.each(places, |code| {
-                let place = code.checked_sub(u64::from(nulls)).and_then(|code| usize::try_from(code).ok());
-                let value = place.and_then(|place| table.get(place));
-                present.append(value.is_some());
-                values.push(value.map_or(0, |value| i64::from_le_bytes(*value)));
-            }),
+            (Form::Table(table), nulls) => {
+                let from = values.len();
+                let mut absent = Vec::new();
+                self.codes.each(places, |code| {
+                    let place = code.wrapping_sub(u64::from(nulls));
+                    let value = usize::try_from(place).ok().and_then(|place| table.get(place));
+                    if value.is_none() {
+                        absent.push(values.len() - from);
+                    }
+                    values.push(value.map_or(0, |value| i64::from_le_bytes(*value)));
+                });
+                let mut next = 0;
+                for place in absent {
+                    present.append_n_non_nulls(place - next);
+                    present.append_null();
+                    next = place + 1;
+                }
+                present.append_n_non_nulls(values.len() - from - next);
+            }
         }
     }
 }
