@@ -1,7 +1,5 @@
 //! Numbers of any width, one behind the other, least significant bit first.
 
-use std::ops::Range;
-
 /// Bytes behind the last number, so that every read is of whole words.
 const PADDING: usize = 16;
 
@@ -48,19 +46,15 @@ impl<'a> Packed<'a> {
         (width <= 64 && bytes.len() >= len(count, width)).then_some(Self { bytes, width })
     }
 
-    /// The numbers at places within the count.
+    /// The number at a place within the count.
     #[inline]
-    pub(super) fn each(&self, places: Range<usize>, mut each: impl FnMut(u64)) {
+    pub(super) fn get(&self, at: usize) -> u64 {
         if self.width > NARROW {
-            return places.for_each(|at| each(self.wide(at)));
+            return self.wide(at);
         }
-        let width = usize::from(self.width);
-        let mask = (1 << width) - 1;
-        for at in places {
-            let bit = at * width;
-            let word = *self.bytes[bit / 8..].first_chunk().expect("padded");
-            each((u64::from_le_bytes(word) >> (bit % 8)) & mask);
-        }
+        let bit = at * usize::from(self.width);
+        let word = *self.bytes[bit / 8..].first_chunk().expect("padded");
+        (u64::from_le_bytes(word) >> (bit % 8)) & ((1 << self.width) - 1)
     }
 
     fn wide(&self, at: usize) -> u64 {
@@ -85,12 +79,8 @@ mod tests {
             pack(numbers.iter().copied(), width, &mut bytes);
             prop_assert_eq!(bytes.len(), len(numbers.len(), width));
             let packed = Packed::new(&bytes, numbers.len(), width).unwrap();
-            let mut back = Vec::new();
-            packed.each(0..numbers.len(), |number| back.push(number));
-            prop_assert_eq!(&back, &numbers);
-            back.clear();
-            packed.each(numbers.len() / 2..numbers.len(), |number| back.push(number));
-            prop_assert_eq!(&back, &numbers[numbers.len() / 2..]);
+            let back: Vec<u64> = (0..numbers.len()).map(|at| packed.get(at)).collect();
+            prop_assert_eq!(back, numbers);
         }
     }
 }

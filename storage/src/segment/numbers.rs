@@ -111,25 +111,28 @@ impl<'a> Numbers<'a> {
     /// stands for nothing, which no checksum lets through, is NULL.
     pub(super) fn append(&self, places: Range<usize>, values: &mut Vec<i64>, present: &mut NullBufferBuilder) {
         match (&self.form, self.nulls) {
-            (Form::Steps { least, step }, false) => {
-                present.append_n_non_nulls(places.len());
-                self.codes.each(places, |code| values.push(least.wrapping_add_unsigned(step.wrapping_mul(code))));
+            (Form::Steps { least, step }, nulls) => {
+                // Code 0 is NULL, and stands for any value.
+                let least = least.wrapping_sub_unsigned(if nulls { *step } else { 0 });
+                let value = |at| least.wrapping_add_unsigned(step.wrapping_mul(self.codes.get(at)));
+                values.extend(places.clone().map(value));
+                if nulls {
+                    places.for_each(|at| present.append(self.codes.get(at) > 0));
+                } else {
+                    present.append_n_non_nulls(places.len());
+                }
             }
-            (Form::Steps { least, step }, true) => self.codes.each(places, |code| {
-                present.append(code > 0);
-                values.push(least.wrapping_add_unsigned(step.wrapping_mul(code.wrapping_sub(1))));
-            }),
             (Form::Table(table), nulls) => {
                 let from = values.len();
                 let mut absent = Vec::new();
-                self.codes.each(places, |code| {
-                    let place = code.wrapping_sub(u64::from(nulls));
+                for at in places {
+                    let place = self.codes.get(at).wrapping_sub(u64::from(nulls));
                     let value = usize::try_from(place).ok().and_then(|place| table.get(place));
                     if value.is_none() {
                         absent.push(values.len() - from);
                     }
                     values.push(value.map_or(0, |value| i64::from_le_bytes(*value)));
-                });
+                }
                 let mut next = 0;
                 for place in absent {
                     present.append_n_non_nulls(place - next);

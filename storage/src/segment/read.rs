@@ -13,13 +13,15 @@ use daemoneye_dsl::types::Value;
 use super::pages::TextPages;
 use super::pairs::{self, Places};
 use super::pieces::{ChunkTable, Fault, Piece, Pieces};
-use super::values::NumberPage;
+use super::values::{NumberPage, PageRows};
 use super::{Column, Encoding, PAGE_ROWS, Segment, Spans, grams, hash_of_number, hash_of_text};
 use crate::keys::ProcKey;
 use crate::reader::Question;
 
-/// Codes that are looked up one by one; with more, every row's code is looked at.
-const CODES_MAX: usize = 64;
+/// Runs of codes that are looked up one by one; with more, every row's code is looked at.
+const RUNS_MAX: usize = 64;
+/// Grams of a literal that are looked for; more say little more.
+const GRAMS_MAX: usize = 12;
 
 /// A segment that is being read.
 pub(crate) struct Reading<'t, T> {
@@ -195,7 +197,8 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
         }
         let pages = u32::try_from(self.text_pages(at)?.count()).map_err(|_| "it claims too many pages")?;
         let mut found: Option<Spans> = None;
-        for key in grams::keys(&literal.bytes) {
+        let every = (literal.bytes.len() - grams::GRAM_LEN) / GRAMS_MAX + 1;
+        for key in grams::keys(&literal.bytes).step_by(every) {
             if let Places::At(with) = self.places(column.grams, &(key..=key), pages)? {
                 let with = Spans::of(with);
                 let all = found.map_or_else(|| with.clone(), |found| found.and(&with));
@@ -244,11 +247,14 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
         if wanted.len() == column.values as usize && (null || column.nulls == 0) {
             return Ok(among.clone());
         }
-        if !null && wanted.len() <= CODES_MAX && !column.index.is_none() {
+        // Like texts have codes beside each other, and so have their rows in the index.
+        let runs: Vec<&[u32]> = wanted.chunk_by(|one, other| one + 1 == *other).take(RUNS_MAX + 1).collect();
+        let are_few = runs.len() <= RUNS_MAX && wanted.len() <= column.values as usize / 2;
+        if !null && are_few && !column.index.is_none() {
             let mut rows = Vec::new();
             let mut all_there = true;
-            for code in wanted {
-                match self.places(column.index, &(*code..=*code), self.segment.rows)? {
+            for run in runs {
+                match self.places(column.index, &(run[0]..=run[run.len() - 1]), self.segment.rows)? {
                     Places::At(found) => rows.extend(found),
                     Places::Anywhere => all_there = false,
                 }
@@ -264,43 +270,43 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
             }
         }
         let is_wanted = |code: i64| usize::try_from(code).is_ok_and(|code| is_wanted.get(code).is_some_and(|it| *it));
-        self.rows_where(column.codes, among, |_| true, |code| code.map_or(null, is_wanted))
+        let mut spans = Spans::default();
+        for page in self.pages_of(column.codes, among)? {
+            self.add_where(&page, &mut spans, |code| code.map_or(null, is_wanted))?;
+        }
+        Ok(spans)
     }
 
     /// The rows whose texts' numbers are among these.
     fn rows_of_texts(&mut self, column: &Column, texts: &Spans) -> Result<Spans, Fault> {
-        let (Some(first), Some(last)) = (texts.ranges().first(), texts.ranges().last()) else {
-            return Ok(Spans::default());
-        };
-        let bounds = i64::from(first.start)..i64::from(last.end);
-        let holds = |code: i64| u32::try_from(code).is_ok_and(|code| texts.holds(code));
-        let is_wanted = |code: Option<i64>| code.is_some_and(|code| bounds.contains(&code) && holds(code));
-        // Texts that are near each other belong to rows that are.
-        let some = |page: &NumberPage| texts.meets(page.least, page.greatest);
-        self.rows_where(column.codes, &self.all(), some, is_wanted)
-    }
-
-    /// Of some rows, those whose number is wanted, in pages that are.
-    fn rows_where(
-        &mut self,
-        pages: Piece,
-        among: &Spans,
-        page_is_wanted: impl Fn(&NumberPage) -> bool,
-        is_wanted: impl Fn(Option<i64>) -> bool,
-    ) -> Result<Spans, Fault> {
         let mut spans = Spans::default();
-        for page in self.pages_of(pages, among)? {
-            if page_is_wanted(&page.page) {
-                let (numbers, present) = self.page_numbers(&page)?;
-                for (at, (row, number)) in page.rows.iter().zip(numbers).enumerate() {
-                    let is_there = present.as_ref().is_none_or(|present| present.is_valid(at));
-                    if is_wanted(is_there.then_some(number)) {
-                        spans.add(row..row + 1);
-                    }
-                }
+        for page in self.pages_of(column.codes, &self.all())? {
+            // Texts that are near each other belong to rows that are.
+            let near = texts.near(page.page.least, page.page.greatest);
+            let is_near =
+                |code: i64| near.iter().any(|range| (i64::from(range.start)..i64::from(range.end)).contains(&code));
+            if !near.is_empty() {
+                self.add_where(&page, &mut spans, |code| code.is_some_and(is_near))?;
             }
         }
         Ok(spans)
+    }
+
+    /// Adds the rows of a page whose number is wanted.
+    fn add_where(
+        &self,
+        page: &PageRows,
+        spans: &mut Spans,
+        is_wanted: impl Fn(Option<i64>) -> bool,
+    ) -> Result<(), Fault> {
+        let (numbers, present) = self.page_numbers(page)?;
+        for (at, (row, number)) in page.rows.iter().zip(numbers).enumerate() {
+            let is_there = present.as_ref().is_none_or(|present| present.is_valid(at));
+            if is_wanted(is_there.then_some(number)) {
+                spans.add(row..row + 1);
+            }
+        }
+        Ok(())
     }
 
     /// Of some rows, those whose value passes a test of single values; nothing if every row has a value of its own, so

@@ -60,16 +60,11 @@ impl Spans {
         self.0.iter().cloned().flatten()
     }
 
-    /// Whether it has a row.
-    pub(crate) fn holds(&self, row: u32) -> bool {
-        let next = self.0.partition_point(|range| range.end <= row);
-        self.0.get(next).is_some_and(|range| range.start <= row)
-    }
-
-    /// Whether it has a row from `least` to `greatest`.
-    pub(crate) fn meets(&self, least: i64, greatest: i64) -> bool {
-        let next = self.0.partition_point(|range| i64::from(range.end) <= least);
-        least <= greatest && self.0.get(next).is_some_and(|range| i64::from(range.start) <= greatest)
+    /// The ranges that have a row from `least` to `greatest`.
+    pub(crate) fn near(&self, least: i64, greatest: i64) -> &[Range<u32>] {
+        let from = self.0.partition_point(|range| i64::from(range.end) <= least);
+        let to = self.0.partition_point(|range| i64::from(range.start) <= greatest);
+        self.0.get(from..to).unwrap_or_default()
     }
 
     /// The rows that are in both.
@@ -133,9 +128,9 @@ mod tests {
             prop_assert_eq!(set(&a.complement(60)), (0..60).filter(|row| !one.contains(row)).collect::<BTreeSet<_>>());
             prop_assert_eq!(set(&a), one.clone());
             prop_assert_eq!(a.len(), one.len());
-            prop_assert_eq!(a.holds(from), one.contains(&from));
-            let (least, greatest) = (i64::from(from), i64::from(from + len) - 1);
-            prop_assert_eq!(a.meets(least, greatest), one.range(from..from + len).next().is_some());
+            let near = a.near(i64::from(from), i64::from(from + len) - 1);
+            let is_near = |range: &&Range<u32>| range.start < from + len && range.end > from;
+            prop_assert!(len == 0 || near.iter().eq(a.ranges().iter().filter(is_near)), "{:?}", near);
             prop_assert_eq!(set(&a.and(&b)), one.intersection(&two).copied().collect());
             prop_assert_eq!(set(&a.or(&b)), one.union(&two).copied().collect());
             prop_assert_eq!(set(&a.within(&(from..from + len))), one.range(from..from + len).copied().collect());

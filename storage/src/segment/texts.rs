@@ -16,8 +16,10 @@ use super::bytes::{Bytes, Wrong, put_varint};
 pub(super) const PAGE_LEN: usize = 16 << 10;
 /// Texts of a page at most.
 pub(super) const PAGE_TEXTS_MAX: usize = 4096;
-/// Higher takes longer to write and as long to read.
-const LEVEL: i32 = 3;
+/// Higher takes longer to write and as long to read. What is small is soon written again with others.
+const LEVEL: i32 = 6;
+const LEVEL_SMALL: i32 = 3;
+const SMALL_ROWS_MAX: u32 = 32 << 10;
 
 /// Writes pages.
 pub(super) struct Pages {
@@ -26,8 +28,10 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    pub(super) fn new() -> Self {
-        Self { compressor: Compressor::new(LEVEL).expect("the level is valid"), raw: vec![] }
+    /// Of a segment of so many rows.
+    pub(super) fn new(rows: u32) -> Self {
+        let level = if rows > SMALL_ROWS_MAX { LEVEL } else { LEVEL_SMALL };
+        Self { compressor: Compressor::new(level).expect("the level is valid"), raw: vec![] }
     }
 
     /// The bytes of a page.
@@ -109,7 +113,7 @@ mod tests {
         #[test]
         fn what_is_written_comes_back(texts in prop::collection::vec("[a-zé ]{0,20}", 0..50)) {
             let given: Vec<&str> = texts.iter().map(String::as_str).collect();
-            let page = decode(&Pages::new().encode(&given), given.len()).unwrap();
+            let page = decode(&Pages::new(7).encode(&given), given.len()).unwrap();
             prop_assert_eq!(page.iter().collect::<Vec<_>>(), given);
         }
 

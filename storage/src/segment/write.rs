@@ -33,7 +33,7 @@ pub(crate) fn write<E>(
     column: &mut dyn FnMut(usize) -> Result<ArrayRef, E>,
 ) -> Result<Vec<Vec<u8>>, E> {
     assert!(rows <= SEGMENT_ROWS_MAX, "a segment's rows are bounded");
-    let mut writer = Writer { chunks: Chunks::new(segment), pages: Pages::new(), rows };
+    let mut writer = Writer { chunks: Chunks::new(segment), pages: Pages::new(rows), rows };
     let mut columns = Vec::with_capacity(fields.len());
     let mut longest = 0;
     for (at, (field, indexed)) in fields.iter().enumerate() {
