@@ -107,14 +107,20 @@ impl<'a> Numbers<'a> {
         Ok(Self { codes, nulls, form })
     }
 
-    /// Appends the values at places within the count, and whether each is one; what is NULL has any value. A code that
-    /// stands for nothing, which no checksum lets through, is NULL.
-    pub(super) fn append(&self, places: Range<usize>, values: &mut Vec<i64>, present: &mut NullBufferBuilder) {
+    /// Appends what `make` makes of the values at places within the count, and whether each is one; what is NULL has any
+    /// value. A code that stands for nothing, which no checksum lets through, is NULL.
+    pub(super) fn append<V>(
+        &self,
+        places: Range<usize>,
+        make: impl Fn(i64) -> V,
+        values: &mut Vec<V>,
+        present: &mut NullBufferBuilder,
+    ) {
         match (&self.form, self.nulls) {
             (Form::Steps { least, step }, nulls) => {
                 // Code 0 is NULL, and stands for any value.
                 let least = least.wrapping_sub_unsigned(if nulls { *step } else { 0 });
-                let value = |at| least.wrapping_add_unsigned(step.wrapping_mul(self.codes.get(at)));
+                let value = |at| make(least.wrapping_add_unsigned(step.wrapping_mul(self.codes.get(at))));
                 values.extend(places.clone().map(value));
                 if nulls {
                     places.for_each(|at| present.append(self.codes.get(at) > 0));
@@ -131,7 +137,7 @@ impl<'a> Numbers<'a> {
                     if value.is_none() {
                         absent.push(values.len() - from);
                     }
-                    values.push(value.map_or(0, |value| i64::from_le_bytes(*value)));
+                    values.push(make(value.map_or(0, |value| i64::from_le_bytes(*value))));
                 }
                 let mut next = 0;
                 for place in absent {
@@ -163,7 +169,7 @@ mod tests {
 
     fn read(numbers: &Numbers<'_>, places: Range<usize>) -> Vec<Option<i64>> {
         let (mut values, mut present) = (Vec::new(), NullBufferBuilder::new(0));
-        numbers.append(places, &mut values, &mut present);
+        numbers.append(places, |value| value, &mut values, &mut present);
         let present = present.finish();
         values
             .into_iter()

@@ -1,6 +1,5 @@
 //! The pages of a column of texts, each decompressed when a text of it is wanted, and held while more may be.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::bytes::{Bytes, Wrong};
@@ -16,7 +15,9 @@ pub(super) struct TextPages {
     /// The number of the first text of each page.
     table: Vec<(u32, Piece)>,
     texts: u32,
-    held: BTreeMap<usize, Page>,
+    /// By page; none before `first`.
+    held: Vec<Option<Page>>,
+    first: usize,
     len: usize,
 }
 
@@ -33,7 +34,8 @@ impl TextPages {
         if !begins || !table.is_sorted_by_key(|(first, _)| *first) {
             return Err("the pages of a column are out of order".into());
         }
-        Ok(Self { table, texts, held: BTreeMap::new(), len: 0 })
+        let held = table.iter().map(|_| None).collect();
+        Ok(Self { table, texts, held, first: 0, len: 0 })
     }
 
     /// How many pages there are.
@@ -51,9 +53,11 @@ impl TextPages {
     /// Lets go of the pages whose texts are all before this one.
     pub(super) fn forget_before(&mut self, text: u32) {
         let page = self.table.partition_point(|(first, _)| *first <= text).saturating_sub(1);
-        let later = self.held.split_off(&page);
-        self.held = later;
-        self.len = self.held.values().map(Page::len).sum();
+        if page > self.first {
+            self.held[self.first..page].fill_with(|| None);
+            self.first = page;
+            self.len = self.held[page..].iter().flatten().map(Page::len).sum();
+        }
     }
 
     /// The text of that number.
@@ -64,16 +68,17 @@ impl TextPages {
     }
 
     pub(super) fn page<T: ChunkTable>(&mut self, page: usize, pieces: &Pieces<'_, T>) -> Result<&Page, Fault> {
-        if !self.held.contains_key(&page) {
+        if self.held[page].is_none() {
             let count = self.range(page).len();
             let read = pieces.read(self.table[page].1, |bytes| Ok(texts::decode(bytes, count)?))?;
             if self.len > HELD_LEN_MAX {
-                self.held.clear();
+                self.held.fill_with(|| None);
                 self.len = 0;
             }
             self.len += read.len();
-            self.held.insert(page, read);
+            self.first = self.first.min(page);
+            self.held[page] = Some(read);
         }
-        Ok(&self.held[&page])
+        Ok(self.held[page].as_ref().expect("it was just read"))
     }
 }

@@ -83,12 +83,18 @@ impl<T: ChunkTable> Reading<'_, T> {
         Ok(all.filter(|page| !page.rows.is_empty()).collect())
     }
 
-    fn append(&self, page: &PageRows, values: &mut Vec<i64>, present: &mut NullBufferBuilder) -> Result<(), Fault> {
+    fn append<V>(
+        &self,
+        page: &PageRows,
+        make: impl Fn(i64) -> V,
+        values: &mut Vec<V>,
+        present: &mut NullBufferBuilder,
+    ) -> Result<(), Fault> {
         self.pieces.read(page.page.piece, |bytes| {
             let numbers = Numbers::decode(bytes, page.count as usize)?;
             for range in page.rows.ranges() {
                 let place = |row: u32| (row - page.from) as usize;
-                numbers.append(place(range.start)..place(range.end), values, present);
+                numbers.append(place(range.start)..place(range.end), &make, values, present);
             }
             Ok(())
         })
@@ -98,16 +104,21 @@ impl<T: ChunkTable> Reading<'_, T> {
     pub(super) fn page_numbers(&self, page: &PageRows) -> Result<(Vec<i64>, Option<NullBuffer>), Fault> {
         let len = page.rows.len();
         let (mut values, mut present) = (Vec::with_capacity(len), NullBufferBuilder::new(len));
-        self.append(page, &mut values, &mut present)?;
+        self.append(page, |value| value, &mut values, &mut present)?;
         Ok((values, present.finish()))
     }
 
-    /// The numbers of some rows; those that are NULL have any value.
-    fn numbers_of(&mut self, pages: Piece, rows: &Spans) -> Result<(Vec<i64>, Option<NullBuffer>), Fault> {
+    /// What `make` makes of the numbers of some rows; those that are NULL have any value.
+    fn numbers_of<V>(
+        &mut self,
+        pages: Piece,
+        rows: &Spans,
+        make: impl Fn(i64) -> V,
+    ) -> Result<(Vec<V>, Option<NullBuffer>), Fault> {
         let len = rows.len();
         let (mut values, mut present) = (Vec::with_capacity(len), NullBufferBuilder::new(len));
         for page in self.pages_of(pages, rows)? {
-            self.append(&page, &mut values, &mut present)?;
+            self.append(&page, &make, &mut values, &mut present)?;
         }
         Ok((values, present.finish()))
     }
@@ -134,7 +145,7 @@ impl<T: ChunkTable> Reading<'_, T> {
     }
 
     fn numbers(&mut self, column: &Column, ty: &DataType, rows: &Spans) -> Result<ArrayRef, Fault> {
-        let (values, present) = self.numbers_of(column.pages, rows)?;
+        let (values, present) = self.numbers_of(column.pages, rows, |value| value)?;
         Ok(match ty {
             DataType::Int64 => Arc::new(Int64Array::new(values.into(), present)),
             DataType::Timestamp(..) => Arc::new(TimestampMicrosecondArray::new(values.into(), present)),
@@ -146,7 +157,7 @@ impl<T: ChunkTable> Reading<'_, T> {
     }
 
     fn ids(&mut self, column: &Column, rows: &Spans) -> Result<ArrayRef, Fault> {
-        let (values, present) = self.numbers_of(column.pages, rows)?;
+        let (values, present) = self.numbers_of(column.pages, rows, |value| value)?;
         let mut builder = StringBuilder::with_capacity(rows.len(), 16 * rows.len());
         for (at, id) in values.into_iter().enumerate() {
             let is_there = present.as_ref().is_none_or(|present| present.is_valid(at));
@@ -160,23 +171,20 @@ impl<T: ChunkTable> Reading<'_, T> {
             return self.texts(at, column, rows);
         }
         let (codes, texts) = self.coded(at, column, rows)?;
+        if codes.iter().flatten().any(|code| code as usize >= texts.len()) {
+            return Err("a code has no text".into());
+        }
         take(&texts, &codes, None).map_err(|error| Fault::Damaged(error.to_string()))
     }
 
-    /// The codes of some rows, and what they stand for.
+    /// The codes of some rows, and what they should stand for.
     fn coded(&mut self, at: usize, column: &Column, rows: &Spans) -> Result<(UInt32Array, StringArray), Fault> {
         let texts = self.dictionary(at)?;
-        let (values, present) = self.numbers_of(column.codes, rows)?;
         // What does not fit is beyond any dictionary.
-        let known = |code: i64| u32::try_from(code).unwrap_or(u32::MAX);
-        let codes: Vec<u32> = match &present {
-            None => values.into_iter().map(known).collect(),
-            Some(present) => {
-                values.into_iter().zip(present).map(|(code, is_there)| if is_there { known(code) } else { 0 }).collect()
-            }
-        };
-        if codes.iter().copied().max().unwrap_or(0) as usize >= texts.len() {
-            return Err("a code has no text".into());
+        let code = |code: i64| u32::try_from(code).unwrap_or(u32::MAX);
+        let (mut codes, present) = self.numbers_of(column.codes, rows, code)?;
+        if let Some(present) = &present {
+            codes.iter_mut().zip(present).filter(|(_, is_there)| !is_there).for_each(|(code, _)| *code = 0);
         }
         Ok((UInt32Array::new(codes.into(), present), texts))
     }
