@@ -4,7 +4,7 @@
 //! meta       name                     u64      "format", "layout", "next_alert", "next_row", "next_turn",
 //!                                              "first_snapshot", "last_snapshot", "dropped_to"
 //! offsets    collector instance       u64 u64  the last sequence whose batch was committed; when, as a turn
-//! blocks     first row                sealed   versions that were just recorded (block.rs)
+//! blocks     first row                block    versions that were just recorded, and their keys (block.rs)
 //! segments   (first row, chunk)       chunk    versions that were sealed (segment/)
 //! endings    row                      i64 i64? when a version in a block ended, or one in a segment after it was sealed:
 //!                                              the snapshot that no longer had it and, of an exit, the one before
