@@ -23,7 +23,7 @@ pub(super) struct Sort {
 }
 
 impl Sort {
-    /// The numbers of the rows in order.
+    /// The numbers of the rows in order, as many as are needed.
     fn order(&self, context: &Context<'_>, rows: &RecordBatch) -> Vec<u32> {
         let values: Vec<Vec<Value>> = self
             .keys
@@ -35,12 +35,19 @@ impl Sort {
             RowCodec::new(&types).encode(rows.columns(), rows.num_rows())
         });
         let mut order: Vec<u32> = (0u32..).take(rows.num_rows()).collect();
-        order.sort_by(|a, b| {
-            let (a, b) = (*a as usize, *b as usize);
-            let by_keys = self.keys.iter().zip(&values).map(|(key, values)| compare(key, &values[a], &values[b]));
+        let compared = |one: &u32, other: &u32| {
+            let (a, b) = (*one as usize, *other as usize);
+            let mut by_keys = self.keys.iter().zip(&values).map(|(key, values)| compare(key, &values[a], &values[b]));
+            let by_keys = by_keys.find(|order| order.is_ne()).unwrap_or(Ordering::Equal);
             let tie = || whole.as_ref().map_or(Ordering::Equal, |whole| whole[a].cmp(&whole[b]));
-            by_keys.fold(Ordering::Equal, Ordering::then).then_with(tie)
-        });
+            by_keys.then_with(tie).then(one.cmp(other))
+        };
+        // The rest need no order.
+        if let Some(needed) = self.needed().filter(|needed| *needed < order.len()) {
+            order.select_nth_unstable_by(needed, compared);
+            order.truncate(needed);
+        }
+        order.sort_unstable_by(compared);
         order
     }
 
@@ -83,9 +90,7 @@ impl Meaning for Sort {
             // The first so many of all are among the first so many of what came so far.
             if rows > 2 * needed + ROWS_AT_ONCE {
                 let all = stack(&kept, &kept[0]);
-                let mut order = self.order(context, &all);
-                order.truncate(needed);
-                kept = vec![take(&all, &order)];
+                kept = vec![take(&all, &self.order(context, &all))];
                 rows = needed;
             }
             Ok(ControlFlow::Continue(()))
