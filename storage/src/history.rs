@@ -23,7 +23,7 @@ use crate::tables::{
     BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, LIVE, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, Tables, block_schema,
 };
 use crate::view::Contents;
-use crate::{absent, block};
+use crate::{absent, block, filter};
 
 /// Where versions with consecutive numbers lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +126,20 @@ pub(crate) fn columns_of_block(
     Ok((rows, sealed.value().len() as u64))
 }
 
+/// Whether rows of a block may meet a probe of each group, as far as its keys tell; how many rows it has, and the bytes
+/// that were read.
+pub(crate) fn block_may_have(
+    table: &impl BlockTable,
+    first: Row,
+    required: &[Vec<(&str, &Question)>],
+) -> Result<(bool, u32, u64), Fault> {
+    let block = table.get(first)?.ok_or_else(|| Fault::from("it is missing"))?;
+    let keys = block::keys(first, block.value()).map_err(Fault::Damaged)?;
+    let rows = filter::rows(keys).ok_or_else(|| Fault::from("its keys are too short"))?;
+    let is_met = |(column, question): &(&str, &Question)| filter::may_have(keys, column, question);
+    Ok((required.iter().all(|group| group.iter().any(is_met)), rows, keys.len() as u64))
+}
+
 /// The blocks.
 pub(crate) trait BlockTable: ReadableTable<Row, &'static [u8]> {}
 
@@ -211,7 +225,11 @@ pub(crate) fn last_row(txn: &impl Tables, key: ProcKey) -> Result<Option<Row>, E
     for part in extents.iter().rev().map(|extent| extent.part) {
         let read = || match part {
             Part::Block(first) => {
-                let (rows, _) = columns_of_block(&txn.table(BLOCKS)?, first, |name| name == "proc_id")?;
+                let blocks = txn.table(BLOCKS)?;
+                if !block_may_have(&blocks, first, &[vec![("proc_id", &question)]])?.0 {
+                    return Ok(None);
+                }
+                let (rows, _) = columns_of_block(&blocks, first, |name| name == "proc_id")?;
                 let ids = rows.column_by_name("proc_id").expect("a version has an id").as_string::<i32>();
                 let is_it = |id: Option<&str>| id.and_then(ProcKey::parse) == Some(key);
                 Ok(ids.iter().rposition(is_it).map(|at| first.saturating_add(at as Row)))
@@ -353,6 +371,9 @@ pub(crate) fn probed<'a, T: ChunkTable>(
             }
             let Some(found) = segment.probe(name, question)? else { continue 'groups };
             any = any.or(&found);
+        }
+        if let [(name, _)] = group.as_slice() {
+            segment.only_found(name);
         }
         rows = rows.and(&any);
         if rows.len() <= FEW_ROWS {

@@ -18,6 +18,7 @@ mod block;
 mod check;
 mod clock;
 mod error;
+mod filter;
 mod gaps;
 mod guard;
 mod history;

@@ -8,7 +8,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, UInt32Array};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, NullArray, RecordBatch, RecordBatchOptions, StringArray, UInt32Array,
+};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::filter::filter;
 use arrow_select::take::take;
@@ -93,6 +95,8 @@ struct Versions<'a> {
     /// The versions that are rows of the table: those where this column is true, or not NULL.
     only: Option<&'static str>,
     result: SchemaRef,
+    /// Rows that fail a test are left out: samples are not tested.
+    is_exact: bool,
     /// The samples of the scan's moment, if the result has some.
     held: Option<Held>,
 }
@@ -111,8 +115,9 @@ impl<'a> Versions<'a> {
             name if scan.as_of.is_some() && samples::is_sampled(name) => Origin::Sampled(name),
             name => Origin::Stored(name),
         };
-        let origins = scan.table.columns.iter().map(origin).collect();
-        Self { scan, origins, only, result: layout(scan), held: None }
+        let origins: Vec<_> = scan.table.columns.iter().map(origin).collect();
+        let is_exact = !scan.tests.iter().any(|test| matches!(origins[test.column], Origin::Sampled(_)));
+        Self { scan, origins, only, result: layout(scan), is_exact, held: None }
     }
 
     /// With the samples that the result has.
@@ -139,6 +144,9 @@ impl<'a> Versions<'a> {
     }
 
     fn visit(&self, txn: &impl Tables, each: Each<'_>) -> Result<Completeness, Error> {
+        if let Some(exact) = self.scan.exact {
+            exact.set(self.is_exact);
+        }
         let mut completeness = self.held.as_ref().map(|held| held.completeness.clone()).unwrap_or_default();
         let parts = history::extents(txn)?;
         for rows in absent::among(txn, &parts)? {
@@ -176,8 +184,19 @@ impl<'a> Versions<'a> {
         first: Row,
         each: Each<'_>,
     ) -> Result<ControlFlow<()>, Fault> {
+        let required = history::named(self.scan.required, |column| self.name(column));
+        let (may_have, rows, bytes) = history::block_may_have(blocks, first, &required)?;
+        if !may_have {
+            self.scan.count(|tally| {
+                tally.blocks += 1;
+                tally.rows += u64::from(rows);
+                tally.rows_pruned += u64::from(rows);
+                tally.bytes += bytes;
+            });
+            return Ok(ControlFlow::Continue(()));
+        }
         let tested = self.scan.tests.iter().map(|test| test.column);
-        let read: Vec<&str> = self.scan.columns.iter().copied().chain(tested).filter_map(|at| self.name(at)).collect();
+        let read: Vec<&str> = self.given().chain(tested).filter_map(|at| self.name(at)).collect();
         let wanted =
             |name: &str| read.contains(&name) || self.only == Some(name) || self.held.is_some() && name == PROC_ID;
         let (stored, bytes) = history::columns_of_block(blocks, first, wanted)?;
@@ -209,13 +228,14 @@ impl<'a> Versions<'a> {
             return Ok(ControlFlow::Continue(()));
         }
         let places = UInt32Array::from_iter_values(kept.iter());
-        let columns = self.scan.columns.iter().map(|at| match self.origins[*at] {
+        let columns = self.scan.columns.iter().enumerate().map(|(place, at)| match self.origins[*at] {
+            _ if self.is_unread(place) => Ok(unread(kept.len())),
             Origin::Stored(name) => take(&column(name), &places, None),
             Origin::BySnapshot => Ok(by_snapshot(kept.len())),
             Origin::Sampled(name) => take(&column(PROC_ID), &places, None).map(|ids| self.sampled(name, &ids)),
         });
         let columns = columns.collect::<Result<Vec<_>, _>>().map_err(Error::from)?;
-        Ok(each(batch(&self.result, columns, kept.len())?))
+        Ok(each(batch(&as_they_came(&self.result, &columns), columns, kept.len())?))
     }
 
     fn visit_segment(
@@ -240,7 +260,7 @@ impl<'a> Versions<'a> {
     ) -> Result<ControlFlow<()>, Fault> {
         let rows = segment.segment().rows();
         let asks_endings = self.only == Some(LAST_SEEN_AT)
-            || self.scan.columns.iter().chain(self.asked().iter()).any(|at| self.name(*at).is_some_and(Endings::fill));
+            || self.given().chain(self.asked()).any(|at| self.name(at).is_some_and(Endings::fill));
         let endings =
             if asks_endings { Endings::of(endings, &Numbering::of(first, segment)?)? } else { Endings::unasked() };
         let required = history::named(self.scan.required, |column| self.name(column));
@@ -257,7 +277,13 @@ impl<'a> Versions<'a> {
             if kept.is_empty() {
                 return Ok(ControlFlow::Continue(()));
             }
-            let Some(name) = self.name(test.column) else { continue };
+            let Some(name) = self.name(test.column) else {
+                if matches!(self.origins[test.column], Origin::Sampled(_)) {
+                    continue;
+                }
+                kept = if (test.passes)(&by_snapshot(1)).iter().eq([Some(true)]) { kept } else { Spans::default() };
+                continue;
+            };
             match segment.tested(name, &self.ty(test.column), test.passes, &kept)? {
                 Some(passed) if !Endings::fill(name) => kept = passed,
                 _ => rest.push((name, test)),
@@ -285,19 +311,33 @@ impl<'a> Versions<'a> {
                 continue;
             }
             let column = |(place, at): (usize, &usize)| match self.origins[*at] {
-                Origin::Stored(name) if self.scan.dictionaries.contains(&place) => segment.read_coded(name, &page),
+                _ if self.is_unread(place) => Ok(unread(page.len())),
+                Origin::Stored(name) if self.is_exact && self.scan.dictionaries.contains(&place) => {
+                    segment.read_coded(name, &page)
+                }
                 Origin::Stored(name) => read(segment, &endings, name, &self.ty(*at), &page),
                 Origin::BySnapshot => Ok(by_snapshot(page.len())),
                 Origin::Sampled(name) => Ok(self.sampled(name, &segment.read(PROC_ID, &DataType::Utf8, &page)?)),
             };
             let columns = self.scan.columns.iter().enumerate().map(column).collect::<Result<Vec<_>, Fault>>()?;
-            let result = with_dictionaries(&self.result, &columns);
+            let result = as_they_came(&self.result, &columns);
             let rows = batch(&result, columns, page.len()).map_err(|error| Fault::Damaged(error.to_string()))?;
             if each(rows).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Whether nobody looks at a column of the result.
+    fn is_unread(&self, place: usize) -> bool {
+        self.is_exact && self.scan.unread.contains(&place)
+    }
+
+    /// The columns that are handed over.
+    fn given(&self) -> impl Iterator<Item = usize> {
+        let places = self.scan.columns.iter().enumerate();
+        places.filter(|(place, _)| !self.is_unread(*place)).map(|(_, at)| *at)
     }
 
     /// The columns that probes and tests ask for.
@@ -311,16 +351,22 @@ impl<'a> Versions<'a> {
     }
 }
 
-/// The result's layout, with the columns that came as dictionaries.
-pub(crate) fn with_dictionaries(result: &SchemaRef, columns: &[ArrayRef]) -> SchemaRef {
-    if columns.iter().all(|column| !matches!(column.data_type(), DataType::Dictionary(..))) {
+/// The result's layout, with the columns that came as dictionaries or not at all.
+pub(crate) fn as_they_came(result: &SchemaRef, columns: &[ArrayRef]) -> SchemaRef {
+    let is_other = |ty: &DataType| matches!(ty, DataType::Dictionary(..) | DataType::Null);
+    if !columns.iter().any(|column| is_other(column.data_type())) {
         return result.clone();
     }
     let field = |(field, column): (&Arc<Field>, &ArrayRef)| match column.data_type() {
-        DataType::Dictionary(..) => Arc::new(field.as_ref().clone().with_data_type(column.data_type().clone())),
+        ty if is_other(ty) => Arc::new(Field::new(field.name(), ty.clone(), true)),
         _ => field.clone(),
     };
     Arc::new(Schema::new(result.fields().iter().zip(columns).map(field).collect::<Vec<_>>()))
+}
+
+/// What stands for a column that nobody looks at.
+fn unread(rows: usize) -> ArrayRef {
+    Arc::new(NullArray::new(rows))
 }
 
 /// A column of some rows of a segment, endings that came later counted in.

@@ -6,7 +6,7 @@
 //!                                              "last_round", "samples_dropped_to",
 //!                                              "believed", "doubted_for" (clock.rs)
 //! offsets    collector instance       u64 u64  the last sequence whose batch was committed; when, as a turn
-//! blocks     first row                sealed   versions that were just recorded (block.rs)
+//! blocks     first row                block    versions that were just recorded, and their keys (block.rs)
 //! segments   (first row, chunk)       chunk    versions that were sealed (segment/)
 //! endings    row                      i64 i64? when a version in a block ended, or one in a segment after it was sealed:
 //!                                              the snapshot that no longer had it and, of an exit, the one before

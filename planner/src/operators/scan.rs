@@ -1,6 +1,6 @@
 //! Where rows come from: a table's rows.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use daemoneye_dsl::tables::Table;
 use daemoneye_dsl::types::{Timestamp, Type, Value};
 use daemoneye_storage::Scan as Request;
 
-use super::{Context, Each, Meaning, Node};
+use super::{Context, Each, Leeway, Meaning, Node};
 use crate::batch::{batch, empty, stack, take};
 use crate::error::Error;
 use crate::plan::Lookback;
@@ -54,6 +54,21 @@ impl Scan {
             Some(filter) => take(&rows, &context.evaluator(&rows).matching(filter)),
         }
     }
+
+    /// The rows for which all of these are true.
+    fn passing(context: &Context<'_>, mut rows: RecordBatch, conditions: &[Expr]) -> RecordBatch {
+        context.note_rows_in(rows.num_rows());
+        for condition in conditions {
+            rows = take(&rows, &context.evaluator(&rows).matching(condition));
+        }
+        rows
+    }
+
+    /// The columns that nobody looks at where tests are not asked again.
+    fn unread(&self, leeway: Leeway<'_>, again: &[usize]) -> Vec<usize> {
+        let Some(read) = leeway.read else { return vec![] };
+        (0..self.columns.len()).filter(|place| !read.contains(place) && !again.contains(place)).collect()
+    }
 }
 
 impl Meaning for Scan {
@@ -68,21 +83,26 @@ impl Meaning for Scan {
         &self,
         context: &Context<'_>,
         _: &[Node],
-        dictionaries: &[usize],
+        leeway: Leeway<'_>,
         each: Each<'_>,
     ) -> Option<Result<(), Error>> {
-        let read_again = self.filter.iter().flat_map(Expr::columns).collect::<Vec<_>>();
-        let dictionaries: Vec<usize> =
-            dictionaries.iter().copied().filter(|column| !read_again.contains(column)).collect();
+        let untested = self.filter.as_ref().map(pushdown::untested).unwrap_or_default();
+        let again: Vec<usize> = untested.iter().flat_map(Expr::columns).collect();
+        let dictionaries: Vec<usize> = leeway.coded.iter().copied().filter(|place| !again.contains(place)).collect();
+        let unread = self.unread(leeway, &again);
+        let exact = Cell::new(false);
         let mut failed = None;
         let mut taken = |rows: RecordBatch| {
-            each(self.kept(context, rows)).unwrap_or_else(|error| {
+            let kept = if exact.get() { Self::passing(context, rows, &untested) } else { self.kept(context, rows) };
+            each(kept).unwrap_or_else(|error| {
                 failed = Some(error);
                 ControlFlow::Break(())
             })
         };
-        let scan =
-            |scan: &Request<'_>| context.reader.visit(&Request { dictionaries: &dictionaries, ..*scan }, &mut taken);
+        let scan = |scan: &Request<'_>| {
+            let scan = Request { dictionaries: &dictionaries, unread: &unread, exact: Some(&exact), ..*scan };
+            context.reader.visit(&scan, &mut taken)
+        };
         let read = self.asked(context, scan);
         Some(match (failed, read) {
             (Some(error), _) => Err(error),

@@ -20,7 +20,7 @@ use super::{name, value};
 use crate::Error;
 use crate::keys::ProcKey;
 use crate::reader::{Each, Probe, Question, Scan};
-use crate::scan::{batch, layout, quarantine, with_dictionaries};
+use crate::scan::{as_they_came, batch, layout, quarantine};
 use crate::segment::bytes::Wrong;
 use crate::segment::pieces::ChunkTable;
 use crate::segment::{Fault, rounded};
@@ -114,6 +114,9 @@ fn meets(question: &Question, time: i64) -> bool {
 
 /// The rows of `process_samples`.
 pub(crate) fn visit(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
+    if let Some(exact) = scan.exact {
+        exact.set(true);
+    }
     let mut completeness = Completeness::default();
     let table = txn.table(SAMPLES)?;
     let wanted = Wanted::of_scan(scan);
@@ -195,7 +198,7 @@ fn visit_page(
     if count == 0 {
         return Ok(ControlFlow::Continue(()));
     }
-    let rows: RecordBatch = batch(&with_dictionaries(&layout(scan), &columns), columns, count)?;
+    let rows: RecordBatch = batch(&as_they_came(&layout(scan), &columns), columns, count)?;
     Ok(each(rows))
 }
 

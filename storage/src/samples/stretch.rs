@@ -19,7 +19,7 @@ use crate::Error;
 use crate::retention::Dropped;
 use crate::scan::quarantine;
 use crate::segment::bytes::{Bytes, Wrong, put_varint};
-use crate::segment::pieces::{self, ChunkTable, Chunks, Edition, Fault, Piece};
+use crate::segment::pieces::{self, ChunkTable, Chunks, Edition, Fault, Piece, Pieces};
 use crate::tables::{SAMPLES, Tables};
 
 const VERSION: u8 = 1;
@@ -201,7 +201,7 @@ impl Stretch {
         read: impl FnOnce(&Page<'_>) -> Result<T, Wrong>,
     ) -> Result<T, Fault> {
         let PageAt { samples, piece, .. } = self.pages[at];
-        pieces::read(table, edition(self.first, &self.rounds), piece, |bytes| {
+        Pieces::new(table, edition(self.first, &self.rounds)).read(piece, |bytes| {
             let page = Page::open(bytes)?;
             if page.samples != samples as usize {
                 return Err("a page has more or fewer samples than its header says".into());

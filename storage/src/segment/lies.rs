@@ -93,7 +93,7 @@ fn lie(bytes: &mut Bytes<'_>) -> Result<(Vec<String>, Vec<Vec<u8>>), Wrong> {
         }
         let encoding = [Encoding::None, Encoding::Numbers, Encoding::Ids, Encoding::Dictionary, Encoding::Texts]
             [usize::from(bytes.u8()? % 5)];
-        let values = if encoding == Encoding::Texts { rows } else { small(bytes, rows + 1)? };
+        let values = small(bytes, rows + 1)?;
         let column = Column {
             name: field.name().clone(),
             encoding,
@@ -146,9 +146,10 @@ fn texts(bytes: &mut Bytes<'_>, chunks: &mut Chunks) -> Result<Piece, Wrong> {
     for _ in 0..bytes.u8()? % ENTRIES_MAX {
         table.extend_from_slice(&small(bytes, u32::MAX)?.to_le_bytes());
         let claimed = i32::from(bytes.u8()?.cast_signed());
+        let texts_len = u32::from(bytes.u8()?);
         let raw = payload(bytes)?;
         let len = i32::try_from(raw.len()).expect("short") + claimed.min(1);
-        let mut page = len.to_le_bytes().to_vec();
+        let mut page = [len.to_le_bytes(), texts_len.to_le_bytes()].concat();
         match claimed {
             -128..-120 => page.extend_from_slice(raw),
             _ => page.extend(zstd::bulk::compress(raw, 1).expect("short")),
@@ -169,11 +170,14 @@ fn index(bytes: &mut Bytes<'_>, chunks: &mut Chunks) -> Result<Piece, Wrong> {
     Ok(if root.is_empty() { Piece::default() } else { chunks.add(&root) })
 }
 
-/// The rows of a block whose checksum is right and whose content is the bytes.
+/// The rows of a block whose checksums are right and whose content is the bytes.
 pub fn block(bytes: &[u8]) {
     let columns: Vec<usize> = (0..crate::tables::block_schema().fields().len()).collect();
-    let _rows_or_error = crate::block::decode(ID, &crate::block::sealed(ID, bytes), &columns);
+    let (keys, rows) = bytes.split_at(bytes.len().min(8));
+    let _rows_or_error = crate::block::decode(ID, &crate::block::sealed(ID, keys, rows), &columns);
+    let _rows_or_error = crate::block::decode(ID, &crate::block::sealed(ID, &1_u32.to_le_bytes(), bytes), &columns);
     let _rows_or_error = crate::block::decode(ID, bytes, &columns);
+    let _any = crate::filter::may_have(bytes, "pid", &Question::Equal(Value::Integer(7)));
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@
 //!
 //! A segment that is written again under its number has another [`Edition`]: pieces of two of them do not go together.
 
+use std::cell::Cell;
+
 use redb::{ReadableTable, StorageError};
 
 use super::bytes::{Bytes, Wrong};
@@ -37,7 +39,7 @@ impl Edition {
 }
 
 /// Where a piece is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Piece {
     chunk: u32,
     at: u32,
@@ -162,17 +164,32 @@ pub(crate) trait ChunkTable: ReadableTable<(u64, u32), &'static [u8]> {}
 
 impl<T: ReadableTable<(u64, u32), &'static [u8]>> ChunkTable for T {}
 
-/// Gives `read` the payload of a piece.
-pub(crate) fn read<T>(
-    table: &impl ChunkTable,
+/// The pieces of a segment that is being read.
+pub(crate) struct Pieces<'t, T> {
+    table: &'t T,
     edition: Edition,
-    piece: Piece,
-    read: impl FnOnce(&[u8]) -> Result<T, Fault>,
-) -> Result<T, Fault> {
-    let chunk = table.get((edition.first, piece.chunk))?.ok_or_else(|| Fault::from("a part of it is missing"))?;
-    let end = (piece.at as usize).saturating_add(piece.len());
-    let bytes = chunk.value().get(piece.at as usize..end).ok_or("a part of it is cut off")?;
-    read(checked(edition, piece, bytes)?)
+    bytes: Cell<u64>,
+}
+
+impl<'t, T: ChunkTable> Pieces<'t, T> {
+    pub(crate) fn new(table: &'t T, edition: Edition) -> Self {
+        Self { table, edition, bytes: Cell::new(0) }
+    }
+
+    /// Gives `read` the payload of a piece.
+    pub(crate) fn read<R>(&self, piece: Piece, read: impl FnOnce(&[u8]) -> Result<R, Fault>) -> Result<R, Fault> {
+        self.bytes.set(self.bytes.get() + piece.len() as u64);
+        let chunk =
+            self.table.get((self.edition.first, piece.chunk))?.ok_or_else(|| Fault::from("a part of it is missing"))?;
+        let end = (piece.at as usize).saturating_add(piece.len());
+        let bytes = chunk.value().get(piece.at as usize..end).ok_or("a part of it is cut off")?;
+        read(checked(self.edition, piece, bytes)?)
+    }
+
+    /// Bytes of all that were read so far.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.bytes.get()
+    }
 }
 
 /// Gives `read` the header of a segment.

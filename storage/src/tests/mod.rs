@@ -15,6 +15,7 @@ mod scans;
 mod sealing;
 mod state;
 mod status;
+mod windows;
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Level, RuleRef, SnapshotRef};
