@@ -87,7 +87,7 @@ fn what_is_free_is_given_back_beside_readers_and_through_a_crash() {
     first.kill();
 
     let second = agent();
-    let small = until(Duration::from_secs(60), || (len() < before / 3).then_some(()));
+    let small = until(Duration::from_mins(1), || (len() < before / 3).then_some(()));
     small.unwrap_or_else(|| panic!("{} bytes, {}", len(), second.log()));
     // It goes on as if nothing had been.
     let _suspect = stage.suspect("suspect");

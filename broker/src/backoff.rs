@@ -1,12 +1,7 @@
 //! Waiting longer each time, and never in step with others.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::path::Path;
 use std::time::Duration;
-
-use crate::client::Client;
-use crate::error::Error;
-use crate::message::Code;
 
 const DELAY_MIN: Duration = Duration::from_millis(100);
 const DELAY_MAX: Duration = Duration::from_secs(30);
@@ -37,27 +32,6 @@ impl Backoff {
     /// Starts over, after an attempt that succeeded.
     pub fn reset(&mut self) {
         *self = Self::default();
-    }
-}
-
-/// Connects, trying again for as long as a later attempt may succeed.
-pub async fn connect_with_backoff(path: &Path, name: &str, backoff: &mut Backoff) -> Result<Client, Error> {
-    loop {
-        let error = match Client::connect(path, name).await {
-            Ok(client) => {
-                backoff.reset();
-                return Ok(client);
-            }
-            Err(error) => error,
-        };
-        match &error {
-            Error::Connect { .. } | Error::Closed(_) | Error::TimedOut(_) => {}
-            Error::Refused(fault) if fault.code() == Code::Busy => {}
-            _ => return Err(error),
-        }
-        let delay = backoff.next_delay();
-        tracing::debug!(%error, ?delay, "connecting again");
-        tokio::time::sleep(delay).await;
     }
 }
 

@@ -20,20 +20,22 @@ pub(crate) const HANDSHAKE_SECS: u64 = 5;
 /// After how long without sending a side sends `Ping`.
 const PING_SECS: u64 = 15;
 /// After how long without a frame the connection is dead.
-const SILENCE_SECS: u64 = 45;
+pub(crate) const SILENCE_SECS: u64 = 45;
 /// How long a `Fault` may take on its way out.
 const FAREWELL_SECS: u64 = 1;
-/// The length that the first frame of a peer may say.
-const FIRST_FRAME_LEN_MAX: usize = 4096;
 /// Bytes read at once, and bytes gathered before they are written.
-const CHUNK_LEN: usize = 64 << 10;
+const CHUNK_LEN: usize = 128 << 10;
 
 /// Where a connection puts what comes.
 pub(crate) trait Inlet {
     /// Handles one message.
     fn receive(&self, message: Message) -> Result<(), Fault>;
-    /// Resolves when the next message may come.
-    async fn room(&self);
+    /// The length that a frame may say now.
+    fn frame_len_max(&self) -> usize {
+        FRAME_LEN_MAX
+    }
+    /// Resolves when the next message may come; at fault is who keeps it from coming.
+    async fn room(&self) -> Result<(), Fault>;
 }
 
 /// Where a connection gets what goes.
@@ -77,9 +79,9 @@ where
         tokio::select! {
             end = &mut reading => end,
             end = &mut writing => match end {
-                // The other side closed; what it said before that may still be unread.
-                End::Stream(error) => match timeout(Duration::from_secs(FAREWELL_SECS), reading).await {
-                    Ok(told @ End::Told(_)) => told,
+                // The other side closed; what it said before that may still be unread, and may have to wait for others.
+                End::Stream(error) => match reading.await {
+                    told @ End::Told(_) => told,
                     _ => End::Stream(error),
                 },
                 end => end,
@@ -101,15 +103,22 @@ pub(crate) async fn run_local(
     (broker_inlet, broker_outlet): (&impl Inlet, &mut impl Outlet),
 ) -> End {
     tokio::select! {
-        passed = pass(client_outlet, broker_inlet) => passed.map_or_else(End::Told, |()| End::Here),
-        passed = pass(broker_outlet, client_inlet) => passed.map_or_else(End::Found, |()| End::There),
+        passed = pass(client_outlet, broker_inlet) => match passed {
+            Ok(()) => End::Here,
+            Err(End::Found(fault)) => End::Told(fault),
+            Err(end) => end,
+        },
+        passed = pass(broker_outlet, client_inlet) => passed.err().unwrap_or(End::There),
     }
 }
 
-async fn pass(outlet: &mut impl Outlet, inlet: &impl Inlet) -> Result<(), Fault> {
+async fn pass(outlet: &mut impl Outlet, inlet: &impl Inlet) -> Result<(), End> {
     while let Some(message) = outlet.next().await {
+        if let Message::Fault(fault) = message {
+            return Err(End::Told(fault));
+        }
         inlet.receive(message)?;
-        inlet.room().await;
+        inlet.room().await?;
         tokio::task::coop::consume_budget().await;
     }
     Ok(())
@@ -117,9 +126,9 @@ async fn pass(outlet: &mut impl Outlet, inlet: &impl Inlet) -> Result<(), Fault>
 
 async fn read(reader: &mut (impl AsyncRead + Unpin), inlet: &impl Inlet) -> End {
     let mut buffer = BytesMut::new();
-    let (mut patience_secs, mut len_max) = (HANDSHAKE_SECS, FIRST_FRAME_LEN_MAX);
+    let mut patience_secs = HANDSHAKE_SECS;
     loop {
-        let next = timeout(Duration::from_secs(patience_secs), next_message(reader, &mut buffer, len_max)).await;
+        let next = timeout(Duration::from_secs(patience_secs), next_message(reader, &mut buffer, inlet)).await;
         let message = match next {
             Ok(Ok(message)) => message,
             Ok(Err(end)) => return end,
@@ -131,9 +140,9 @@ async fn read(reader: &mut (impl AsyncRead + Unpin), inlet: &impl Inlet) -> End 
         if let Err(fault) = inlet.receive(message) {
             return End::Found(fault);
         }
-        (patience_secs, len_max) = (SILENCE_SECS, FRAME_LEN_MAX);
-        if timeout(Duration::from_secs(SILENCE_SECS), inlet.room()).await.is_err() {
-            return Fault::new(Code::Silence, format!("replies were not read for {SILENCE_SECS} seconds")).into();
+        patience_secs = SILENCE_SECS;
+        if let Err(fault) = inlet.room().await {
+            return End::Found(fault);
         }
     }
 }
@@ -141,8 +150,9 @@ async fn read(reader: &mut (impl AsyncRead + Unpin), inlet: &impl Inlet) -> End 
 async fn next_message(
     reader: &mut (impl AsyncRead + Unpin),
     buffer: &mut BytesMut,
-    len_max: usize,
+    inlet: &impl Inlet,
 ) -> Result<Message, End> {
+    let len_max = inlet.frame_len_max();
     loop {
         if let Some(frame) = frame::decode(buffer, len_max)? {
             return Ok(Message::decode(frame)?);
@@ -157,15 +167,18 @@ async fn next_message(
 
 async fn write(writer: &mut (impl AsyncWrite + Unpin), outlet: &mut impl Outlet, unwritten: &mut BytesMut) -> End {
     loop {
-        match timeout(Duration::from_secs(PING_SECS), outlet.next()).await {
-            Ok(Some(message)) => message.encode(unwritten),
+        let mut next = match timeout(Duration::from_secs(PING_SECS), outlet.next()).await {
+            Ok(Some(message)) => Some(message),
             Ok(None) => return End::Here,
-            Err(_) => Message::from(Ping {}).encode(unwritten),
-        }
-        while unwritten.len() < CHUNK_LEN
-            && let Some(message) = outlet.try_next()
-        {
+            Err(_) => Some(Ping {}.into()),
+        };
+        while let Some(message) = next {
+            // The last thing that is said; whoever moves messages says it.
+            if let Message::Fault(fault) = message {
+                return fault.into();
+            }
             message.encode(unwritten);
+            next = if unwritten.len() < CHUNK_LEN { outlet.try_next() } else { None };
         }
         // Takes from `unwritten` exactly what was written, even if this future is dropped midway.
         if let Err(error) = writer.write_all_buf(unwritten).await {
@@ -207,7 +220,9 @@ mod tests {
             Ok(())
         }
 
-        async fn room(&self) {}
+        async fn room(&self) -> Result<(), Fault> {
+            Ok(())
+        }
     }
 
     impl Outlet for Answers {
@@ -271,8 +286,9 @@ mod tests {
     async fn a_fault_follows_the_frame_that_was_under_way() {
         let (left, mut right) = duplex(100);
         let (inlet, outlet) = side();
-        let publish = crate::message::Publish { topic: "t".repeat(500), ..Default::default() };
-        inlet.answers.send(publish.clone().into()).unwrap();
+        let entry = crate::parcel::Entry { topic: "t".repeat(500).into(), ..Default::default() };
+        let publish = Message::Publish(entry.into());
+        inlet.answers.send(publish.clone()).unwrap();
         let peer = async {
             right.write_all(&[0; 16]).await.unwrap();
             sleep(Duration::from_millis(500)).await;
@@ -282,7 +298,7 @@ mod tests {
             (next(), next())
         };
         let ((end, _), (first, second)) = tokio::join!(run_side(left, (inlet, outlet)), peer);
-        assert_eq!(first, publish.into());
+        assert_eq!(first, publish);
         let End::Found(fault) = end else { panic!("{end}") };
         assert_eq!(second, fault.into());
     }

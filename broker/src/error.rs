@@ -39,6 +39,14 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The key to the broker cannot be read or made.
+    #[error("cannot use the key in {}: {source}; run as the agent's user, or name its data directory", path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// No broker answers there now; one may later.
     #[error("cannot connect to the broker at {}: {source}; start the agent, or name its socket", path.display())]
     Connect {

@@ -5,9 +5,10 @@
 //! Client ── typed messages ─────────────► (in process) ┘    └──► (in process) ──► Client ──► Subscription
 //! ```
 //!
-//! [`Broker`] accepts connections and feeds one [`core::Core`], which decides everything and does no I/O. Every queue
-//! has a bound and says what happens when it is full; whatever is dropped is counted and told to the subscriber it was
-//! meant for. One peer that stalls, lies or dies costs the others nothing.
+//! [`Broker`] accepts connections and feeds one [`core::Core`], which decides everything and does no I/O. A client has
+//! to prove who it is ([`key`]) before it may do what its role may ([`tree`]). Every queue has a bound and says what
+//! happens when it is full; whatever is dropped is counted and told to the subscriber that it was meant for. One peer
+//! that stalls, lies or dies costs the others nothing.
 
 mod backoff;
 mod broker;
@@ -16,15 +17,27 @@ mod connection;
 pub mod core;
 mod error;
 pub mod frame;
+mod gate;
+pub mod key;
 mod listener;
 pub mod message;
+mod parcel;
+pub mod payload;
 mod queue;
+mod routes;
 pub mod topic;
+pub mod tree;
 
-pub use backoff::{Backoff, connect_with_backoff};
-pub use broker::Broker;
+pub use backoff::Backoff;
+pub use broker::{Broker, Door, Settings};
 pub use bytes::Bytes;
-pub use client::{Client, Delivery, Subscription};
+pub use client::{Client, Credential, Delivery, Event, Gap, Identity, Interest, Subscription};
+pub use core::Limits;
 pub use error::Error;
-pub use message::{Mode, Outcome, SnapshotBatch};
-pub use queue::{QUEUE_BYTES_MAX, QUEUE_LEN_MAX};
+pub use gate::{Gate, Peer};
+pub use key::{Key, KeyKind};
+pub use message::{Outcome, WhenFull};
+pub use parcel::{Entry, Parcel};
+pub use payload::SnapshotBatch;
+pub use queue::Room;
+pub use tree::Role;

@@ -14,10 +14,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::broker::Shared;
 use crate::error::Error;
+use crate::gate::Peer;
 use crate::message::{Code, Fault, Message};
-
-/// Connections from other processes at one time.
-pub(crate) const CONNECTIONS_LEN_MAX: usize = 256;
 
 /// Bytes of a socket's path: `sun_path` less its terminating zero.
 #[cfg(unix)]
@@ -28,18 +26,55 @@ const PROBE_SECS: u64 = 1;
 /// How long to wait after the system refused to accept, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Who the system lets open the socket besides its user.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Access {
+    /// Members of this group.
+    pub(crate) group: Option<u32>,
+}
+
 /// Listens at `path`. A socket file that nobody listens at is replaced. (Two brokers that start at the same moment
 /// over such a file may both pass; what keeps two agents apart is the lock on their store.)
-pub(crate) fn listen(path: &Path) -> Result<Listener, Error> {
+pub(crate) fn listen(path: &Path, access: Access) -> Result<Listener, Error> {
     let name = socket_name(path)?;
     remove_stale(path)?;
     let options = ListenerOptions::new().name(name);
     #[cfg(unix)]
     let options = interprocess::os::unix::local_socket::ListenerOptionsExt::mode(options, 0o600);
-    options.create_tokio().map_err(|source| match source.kind() {
+    let failed = |source| Error::Listen { path: path.to_owned(), source };
+    let listener = options.create_tokio().map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => Error::InUse { path: path.to_owned() },
-        _ => Error::Listen { path: path.to_owned(), source },
-    })
+        _ => failed(source),
+    })?;
+    open_to_group(path, access).map_err(failed)?;
+    Ok(listener)
+}
+
+/// The group first, then what it may: in between nobody has more than before.
+#[cfg(unix)]
+fn open_to_group(path: &Path, Access { group }: Access) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(group) = group else { return Ok(()) };
+    std::os::unix::fs::chown(path, None, Some(group))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))
+}
+
+/// Pipes have no groups.
+#[cfg(windows)]
+#[expect(clippy::unnecessary_wraps, reason = "the same shape as on Unix")]
+fn open_to_group(_path: &Path, _access: Access) -> io::Result<()> {
+    Ok(())
+}
+
+/// What the system says about the process at the other end.
+pub(crate) fn peer(stream: &Stream) -> Peer {
+    use interprocess::local_socket::traits::StreamCommon;
+    let Ok(credentials) = stream.peer_creds() else { return Peer::default() };
+    let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok());
+    #[cfg(unix)]
+    return Peer { uid: credentials.euid(), gid: credentials.egid(), pid };
+    #[cfg(windows)]
+    Peer { pid, ..Peer::default() }
 }
 
 /// Connects to whoever listens at `path`.
@@ -104,10 +139,15 @@ fn remove_stale(_path: &Path) -> Result<(), Error> {
 
 /// Accepts connections for as long as it is polled; the socket file goes when it is dropped.
 pub(crate) async fn accept(listener: Listener, path: PathBuf, shared: Arc<Shared>) {
+    let limit = shared.limits.connections_len;
     loop {
         match listener.accept().await {
-            Ok(stream) if shared.peers_len() < CONNECTIONS_LEN_MAX => shared.admit(stream),
-            Ok(stream) => turn_away(&stream).await,
+            Ok(stream) if shared.outside_len() < limit => shared.admit(stream),
+            Ok(stream) => {
+                let reason = format!("{limit} connections already, try later");
+                shared.refuse(peer(&stream), &reason);
+                turn_away(&stream, reason).await;
+            }
             Err(error) => {
                 tracing::warn!(%error, path = %path.display(), "cannot accept a connection");
                 sleep(ACCEPT_PAUSE).await;
@@ -116,9 +156,9 @@ pub(crate) async fn accept(listener: Listener, path: PathBuf, shared: Arc<Shared
     }
 }
 
-async fn turn_away(mut stream: &Stream) {
-    tracing::warn!(limit = CONNECTIONS_LEN_MAX, "too many connections, one is turned away");
-    let fault = Fault::new(Code::Busy, format!("{CONNECTIONS_LEN_MAX} connections already, try later"));
+async fn turn_away(mut stream: &Stream, reason: String) {
+    tracing::warn!(reason, "a connection is turned away");
+    let fault = Fault::new(Code::Busy, reason);
     let mut frame = BytesMut::new();
     Message::from(fault).encode(&mut frame);
     // A fresh socket has room for so little; whoever does not get it sees the connection close.

@@ -1,25 +1,34 @@
-//! The messages that frames carry, and what collectors, the agent and the command line say to each other in payloads.
+//! The messages that frames carry.
 //!
 //! | type | message | from | then |
 //! |---:|---|---|---|
-//! | 1 | [`Hello`] | client, first | `Welcome`, or `Fault` and the end |
-//! | 2 | [`Welcome`] | broker | |
-//! | 3 | [`Subscribe`] | client | `Subscribed`; nothing published after it is missed |
-//! | 4 | [`Subscribed`] | broker | |
-//! | 5 | [`Unsubscribe`] | client | |
-//! | 6 | [`Publish`] | client | `Published` where `request` is set |
-//! | 7 | [`Published`] | broker | |
-//! | 8 | [`Deliver`] | broker | `Acknowledge` where `delivery` is not 0 |
-//! | 9 | [`Acknowledge`] | client | |
-//! | 10 | [`Ping`] | both | `Pong` |
-//! | 11 | [`Pong`] | both | |
-//! | 12 | [`Fault`] | both | the end of the connection |
+//! | 1 | [`Hello`] | client, first | `Challenge`, or `Fault` and the end |
+//! | 2 | [`Challenge`] | broker | `Proof` |
+//! | 3 | [`Proof`] | client | `Welcome`, or `Fault` and the end |
+//! | 4 | [`Welcome`] | broker | |
+//! | 5 | [`Subscribe`] | client | `Subscribed`; nothing published after it is missed |
+//! | 6 | [`Subscribed`] | broker | |
+//! | 7 | [`Unsubscribe`] | client | |
+//! | 8 | `Publish`: a [`Parcel`] | client | `Published` for each message that asks |
+//! | 9 | [`Published`] | broker | |
+//! | 10 | [`Deliver`] | broker | `Acknowledge` for each message, where the subscription answers |
+//! | 11 | [`Acknowledge`] | client | |
+//! | 12 | [`Taken`] | client | more deliveries, see [`WINDOW`] |
+//! | 13 | [`Cancel`] | client | `Cancelled` for whoever has not answered yet |
+//! | 14 | [`Cancelled`] | broker | |
+//! | 15 | [`Ping`] | both | `Pong` |
+//! | 16 | [`Pong`] | both | |
+//! | 17 | [`Fault`] | both | the end of the connection |
+//!
+//! Bodies are protobuf. That of `Publish` is the parcel itself; that of `Deliver` is its head, counted by a varint,
+//! and then the parcel, so that the broker passes on the bytes that came.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use prost::Message as _;
 
-use crate::error::Error;
 use crate::frame::{self, FRAME_LEN_MAX, Frame};
+use crate::parcel::Parcel;
+use crate::queue::Room;
 
 /// The oldest set of messages that this code speaks.
 pub const PROTOCOL_MIN: u32 = 1;
@@ -27,40 +36,57 @@ pub const PROTOCOL_MIN: u32 = 1;
 pub const PROTOCOL_MAX: u32 = 1;
 /// Bytes of a payload: a frame less room for topic, ids and field headers.
 pub const PAYLOAD_LEN_MAX: usize = FRAME_LEN_MAX - 4096;
+/// What may be on its way to one subscription, or wait in its client, until the broker hears that it was taken: with
+/// that much or more, nothing further is sent. So what a program does not take waits in the broker, where its bound is
+/// kept, and not before what the same client's other subscriptions get.
+pub const WINDOW: Room = Room { len: 8192, bytes: 1 << 20 };
 /// Bytes of a reason or an error's text; the rest is cut.
 pub const TEXT_LEN_MAX: usize = 1024;
 /// Bytes of a client's name.
 pub const NAME_LEN_MAX: usize = 64;
 
-/// A payload below this is copied out of the read buffer, so that a queued message of a few bytes cannot hold a
-/// buffer of many.
-const COPY_LEN_MAX: usize = 16 << 10;
-
 macro_rules! messages {
     ($($kind:literal $name:ident: $doc:literal;)*) => {
         /// Any message.
         #[derive(Clone, Debug, PartialEq)]
-        pub enum Message {$(
-            #[doc = $doc]
-            $name($name),
-        )*}
+        pub enum Message {
+            $(
+                #[doc = $doc]
+                $name($name),
+            )*
+            /// Messages under topics.
+            Publish(Parcel),
+            /// Messages for a subscription.
+            Deliver(Deliver),
+        }
 
         impl Message {
             /// Appends the message as one frame.
             pub fn encode(&self, out: &mut BytesMut) {
-                match self {$(Self::$name(body) => frame::encode($kind, body, out),)*}
+                match self {
+                    $(Self::$name(body) => frame::encode($kind, out, |out| encode_body(body, out)),)*
+                    Self::Publish(parcel) => frame::encode(PUBLISH, out, |out| parcel.encode(out)),
+                    Self::Deliver(deliver) => frame::encode(DELIVER, out, |out| deliver.encode(out)),
+                }
             }
 
-            fn decode_body(frame: Frame) -> Result<Self, Fault> {
+            /// The message in a frame.
+            pub fn decode(frame: Frame) -> Result<Self, Fault> {
                 match frame.kind {
                     $($kind => $name::decode(frame.body).map(Self::$name).map_err(Fault::undecodable),)*
+                    PUBLISH => Parcel::decode(frame.body).map(Self::Publish),
+                    DELIVER => Deliver::decode(frame.body).map(Self::Deliver),
                     kind => Err(Fault::new(Code::Protocol, format!("message of unknown type {kind}"))),
                 }
             }
 
             /// The message's name, for errors.
             pub fn name(&self) -> &'static str {
-                match self {$(Self::$name(_) => stringify!($name),)*}
+                match self {
+                    $(Self::$name(_) => stringify!($name),)*
+                    Self::Publish(_) => "Publish",
+                    Self::Deliver(_) => "Deliver",
+                }
             }
         }
 
@@ -74,30 +100,27 @@ macro_rules! messages {
 
 messages! {
     1 Hello: "The client introduces itself.";
-    2 Welcome: "The broker accepts.";
-    3 Subscribe: "Asks for everything that matches.";
-    4 Subscribed: "The subscription stands, or why it does not.";
-    5 Unsubscribe: "Ends a subscription.";
-    6 Publish: "A payload under a topic.";
-    7 Published: "What became of a publication.";
-    8 Deliver: "A payload for a subscription.";
-    9 Acknowledge: "What became of a delivery.";
-    10 Ping: "Are you there?";
-    11 Pong: "Here.";
-    12 Fault: "Why the connection ends.";
+    2 Challenge: "The broker proves that it holds the key, and asks for the same.";
+    3 Proof: "The client proves that it holds the key.";
+    4 Welcome: "The broker accepts.";
+    5 Subscribe: "Asks for everything that matches.";
+    6 Subscribed: "The subscription stands, or why it does not.";
+    7 Unsubscribe: "Ends a subscription.";
+    9 Published: "What became of a publication.";
+    11 Acknowledge: "What became of a delivery.";
+    12 Taken: "The program has taken deliveries.";
+    13 Cancel: "The answer to a publication is no longer wanted.";
+    14 Cancelled: "The answer to a delivery is no longer wanted.";
+    15 Ping: "Are you there?";
+    16 Pong: "Here.";
+    17 Fault: "Why the connection ends.";
 }
 
-impl Message {
-    /// The message in a frame.
-    pub fn decode(frame: Frame) -> Result<Self, Fault> {
-        let mut message = Self::decode_body(frame)?;
-        if let Self::Publish(Publish { payload, .. }) | Self::Deliver(Deliver { payload, .. }) = &mut message
-            && payload.len() < COPY_LEN_MAX
-        {
-            *payload = Bytes::copy_from_slice(payload);
-        }
-        Ok(message)
-    }
+const PUBLISH: u8 = 8;
+const DELIVER: u8 = 10;
+
+fn encode_body(body: &impl prost::Message, out: &mut BytesMut) {
+    body.encode(out).expect("the buffer grows");
 }
 
 /// The first message of a client.
@@ -112,14 +135,48 @@ pub struct Hello {
     /// Who it says it is: letters, digits, `-`, `_`, `.` and at most [`NAME_LEN_MAX`] of them.
     #[prost(string, tag = "3")]
     pub name: String,
+    /// What it wants to be allowed, a [`crate::Role`].
+    #[prost(enumeration = "crate::tree::Role", tag = "4")]
+    pub role: i32,
+    /// 32 random bytes.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub nonce: Bytes,
+    /// Which key it holds, a [`crate::KeyKind`].
+    #[prost(enumeration = "crate::key::KeyKind", tag = "6")]
+    pub key: i32,
 }
 
-/// The broker's answer to [`Hello`].
+/// The broker's answer to [`Hello`]: see [`crate::key`].
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct Welcome {
+pub struct Challenge {
     /// The newest protocol that both speak.
     #[prost(uint32, tag = "1")]
     pub protocol: u32,
+    /// 32 random bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub nonce: Bytes,
+    /// That the broker holds the key.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub proof: Bytes,
+}
+
+/// The client's answer to [`Challenge`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Proof {
+    /// That the client holds the key.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub proof: Bytes,
+}
+
+/// The broker's answer to [`Proof`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Welcome {
+    /// The broker's number for the connection.
+    #[prost(uint64, tag = "1")]
+    pub connection: u64,
+    /// How many publications of the client may wait for their outcome.
+    #[prost(uint32, tag = "2")]
+    pub credit: u32,
 }
 
 /// Asks for what matches a pattern.
@@ -131,9 +188,52 @@ pub struct Subscribe {
     /// Which topics.
     #[prost(string, tag = "2")]
     pub pattern: String,
-    /// Whether deliveries are answered.
-    #[prost(enumeration = "Mode", tag = "3")]
-    pub mode: i32,
+    /// The queue group: of its members, one gets each message. None where empty.
+    #[prost(string, tag = "3")]
+    pub group: String,
+    /// Whether each delivery is answered.
+    #[prost(bool, tag = "4")]
+    pub answers: bool,
+    /// Whether it begins with the last retained message of each topic.
+    #[prost(bool, tag = "5")]
+    pub retained: bool,
+    /// What happens when its queue is full.
+    #[prost(enumeration = "WhenFull", tag = "6")]
+    pub when_full: i32,
+    /// For [`WhenFull::Block`]: milliseconds that a publisher waits at most.
+    #[prost(uint32, tag = "7")]
+    pub patience_ms: u32,
+    /// Messages that may wait; 0 leaves it to the broker.
+    #[prost(uint32, tag = "8")]
+    pub room_len: u32,
+    /// Bytes that may wait; 0 leaves it to the broker.
+    #[prost(uint64, tag = "9")]
+    pub room_bytes: u64,
+}
+
+/// What happens to a message whose subscription has no room for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+pub enum WhenFull {
+    /// The oldest that wait give way.
+    DropOldest = 0,
+    /// It is not taken.
+    DropNewest = 1,
+    /// Its publisher waits, for a while; then it is not taken.
+    Block = 2,
+    /// The subscriber's connection ends.
+    Disconnect = 3,
+}
+
+impl Subscribe {
+    /// The room that its queue has.
+    pub(crate) fn room(&self) -> Room {
+        let (len, bytes) = (self.room_len as usize, usize::try_from(self.room_bytes).unwrap_or(usize::MAX));
+        let default = Room::default();
+        Room {
+            len: if len == 0 { default.len } else { len.min(Room::MAX.len) },
+            bytes: if bytes == 0 { default.bytes } else { bytes.min(Room::MAX.bytes) },
+        }
+    }
 }
 
 /// The answer to [`Subscribe`].
@@ -147,7 +247,7 @@ pub struct Subscribed {
     pub refused: Option<String>,
 }
 
-/// Ends a subscription. Whatever waits for it is refused.
+/// Ends a subscription. Whatever waits for it is refused, or goes to others of its group.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Unsubscribe {
     /// The client's number for it.
@@ -155,21 +255,7 @@ pub struct Unsubscribe {
     pub subscription: u64,
 }
 
-/// A payload for everyone who subscribed to its topic.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Publish {
-    /// The client's number for the question what became of it; none where it does not ask.
-    #[prost(uint64, optional, tag = "1")]
-    pub request: Option<u64>,
-    /// Where to.
-    #[prost(string, tag = "2")]
-    pub topic: String,
-    /// What; the broker does not look into it.
-    #[prost(bytes = "bytes", tag = "3")]
-    pub payload: Bytes,
-}
-
-/// The answer to [`Publish`].
+/// What became of a message that was published with a request.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Published {
     /// The client's number for the question.
@@ -181,37 +267,93 @@ pub struct Published {
     /// Why it was refused.
     #[prost(string, tag = "3")]
     pub reason: String,
+    /// What a subscriber answered.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub reply: Bytes,
 }
 
-/// A payload on its way to one subscription.
-#[derive(Clone, PartialEq, prost::Message)]
+/// Messages on their way to one subscription, or that some went missing.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Deliver {
+    /// What is said about them.
+    pub head: DeliverHead,
+    /// The messages; none where there is only a gap to tell.
+    pub parcel: Parcel,
+}
+
+/// The head of [`Deliver`].
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct DeliverHead {
     /// The client's number for the subscription.
     #[prost(uint64, tag = "1")]
     pub subscription: u64,
-    /// The broker's number for the delivery, or 0 where no answer is expected.
+    /// The first message's number in the subscription; the others follow.
     #[prost(uint64, tag = "2")]
-    pub delivery: u64,
-    /// Messages that matched and were dropped between the delivery before this one and this one.
+    pub first: u64,
+    /// Messages that matched and were dropped just before these.
     #[prost(uint64, tag = "3")]
-    pub dropped: u64,
-    /// What it was published under.
-    #[prost(string, tag = "4")]
-    pub topic: String,
-    /// What was published.
-    #[prost(bytes = "bytes", tag = "5")]
-    pub payload: Bytes,
+    pub gap: u64,
 }
 
-/// The answer to [`Deliver`].
+impl Deliver {
+    fn encode(&self, out: &mut BytesMut) {
+        self.head.encode_length_delimited(out).expect("the buffer grows");
+        self.parcel.encode(out);
+    }
+
+    fn decode(mut body: Bytes) -> Result<Self, Fault> {
+        let head = DeliverHead::decode_length_delimited(&mut body).map_err(Fault::undecodable)?;
+        let parcel = Parcel::decode(body.copy_to_bytes(body.remaining()))?;
+        Ok(Self { head, parcel })
+    }
+}
+
+/// The answer to one message of a [`Deliver`].
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Acknowledge {
-    /// The broker's number for the delivery.
+    /// The client's number for the subscription.
     #[prost(uint64, tag = "1")]
-    pub delivery: u64,
+    pub subscription: u64,
+    /// The message's number in it.
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
     /// Why it was not taken; none where it was.
-    #[prost(string, optional, tag = "2")]
+    #[prost(string, optional, tag = "3")]
     pub refused: Option<String>,
+    /// What the publisher is told, where it asked.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub reply: Bytes,
+}
+
+/// The program has taken every message of a subscription up to this one. A client says so at the latest when what it
+/// has not said that of is a quarter of [`WINDOW`].
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Taken {
+    /// The client's number for the subscription.
+    #[prost(uint64, tag = "1")]
+    pub subscription: u64,
+    /// The last message's number in it.
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+}
+
+/// The publisher does not wait for an outcome any more.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Cancel {
+    /// The client's number for the question.
+    #[prost(uint64, tag = "1")]
+    pub request: u64,
+}
+
+/// Nobody waits for the answer to this message any more.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Cancelled {
+    /// The client's number for the subscription.
+    #[prost(uint64, tag = "1")]
+    pub subscription: u64,
+    /// The message's number in it.
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
 }
 
 /// Sent by a side that has sent nothing for a while.
@@ -245,15 +387,10 @@ pub enum Code {
     Busy = 2,
     /// Nothing came for too long.
     Silence = 3,
-}
-
-/// What a subscriber does with deliveries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
-pub enum Mode {
-    /// Takes what comes. When its queue is full the oldest message is dropped.
-    Plain = 0,
-    /// Answers each delivery. When its queue is full the newest message is refused.
-    Acknowledged = 1,
+    /// It has not proved what it says, or may not do what it asks.
+    Denied = 4,
+    /// A subscription was full, and asked to be ended so.
+    Slow = 5,
 }
 
 /// The wire form of [`Outcome`].
@@ -267,32 +404,32 @@ pub enum OutcomeKind {
     Nobody = 2,
 }
 
-/// What became of a publication, as told by the subscribers in acknowledged mode.
+/// What became of a publication, as told by the subscribers that answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every one of them acknowledged it.
-    Accepted,
+    /// Every one of them acknowledged it; what the last of them replied, which may be nothing.
+    Accepted(Bytes),
     /// One of them refused it, went away before answering, or has a full queue. The reason may be a peer's text.
     Refused(String),
-    /// None of them matches; plain subscribers got it all the same.
+    /// None of them matches; others got it all the same.
     Nobody,
 }
 
 impl Published {
     pub(crate) fn new(request: u64, outcome: Outcome) -> Self {
-        let (kind, reason) = match outcome {
-            Outcome::Accepted => (OutcomeKind::Accepted, String::new()),
-            Outcome::Refused(reason) => (OutcomeKind::Refused, reason),
-            Outcome::Nobody => (OutcomeKind::Nobody, String::new()),
+        let (kind, reason, reply) = match outcome {
+            Outcome::Accepted(reply) => (OutcomeKind::Accepted, String::new(), reply),
+            Outcome::Refused(reason) => (OutcomeKind::Refused, reason, Bytes::new()),
+            Outcome::Nobody => (OutcomeKind::Nobody, String::new(), Bytes::new()),
         };
-        Self { request, outcome: kind.into(), reason }
+        Self { request, outcome: kind.into(), reason, reply }
     }
 
     pub(crate) fn into_outcome(self) -> Result<Outcome, Fault> {
         let kind =
             OutcomeKind::try_from(self.outcome).map_err(|error| Fault::new(Code::Protocol, error.to_string()))?;
         Ok(match kind {
-            OutcomeKind::Accepted => Outcome::Accepted,
+            OutcomeKind::Accepted => Outcome::Accepted(self.reply),
             OutcomeKind::Refused => Outcome::Refused(self.reason),
             OutcomeKind::Nobody => Outcome::Nobody,
         })
@@ -323,122 +460,31 @@ pub(crate) fn truncated(mut text: String) -> String {
     text
 }
 
-/// Whether a client may call itself this.
+/// Whether a client or a queue group may be called this.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if (1..=NAME_LEN_MAX).contains(&name.len()) && name.chars().all(allowed) {
         return Ok(());
     }
-    Err(format!("a client's name has 1 to {NAME_LEN_MAX} letters, digits, `-`, `_` and `.`"))
-}
-
-/// One collection cycle of one table, as a collector publishes it on `events.<table>`.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct SnapshotBatch {
-    /// The running instance of the collector; with `sequence` it identifies the batch.
-    #[prost(string, tag = "1")]
-    pub source: String,
-    /// Counts the instance's batches of this table.
-    #[prost(uint64, tag = "2")]
-    pub sequence: u64,
-    /// Which table the rows are of.
-    #[prost(string, tag = "3")]
-    pub table: String,
-    /// When they were collected: microseconds since 1970 UTC.
-    #[prost(int64, tag = "4")]
-    pub collected_at: i64,
-    /// Whether permissions narrowed what could be seen.
-    #[prost(bool, tag = "5")]
-    pub scope_visible: bool,
-    /// Why something is missing, by the names of the closed list of reasons.
-    #[prost(string, repeated, tag = "6")]
-    pub reasons: Vec<String>,
-    /// The rows, opaque here.
-    #[prost(bytes = "bytes", tag = "7")]
-    pub rows: Bytes,
-    /// The collector's process id; 0 where it does not say.
-    #[prost(uint32, tag = "8")]
-    pub pid: u32,
-    /// Microseconds from one of its snapshots to the next; 0 where it does not say.
-    #[prost(int64, tag = "9")]
-    pub interval_micros: i64,
-}
-
-impl SnapshotBatch {
-    /// The payload that carries it.
-    pub fn to_payload(&self) -> Bytes {
-        self.encode_to_vec().into()
-    }
-
-    /// Reads [`SnapshotBatch::to_payload`] back; the rows share the payload's memory.
-    pub fn from_payload(payload: Bytes) -> Result<Self, Error> {
-        Self::decode(payload).map_err(|error| Error::Invalid(format!("payload that is no snapshot batch: {error}")))
-    }
-}
-
-/// What the agent is asked to do, published on `control.agent`. Its acknowledgement says that it was done, its refusal
-/// that nothing was, and why.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Order {
-    /// Quarantined rules that are to run again, by name.
-    #[prost(string, repeated, tag = "1")]
-    pub release: Vec<String>,
-}
-
-impl Order {
-    /// The payload that carries it.
-    pub fn to_payload(&self) -> Bytes {
-        self.encode_to_vec().into()
-    }
-
-    /// Reads [`Order::to_payload`] back.
-    pub fn from_payload(payload: Bytes) -> Result<Self, Error> {
-        Self::decode(payload).map_err(|error| Error::Invalid(format!("payload that is no order: {error}")))
-    }
+    Err(format!("a name has 1 to {NAME_LEN_MAX} letters, digits, `-`, `_` and `.`"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parcel::Entry;
     use proptest::prelude::*;
 
     #[test]
-    fn a_batch_comes_back_without_copying_its_rows() {
-        let batch = SnapshotBatch {
-            source: "procmond-1".to_owned(),
-            sequence: u64::MAX,
-            table: "processes".to_owned(),
-            collected_at: -1,
-            scope_visible: true,
-            reasons: vec!["sampling_gap".to_owned()],
-            rows: Bytes::from(vec![7; 100_000]),
-            pid: 7,
-            interval_micros: 30_000_000,
-        };
-        let payload = batch.to_payload();
-        let read = SnapshotBatch::from_payload(payload.clone()).unwrap();
-        assert_eq!(read, batch);
-        assert!(payload.as_ptr_range().contains(&read.rows.as_ptr()));
-        assert!(SnapshotBatch::from_payload(payload.slice(..50)).is_err());
-    }
-
-    #[test]
-    fn an_order_comes_back() {
-        let order = Order { release: vec!["a".to_owned(), String::new()] };
-        assert_eq!(Order::from_payload(order.to_payload()).unwrap(), order);
-        assert!(Order::from_payload(Bytes::from_static(&[0x0a, 9])).is_err());
-    }
-
-    #[test]
     fn the_largest_payload_fits_its_frame() {
-        let publish = Publish {
-            request: Some(u64::MAX),
-            topic: "t".repeat(crate::topic::TOPIC_LEN_MAX),
+        let parcel = Parcel::from(Entry {
+            topic: "t".repeat(crate::topic::TOPIC_LEN_MAX).into(),
             payload: Bytes::from(vec![0; PAYLOAD_LEN_MAX]),
-        };
-        let Publish { topic, payload, .. } = publish.clone();
-        let deliver = Deliver { subscription: u64::MAX, delivery: u64::MAX, dropped: u64::MAX, topic, payload };
-        for message in [Message::from(publish), deliver.into()] {
+            request: u64::MAX,
+            retain: true,
+        });
+        let head = DeliverHead { subscription: u64::MAX, first: u64::MAX, gap: u64::MAX };
+        for message in [Message::Publish(parcel.clone()), Message::Deliver(Deliver { head, parcel })] {
             let mut buffer = BytesMut::new();
             message.encode(&mut buffer);
             let frame = frame::decode(&mut buffer, FRAME_LEN_MAX).unwrap().unwrap();
@@ -451,6 +497,12 @@ mod tests {
         let fault = Fault::new(Code::Protocol, format!("a\u{1b}[2Jb\n{}", "é".repeat(5_000))).printable();
         assert!(fault.text.starts_with("a?[2Jb??"), "{fault}");
         assert!(fault.text.len() <= TEXT_LEN_MAX);
+    }
+
+    #[test]
+    fn unknown_outcomes_are_a_fault() {
+        let body = Published { outcome: 7, ..Published::new(1, Outcome::Nobody) };
+        body.into_outcome().unwrap_err();
     }
 
     proptest! {

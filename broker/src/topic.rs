@@ -16,6 +16,10 @@ pub const ALL_EVENTS: &str = "events.>";
 pub const ALL_ALERTS: &str = "alerts.>";
 /// The health of every component.
 pub const ALL_HEALTH: &str = "health.>";
+/// Everything that bears on security.
+pub const ALL_AUDIT: &str = "audit.>";
+/// Answers in parts.
+pub const ALL_REPLIES: &str = "reply.>";
 
 /// Where collectors publish what they see of a table.
 pub fn events(table: &str) -> String {
@@ -35,6 +39,16 @@ pub fn control(component: &str) -> String {
 /// Where a component says how it is.
 pub fn health(component: &str) -> String {
     format!("health.{}", token(component))
+}
+
+/// Where what an actor did is put on record.
+pub fn audit(actor: &str, action: &str) -> String {
+    format!("audit.{}.{}", token(actor), token(action))
+}
+
+/// Where a connection that asked gets an answer in parts.
+pub fn reply(connection: u64, number: u64) -> String {
+    format!("reply.{connection}.{number}")
 }
 
 /// `text` as one token: what a token cannot hold becomes `_`, and what is too long is cut. A topic only routes; what
@@ -86,6 +100,38 @@ impl Pattern {
             return Err(invalid(&text, "pattern", "`>` comes last"));
         }
         Ok(Self(text))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this matches every topic that `other` matches.
+    pub fn covers(&self, other: &Self) -> bool {
+        let mut others = other.0.split('.');
+        for wanted in self.0.split('.') {
+            match (wanted, others.next()) {
+                (">", Some(_)) => return true,
+                (_, Some(">") | None) => return false,
+                ("*", Some(_)) => {}
+                (wanted, Some(token)) if wanted == token => {}
+                _ => return false,
+            }
+        }
+        others.next().is_none()
+    }
+
+    /// Whether some topic is matched by both.
+    pub fn meets(&self, other: &Self) -> bool {
+        let (mut ours, mut theirs) = (self.0.split('.'), other.0.split('.'));
+        loop {
+            match (ours.next(), theirs.next()) {
+                (Some(">"), Some(_)) | (Some(_), Some(">")) | (None, None) => return true,
+                (Some(a), Some(b)) if a == b || a == "*" || b == "*" => {}
+                _ => return false,
+            }
+        }
     }
 
     /// Whether a subscriber to this gets what is published under `topic`.

@@ -3,10 +3,14 @@
 //! The programs of `fuzz/` call these functions with what libFuzzer makes up; a test calls them with `tests/corpus/`,
 //! where what was once found is kept, and with the golden scripts.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use daemoneye_broker::core::Core;
 use daemoneye_broker::frame::{self, FRAME_LEN_MAX};
 use daemoneye_broker::message::Message;
+use daemoneye_broker::tree::OPEN;
+use daemoneye_broker::{Gate, Key, Limits, Peer};
 use daemoneye_dsl::check::{Checked, check_query};
 use daemoneye_dsl::diagnostic::{Safety, Source, Style};
 use daemoneye_dsl::format::format;
@@ -91,15 +95,16 @@ pub fn settings(bytes: &[u8]) {
 
 /// Whatever a peer sends: frames are cut, messages decoded and given to the broker's core.
 pub fn frames(bytes: &[u8]) {
-    let mut core = Core::default();
-    let peer = core.connect();
+    let now = Duration::ZERO;
+    let mut core = Core::new(Gate::new(Key::generate().expect("random bytes"), None), OPEN, Limits::default());
+    let peer = core.connect(Peer::default(), now);
     let mut buffer = BytesMut::from(bytes);
     while let Ok(Some(frame)) = frame::decode(&mut buffer, FRAME_LEN_MAX) {
         let Ok(message) = Message::decode(frame) else { break };
-        if core.receive(peer, message).is_err() {
+        if core.receive(peer, message, now).is_err() {
             break;
         }
-        while core.take(peer).is_some() {}
+        while core.take(peer, now).is_some() {}
     }
 }
 

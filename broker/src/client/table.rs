@@ -1,0 +1,295 @@
+//! What a client's handles and its connection have in common: what is to be sent, and who waits for what.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
+
+use crate::client::subscription::Inbox;
+use crate::connection::{End, Outlet};
+use crate::error::Error;
+use crate::message::{Fault, Message, Outcome, Welcome};
+use crate::parcel::Entry;
+
+/// Bytes of publications that may wait to be sent; one always may.
+const UNSENT_BYTES_MAX: usize = 1 << 20;
+/// Bytes of publications that may wait while there is no connection; one always may.
+const OUTBOX_BYTES_MAX: usize = 16 << 20;
+/// Messages and bytes of publications that are sent together.
+const BATCH_LEN_MAX: usize = 4096;
+const BATCH_BYTES_MAX: usize = 128 << 10;
+
+/// The state of a client.
+#[derive(Debug)]
+pub(super) struct Table {
+    state: Mutex<State>,
+    last_number: AtomicU64,
+    /// There is something to send.
+    pub(super) filled: Notify,
+    /// There is room for publications.
+    room: Notify,
+    /// Requests that may yet be made.
+    pub(super) credit: Semaphore,
+    has_credit: AtomicBool,
+    open: watch::Sender<bool>,
+    /// The error for everything that comes after the end.
+    pub(super) ended: watch::Sender<Option<Ended>>,
+    pub(super) connection: AtomicU64,
+    pub(super) shed: AtomicU64,
+    /// It connects again.
+    is_kept: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) inboxes: HashMap<u64, Arc<Inbox>>,
+    pub(super) subscribing: HashMap<u64, oneshot::Sender<Option<String>>>,
+    pub(super) asking: HashMap<u64, oneshot::Sender<Result<Outcome, Error>>>,
+    /// Goes before publications.
+    control: VecDeque<Message>,
+    unsent: VecDeque<Entry>,
+    unsent_bytes: usize,
+    is_open: bool,
+    is_closing: bool,
+}
+
+/// Why there will be no connection any more.
+#[derive(Clone, Debug)]
+pub(super) enum Ended {
+    Refused(Fault),
+    Closed(String),
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            state: Mutex::default(),
+            last_number: AtomicU64::new(0),
+            filled: Notify::new(),
+            room: Notify::new(),
+            credit: Semaphore::new(0),
+            has_credit: AtomicBool::new(false),
+            open: watch::Sender::new(false),
+            ended: watch::Sender::new(None),
+            connection: AtomicU64::new(0),
+            shed: AtomicU64::new(0),
+            is_kept: false,
+        }
+    }
+}
+
+impl Table {
+    /// Of a client that connects again.
+    pub(super) fn kept() -> Self {
+        Self { is_kept: true, ..Self::default() }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.last_number.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics while it holds the table")
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.borrow().is_some()
+    }
+
+    /// Changes the table unless the client has ended, after which nobody would answer.
+    pub(super) fn with_open<T>(&self, change: impl FnOnce(&mut State) -> T) -> Result<T, Error> {
+        let mut state = self.lock();
+        if self.has_ended() {
+            return Err(self.closed_error());
+        }
+        Ok(change(&mut state))
+    }
+
+    pub(super) fn closed_error(&self) -> Error {
+        match self.ended.borrow().clone() {
+            Some(Ended::Refused(fault)) => Error::Refused(fault),
+            Some(Ended::Closed(reason)) => Error::Closed(reason),
+            None => Error::Closed("it is about to close".to_owned()),
+        }
+    }
+
+    pub(super) async fn opened(&self) -> Result<(), Error> {
+        let (mut open, mut ended) = (self.open.subscribe(), self.ended.subscribe());
+        tokio::select! {
+            biased;
+            _ = open.wait_for(|open| *open) => Ok(()),
+            _ = ended.wait_for(Option::is_some) => Err(self.closed_error()),
+        }
+    }
+
+    /// Sends what needs no room of its own, if there is a connection: what it is about ends with one.
+    pub(super) fn control(&self, message: impl Into<Message>) {
+        let mut state = self.lock();
+        if state.is_open {
+            state.control.push_back(message.into());
+            drop(state);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Puts a publication where it will be sent from, once there is room.
+    pub(super) async fn send(&self, entry: Entry) -> Result<(), Error> {
+        loop {
+            let room = self.room.notified();
+            {
+                let mut state = self.lock();
+                if self.has_ended() {
+                    return Err(self.closed_error());
+                }
+                let is_away = self.is_kept && !state.is_open;
+                let max = if is_away { OUTBOX_BYTES_MAX } else { UNSENT_BYTES_MAX };
+                if is_away {
+                    self.shed(&mut state, max.saturating_sub(entry.cost()));
+                }
+                if state.unsent.is_empty() || state.unsent_bytes + entry.cost() <= max {
+                    let was_empty = state.unsent.is_empty();
+                    state.unsent_bytes += entry.cost();
+                    state.unsent.push_back(entry);
+                    drop(state);
+                    if was_empty {
+                        self.filled.notify_one();
+                    }
+                    return Ok(());
+                }
+            }
+            room.await;
+        }
+    }
+
+    /// Lets the oldest publications give way until the others fit.
+    fn shed(&self, state: &mut State, bytes_max: usize) {
+        while state.unsent_bytes > bytes_max
+            && let Some(entry) = state.unsent.pop_front()
+        {
+            state.unsent_bytes -= entry.cost();
+            self.shed.fetch_add(1, Ordering::Relaxed);
+            if let Some(answer) = state.asking.remove(&entry.request) {
+                let gave_way = "it gave way to later ones while there was no connection".to_owned();
+                let _given_up = answer.send(Err(Error::Closed(gave_way)));
+            }
+        }
+    }
+
+    /// Says something before the connection stands.
+    pub(super) fn greet(&self, message: impl Into<Message>) {
+        self.lock().control.push_back(message.into());
+        self.filled.notify_one();
+    }
+
+    /// The connection stands: first of all the subscriptions are made anew.
+    pub(super) fn open(&self, welcome: &Welcome) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.is_open = true;
+        let subscribe = |(number, inbox): (&u64, &Arc<Inbox>)| inbox.subscribe(*number).into();
+        state.control.extend(state.inboxes.iter().map(subscribe));
+        self.connection.store(welcome.connection, Ordering::Release);
+        if !self.has_credit.swap(true, Ordering::AcqRel) {
+            self.credit.add_permits(welcome.credit.clamp(1, 1 << 16) as usize);
+        }
+        drop(guard);
+        self.open.send_replace(true);
+        self.filled.notify_one();
+    }
+
+    /// The connection is lost. What had been sent has no outcome; what had not waits for the next, if there is to be one.
+    pub(super) fn lost(&self, end: &End) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.is_open = false;
+        state.control.clear();
+        self.connection.store(0, Ordering::Release);
+        self.open.send_replace(false);
+        let unsent: HashSet<u64> = state.unsent.iter().map(|entry| entry.request).collect();
+        let sent = state.asking.extract_if(|request, _| !unsent.contains(request));
+        for (_, answer) in sent {
+            let _given_up = answer.send(Err(Error::Closed(format!("{end}; what was asked may have been done"))));
+        }
+        state.inboxes.values().for_each(|inbox| inbox.lost());
+        drop(guard);
+        tracing::debug!(%end, "connection lost");
+        self.room.notify_waiters();
+    }
+
+    /// Tells everyone who waits that nothing will come.
+    pub(super) fn end(&self, ended: Ended) {
+        let mut guard = self.lock();
+        self.ended.send_replace(Some(ended));
+        let state = mem::take(&mut *guard);
+        drop(guard);
+        self.credit.close();
+        self.room.notify_waiters();
+        state.inboxes.values().for_each(|inbox| inbox.filled.notify_one());
+    }
+
+    /// Asks the connection to end once everything is sent.
+    pub(super) fn close(&self) {
+        self.lock().is_closing = true;
+        self.filled.notify_one();
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.lock().is_closing
+    }
+}
+
+impl State {
+    fn next(&mut self) -> Option<Message> {
+        if let Some(message) = self.control.pop_front() {
+            return Some(message);
+        }
+        if !self.is_open || self.unsent.is_empty() {
+            return None;
+        }
+        let (mut len, mut bytes) = (0, 0);
+        for entry in self.unsent.iter().take(BATCH_LEN_MAX) {
+            bytes += entry.cost();
+            len += 1;
+            if bytes >= BATCH_BYTES_MAX {
+                break;
+            }
+        }
+        self.unsent_bytes -= bytes;
+        Some(Message::Publish(self.unsent.drain(..len).collect::<Vec<_>>().into()))
+    }
+
+    /// Nothing more is to be sent.
+    fn is_done(&self) -> bool {
+        self.is_closing && self.control.is_empty() && (self.unsent.is_empty() || !self.is_open)
+    }
+}
+
+/// The end of a client that gives out messages.
+pub(super) struct ClientOutlet<'a>(pub(super) &'a Table);
+
+impl Outlet for ClientOutlet<'_> {
+    async fn next(&mut self) -> Option<Message> {
+        loop {
+            let filled = self.0.filled.notified();
+            if let Some(message) = self.try_next() {
+                return Some(message);
+            }
+            if self.0.lock().is_done() {
+                return None;
+            }
+            filled.await;
+        }
+    }
+
+    fn try_next(&mut self) -> Option<Message> {
+        let mut state = self.0.lock();
+        let message = state.next();
+        drop(state);
+        if let Some(Message::Publish(_)) = &message {
+            self.0.room.notify_waiters();
+        }
+        message
+    }
+}

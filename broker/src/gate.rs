@@ -1,0 +1,106 @@
+//! Who may come in: keys, and what the system says about whoever is at the other end.
+
+use std::collections::HashMap;
+
+use crate::key::{Key, KeyKind, Side};
+use crate::message::{Challenge, Code, Fault, Hello, PROTOCOL_MAX, PROTOCOL_MIN, Proof, check_name};
+use crate::tree::Role;
+
+/// The process at the other end, as the system says; what it does not say is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// Its effective user.
+    pub uid: Option<u32>,
+    /// Its effective group.
+    pub gid: Option<u32>,
+    /// Its number.
+    pub pid: Option<u32>,
+}
+
+/// What a connection has to show.
+#[derive(Debug)]
+pub struct Gate {
+    key: Key,
+    /// Keys of processes that were started here, by their number.
+    spawned: HashMap<u32, Key>,
+    /// Users that may hold the installation's key; none where the system does not tell, or the socket's group may too.
+    users: Option<Vec<u32>>,
+}
+
+/// A client that has said hello and has to prove it.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    hello: Hello,
+    challenge: Challenge,
+    role: Role,
+    key: Key,
+}
+
+impl Gate {
+    /// Lets in who holds `key` and is one of `users`; where there are none, whoever the system lets open the socket.
+    pub fn new(key: Key, users: Option<Vec<u32>>) -> Self {
+        Self { key, spawned: HashMap::new(), users }
+    }
+
+    /// Lets in the process of this number as a collector, if it holds this key.
+    pub(crate) fn expect(&mut self, pid: u32, key: Key) {
+        self.spawned.insert(pid, key);
+    }
+
+    /// The process of this number is no more.
+    pub(crate) fn forget(&mut self, pid: u32) {
+        self.spawned.remove(&pid);
+    }
+
+    /// Answers a hello.
+    pub(crate) fn challenge(&self, peer: Peer, hello: Hello, nonce: bytes::Bytes) -> Result<Claim, Fault> {
+        let Hello { protocol_min, protocol_max, .. } = hello;
+        let protocol = protocol_max.min(PROTOCOL_MAX);
+        if protocol < protocol_min.max(PROTOCOL_MIN) {
+            let text = format!(
+                "protocol {protocol_min} to {protocol_max} offered, this broker speaks {PROTOCOL_MIN} to {PROTOCOL_MAX}"
+            );
+            return Err(Fault::new(Code::Version, text));
+        }
+        check_name(&hello.name).map_err(|text| Fault::new(Code::Protocol, text))?;
+        let unknown = |error: prost::UnknownEnumValue| Fault::new(Code::Protocol, error.to_string());
+        let role = Role::try_from(hello.role).map_err(unknown)?;
+        let key = self.key(peer, role, KeyKind::try_from(hello.key).map_err(unknown)?)?.clone();
+        let mut challenge = Challenge { protocol, nonce, proof: bytes::Bytes::new() };
+        challenge.proof = key.prove(Side::Broker, &hello, &challenge);
+        Ok(Claim { hello, challenge, role, key })
+    }
+
+    fn key(&self, peer: Peer, role: Role, kind: KeyKind) -> Result<&Key, Fault> {
+        let denied = |text: String| Err(Fault::new(Code::Denied, text));
+        match (role, kind) {
+            (Role::Agent, _) => denied("nobody is the agent but the process that the broker is in".to_owned()),
+            (Role::Collector, KeyKind::Spawn) => {
+                let key = peer.pid.and_then(|pid| self.spawned.get(&pid));
+                key.map_or_else(|| denied("no collector of this process number was started here".to_owned()), Ok)
+            }
+            (Role::Operator, KeyKind::Spawn) => denied("only collectors are given keys at their start".to_owned()),
+            (_, KeyKind::Installation) => match (&self.users, peer.uid) {
+                (Some(users), Some(uid)) if !users.contains(&uid) => {
+                    denied(format!("user {uid} may not connect; be the agent's user or root"))
+                }
+                (Some(_), None) => denied("the system does not say which user connects".to_owned()),
+                _ => Ok(&self.key),
+            },
+        }
+    }
+}
+
+impl Claim {
+    pub(crate) fn challenge(&self) -> Challenge {
+        self.challenge.clone()
+    }
+
+    /// The name and the role, once proved.
+    pub(crate) fn admit(self, proof: &Proof) -> Result<(String, Role), Fault> {
+        if self.key.holds(Side::Client, &self.hello, &self.challenge, &proof.proof) {
+            return Ok((self.hello.name, self.role));
+        }
+        Err(Fault::new(Code::Denied, "the client does not hold the broker's key"))
+    }
+}

@@ -1,0 +1,226 @@
+//! What collectors, the agent and the command line say to each other in payloads; the broker does not look into them.
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use crate::error::Error;
+
+/// One collection cycle of one table, as a collector publishes it on `events.<table>`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SnapshotBatch {
+    /// The running instance of the collector; with `sequence` it identifies the batch.
+    #[prost(string, tag = "1")]
+    pub source: String,
+    /// Counts the instance's batches of this table.
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+    /// Which table the rows are of.
+    #[prost(string, tag = "3")]
+    pub table: String,
+    /// When they were collected: microseconds since 1970 UTC.
+    #[prost(int64, tag = "4")]
+    pub collected_at: i64,
+    /// Whether permissions narrowed what could be seen.
+    #[prost(bool, tag = "5")]
+    pub scope_visible: bool,
+    /// Why something is missing, by the names of the closed list of reasons.
+    #[prost(string, repeated, tag = "6")]
+    pub reasons: Vec<String>,
+    /// The rows, opaque here.
+    #[prost(bytes = "bytes", tag = "7")]
+    pub rows: Bytes,
+    /// The collector's process id; 0 where it does not say.
+    #[prost(uint32, tag = "8")]
+    pub pid: u32,
+    /// Microseconds from one of its snapshots to the next; 0 where it does not say.
+    #[prost(int64, tag = "9")]
+    pub interval_micros: i64,
+}
+
+impl SnapshotBatch {
+    /// The payload that carries it.
+    pub fn to_payload(&self) -> Bytes {
+        self.encode_to_vec().into()
+    }
+
+    /// Reads [`SnapshotBatch::to_payload`] back; the rows share the payload's memory.
+    pub fn from_payload(payload: Bytes) -> Result<Self, Error> {
+        Self::decode(payload).map_err(|error| Error::Invalid(format!("payload that is no snapshot batch: {error}")))
+    }
+}
+
+/// What the agent is asked, published on `control.agent`. Its refusal says that nothing was done, and why.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Ask {
+    /// What.
+    #[prost(oneof = "Wish", tags = "1, 2")]
+    pub wish: Option<Wish>,
+}
+
+/// What the agent can be asked.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub enum Wish {
+    /// To do something; acknowledged when it is done.
+    #[prost(message, tag = "1")]
+    Order(Order),
+    /// A SELECT; its rows come on the topic that it names, its [`Told`] is the reply.
+    #[prost(message, tag = "2")]
+    Statement(Statement),
+}
+
+/// Something that changes what the agent does.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Order {
+    /// Quarantined rules that are to run again, by name.
+    #[prost(string, repeated, tag = "1")]
+    pub release: Vec<String>,
+}
+
+/// A SELECT.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Statement {
+    /// Its text.
+    #[prost(string, tag = "1")]
+    pub text: String,
+    /// Values of its parameters, as `NAME=VALUE`.
+    #[prost(string, repeated, tag = "2")]
+    pub parameters: Vec<String>,
+    /// What it may take, in microseconds.
+    #[prost(uint64, tag = "3")]
+    pub limit_micros: u64,
+    /// What `now()` is, in microseconds since 1970 UTC; the agent's own clock where it does not say.
+    #[prost(int64, optional, tag = "4")]
+    pub now_micros: Option<i64>,
+    /// Where its rows go, in the encoding of snapshots and in parts, each of which is to be acknowledged before the
+    /// next comes.
+    #[prost(string, tag = "5")]
+    pub rows_to: String,
+}
+
+/// How a [`Statement`] ended.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Told {
+    /// It reads `processes`, and the agent has seen none yet: nothing was asked.
+    #[prost(bool, tag = "1")]
+    pub is_too_early: bool,
+    /// How complete the answer is, in JSON.
+    #[prost(string, tag = "2")]
+    pub completeness: String,
+    /// Of a statement with a LIMIT, how many rows there would be without; nothing where it did not wait for all.
+    #[prost(uint64, optional, tag = "3")]
+    pub before_limit: Option<u64>,
+    /// What it read of each table.
+    #[prost(message, repeated, tag = "4")]
+    pub read: Vec<TableRead>,
+    /// When the snapshot that it read was collected: microseconds since 1970 UTC; nothing where it read none.
+    #[prost(int64, optional, tag = "5")]
+    pub snapshot_micros: Option<i64>,
+}
+
+/// Rows that a statement looked at.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct TableRead {
+    /// The table.
+    #[prost(string, tag = "1")]
+    pub table: String,
+    /// How many.
+    #[prost(uint64, tag = "2")]
+    pub rows: u64,
+}
+
+impl Told {
+    /// The payload that carries it.
+    pub fn to_payload(&self) -> Bytes {
+        self.encode_to_vec().into()
+    }
+
+    /// Reads [`Told::to_payload`] back.
+    pub fn from_payload(payload: Bytes) -> Result<Self, Error> {
+        Self::decode(payload).map_err(|error| Error::Invalid(format!("payload that is no end of a statement: {error}")))
+    }
+}
+
+impl From<Wish> for Ask {
+    fn from(wish: Wish) -> Self {
+        Self { wish: Some(wish) }
+    }
+}
+
+impl Ask {
+    /// The payload that carries it.
+    pub fn to_payload(&self) -> Bytes {
+        self.encode_to_vec().into()
+    }
+
+    /// Reads [`Order::to_payload`] back.
+    pub fn from_payload(payload: Bytes) -> Result<Self, Error> {
+        Self::decode(payload).map_err(|error| Error::Invalid(format!("payload that asks nothing: {error}")))
+    }
+}
+
+/// What the broker refused, published on `audit.broker.<action>`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Notice {
+    /// What happened: `connection_refused`, `connection_ended`, `subscription_refused`.
+    #[prost(string, tag = "1")]
+    pub action: String,
+    /// The client's name, where it has proved it.
+    #[prost(string, tag = "2")]
+    pub name: String,
+    /// Its user, where the system says it.
+    #[prost(uint32, optional, tag = "3")]
+    pub uid: Option<u32>,
+    /// Its group.
+    #[prost(uint32, optional, tag = "4")]
+    pub gid: Option<u32>,
+    /// Its process.
+    #[prost(uint32, optional, tag = "5")]
+    pub pid: Option<u32>,
+    /// Why.
+    #[prost(string, tag = "6")]
+    pub text: String,
+}
+
+impl Notice {
+    /// The payload that carries it.
+    pub fn to_payload(&self) -> Bytes {
+        self.encode_to_vec().into()
+    }
+
+    /// Reads [`Notice::to_payload`] back.
+    pub fn from_payload(payload: Bytes) -> Result<Self, Error> {
+        Self::decode(payload).map_err(|error| Error::Invalid(format!("payload that is no notice: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_comes_back_without_copying_its_rows() {
+        let batch = SnapshotBatch {
+            source: "procmond-1".to_owned(),
+            sequence: u64::MAX,
+            table: "processes".to_owned(),
+            collected_at: -1,
+            scope_visible: true,
+            reasons: vec!["sampling_gap".to_owned()],
+            rows: Bytes::from(vec![7; 100_000]),
+            pid: 7,
+            interval_micros: 30_000_000,
+        };
+        let payload = batch.to_payload();
+        let read = SnapshotBatch::from_payload(payload.clone()).unwrap();
+        assert_eq!(read, batch);
+        assert!(payload.as_ptr_range().contains(&read.rows.as_ptr()));
+        assert!(SnapshotBatch::from_payload(payload.slice(..50)).is_err());
+    }
+
+    #[test]
+    fn an_order_comes_back() {
+        let order = Ask::from(Wish::Order(Order { release: vec!["a".to_owned(), String::new()] }));
+        assert_eq!(Ask::from_payload(order.to_payload()).unwrap(), order);
+        assert!(Ask::from_payload(Bytes::from_static(&[0x0a, 9])).is_err());
+    }
+}
