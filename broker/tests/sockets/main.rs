@@ -3,5 +3,6 @@
 #![cfg(unix)]
 
 mod in_process;
+mod kept;
 mod place;
 mod policies;
