@@ -4,5 +4,7 @@
 
 mod in_process;
 mod kept;
+mod peer;
 mod place;
 mod policies;
+mod strangers;
