@@ -94,7 +94,7 @@ async fn comes_and_goes(place: &Place) {
     let mut before = None;
     for round in 0..500 {
         let client = place.client("guest").await;
-        let _subscription = client.subscribe(&Interest::new("u.*").retained()).await.unwrap();
+        let idle = client.subscribe(&Interest::new("u.*").retained()).await.unwrap();
         match round % 4 {
             // It leaves with something under way, in each of the ways there are.
             0 => client.close().await,
@@ -105,7 +105,7 @@ async fn comes_and_goes(place: &Place) {
             2 => drop(timeout(Duration::from_millis(1), client.request("t", "", PATIENCE)).await),
             _ => client.publish("u.x", vec![0; 10_000]).await.unwrap(),
         }
-        drop(_subscription);
+        drop(idle);
         if round == 20 {
             settled(&broker).await;
             before = Some((open(), alive()));
