@@ -413,7 +413,7 @@ async fn a_broker_killed_at_any_moment_doubles_and_reorders_nothing_that_was_acc
         let errors = failed.iter().filter(|it| **it == count).count();
         assert!(times <= 1 + errors, "{count} was done {times} times after {errors} errors");
     }
-    assert!(next > 100, "{next} in {ROUNDS} rounds");
+    assert!(next > ROUNDS, "{next} in {ROUNDS} rounds");
 }
 
 #[tokio::test(flavor = "multi_thread")]

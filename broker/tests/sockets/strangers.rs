@@ -275,6 +275,7 @@ async fn peers_at_fault_are_told_and_harm_nobody() {
     let mut beside = place.client("beside").await.subscribe(&Interest::new("t")).await.unwrap();
     let publisher = place.client("publisher").await;
     let mut barrier = Barrier::new(&publisher).await;
+    let _mute = publisher.subscribe(&Interest::new("mute").answering()).await.unwrap();
 
     let said = hello(Role::Operator, KeyKind::Installation);
     let mut flipped = encoded(said.clone()).to_vec();
@@ -315,7 +316,7 @@ async fn peers_at_fault_are_told_and_harm_nobody() {
     let unknown_policy = Subscribe { when_full: 9, ..subscribe.clone() };
     let asks = |request| {
         encoded(Message::Publish(
-            daemoneye_broker::Entry { topic: "barrier".into(), request, ..Default::default() }.into(),
+            daemoneye_broker::Entry { topic: "mute".into(), request, ..Default::default() }.into(),
         ))
     };
     let asks_twice = [asks(5), asks(5)].concat();
