@@ -41,6 +41,22 @@ pub struct Settings {
     pub group: Option<u32>,
 }
 
+/// Lets in processes that were started here.
+#[derive(Clone, Debug)]
+pub struct Door(Arc<Shared>);
+
+impl Door {
+    /// Lets in the process of this number as a collector, if it holds this key, until [`Door::forget`].
+    pub fn expect(&self, pid: u32, key: Key) {
+        self.0.lock().core.expect(pid, key);
+    }
+
+    /// The process of this number is no more.
+    pub fn forget(&self, pid: u32) {
+        self.0.lock().core.forget(pid);
+    }
+}
+
 /// A running broker. Dropping it ends it at once; [`Broker::shutdown`] lets it finish.
 #[derive(Debug)]
 pub struct Broker {
@@ -63,7 +79,8 @@ impl Broker {
 
     /// A client in this process: what it publishes and receives is not serialised. Needs a tokio runtime around it.
     pub fn client(&self, name: &str) -> Client {
-        let link = self.shared.connect(Peering { is_inside: true, ..Peering::default() }, |core| core.connect_local(name));
+        let link =
+            self.shared.connect(Peering { is_inside: true, ..Peering::default() }, |core| core.connect_local(name));
         let (client, ends) = client::local(link.id.number());
         tokio::spawn(async move {
             let mut taker = Taker(&link);
@@ -75,14 +92,9 @@ impl Broker {
         client
     }
 
-    /// Lets in the process of this number as a collector, if it holds this key, until [`Broker::forget`].
-    pub fn expect(&self, pid: u32, key: Key) {
-        self.shared.lock().core.expect(pid, key);
-    }
-
-    /// The process of this number is no more.
-    pub fn forget(&self, pid: u32) {
-        self.shared.lock().core.forget(pid);
+    /// Where to say which processes were started here.
+    pub fn door(&self) -> Door {
+        Door(self.shared.clone())
     }
 
     /// Connections, those of this process included.

@@ -111,7 +111,9 @@ impl Parcel {
     pub fn encode(&self, out: &mut BytesMut) {
         match &self.form {
             Form::Encoded(bytes) => out.extend_from_slice(bytes),
-            Form::Plain(entries, at) => entries[*at..*at + self.len].iter().for_each(|entry| entry.as_ref().encode(out)),
+            Form::Plain(entries, at) => {
+                entries[*at..*at + self.len].iter().for_each(|entry| entry.as_ref().encode(out));
+            }
         }
     }
 
@@ -332,8 +334,12 @@ mod tests {
     fn told() -> impl Strategy<Value = Vec<Told>> {
         let bytes = || prop::collection::vec(any::<u8>(), 0..200);
         let request = prop_oneof![Just(0), any::<u64>()];
-        let told = (bytes(), bytes(), request, any::<bool>())
-            .prop_map(|(topic, payload, request, retain)| Told { topic, payload, request, retain });
+        let told = (bytes(), bytes(), request, any::<bool>()).prop_map(|(topic, payload, request, retain)| Told {
+            topic,
+            payload,
+            request,
+            retain,
+        });
         prop::collection::vec(told, 0..8)
     }
 

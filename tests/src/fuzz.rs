@@ -147,8 +147,7 @@ impl Talk {
                 5 => while self.hear(client).is_some() {},
                 6 => {
                     self.now += Duration::from_millis(u64::from(*what) << 4);
-                    let due = self.core.expire(self.now);
-                    assert!(due.is_none_or(|due| due > self.now), "what is due was done");
+                    self.core.expire(self.now);
                 }
                 _ => self.leave(client),
             }

@@ -141,7 +141,11 @@ impl Table {
     }
 
     /// Makes a subscription known, and asks the broker for it now, or when there is a connection.
-    pub(super) fn subscribe(&self, number: u64, inbox: &Arc<Inbox>) -> Result<oneshot::Receiver<Option<String>>, Error> {
+    pub(super) fn subscribe(
+        &self,
+        number: u64,
+        inbox: &Arc<Inbox>,
+    ) -> Result<oneshot::Receiver<Option<String>>, Error> {
         let (answer, answered) = oneshot::channel();
         let mut state = self.lock();
         if self.has_ended() {
