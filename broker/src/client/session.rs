@@ -167,7 +167,7 @@ impl ClientInlet<'_> {
 
 impl Inlet for ClientInlet<'_> {
     fn frame_len_max(&self) -> usize {
-        if self.is_proved() { FRAME_LEN_MAX } else { UNPROVED_FRAME_LEN_MAX }
+        if self.greeting().is_none() { FRAME_LEN_MAX } else { UNPROVED_FRAME_LEN_MAX }
     }
 
     fn receive(&self, message: Message) -> Result<(), Fault> {
