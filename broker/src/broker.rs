@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::client::{self, Client};
-use crate::connection::{self, End, Inlet, Outlet, SILENCE_SECS};
+use crate::connection::{self, End, Inlet, Outlet, SILENCE_SECS, UNPROVED_FRAME_LEN_MAX};
 use crate::core::{ConnectionId, Core, Limits};
 use crate::error::Error;
 use crate::frame::FRAME_LEN_MAX;
@@ -27,9 +27,6 @@ use crate::tree::Branch;
 
 /// How long peers have to take what is queued for them at shutdown.
 const DRAIN_SECS: u64 = 5;
-
-/// The length that a frame of a peer may say that has not proved who it is.
-const UNPROVED_FRAME_LEN_MAX: usize = 4096;
 
 /// How a broker is set up.
 #[derive(Debug)]

@@ -21,6 +21,8 @@ pub(crate) const HANDSHAKE_SECS: u64 = 5;
 const PING_SECS: u64 = 15;
 /// After how long without a frame the connection is dead.
 pub(crate) const SILENCE_SECS: u64 = 45;
+/// The length that a frame of a peer may say that has not proved who it is.
+pub(crate) const UNPROVED_FRAME_LEN_MAX: usize = 4096;
 /// How long a `Fault` may take on its way out.
 const FAREWELL_SECS: u64 = 1;
 /// Bytes read at once, and bytes gathered before they are written.

@@ -2,6 +2,11 @@
 
 #![cfg(unix)]
 
+mod file;
 mod in_process;
+mod kept;
+mod peer;
 mod place;
 mod policies;
+mod processes;
+mod strangers;
