@@ -15,21 +15,18 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::client::{self, Client};
-use crate::connection::{self, End, Inlet, Outlet};
+use crate::connection::{self, End, Inlet, Outlet, SILENCE_SECS, UNPROVED_FRAME_LEN_MAX};
 use crate::core::{ConnectionId, Core, Limits};
 use crate::error::Error;
 use crate::frame::FRAME_LEN_MAX;
 use crate::gate::{Gate, Peer};
 use crate::key::Key;
 use crate::listener::{self, Access};
-use crate::message::{Fault, Message};
+use crate::message::{Code, Fault, Message};
 use crate::tree::Branch;
 
 /// How long peers have to take what is queued for them at shutdown.
 const DRAIN_SECS: u64 = 5;
-
-/// The length that a frame of a peer may say that has not proved who it is.
-const UNPROVED_FRAME_LEN_MAX: usize = 4096;
 
 /// How a broker is set up.
 #[derive(Debug)]
@@ -66,7 +63,7 @@ impl Broker {
 
     /// A client in this process: what it publishes and receives is not serialised. Needs a tokio runtime around it.
     pub fn client(&self, name: &str) -> Client {
-        let link = self.shared.connect(|core| core.connect_local(name));
+        let link = self.shared.connect(Peering { is_inside: true, ..Peering::default() }, |core| core.connect_local(name));
         let (client, ends) = client::local(link.id.number());
         tokio::spawn(async move {
             let mut taker = Taker(&link);
@@ -149,6 +146,8 @@ struct Peering {
     is_closing: AtomicBool,
     /// It is to close now.
     cancelled: Notify,
+    /// Its client is in this process.
+    is_inside: bool,
 }
 
 /// A connection's place in the broker, given up when dropped.
@@ -171,7 +170,7 @@ impl Shared {
     /// Serves a connection from another process.
     pub(crate) fn admit(self: &Arc<Self>, stream: Stream) {
         let peer = listener::peer(&stream);
-        let link = self.connect(|core| core.connect(peer, self.began.elapsed()));
+        let link = self.connect(Peering::default(), |core| core.connect(peer, self.began.elapsed()));
         tokio::spawn(async move {
             let mut taker = Taker(&link);
             let end = tokio::select! {
@@ -190,12 +189,17 @@ impl Shared {
         state.wake();
     }
 
-    pub(crate) fn peers_len(&self) -> usize {
+    fn peers_len(&self) -> usize {
         self.lock().peers.len()
     }
 
-    fn connect(self: &Arc<Self>, connect: impl FnOnce(&mut Core) -> ConnectionId) -> Link {
-        let peer = Arc::new(Peering::default());
+    /// Connections from other processes.
+    pub(crate) fn outside_len(&self) -> usize {
+        self.lock().peers.values().filter(|peer| !peer.is_inside).count()
+    }
+
+    fn connect(self: &Arc<Self>, peer: Peering, connect: impl FnOnce(&mut Core) -> ConnectionId) -> Link {
+        let peer = Arc::new(peer);
         let mut state = self.lock();
         let id = connect(&mut state.core);
         state.peers.insert(id, peer.clone());
@@ -296,9 +300,21 @@ impl Inlet for Link {
         if self.shared.lock().core.is_proved(self.id) { FRAME_LEN_MAX } else { UNPROVED_FRAME_LEN_MAX }
     }
 
-    async fn room(&self) {
-        while self.shared.lock().core.is_held(self.id) {
-            self.peer.room.notified().await;
+    async fn room(&self) -> Result<(), Fault> {
+        loop {
+            let (is_held, is_unread) = {
+                let core = &self.shared.lock().core;
+                (core.is_held(self.id), core.is_unread(self.id))
+            };
+            let room = self.peer.room.notified();
+            match (is_held, is_unread) {
+                (false, _) => return Ok(()),
+                // What it published waits for others, as long as they may make it wait.
+                (true, false) => room.await,
+                (true, true) => timeout(Duration::from_secs(SILENCE_SECS), room).await.map_err(|_| {
+                    Fault::new(Code::Silence, format!("replies were not read for {SILENCE_SECS} seconds"))
+                })?,
+            }
         }
     }
 }
@@ -309,7 +325,7 @@ impl Outlet for Taker<'_> {
             if let Some(message) = self.try_next() {
                 return Some(message);
             }
-            if self.0.peer.is_closing.load(Ordering::Acquire) {
+            if self.0.peer.is_closing.load(Ordering::Acquire) && self.0.shared.lock().core.is_drained(self.0.id) {
                 return None;
             }
             self.0.peer.output.notified().await;

@@ -20,7 +20,9 @@ pub(crate) const HANDSHAKE_SECS: u64 = 5;
 /// After how long without sending a side sends `Ping`.
 const PING_SECS: u64 = 15;
 /// After how long without a frame the connection is dead.
-const SILENCE_SECS: u64 = 45;
+pub(crate) const SILENCE_SECS: u64 = 45;
+/// The length that a frame of a peer may say that has not proved who it is.
+pub(crate) const UNPROVED_FRAME_LEN_MAX: usize = 4096;
 /// How long a `Fault` may take on its way out.
 const FAREWELL_SECS: u64 = 1;
 /// Bytes read at once, and bytes gathered before they are written.
@@ -34,8 +36,8 @@ pub(crate) trait Inlet {
     fn frame_len_max(&self) -> usize {
         FRAME_LEN_MAX
     }
-    /// Resolves when the next message may come. What waits there answers for itself.
-    async fn room(&self);
+    /// Resolves when the next message may come; at fault is who keeps it from coming.
+    async fn room(&self) -> Result<(), Fault>;
 }
 
 /// Where a connection gets what goes.
@@ -79,9 +81,9 @@ where
         tokio::select! {
             end = &mut reading => end,
             end = &mut writing => match end {
-                // The other side closed; what it said before that may still be unread.
-                End::Stream(error) => match timeout(Duration::from_secs(FAREWELL_SECS), reading).await {
-                    Ok(told @ End::Told(_)) => told,
+                // The other side closed; what it said before that may still be unread, and may have to wait for others.
+                End::Stream(error) => match reading.await {
+                    told @ End::Told(_) => told,
                     _ => End::Stream(error),
                 },
                 end => end,
@@ -118,7 +120,7 @@ async fn pass(outlet: &mut impl Outlet, inlet: &impl Inlet) -> Result<(), End> {
             return Err(End::Told(fault));
         }
         inlet.receive(message)?;
-        inlet.room().await;
+        inlet.room().await?;
         tokio::task::coop::consume_budget().await;
     }
     Ok(())
@@ -141,8 +143,8 @@ async fn read(reader: &mut (impl AsyncRead + Unpin), inlet: &impl Inlet) -> End 
             return End::Found(fault);
         }
         patience_secs = SILENCE_SECS;
-        if timeout(Duration::from_secs(SILENCE_SECS), inlet.room()).await.is_err() {
-            return Fault::new(Code::Silence, format!("replies were not read for {SILENCE_SECS} seconds")).into();
+        if let Err(fault) = inlet.room().await {
+            return End::Found(fault);
         }
     }
 }
@@ -220,7 +222,9 @@ mod tests {
             Ok(())
         }
 
-        async fn room(&self) {}
+        async fn room(&self) -> Result<(), Fault> {
+            Ok(())
+        }
     }
 
     impl Outlet for Answers {

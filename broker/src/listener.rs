@@ -142,7 +142,7 @@ pub(crate) async fn accept(listener: Listener, path: PathBuf, shared: Arc<Shared
     let limit = shared.limits.connections_len;
     loop {
         match listener.accept().await {
-            Ok(stream) if shared.peers_len() < limit => shared.admit(stream),
+            Ok(stream) if shared.outside_len() < limit => shared.admit(stream),
             Ok(stream) => {
                 let reason = format!("{limit} connections already, try later");
                 shared.refuse(peer(&stream), &reason);

@@ -30,7 +30,7 @@ use crate::backoff::Backoff;
 use crate::connection::HANDSHAKE_SECS;
 use crate::error::Error;
 use crate::key::{Key, KeyKind};
-use crate::message::{Cancel, Code, Fault, Outcome, PAYLOAD_LEN_MAX, check_name};
+use crate::message::{Code, Fault, Outcome, PAYLOAD_LEN_MAX, check_name};
 use crate::parcel::Entry;
 use crate::topic::Topic;
 use crate::tree::Role;
@@ -118,9 +118,8 @@ impl Client {
         let _credit = table.credit.acquire().await.map_err(|_| table.closed_error())?;
         let request = table.number();
         let (answer, answered) = oneshot::channel();
-        table.with_open(|state| state.asking.insert(request, answer))?;
         let mut question = Question { table, request, is_open: true };
-        self.send(Entry { request, ..entry }).await?;
+        table.send_asking(Entry { request, ..entry }, &mut Some(answer)).await?;
         let outcome = answered.await.map_err(|_| table.closed_error())?;
         question.is_open = false;
         outcome
@@ -181,8 +180,8 @@ struct Question<'a> {
 
 impl Drop for Question<'_> {
     fn drop(&mut self) {
-        if self.is_open && self.table.lock().asking.remove(&self.request).is_some() {
-            self.table.control(Cancel { request: self.request });
+        if self.is_open {
+            self.table.cancel(self.request);
         }
     }
 }

@@ -10,9 +10,10 @@ use tokio::time::timeout;
 use crate::backoff::Backoff;
 use crate::client::table::{ClientOutlet, Ended, Table};
 use crate::client::{ANSWER, Client, Identity};
-use crate::connection::{self, End, Inlet};
+use crate::connection::{self, End, Inlet, UNPROVED_FRAME_LEN_MAX};
 use crate::core::CREDIT;
 use crate::error::Error;
+use crate::frame::FRAME_LEN_MAX;
 use crate::key::{Side, nonce};
 use crate::listener;
 use crate::message::{Challenge, Code, Fault, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN, Pong, Proof, Welcome};
@@ -49,15 +50,13 @@ pub(super) async fn keep(table: Arc<Table>, path: PathBuf, identity: Identity, m
         };
         let delay = backoff.next_delay();
         tracing::debug!(error, ?delay, "connecting again");
-        tokio::select! {
-            () = tokio::time::sleep(delay) => {}
-            () = table.filled.notified() => {
-                // Something new waits; what matters here is whether it is the wish to end.
-                if !table.is_closing() {
-                    tokio::time::sleep(delay).await;
-                }
+        // Whatever else there is to send has to wait.
+        let closing = async {
+            while !table.is_closing() {
+                table.filled.notified().await;
             }
-        }
+        };
+        let _in_peace = timeout(delay, closing).await;
     }
     table.end(Ended::Closed("this side closed it".to_owned()));
 }
@@ -162,6 +161,10 @@ impl ClientInlet<'_> {
 }
 
 impl Inlet for ClientInlet<'_> {
+    fn frame_len_max(&self) -> usize {
+        if self.is_proved() { FRAME_LEN_MAX } else { UNPROVED_FRAME_LEN_MAX }
+    }
+
     fn receive(&self, message: Message) -> Result<(), Fault> {
         match message {
             Message::Challenge(challenge) => self.prove(&challenge)?,
@@ -202,5 +205,7 @@ impl Inlet for ClientInlet<'_> {
         Ok(())
     }
 
-    async fn room(&self) {}
+    async fn room(&self) -> Result<(), Fault> {
+        Ok(())
+    }
 }

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use crate::client::subscription::Inbox;
 use crate::connection::{End, Outlet};
 use crate::error::Error;
-use crate::message::{Fault, Message, Outcome, Welcome};
+use crate::message::{Cancel, Fault, Message, Outcome, Welcome};
 use crate::parcel::Entry;
 
 /// Bytes of publications that may wait to be sent; one always may.
@@ -46,14 +46,19 @@ pub(super) struct Table {
 pub(super) struct State {
     pub(super) inboxes: HashMap<u64, Arc<Inbox>>,
     pub(super) subscribing: HashMap<u64, oneshot::Sender<Option<String>>>,
-    pub(super) asking: HashMap<u64, oneshot::Sender<Result<Outcome, Error>>>,
+    pub(super) asking: HashMap<u64, Answer>,
     /// Goes before publications.
     control: VecDeque<Message>,
     unsent: VecDeque<Entry>,
     unsent_bytes: usize,
     is_open: bool,
     is_closing: bool,
+    /// Counts the connections that were lost: what is about a delivery of one means nothing on the next.
+    epoch: u64,
 }
+
+/// Where the outcome of a request goes.
+pub(super) type Answer = oneshot::Sender<Result<Outcome, Error>>;
 
 /// Why there will be no connection any more.
 #[derive(Clone, Debug)]
@@ -98,15 +103,6 @@ impl Table {
         self.ended.borrow().is_some()
     }
 
-    /// Changes the table unless the client has ended, after which nobody would answer.
-    pub(super) fn with_open<T>(&self, change: impl FnOnce(&mut State) -> T) -> Result<T, Error> {
-        let mut state = self.lock();
-        if self.has_ended() {
-            return Err(self.closed_error());
-        }
-        Ok(change(&mut state))
-    }
-
     pub(super) fn closed_error(&self) -> Error {
         match self.ended.borrow().clone() {
             Some(Ended::Refused(fault)) => Error::Refused(fault),
@@ -134,8 +130,40 @@ impl Table {
         }
     }
 
+    /// [`Table::control`] about what came by the connection that stood in `epoch`.
+    pub(super) fn control_in(&self, epoch: u64, message: impl Into<Message>) {
+        let mut state = self.lock();
+        if state.is_open && state.epoch == epoch {
+            state.control.push_back(message.into());
+            drop(state);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Makes a subscription known, and asks the broker for it now, or when there is a connection.
+    pub(super) fn subscribe(&self, number: u64, inbox: &Arc<Inbox>) -> Result<oneshot::Receiver<Option<String>>, Error> {
+        let (answer, answered) = oneshot::channel();
+        let mut state = self.lock();
+        if self.has_ended() {
+            return Err(self.closed_error());
+        }
+        inbox.begin(state.epoch);
+        state.inboxes.insert(number, inbox.clone());
+        state.subscribing.insert(number, answer);
+        if state.is_open {
+            state.control.push_back(inbox.subscribe(number).into());
+            self.filled.notify_one();
+        }
+        Ok(answered)
+    }
+
     /// Puts a publication where it will be sent from, once there is room.
     pub(super) async fn send(&self, entry: Entry) -> Result<(), Error> {
+        self.send_asking(entry, &mut None).await
+    }
+
+    /// [`Table::send`] with whoever waits for the outcome: known from the moment that it may be sent, and no sooner.
+    pub(super) async fn send_asking(&self, entry: Entry, answer: &mut Option<Answer>) -> Result<(), Error> {
         loop {
             let room = self.room.notified();
             {
@@ -150,6 +178,9 @@ impl Table {
                 }
                 if state.unsent.is_empty() || state.unsent_bytes + entry.cost() <= max {
                     let was_empty = state.unsent.is_empty();
+                    if let Some(answer) = answer.take() {
+                        state.asking.insert(entry.request, answer);
+                    }
                     state.unsent_bytes += entry.cost();
                     state.unsent.push_back(entry);
                     drop(state);
@@ -160,6 +191,25 @@ impl Table {
                 }
             }
             room.await;
+        }
+    }
+
+    /// Nobody waits for the outcome of a request any more: it is not sent, or the broker is told.
+    pub(super) fn cancel(&self, request: u64) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if state.asking.remove(&request).is_none() {
+            return;
+        }
+        if let Some(at) = state.unsent.iter().position(|entry| entry.request == request) {
+            let entry = state.unsent.remove(at);
+            state.unsent_bytes -= entry.map_or(0, |entry| entry.cost());
+            drop(guard);
+            self.room.notify_waiters();
+        } else if state.is_open {
+            state.control.push_back(Cancel { request }.into());
+            drop(guard);
+            self.filled.notify_one();
         }
     }
 
@@ -204,6 +254,7 @@ impl Table {
         let mut guard = self.lock();
         let state = &mut *guard;
         state.is_open = false;
+        state.epoch += 1;
         state.control.clear();
         self.connection.store(0, Ordering::Release);
         self.open.send_replace(false);
@@ -212,7 +263,7 @@ impl Table {
         for (_, answer) in sent {
             let _given_up = answer.send(Err(Error::Closed(format!("{end}; what was asked may have been done"))));
         }
-        state.inboxes.values().for_each(|inbox| inbox.lost());
+        state.inboxes.values().for_each(|inbox| inbox.lost(state.epoch));
         drop(guard);
         tracing::debug!(%end, "connection lost");
         self.room.notify_waiters();

@@ -16,6 +16,7 @@
 //! | messages of one connection in a second | the same |
 //! | subscriptions of one connection | the new one is refused |
 //! | topics with a retained message, and their bytes | the new one is not retained |
+//! | what publishers that went away had to wait with | the next one's waits no longer |
 //!
 //! Publishing waits for nobody but a subscriber that asked for it, and for that one only as long as it is allowed to.
 
@@ -126,6 +127,17 @@ struct Connection {
     is_woken: bool,
     /// Nothing more is taken in from it; the fault is among its replies.
     is_ended: bool,
+    presence: Presence,
+}
+
+/// A connection goes, and what its publisher had to wait with goes its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    There,
+    /// Gone; what it left still waits for room, as long as it may.
+    Left,
+    /// Gone; what it left waits for nothing.
+    Forgotten,
 }
 
 #[derive(Debug)]
@@ -148,6 +160,24 @@ impl Stage {
         match self {
             Self::Open { name, .. } => Some(name),
             Self::Silent | Self::Claims(_) => None,
+        }
+    }
+}
+
+impl Connection {
+    fn new(peer: Peer, stage: Stage, allowance: Option<Allowance>) -> Self {
+        Self {
+            peer,
+            stage,
+            replies: VecDeque::new(),
+            subscriptions: BTreeMap::new(),
+            ready: VecDeque::new(),
+            asking: HashMap::new(),
+            held: None,
+            allowance,
+            is_woken: false,
+            is_ended: false,
+            presence: Presence::There,
         }
     }
 }
@@ -192,37 +222,33 @@ impl Core {
     fn insert(&mut self, peer: Peer, stage: Stage, allowance: Option<Allowance>) -> ConnectionId {
         self.last_number += 1;
         let id = ConnectionId(self.last_number);
-        let connection = Connection {
-            peer,
-            stage,
-            replies: VecDeque::new(),
-            subscriptions: BTreeMap::new(),
-            ready: VecDeque::new(),
-            asking: HashMap::new(),
-            held: None,
-            allowance,
-            is_woken: false,
-            is_ended: false,
-        };
-        self.connections.insert(id, connection);
+        self.connections.insert(id, Connection::new(peer, stage, allowance));
         id
     }
 
-    /// Forgets a connection: refuses what waits for its answer, cancels what it asked.
+    /// Forgets a connection: refuses what waits for its answer, cancels what it asked. What it published and has to wait
+    /// with goes its way without it, but without questions: nobody hears the answers.
     pub fn disconnect(&mut self, id: ConnectionId, now: Duration) {
+        if self.connections.get(&id).is_none_or(|it| it.presence != Presence::There) {
+            return;
+        }
         let Some(connection) = self.connections.remove(&id) else { return };
-        self.holding.remove(&id);
+        let Connection { peer, stage, subscriptions, asking, held, .. } = connection;
         self.unproved.remove(&id);
-        for publication in connection.asking.into_values() {
+        for publication in asking.into_values() {
             self.cancel(publication);
         }
-        let name = connection.stage.name().unwrap_or("unnamed").to_owned();
-        let reason = format!("subscriber `{name}` disconnected before acknowledging");
-        for number in connection.subscriptions.keys() {
+        let reason = format!("subscriber `{}` disconnected before acknowledging", stage.name().unwrap_or("unnamed"));
+        for number in subscriptions.keys() {
             self.routes.remove((id, *number));
         }
-        for (number, subscription) in connection.subscriptions {
+        for (number, subscription) in subscriptions {
             self.abandon((id, number), subscription, &reason, now);
+        }
+        if let Some(held) = held {
+            let presence = if self.may_stay(&held) { Presence::Left } else { Presence::Forgotten };
+            let left = Connection { held: Some(held), presence, ..Connection::new(peer, stage, None) };
+            self.connections.insert(id, left);
         }
         self.resume_all(now);
     }
@@ -284,10 +310,23 @@ impl Core {
         Some(Message::Deliver(deliver))
     }
 
+    /// Whether a connection has taken everything that is for it: nothing waits, here or with a publisher.
+    pub fn is_drained(&self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.get(&id) else { return true };
+        let nothing_waits = || connection.subscriptions.values().all(Subscription::is_empty);
+        let mut held = self.holding.iter().filter_map(|publisher| self.connections[publisher].held.as_ref());
+        connection.replies.is_empty() && (connection.is_ended || nothing_waits() && !held.any(|held| held.is_for(id)))
+    }
+
     /// Whether nothing more should be taken in from a connection for now.
     pub fn is_held(&self, id: ConnectionId) -> bool {
-        let held = |it: &Connection| it.replies.len() >= REPLIES_LEN_MAX || it.held.as_ref().is_some_and(Held::is_full);
-        self.connections.get(&id).is_some_and(held)
+        let waits = |it: &Connection| it.held.as_ref().is_some_and(Held::is_full);
+        self.is_unread(id) || self.connections.get(&id).is_some_and(waits)
+    }
+
+    /// Whether that is because it does not take its replies.
+    pub fn is_unread(&self, id: ConnectionId) -> bool {
+        self.connections.get(&id).is_some_and(|it| it.replies.len() >= REPLIES_LEN_MAX)
     }
 
     /// Whether [`Core::expire`] has to be called before the time that it gave, since the last call.

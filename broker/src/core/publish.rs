@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::Duration;
 
-use crate::core::{Allowance, CREDIT, ConnectionId, Core, Stage};
+use crate::core::{Allowance, CREDIT, ConnectionId, Core, Presence, Stage};
 use crate::message::{Code, Fault, Outcome, Published, WhenFull};
 use crate::parcel::{Entry, Parcel};
 use crate::routes::{Route, Target};
 
 /// Bytes that may wait with a publisher before nothing more is taken in from it.
 const HELD_BYTES_MAX: usize = 256 << 10;
+/// Bytes that may wait after their publishers went away.
+const LEFT_BYTES_MAX: usize = 16 << 20;
 /// Messages that go to one member of a queue group together.
 const GROUP_RUN_LEN: usize = 64;
 
@@ -38,6 +40,15 @@ struct Pending {
 impl Held {
     pub(super) fn is_full(&self) -> bool {
         self.rest_bytes >= HELD_BYTES_MAX
+    }
+
+    /// Whether a subscription of this connection is waited for.
+    pub(super) fn is_for(&self, id: ConnectionId) -> bool {
+        self.pending.iter().any(|pending| pending.target.0 == id)
+    }
+
+    fn bytes(&self) -> usize {
+        self.rest_bytes + self.pending.iter().map(|pending| pending.parcel.cost()).sum::<usize>()
     }
 
     fn push(&mut self, parcel: Parcel) {
@@ -83,7 +94,10 @@ impl Core {
             while !parcel.is_empty() {
                 let (route, len) = self.next_run(from, &parcel)?;
                 let run = parcel.split_to(len).compact();
-                let pending = self.distribute(Some(from), &route, &run, now)?;
+                let mut pending = self.distribute(Some(from), &route, &run, now)?;
+                if self.connection(from).presence == Presence::Forgotten {
+                    pending.drain(..).for_each(|pending| self.decline(&pending));
+                }
                 if let Some(until) = pending.iter().map(|pending| pending.until).min() {
                     rest.push_front(parcel);
                     self.hold(from, pending, rest, until);
@@ -141,7 +155,8 @@ impl Core {
         if retain && !run.clone().pop().is_some_and(|entry| self.retained.keep(&entry)) {
             tracing::warn!(topic = route.topic.as_str(), "no room to retain a message; who comes later does not get it");
         }
-        let publication = match from.filter(|_| request != 0) {
+        let asker = from.filter(|from| request != 0 && self.connections[from].presence == Presence::There);
+        let publication = match asker {
             None => None,
             Some(from) => match self.begin(from, request)? {
                 Some(publication) => Some(publication),
@@ -273,7 +288,7 @@ impl Core {
         let Ok(route) = self.routes.find(&entry.topic) else { return };
         let run = Parcel::from(entry);
         for pending in self.distribute(None, &route, &run, now).unwrap_or_default() {
-            self.give_up(&pending);
+            self.decline(&pending);
         }
     }
 
@@ -287,6 +302,13 @@ impl Core {
         self.connection(id).held = Some(Held { pending, rest, rest_bytes, until });
         self.holding.insert(id);
         self.call_by(until);
+    }
+
+    /// Whether what a publisher leaves may go on waiting: for room, and as long as others' that waits is not too much.
+    pub(super) fn may_stay(&self, held: &Held) -> bool {
+        let holding = self.holding.iter().filter_map(|id| self.connections.get(id));
+        let left = holding.filter(|it| it.presence == Presence::Left).filter_map(|it| it.held.as_ref());
+        !held.pending.is_empty() && held.bytes() + left.map(Held::bytes).sum::<usize>() <= LEFT_BYTES_MAX
     }
 
     /// Tries again what publishers wait with for one subscription.
@@ -307,8 +329,10 @@ impl Core {
 
     fn resume(&mut self, publisher: ConnectionId, now: Duration) {
         let connection = self.connections.get_mut(&publisher);
-        let Some(held) = connection.and_then(|connection| connection.held.take()) else { return };
-        let is_for_the_clock = held.pending.is_empty();
+        let Some(connection) = connection else { return };
+        let Some(held) = connection.held.take() else { return };
+        let (presence, is_hasty) = (connection.presence, connection.presence == Presence::Forgotten);
+        let is_for_the_clock = held.pending.is_empty() && !is_hasty;
         let mut pending = Vec::new();
         for mut each in held.pending {
             if now >= each.until {
@@ -317,6 +341,7 @@ impl Core {
                 continue;
             }
             match self.offer(each.target, each.parcel, each.publication, now) {
+                Some(parcel) if is_hasty => self.decline(&Pending { parcel, ..each }),
                 Some(parcel) => {
                     each.parcel = parcel;
                     pending.push(each);
@@ -332,8 +357,12 @@ impl Core {
         if let Err(fault) = self.publish_all(publisher, held.rest, now) {
             self.end(publisher, fault, now);
         }
-        // Even if it was woken and has not taken since: it may have looked whether it is held before this.
-        self.woken.push(publisher);
+        if presence == Presence::There {
+            // Even if it was woken and has not taken since: it may have looked whether it is held before this.
+            self.woken.push(publisher);
+        } else if !self.holding.contains(&publisher) {
+            self.connections.remove(&publisher);
+        }
     }
 
     /// One of the subscriptions that a publication was held for has it, or never gets it.
@@ -347,9 +376,18 @@ impl Core {
     /// A subscription that was waited for in vain goes without, and nobody waits for it again until it takes something.
     fn give_up(&mut self, pending: &Pending) {
         let (id, number) = pending.target;
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Some(subscription) = connection.subscriptions.get_mut(&number) else { return };
-        subscription.is_stalled = true;
+        let connection = self.connections.get_mut(&id);
+        if let Some(subscription) = connection.and_then(|it| it.subscriptions.get_mut(&number)) {
+            subscription.is_stalled = true;
+        }
+        self.decline(pending);
+    }
+
+    /// A subscription without room goes without.
+    fn decline(&mut self, pending: &Pending) {
+        let (id, number) = pending.target;
+        let Some(connection) = self.connections.get(&id) else { return };
+        let Some(subscription) = connection.subscriptions.get(&number) else { return };
         let refused = pending.publication.filter(|_| subscription.answers());
         let name = connection.stage.name().unwrap_or("unnamed");
         let reason = format!("subscriber `{name}` had no room in time");

@@ -76,6 +76,11 @@ impl Subscription {
         self.first
     }
 
+    /// Nothing waits, not even a gap.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// Something waits, and may be sent.
     pub(super) fn is_ready(&self) -> bool {
         let Room { len, bytes } = self.in_flight_sum;

@@ -1,0 +1,8 @@
+//! Brokers and clients over real sockets, past them, and in processes of their own; and peers that lie or stall.
+
+#![cfg(unix)]
+
+mod in_process;
+mod kept;
+mod place;
+mod policies;
