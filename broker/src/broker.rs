@@ -63,7 +63,8 @@ impl Broker {
 
     /// A client in this process: what it publishes and receives is not serialised. Needs a tokio runtime around it.
     pub fn client(&self, name: &str) -> Client {
-        let link = self.shared.connect(Peering { is_inside: true, ..Peering::default() }, |core| core.connect_local(name));
+        let link =
+            self.shared.connect(Peering { is_inside: true, ..Peering::default() }, |core| core.connect_local(name));
         let (client, ends) = client::local(link.id.number());
         tokio::spawn(async move {
             let mut taker = Taker(&link);
@@ -173,8 +174,9 @@ impl Shared {
         let link = self.connect(Peering::default(), |core| core.connect(peer, self.began.elapsed()));
         tokio::spawn(async move {
             let mut taker = Taker(&link);
+            let stream = listener::bare(&stream);
             let end = tokio::select! {
-                end = connection::run(&stream, &stream, &link, &mut taker) => end,
+                end = connection::run(stream, stream, &link, &mut taker) => end,
                 () = link.peer.cancelled.notified() => End::Here,
             };
             link.report(&end);

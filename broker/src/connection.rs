@@ -9,11 +9,12 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::timeout;
 
 use crate::frame::{self, FRAME_LEN_MAX};
 use crate::message::{Code, Fault, Message, Ping};
+use crate::outgoing::Outgoing;
 
 /// How long the first message may take.
 pub(crate) const HANDSHAKE_SECS: u64 = 5;
@@ -74,7 +75,7 @@ where
     O: Outlet,
 {
     // Outlives the writing future, so that a frame that it was in the midst of can be completed.
-    let mut unwritten = BytesMut::new();
+    let mut unwritten = Outgoing::default();
     let end = {
         let mut reading = pin!(read(&mut reader, inlet));
         let mut writing = pin!(write(&mut writer, outlet, &mut unwritten));
@@ -91,8 +92,8 @@ where
         }
     };
     if let End::Found(fault) = &end {
-        Message::from(fault.clone()).encode(&mut unwritten);
-        let farewell = writer.write_all(&unwritten);
+        unwritten.push(&fault.clone().into());
+        let farewell = unwritten.write_to(&mut writer);
         // The fault is reported here in any case; a peer that does not read does not learn it.
         let _unread = timeout(Duration::from_secs(FAREWELL_SECS), farewell).await;
     }
@@ -167,7 +168,7 @@ async fn next_message(
     }
 }
 
-async fn write(writer: &mut (impl AsyncWrite + Unpin), outlet: &mut impl Outlet, unwritten: &mut BytesMut) -> End {
+async fn write(writer: &mut (impl AsyncWrite + Unpin), outlet: &mut impl Outlet, unwritten: &mut Outgoing) -> End {
     loop {
         let mut next = match timeout(Duration::from_secs(PING_SECS), outlet.next()).await {
             Ok(Some(message)) => Some(message),
@@ -179,15 +180,11 @@ async fn write(writer: &mut (impl AsyncWrite + Unpin), outlet: &mut impl Outlet,
             if let Message::Fault(fault) = message {
                 return fault.into();
             }
-            message.encode(unwritten);
+            unwritten.push(&message);
             next = if unwritten.len() < CHUNK_LEN { outlet.try_next() } else { None };
         }
-        // Takes from `unwritten` exactly what was written, even if this future is dropped midway.
-        if let Err(error) = writer.write_all_buf(unwritten).await {
+        if let Err(error) = unwritten.write_to(writer).await {
             return error.into();
-        }
-        if unwritten.capacity() > 4 * CHUNK_LEN {
-            *unwritten = BytesMut::new();
         }
     }
 }
@@ -196,7 +193,7 @@ async fn write(writer: &mut (impl AsyncWrite + Unpin), outlet: &mut impl Outlet,
 mod tests {
     use super::*;
     use std::sync::Mutex;
-    use tokio::io::{DuplexStream, duplex, split};
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex, split};
     use tokio::sync::mpsc;
     use tokio::time::{Instant, sleep};
 

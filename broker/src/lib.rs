@@ -21,6 +21,7 @@ mod gate;
 pub mod key;
 mod listener;
 pub mod message;
+mod outgoing;
 mod parcel;
 pub mod payload;
 mod queue;

@@ -75,7 +75,8 @@ impl Routes {
         if let Some(route) = self.found.get(topic) {
             return Ok(route.clone());
         }
-        let text = std::str::from_utf8(topic).map_err(|_| format!("invalid topic {:?}: not UTF-8", topic.escape_ascii().to_string()))?;
+        let text = std::str::from_utf8(topic)
+            .map_err(|_| format!("invalid topic {:?}: not UTF-8", topic.escape_ascii().to_string()))?;
         let topic = Topic::parse(text).map_err(|error| error.to_string())?;
         let route = Arc::new(self.route(topic));
         if self.found.len() >= ROUTES_LEN_MAX {

@@ -75,20 +75,29 @@ impl Source {
         self.began
     }
 
-    /// Sleeps until the next message is due; none where that was the last.
+    /// The next message, once it is due; none where that was the last.
     pub fn message(&mut self) -> Option<&[u8]> {
+        self.wait();
+        self.message_now()
+    }
+
+    /// Sleeps until the next message is due; whether there is one.
+    pub fn wait(&mut self) -> bool {
+        if let Some(due) = (self.next * 1_000_000_000).checked_div(self.load.per_sec) {
+            let wait = (self.began + due).saturating_sub(now());
+            if wait > 0 {
+                std::thread::sleep(Duration::from_nanos(wait));
+            }
+        }
+        self.next < self.load.messages
+    }
+
+    /// The next message, due or not; none where that was the last.
+    pub fn message_now(&mut self) -> Option<&[u8]> {
         if self.next == self.load.messages {
             return None;
         }
-        let mut at = 0;
-        if let Some(due) = (self.next * 1_000_000_000).checked_div(self.load.per_sec) {
-            at = now();
-            let due = self.began + due;
-            if due > at {
-                std::thread::sleep(Duration::from_nanos(due - at));
-                at = now();
-            }
-        }
+        let at = if self.load.per_sec > 0 { now() } else { 0 };
         self.message[..8].copy_from_slice(&self.next.to_le_bytes());
         self.message[8..HEAD_LEN].copy_from_slice(&at.to_le_bytes());
         self.next += 1;

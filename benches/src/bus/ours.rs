@@ -10,6 +10,7 @@ use daemoneye_broker::{
     tree,
 };
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::unbounded_channel;
 
 use crate::bus::child::{ready, say_ready, tell};
 use crate::bus::load::{Load, Source, TOPIC, Tally};
@@ -113,25 +114,27 @@ pub fn publish(folder: &Path, load: Load) -> anyhow::Result<()> {
     })
 }
 
-/// The thread that sleeps between messages is not the one that sends them.
+/// A thread of its own waits for each message to be due: timers of tasks know no less than a millisecond.
 fn publish_at_pace(folder: &Path, load: Load) -> anyhow::Result<()> {
-    let runtime = runtime()?;
-    let client = runtime.block_on(client(folder))?;
-    let handle = runtime.handle().clone();
-    let sending = std::thread::spawn({
-        let client = client.clone();
-        move || runtime.block_on(client.closed())
-    });
-    ready()?;
-    let mut source = Source::new(load);
-    while let Some(message) = source.message() {
-        handle.block_on(client.publish(TOPIC, Bytes::copy_from_slice(message)))?;
-    }
-    let began = source.began();
-    handle.block_on(confirm(&client))?;
-    handle.block_on(client.close());
-    drop(sending.join());
-    tell(&[began])
+    runtime()?.block_on(async {
+        let mut client = client(folder).await?;
+        if load.linger_micros > 0 {
+            client = client.gathering(Duration::from_micros(load.linger_micros))?;
+        }
+        ready()?;
+        let mut source = Source::new(load);
+        let began = source.began();
+        let (tick, mut ticks) = unbounded_channel();
+        std::thread::spawn(move || {
+            let mut pace = Source::new(load);
+            while pace.wait() && pace.message_now().is_some() && tick.send(()).is_ok() {}
+        });
+        while let (Some(()), Some(message)) = (ticks.recv().await, source.message_now()) {
+            client.publish(TOPIC, Bytes::copy_from_slice(message)).await?;
+        }
+        confirm(&client).await?;
+        tell(&[began])
+    })
 }
 
 /// Takes a load, which waits for it.

@@ -17,6 +17,7 @@ use crate::frame::FRAME_LEN_MAX;
 use crate::key::{Side, nonce};
 use crate::listener;
 use crate::message::{Challenge, Code, Fault, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN, Pong, Proof, Welcome};
+use crate::parcel::Draft;
 
 /// Connects once; the connection goes on in a task of its own.
 pub(super) async fn connect(table: Arc<Table>, path: &Path, identity: &Identity) -> Result<(), Error> {
@@ -103,12 +104,13 @@ fn hello(identity: &Identity) -> Result<Hello, Error> {
 async fn run(table: &Table, stream: &Stream, identity: &Identity, hello: Hello) -> End {
     table.greet(hello.clone());
     let inlet = ClientInlet { table, greeting: Some((identity, Mutex::new(Some(hello)))) };
+    let stream = listener::bare(stream);
     connection::run(stream, stream, &inlet, &mut ClientOutlet(table)).await
 }
 
 /// A client in the broker's process, which is whoever it says, and its two ends.
 pub(crate) fn local(connection: u64) -> (Client, LocalEnds) {
-    let table = Arc::new(Table::default());
+    let table = Arc::new(Table::new(Draft::plain()));
     table.open(&Welcome { connection, credit: CREDIT });
     (Client::new(&table), LocalEnds(table))
 }

@@ -153,7 +153,10 @@ impl Core {
         let first = run.entries().next().expect("a run has a message");
         let (request, retain) = (first.request, first.retain);
         if retain && !run.clone().pop().is_some_and(|entry| self.retained.keep(&entry)) {
-            tracing::warn!(topic = route.topic.as_str(), "no room to retain a message; who comes later does not get it");
+            tracing::warn!(
+                topic = route.topic.as_str(),
+                "no room to retain a message; who comes later does not get it"
+            );
         }
         let asker = from.filter(|from| request != 0 && self.connections[from].presence == Presence::There);
         let publication = match asker {

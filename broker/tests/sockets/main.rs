@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+mod gathering;
 mod in_process;
 mod kept;
 mod place;
