@@ -135,8 +135,7 @@ pub(crate) fn nonce() -> Result<Bytes, Error> {
 
 fn random() -> Result<[u8; KEY_LEN], Error> {
     let mut bytes = [0; KEY_LEN];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::Invalid(format!("the system gives no random bytes: {error}")))?;
+    getrandom::fill(&mut bytes).map_err(|error| Error::Invalid(format!("the system gives no random bytes: {error}")))?;
     Ok(bytes)
 }
 

@@ -93,7 +93,7 @@ macro_rules! messages {
             pub fn decode(frame: Frame) -> Result<Self, Fault> {
                 match frame.kind {
                     $($kind => $name::decode(frame.body).map(Self::$name).map_err(Fault::undecodable),)*
-                    PUBLISH => Parcel::decode(frame.body).map(Self::Publish),
+                    PUBLISH => publication(frame.body).map(Self::Publish),
                     DELIVER => Deliver::decode(frame.body).map(Self::Deliver),
                     kind => Err(Fault::new(Code::Protocol, format!("message of unknown type {kind}"))),
                 }
@@ -139,6 +139,19 @@ messages! {
 const LOOSE_LEN_MIN: usize = 4096;
 const PUBLISH: u8 = 8;
 const DELIVER: u8 = 10;
+
+/// Bytes of a publication: a frame less room for the head that it is delivered with.
+const PUBLICATION_LEN_MAX: usize = FRAME_LEN_MAX - 64;
+
+/// A parcel that can be delivered to others.
+fn publication(body: Bytes) -> Result<Parcel, Fault> {
+    let len = body.len();
+    if len > PUBLICATION_LEN_MAX {
+        let text = format!("publication of {len} bytes, at most {PUBLICATION_LEN_MAX} are allowed");
+        return Err(Fault::new(Code::Protocol, text));
+    }
+    Parcel::decode(body)
+}
 
 fn encode_body(body: &impl prost::Message, out: &mut BytesMut) {
     body.encode(out).expect("the buffer grows");
@@ -464,9 +477,9 @@ impl Published {
 }
 
 impl Fault {
-    /// A fault with this text.
+    /// A fault with this text, of which what exceeds [`TEXT_LEN_MAX`] is cut.
     pub fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code: code.into(), text: text.into() }
+        Self { code: code.into(), text: truncated(text.into()) }
     }
 
     /// The same with a peer's text cut and made harmless to print.

@@ -59,7 +59,8 @@ impl Held {
 
 impl Allowance {
     pub(super) fn new(per_sec: u32) -> Self {
-        Self { per_sec: per_sec.into(), messages: per_sec.into(), at: Duration::ZERO }
+        let per_sec = per_sec.max(1).into();
+        Self { per_sec, messages: per_sec, at: Duration::ZERO }
     }
 
     /// Counts messages; how long their publisher has to wait.
@@ -80,6 +81,9 @@ impl Core {
         let wait = connection.allowance.as_mut().map_or(Duration::ZERO, |it| it.spend(parcel.len(), now));
         if let Some(held) = &mut connection.held {
             held.push(parcel);
+            if held.pending.is_empty() {
+                held.until = held.until.max(now + wait);
+            }
             return Ok(());
         }
         if wait.is_zero() {
@@ -153,10 +157,7 @@ impl Core {
         let first = run.entries().next().expect("a run has a message");
         let (request, retain) = (first.request, first.retain);
         if retain && !run.clone().pop().is_some_and(|entry| self.retained.keep(&entry)) {
-            tracing::warn!(
-                topic = route.topic.as_str(),
-                "no room to retain a message; who comes later does not get it"
-            );
+            tracing::warn!(topic = route.topic.as_str(), "no room to retain a message; who comes later does not get it");
         }
         let asker = from.filter(|from| request != 0 && self.connections[from].presence == Presence::There);
         let publication = match asker {

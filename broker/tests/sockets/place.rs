@@ -16,7 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A folder with a socket, and the key to the broker that listens there.
 pub(crate) struct Place {
-    _dir: TempDir,
+    _dir: Option<TempDir>,
     pub(crate) path: PathBuf,
     pub(crate) key: Key,
 }
@@ -25,7 +25,12 @@ impl Place {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("broker.sock");
-        Self { _dir: dir, path, key: Key::generate().unwrap() }
+        Self { _dir: Some(dir), path, key: Key::generate().unwrap() }
+    }
+
+    /// One that another process has made.
+    pub(crate) fn at(path: PathBuf, key: Key) -> Self {
+        Self { _dir: None, path, key }
     }
 
     /// Everything is open to whoever holds the key.
