@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use crate::allocator;
 use crate::client::{self, Client};
 use crate::connection::{self, End, Inlet, Outlet, SILENCE_SECS, UNPROVED_FRAME_LEN_MAX};
 use crate::core::{ConnectionId, Core, Limits};
@@ -52,6 +53,7 @@ pub struct Broker {
 impl Broker {
     /// Listens at `path`. Needs a tokio runtime around it.
     pub fn bind(path: impl AsRef<Path>, settings: Settings) -> Result<Self, Error> {
+        allocator::keep_what_is_freed();
         let Settings { gate, tree, limits, group } = settings;
         let path = path.as_ref();
         let listener = listener::listen(path, Access { group })?;

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use interprocess::local_socket::tokio::Stream;
 use tokio::time::timeout;
 
+use crate::allocator;
 use crate::backoff::Backoff;
 use crate::client::table::{ClientOutlet, Ended, Table};
 use crate::client::{ANSWER, Client, Identity};
@@ -102,6 +103,7 @@ fn hello(identity: &Identity) -> Result<Hello, Error> {
 }
 
 async fn run(table: &Table, stream: &Stream, identity: &Identity, hello: Hello) -> End {
+    allocator::keep_what_is_freed();
     table.greet(hello.clone());
     let inlet = ClientInlet { table, greeting: Some((identity, Mutex::new(Some(hello)))) };
     let stream = listener::bare(stream);
