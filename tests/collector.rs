@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::Duration;
 
-use daemoneye_broker::{Client, Outcome, SnapshotBatch, topic};
+use daemoneye_broker::{Bytes, Outcome, Role, SnapshotBatch, topic};
 use daemoneye_dsl::ipc;
 use daemoneye_dsl::tables::Process;
 use daemoneye_dsl::types::Timestamp;
@@ -119,15 +119,19 @@ fn garbage_at_the_socket_disturbs_nobody() {
     assert_eq!(agent.said("collector started"), 1, "the collector kept its connection\n{}", agent.log());
 }
 
+fn accepted() -> Outcome {
+    Outcome::Accepted(Bytes::new())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn lies_are_refused_and_the_next_honest_batch_is_taken() {
     let stage = Stage::new();
     let agent = Program::start(waiting(&stage));
     agent.says("agent started");
-    let client = Client::connect(stage.socket(), "liar").await.unwrap();
+    let client = stage.client("liar", Role::Collector).await;
     let publish = async |batch: SnapshotBatch| {
         let topic = topic::events("processes");
-        client.publish_acknowledged(&topic, batch.to_payload(), PATIENCE).await.unwrap()
+        client.request(&topic, batch.to_payload(), PATIENCE).await.unwrap()
     };
     let process = |id: &str, name: &str| Process {
         proc_id: id.to_owned(),
@@ -146,7 +150,7 @@ async fn lies_are_refused_and_the_next_honest_batch_is_taken() {
         ..SnapshotBatch::default()
     };
     let one = process("00000000000000aa", "one");
-    assert_eq!(publish(batch(1, std::slice::from_ref(&one))).await, Outcome::Accepted);
+    assert_eq!(publish(batch(1, std::slice::from_ref(&one))).await, accepted());
 
     let other_layout = Process::batch(std::slice::from_ref(&one)).project(&[0, 2]).unwrap();
     let lies = [
@@ -164,13 +168,13 @@ async fn lies_are_refused_and_the_next_honest_batch_is_taken() {
             other => panic!("expected a refusal with `{reason}`, got {other:?}\n{}", agent.log()),
         }
     }
-    let garbage = client.publish_acknowledged(&topic::events("processes"), vec![0xff; 99], PATIENCE).await.unwrap();
+    let garbage = client.request(&topic::events("processes"), vec![0xff; 99], PATIENCE).await.unwrap();
     assert!(matches!(garbage, Outcome::Refused(_)), "{garbage:?}");
 
     let two = process("00000000000000bb", "two");
-    assert_eq!(publish(batch(2, &[one.clone(), two.clone()])).await, Outcome::Accepted);
-    assert_eq!(publish(batch(2, &[])).await, Outcome::Accepted, "a batch that comes again is known");
-    assert_eq!(publish(batch(1, &[])).await, Outcome::Accepted);
+    assert_eq!(publish(batch(2, &[one.clone(), two.clone()])).await, accepted());
+    assert_eq!(publish(batch(2, &[])).await, accepted(), "a batch that comes again is known");
+    assert_eq!(publish(batch(1, &[])).await, accepted());
     let alert = agent.alert("of the honest batch", |alert| alert["row"]["name"] == "two");
     assert_eq!(alert["time"], "2023-11-14T22:13:22Z", "the time is that of the snapshot");
     assert_eq!(alert["completeness"]["complete"], true);

@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-use daemoneye_broker::message::Mode;
-use daemoneye_broker::{Client, topic};
+use daemoneye_broker::{Interest, Role, topic};
 use daemoneye_dsl::alert::AlertStatus;
 use daemoneye_tests::{PATIENCE, Program, SUSPECT_RULE, Stage, Suspect, header};
 use nix::sys::signal::{Signal, kill};
@@ -123,11 +122,11 @@ async fn whoever_subscribes_at_the_socket_gets_the_record() {
     let stage = Stage::new();
     let agent = Program::start(stage.agent());
     two_more_snapshots(&agent);
-    let client = Client::connect(stage.socket(), "listener").await.unwrap();
-    let mut alerts = client.subscribe(topic::ALL_ALERTS, Mode::Plain).await.unwrap();
+    let client = stage.client("listener", Role::Operator).await;
+    let mut alerts = client.subscribe(&Interest::new(topic::ALL_ALERTS)).await.unwrap();
     let suspect = stage.suspect("overheard");
-    let delivery = tokio::time::timeout(PATIENCE, alerts.recv()).await.expect("an alert in time").unwrap();
-    assert_eq!(delivery.topic, "alerts.high.suspect");
+    let delivery = tokio::time::timeout(PATIENCE, alerts.message()).await.expect("an alert in time").unwrap();
+    assert_eq!(delivery.topic(), "alerts.high.suspect");
     let published: Value = serde_json::from_slice(&delivery.payload).unwrap();
     assert_eq!(published, agent.alert("the same", is_about(suspect.pid())));
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use daemoneye_broker::message::SnapshotBatch;
+use daemoneye_broker::SnapshotBatch;
 use daemoneye_dsl::alert::SnapshotRef;
 use daemoneye_dsl::completeness::{Completeness, Reason, Scope};
 use daemoneye_dsl::ipc;
@@ -19,6 +19,7 @@ use daemoneye_planner::{Answer, Batch, Changes, Dataflow, Error, View};
 use daemoneye_storage::{ProcessChange, Recorded, Store, Transaction};
 
 use crate::alerts::{Raised, Scene};
+use crate::answers::Seen;
 use crate::backlog::Backlog;
 use crate::evaluation::{Bounds, evaluate, new_dataflow};
 use crate::present::{Difference, Dishonest, Present};
@@ -47,6 +48,8 @@ pub(crate) struct Agent {
     source: Option<String>,
     /// What every answer of this agent lacks from its start.
     missing: Completeness,
+    /// How complete the latest snapshot of this run is by itself.
+    reported: Option<Completeness>,
     /// Rule files that do not compile.
     refused: usize,
     snapshots: u64,
@@ -106,6 +109,7 @@ impl Agent {
             processes,
             source: None,
             missing,
+            reported: None,
             refused,
             snapshots: 0,
             backlog: Backlog::default(),
@@ -113,6 +117,13 @@ impl Agent {
         agent.remove_old_rules()?;
         agent.install();
         Ok(agent)
+    }
+
+    /// The latest snapshot of this run, for questions.
+    pub(crate) fn seen(&self) -> Option<Seen> {
+        let time = self.present.time()?;
+        let completeness = self.reported.clone()?;
+        Some(Seen { rows: self.present.rows().clone(), time, completeness })
     }
 
     /// Runs what was read anew from now on. Rules that are as they were keep what they hold; the others are filled
@@ -342,6 +353,7 @@ impl Agent {
         self.backlog.committed();
         self.present.advance(difference.rows, now);
         self.source = Some(batch.source.clone());
+        self.reported = Some(reported(batch));
         self.snapshots += 1;
         for Raised { id, level, rule } in &raised {
             let alert_level = level.name();
@@ -425,18 +437,7 @@ impl Agent {
         if self.refused > 0 {
             completeness.add(Reason::RuleRefused);
         }
-        if batch.scope_visible {
-            completeness.scope = Scope::Visible;
-        }
-        for name in &batch.reasons {
-            match serde_json::from_value(serde_json::Value::String(name.clone())) {
-                Ok(reason) => completeness.add(reason),
-                Err(_) => {
-                    tracing::warn!(reason = name, "a collector gave a reason that is not known");
-                    completeness.add(Reason::SamplingGap);
-                }
-            }
-        }
+        completeness = completeness.and(&reported(batch));
         let follows = known
             .map_or(self.present.time().is_none() || self.source.is_none() && batch.sequence == 1, |last| {
                 batch.sequence == last + 1
@@ -487,6 +488,22 @@ fn note_collector(
         evaluation_micros: i64::try_from(evaluation.as_micros()).unwrap_or(i64::MAX),
         completeness: completeness.clone(),
     })
+}
+
+/// How complete a collector says that its snapshot is.
+fn reported(batch: &SnapshotBatch) -> Completeness {
+    let mut completeness = Completeness::default();
+    if batch.scope_visible {
+        completeness.scope = Scope::Visible;
+    }
+    for name in &batch.reasons {
+        let reason = serde_json::from_value(serde_json::Value::String(name.clone()));
+        completeness.add(reason.unwrap_or_else(|_| {
+            tracing::warn!(reason = name, "a collector gave a reason that is not known");
+            Reason::SamplingGap
+        }));
+    }
+    completeness
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use daemoneye_broker::message::SnapshotBatch;
+use daemoneye_broker::SnapshotBatch;
 
 /// Snapshots that wait at most: at the usual interval, four hours of them.
 const SNAPSHOTS_MAX: usize = 512;

@@ -7,8 +7,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use daemoneye_broker::Backoff;
-use tokio::process::{Child, Command};
+use daemoneye_broker::{Backoff, Door, Key};
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 
 /// How long a collector may take to end by itself.
@@ -36,17 +37,25 @@ pub(crate) struct Orders {
     pub(crate) variables: BTreeMap<String, String>,
 }
 
-/// Keeps a collector running that has the latest orders, until there are none. Its standard input is a pipe that the
-/// system closes with the agent, however the agent ends; that is the collector's sign to end.
-pub(crate) async fn keep(program: PathBuf, mut told: watch::Receiver<Option<Orders>>) {
+/// Keeps a collector running that has the latest orders, until there are none. Its standard input is a pipe by which it
+/// gets the key that lets it in, and that the system closes with the agent, however the agent ends; that is the
+/// collector's sign to end.
+pub(crate) async fn keep(program: PathBuf, door: Door, mut told: watch::Receiver<Option<Orders>>) {
     let mut backoff = Backoff::default();
     while let Some(orders) = latest(&mut told) {
         match start(&program, &orders) {
             Ok(mut child) => {
                 tracing::info!(pid = child.id(), program = %program.display(), "collector started");
                 let began = tokio::time::Instant::now();
+                let pid = child.id();
                 // Waiting for a child closes its standard input, unless that is held apart.
-                let input = child.stdin.take();
+                let input = match let_in(&mut child, &door).await {
+                    Ok(input) => Some(input),
+                    Err(error) => {
+                        tracing::error!("{error:#}");
+                        None
+                    }
+                };
                 tokio::select! {
                     ended = child.wait() => match ended {
                         Ok(status) => tracing::warn!(%status, "the collector ended; starting it again"),
@@ -55,10 +64,12 @@ pub(crate) async fn keep(program: PathBuf, mut told: watch::Receiver<Option<Orde
                     () = others(&mut told, &orders) => {
                         drop(input);
                         end(child).await;
+                        pid.inspect(|pid| door.forget(*pid));
                         backoff.reset();
                         continue;
                     }
                 }
+                pid.inspect(|pid| door.forget(*pid));
                 if began.elapsed() > Duration::from_mins(1) {
                     backoff.reset();
                 }
@@ -87,13 +98,24 @@ fn start(program: &Path, orders: &Orders) -> std::io::Result<Child> {
     Command::new(program)
         .args(&orders.args)
         .envs(&orders.variables)
-        .arg("--exit-with-stdin")
+        .args(["--exit-with-stdin", "--key", "-"])
         // A snapshot is made of few large buffers: given back to the system at once, they halve the collector's memory.
         .env("MALLOC_MMAP_THRESHOLD_", "131072")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .kill_on_drop(true)
         .spawn()
+}
+
+/// Gives a collector a key of its own; what keeps it alive while it is held.
+async fn let_in(child: &mut Child, door: &Door) -> anyhow::Result<ChildStdin> {
+    let key = Key::generate().context("cannot make a key for the collector")?;
+    let (pid, input) = (child.id(), child.stdin.take());
+    let (Some(pid), Some(mut input)) = (pid, input) else { bail!("the collector ended at once") };
+    door.expect(pid, key.clone());
+    let line = zeroize::Zeroizing::new(format!("{}\n", *key.to_text()));
+    input.write_all(line.as_bytes()).await.context("cannot give the collector its key")?;
+    Ok(input)
 }
 
 async fn end(mut child: Child) {

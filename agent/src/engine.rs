@@ -3,9 +3,12 @@
 use std::sync::mpsc;
 
 use daemoneye_broker::Delivery;
-use daemoneye_broker::message::{Order, SnapshotBatch};
+use daemoneye_broker::SnapshotBatch;
+use daemoneye_broker::payload::Order;
+use tokio::sync::watch::Sender;
 
 use crate::agent::{Agent, Refusal, Taken};
+use crate::answers::Seen;
 use crate::evaluation::Bounds;
 use crate::rules::Loaded;
 use crate::serve::now;
@@ -22,19 +25,27 @@ pub(crate) enum Input {
         /// What one may take.
         bounds: Bounds,
     },
-    /// From whoever may open the socket, to be acknowledged.
-    Order(Delivery),
+    /// From an operator, to be acknowledged.
+    Order(Order, Delivery),
     /// Finish what was begun, then end.
     Shutdown,
 }
 
-/// Takes inputs until the last. Gives the sinks back.
-pub(crate) fn run(mut agent: Agent, inputs: &mpsc::Receiver<Input>, sinks: Sinks) -> Sinks {
+/// Takes inputs until the last, and shows each snapshot that was taken. Gives the sinks back.
+pub(crate) fn run(
+    mut agent: Agent,
+    inputs: &mpsc::Receiver<Input>,
+    sinks: Sinks,
+    seen: &Sender<Option<Seen>>,
+) -> Sinks {
     while let Ok(input) = inputs.recv() {
         match input {
-            Input::Batch(delivery) => take(&mut agent, delivery, &sinks),
+            Input::Batch(delivery) => {
+                take(&mut agent, delivery, &sinks);
+                seen.send_replace(agent.seen());
+            }
             Input::Reload { loaded, bounds } => agent.reload(loaded, bounds),
-            Input::Order(delivery) => obey(&mut agent, delivery),
+            Input::Order(order, delivery) => obey(&mut agent, &order, delivery),
             Input::Shutdown => break,
         }
     }
@@ -79,10 +90,8 @@ fn take(agent: &mut Agent, delivery: Delivery, sinks: &Sinks) {
     }
 }
 
-fn obey(agent: &mut Agent, delivery: Delivery) {
-    let order = Order::from_payload(delivery.payload.clone()).map_err(|error| error.to_string());
-    let done = order.and_then(|order| agent.release(&order.release));
-    match done {
+fn obey(agent: &mut Agent, order: &Order, delivery: Delivery) {
+    match agent.release(&order.release) {
         Ok(()) => delivery.acknowledge(),
         Err(why) => {
             tracing::warn!(why, "order refused");

@@ -6,8 +6,10 @@
 //!
 //! Connections and signals are asynchronous (`serve`); the engine and the sinks are a thread each.
 
+mod access;
 mod agent;
 mod alerts;
+mod answers;
 mod backlog;
 mod collector;
 mod engine;
@@ -28,7 +30,6 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use daemoneye_broker::Broker;
 use daemoneye_dsl::status::AgentRun;
 use daemoneye_settings::choices::{AlertForm, Mode};
 use daemoneye_settings::{Files, Flags, Sources, flag};
@@ -53,7 +54,7 @@ struct Args {
     /// Where the event store and the socket are [default: /var/lib/daemoneye as root, else ~/.local/state/daemoneye]
     #[arg(long, value_name = "DIR", value_parser = flag("data"))]
     data: Option<String>,
-    /// The socket that collectors connect to [default: agent.sock in the data directory]
+    /// The socket at which the agent is asked, and collectors report [default: agent.sock in the data directory]
     #[arg(long, value_name = "PATH", value_parser = flag("socket"))]
     socket: Option<String>,
     /// Whether to start procmond, or wait for one to connect [default: spawn]
@@ -181,7 +182,7 @@ fn run(settings: InForce) -> anyhow::Result<()> {
     runtime.block_on(async {
         // From here on a signal ends it in order: what begins below leaves a socket file and a collector behind.
         let signals = Signals::new().context("cannot take signals")?;
-        let broker = Broker::bind(&socket)?;
+        let broker = access::open(&started, &socket)?;
         agent.begin_run(&run, &statuses)?;
         tracing::info!(rules, refused, store = %data.events().display(), socket = %socket.display(), "agent started");
         let ended = serve::serve(&broker, agent, Edges { collector, socket, form }, settings, (signals, watch)).await;

@@ -5,8 +5,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::Context;
-use daemoneye_broker::message::Mode;
-use daemoneye_broker::{Broker, topic};
+use daemoneye_broker::payload::{self, Ask};
+use daemoneye_broker::{Broker, Delivery, Event, Gap, Interest, topic};
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp};
 use daemoneye_settings::Settings;
 use daemoneye_storage::Retention;
@@ -14,6 +14,7 @@ use tokio::sync::watch::channel;
 use tokio::time::{Instant, sleep_until};
 
 use crate::agent::Agent;
+use crate::answers::{Answers, Language};
 use crate::engine::{self, Input};
 use crate::evaluation::Bounds;
 use crate::sealer::Sealer;
@@ -56,21 +57,23 @@ pub(crate) async fn serve(
     (mut signals, mut watch): (Signals, Watch),
 ) -> anyhow::Result<()> {
     let client = broker.client("agent");
-    let mut batches = client.subscribe(topic::ALL_EVENTS, Mode::Acknowledged).await?;
-    let mut commands = client.subscribe(&topic::control("agent"), Mode::Acknowledged).await?;
+    let mut batches = client.subscribe(&Interest::new(topic::ALL_EVENTS).answering()).await?;
+    let mut commands = client.subscribe(&Interest::new(topic::control("agent")).answering()).await?;
     let runtime = tokio::runtime::Handle::current();
     let sinks =
         Sinks::start(agent.store(), edges.form, broker.client("alerts"), runtime).context("cannot start the sinks")?;
     let sealer = Sealer::start(agent.store(), retention(settings.now())).context("cannot start the sealer")?;
+    let (shown, seen) = channel(None);
+    let answers = Answers::new(agent.store(), broker.client("answers"), seen);
     let (inputs, received) = mpsc::sync_channel(INPUT_LEN);
     let engine = std::thread::Builder::new()
         .name("engine".to_owned())
-        .spawn(move || engine::run(agent, &received, sinks))
+        .spawn(move || engine::run(agent, &received, sinks, &shown))
         .context("cannot start the engine's thread")?;
 
     let (orders, told) = channel(Some(settings.orders(&edges.socket)));
     let spawns = edges.collector.is_some();
-    let keeper = edges.collector.map(|program| tokio::spawn(collector::keep(program, told)));
+    let keeper = edges.collector.map(|program| tokio::spawn(collector::keep(program, broker.door(), told)));
     let (mut heard, mut looked) = (Instant::now(), Instant::now());
     loop {
         let patience = patience(spawns.then(|| settings.now().collector.interval));
@@ -100,13 +103,22 @@ pub(crate) async fn serve(
                 }
             },
             delivery = batches.recv() => match delivery {
-                Some(delivery) => {
+                Some(Event::Message(delivery)) => {
                     heard = Instant::now();
                     Some(Input::Batch(delivery))
                 }
+                // Their publisher was told; their numbers are missing from the next that comes, which says so.
+                Some(Event::Gap(Gap::Dropped(batches))) => {
+                    tracing::warn!(batches, "the engine is behind: snapshots were refused");
+                    None
+                }
+                Some(Event::Gap(Gap::Away)) => None,
                 None => break,
             },
-            order = commands.recv() => order.map(Input::Order),
+            asked = commands.message() => match asked {
+                Some(delivery) => obey(delivery, &answers, &settings),
+                None => break,
+            },
             () = sleep_until(heard + patience) => {
                 heard = Instant::now();
                 tracing::warn!(?patience, "no snapshot arrived: nothing is detected while no collector reports");
@@ -138,6 +150,20 @@ pub(crate) async fn serve(
     let sinks = sinks.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     tokio::task::spawn_blocking(move || sealer.finish()).await.context("cannot wait for the sealer")?;
     tokio::task::spawn_blocking(move || sinks.finish()).await.context("cannot wait for the sinks")
+}
+
+/// Sees to what an operator asks; gives what the engine is to do, if anything.
+fn obey(delivery: Delivery, answers: &Answers, settings: &InForce) -> Option<Input> {
+    match Ask::from_payload(delivery.payload.clone()).map(|ask| ask.wish) {
+        Ok(Some(payload::Wish::Order(order))) => return Some(Input::Order(order, delivery)),
+        Ok(Some(payload::Wish::Statement(statement))) => {
+            let language = Language { rules: settings.rule_paths(), limits: settings.now().limits };
+            answers.answer(statement, language, delivery);
+        }
+        Ok(None) => delivery.refuse("this agent does not know what is asked: it may be of another version"),
+        Err(error) => delivery.refuse(&error.to_string()),
+    }
+    None
 }
 
 /// Reads settings and rules anew; gives what the engine is to take up, if anything, with the files that it is from.

@@ -25,6 +25,7 @@ use crate::key::Key;
 use crate::listener::{self, Access};
 use crate::message::{Code, Fault, Message};
 use crate::tree::Branch;
+use crate::wire::Wire;
 
 /// How long peers have to take what is queued for them at shutdown.
 const DRAIN_SECS: u64 = 5;
@@ -40,6 +41,22 @@ pub struct Settings {
     pub limits: Limits,
     /// The group whose members the system lets open the socket besides its user, by number.
     pub group: Option<u32>,
+}
+
+/// Lets in processes that were started here.
+#[derive(Clone, Debug)]
+pub struct Door(Arc<Shared>);
+
+impl Door {
+    /// Lets in the process of this number as a collector, if it holds this key, until [`Door::forget`].
+    pub fn expect(&self, pid: u32, key: Key) {
+        self.0.lock().core.expect(pid, key);
+    }
+
+    /// The process of this number is no more.
+    pub fn forget(&self, pid: u32) {
+        self.0.lock().core.forget(pid);
+    }
 }
 
 /// A running broker. Dropping it ends it at once; [`Broker::shutdown`] lets it finish.
@@ -78,14 +95,9 @@ impl Broker {
         client
     }
 
-    /// Lets in the process of this number as a collector, if it holds this key, until [`Broker::forget`].
-    pub fn expect(&self, pid: u32, key: Key) {
-        self.shared.lock().core.expect(pid, key);
-    }
-
-    /// The process of this number is no more.
-    pub fn forget(&self, pid: u32) {
-        self.shared.lock().core.forget(pid);
+    /// Where to say which processes were started here.
+    pub fn door(&self) -> Door {
+        Door(self.shared.clone())
     }
 
     /// Connections, those of this process included.
@@ -176,10 +188,12 @@ impl Shared {
         let link = self.connect(Peering::default(), |core| core.connect(peer, self.began.elapsed()));
         tokio::spawn(async move {
             let mut taker = Taker(&link);
-            let stream = listener::bare(&stream);
-            let end = tokio::select! {
-                end = connection::run(stream, stream, &link, &mut taker) => end,
-                () = link.peer.cancelled.notified() => End::Here,
+            let end = match Wire::new(stream) {
+                Ok(wire) => tokio::select! {
+                    end = connection::run(wire.halves(), &link, &mut taker) => end,
+                    () = link.peer.cancelled.notified() => End::Here,
+                },
+                Err(error) => error.into(),
             };
             link.report(&end);
         });

@@ -28,6 +28,8 @@ pub(crate) const UNPROVED_FRAME_LEN_MAX: usize = 4096;
 const FAREWELL_SECS: u64 = 1;
 /// Bytes read at once, and bytes gathered before they are written.
 const CHUNK_LEN: usize = 128 << 10;
+/// A buffer that has grown beyond this is let go once it is empty.
+pub(crate) const KEPT_LEN_MAX: usize = 256 << 10;
 
 /// Where a connection puts what comes.
 pub(crate) trait Inlet {
@@ -67,7 +69,7 @@ pub(crate) enum End {
 }
 
 /// Moves messages until either side ends.
-pub(crate) async fn run<R, W, I, O>(mut reader: R, mut writer: W, inlet: &I, outlet: &mut O) -> End
+pub(crate) async fn run<R, W, I, O>((mut reader, mut writer): (R, W), inlet: &I, outlet: &mut O) -> End
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -128,10 +130,10 @@ async fn pass(outlet: &mut impl Outlet, inlet: &impl Inlet) -> Result<(), End> {
 }
 
 async fn read(reader: &mut (impl AsyncRead + Unpin), inlet: &impl Inlet) -> End {
-    let mut buffer = BytesMut::new();
+    let mut arrivals = Arrivals { buffer: BytesMut::new(), chunk: vec![0; CHUNK_LEN] };
     let mut patience_secs = HANDSHAKE_SECS;
     loop {
-        let next = timeout(Duration::from_secs(patience_secs), next_message(reader, &mut buffer, inlet)).await;
+        let next = timeout(Duration::from_secs(patience_secs), arrivals.next_message(reader, inlet)).await;
         let message = match next {
             Ok(Ok(message)) => message,
             Ok(Err(end)) => return end,
@@ -150,20 +152,33 @@ async fn read(reader: &mut (impl AsyncRead + Unpin), inlet: &impl Inlet) -> End 
     }
 }
 
-async fn next_message(
-    reader: &mut (impl AsyncRead + Unpin),
-    buffer: &mut BytesMut,
-    inlet: &impl Inlet,
-) -> Result<Message, End> {
-    let len_max = inlet.frame_len_max();
-    loop {
-        if let Some(frame) = frame::decode(buffer, len_max)? {
-            return Ok(Message::decode(frame)?);
-        }
-        buffer.reserve(CHUNK_LEN);
-        if reader.read_buf(buffer).await? == 0 {
-            let cut = Fault::new(Code::Protocol, "the stream ends in the midst of a frame");
-            return Err(if buffer.is_empty() { End::There } else { cut.into() });
+/// What came and is not yet taken apart.
+struct Arrivals {
+    buffer: BytesMut,
+    /// What is read into, the same again and again.
+    chunk: Vec<u8>,
+}
+
+impl Arrivals {
+    async fn next_message(
+        &mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+        inlet: &impl Inlet,
+    ) -> Result<Message, End> {
+        let len_max = inlet.frame_len_max();
+        loop {
+            if let Some(frame) = frame::decode(&mut self.buffer, len_max)? {
+                return Ok(Message::decode(frame)?);
+            }
+            if self.buffer.is_empty() && self.buffer.capacity() > KEPT_LEN_MAX {
+                self.buffer = BytesMut::new();
+            }
+            let read = reader.read(&mut self.chunk).await?;
+            if read == 0 {
+                let cut = Fault::new(Code::Protocol, "the stream ends in the midst of a frame");
+                return Err(if self.buffer.is_empty() { End::There } else { cut.into() });
+            }
+            self.buffer.extend_from_slice(&self.chunk[..read]);
         }
     }
 }
@@ -236,7 +251,7 @@ mod tests {
 
     async fn run_side(stream: DuplexStream, (side, mut answers): (Side, Answers)) -> (End, Vec<Message>) {
         let (reader, writer) = split(stream);
-        let end = run(reader, writer, &side, &mut answers).await;
+        let end = run((reader, writer), &side, &mut answers).await;
         (end, side.came.into_inner().unwrap())
     }
 

@@ -80,18 +80,27 @@ impl Key {
         Self::from_text(&text).ok_or_else(damaged)
     }
 
-    /// The key in a file; where there is none, a new one that only this user can read.
+    /// The broker's own key in a file; where there is none, a new one that only this user can read. One that others
+    /// could have written or read is refused.
     pub fn load_or_create(path: &Path) -> Result<Self, Error> {
-        match Self::load(path) {
-            Err(Error::KeyFile { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
-            read => return read,
+        let failed = |source| Error::KeyFile { path: path.to_owned(), source };
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+            Ok(file) => {
+                check_private(&file).map_err(failed)?;
+                return Self::load(path);
+            }
         }
         let key = Self::generate()?;
-        let failed = |source| Error::KeyFile { path: path.to_owned(), source };
         // Under another name first: a key that is half written would lock everybody out.
         let draft = path.with_extension("new");
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
+        options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let written = options.open(&draft).and_then(|mut file| {
@@ -128,6 +137,30 @@ impl Key {
     }
 }
 
+/// Whether a file is this user's, and nobody but its group can read it.
+#[cfg(unix)]
+fn check_private(file: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let refuse = |why: &str| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    if !file.is_file() {
+        return refuse("it is no regular file");
+    }
+    if file.uid() != nix::unistd::geteuid().as_raw() {
+        return refuse("it belongs to another user");
+    }
+    if file.mode() & 0o027 != 0 {
+        return refuse("others may read or write it: delete it, and a new one is made");
+    }
+    Ok(())
+}
+
+/// A file is whoever's its folder is.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "the same shape as on Unix")]
+fn check_private(_file: &fs::Metadata) -> io::Result<()> {
+    Ok(())
+}
+
 /// Bytes that nobody can guess.
 pub(crate) fn nonce() -> Result<Bytes, Error> {
     random().map(|bytes| Bytes::copy_from_slice(&bytes))
@@ -135,7 +168,8 @@ pub(crate) fn nonce() -> Result<Bytes, Error> {
 
 fn random() -> Result<[u8; KEY_LEN], Error> {
     let mut bytes = [0; KEY_LEN];
-    getrandom::fill(&mut bytes).map_err(|error| Error::Invalid(format!("the system gives no random bytes: {error}")))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::Invalid(format!("the system gives no random bytes: {error}")))?;
     Ok(bytes)
 }
 
@@ -174,6 +208,14 @@ mod tests {
         {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+            let error = Key::load_or_create(&path).unwrap_err().to_string();
+            assert!(error.contains("others may read or write it"), "{error}");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         }
         for damaged in ["", "12", &"g".repeat(64), &"é".repeat(32)] {
             fs::write(&path, damaged).unwrap();

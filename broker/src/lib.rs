@@ -29,11 +29,12 @@ mod queue;
 mod routes;
 pub mod topic;
 pub mod tree;
+mod wire;
 
 pub use backoff::Backoff;
-pub use broker::{Broker, Settings};
+pub use broker::{Broker, Door, Settings};
 pub use bytes::Bytes;
-pub use client::{Client, Delivery, Event, Gap, Identity, Interest, Subscription};
+pub use client::{Client, Credential, Delivery, Event, Gap, Identity, Interest, Subscription};
 pub use core::Limits;
 pub use error::Error;
 pub use gate::{Gate, Peer};

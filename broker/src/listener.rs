@@ -77,19 +77,6 @@ pub(crate) fn peer(stream: &Stream) -> Peer {
     Peer { pid, ..Peer::default() }
 }
 
-/// The stream itself: what stands for it on every system writes only one piece at a time.
-#[cfg(unix)]
-pub(crate) fn bare(stream: &Stream) -> &interprocess::os::unix::uds_local_socket::tokio::Stream {
-    let Stream::UdSocket(stream) = stream;
-    stream
-}
-
-/// A pipe takes one piece at a time.
-#[cfg(windows)]
-pub(crate) fn bare(stream: &Stream) -> &Stream {
-    stream
-}
-
 /// Connects to whoever listens at `path`.
 pub(crate) async fn connect(path: &Path) -> Result<Stream, Error> {
     let options = ConnectOptions::new().name(socket_name(path)?);

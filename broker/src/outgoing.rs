@@ -7,12 +7,11 @@ use std::io::{self, IoSlice};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
+use crate::connection::KEPT_LEN_MAX;
 use crate::message::Message;
 
 /// The most pieces that are written at once.
 const SLICES_LEN_MAX: usize = 16;
-/// A buffer that has grown beyond this is let go once it is empty.
-const KEPT_LEN_MAX: usize = 256 << 10;
 
 /// Bytes in the order in which they go.
 #[derive(Debug, Default)]

@@ -49,8 +49,26 @@ impl SnapshotBatch {
     }
 }
 
-/// What the agent is asked to do, published on `control.agent`. Its acknowledgement says that it was done, its refusal
-/// that nothing was, and why.
+/// What the agent is asked, published on `control.agent`. Its refusal says that nothing was done, and why.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Ask {
+    /// What.
+    #[prost(oneof = "Wish", tags = "1, 2")]
+    pub wish: Option<Wish>,
+}
+
+/// What the agent can be asked.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub enum Wish {
+    /// To do something; acknowledged when it is done.
+    #[prost(message, tag = "1")]
+    Order(Order),
+    /// A SELECT; its rows come on the topic that it names, its [`Told`] is the reply.
+    #[prost(message, tag = "2")]
+    Statement(Statement),
+}
+
+/// Something that changes what the agent does.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Order {
     /// Quarantined rules that are to run again, by name.
@@ -58,7 +76,77 @@ pub struct Order {
     pub release: Vec<String>,
 }
 
-impl Order {
+/// A SELECT.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Statement {
+    /// Its text.
+    #[prost(string, tag = "1")]
+    pub text: String,
+    /// Values of its parameters, as `NAME=VALUE`.
+    #[prost(string, repeated, tag = "2")]
+    pub parameters: Vec<String>,
+    /// What it may take, in microseconds.
+    #[prost(uint64, tag = "3")]
+    pub limit_micros: u64,
+    /// What `now()` is, in microseconds since 1970 UTC; the agent's own clock where it does not say.
+    #[prost(int64, optional, tag = "4")]
+    pub now_micros: Option<i64>,
+    /// Where its rows go, in the encoding of snapshots and in parts, each of which is to be acknowledged before the
+    /// next comes.
+    #[prost(string, tag = "5")]
+    pub rows_to: String,
+}
+
+/// How a [`Statement`] ended.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Told {
+    /// It reads `processes`, and the agent has seen none yet: nothing was asked.
+    #[prost(bool, tag = "1")]
+    pub is_too_early: bool,
+    /// How complete the answer is, in JSON.
+    #[prost(string, tag = "2")]
+    pub completeness: String,
+    /// Of a statement with a LIMIT, how many rows there would be without; nothing where it did not wait for all.
+    #[prost(uint64, optional, tag = "3")]
+    pub before_limit: Option<u64>,
+    /// What it read of each table.
+    #[prost(message, repeated, tag = "4")]
+    pub read: Vec<TableRead>,
+    /// When the snapshot that it read was collected: microseconds since 1970 UTC; nothing where it read none.
+    #[prost(int64, optional, tag = "5")]
+    pub snapshot_micros: Option<i64>,
+}
+
+/// Rows that a statement looked at.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct TableRead {
+    /// The table.
+    #[prost(string, tag = "1")]
+    pub table: String,
+    /// How many.
+    #[prost(uint64, tag = "2")]
+    pub rows: u64,
+}
+
+impl Told {
+    /// The payload that carries it.
+    pub fn to_payload(&self) -> Bytes {
+        self.encode_to_vec().into()
+    }
+
+    /// Reads [`Told::to_payload`] back.
+    pub fn from_payload(payload: Bytes) -> Result<Self, Error> {
+        Self::decode(payload).map_err(|error| Error::Invalid(format!("payload that is no end of a statement: {error}")))
+    }
+}
+
+impl From<Wish> for Ask {
+    fn from(wish: Wish) -> Self {
+        Self { wish: Some(wish) }
+    }
+}
+
+impl Ask {
     /// The payload that carries it.
     pub fn to_payload(&self) -> Bytes {
         self.encode_to_vec().into()
@@ -66,7 +154,7 @@ impl Order {
 
     /// Reads [`Order::to_payload`] back.
     pub fn from_payload(payload: Bytes) -> Result<Self, Error> {
-        Self::decode(payload).map_err(|error| Error::Invalid(format!("payload that is no order: {error}")))
+        Self::decode(payload).map_err(|error| Error::Invalid(format!("payload that asks nothing: {error}")))
     }
 }
 
@@ -131,8 +219,8 @@ mod tests {
 
     #[test]
     fn an_order_comes_back() {
-        let order = Order { release: vec!["a".to_owned(), String::new()] };
-        assert_eq!(Order::from_payload(order.to_payload()).unwrap(), order);
-        assert!(Order::from_payload(Bytes::from_static(&[0x0a, 9])).is_err());
+        let order = Ask::from(Wish::Order(Order { release: vec!["a".to_owned(), String::new()] }));
+        assert_eq!(Ask::from_payload(order.to_payload()).unwrap(), order);
+        assert!(Ask::from_payload(Bytes::from_static(&[0x0a, 9])).is_err());
     }
 }

@@ -94,8 +94,7 @@ pub const PRODUCT: &[Branch] = &[
 ];
 
 /// Every topic for everybody: for tests and measurements.
-pub const OPEN: &[Branch] =
-    &[Branch { pattern: ">", publishers: EVERYBODY, subscribers: EVERYBODY, doc: "any topic" }];
+pub const OPEN: &[Branch] = &[Branch { pattern: ">", publishers: EVERYBODY, subscribers: EVERYBODY, doc: "any topic" }];
 
 /// Who may do what, ready to be asked.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ use daemoneye_dsl::query::{Absent, CheckedRule};
 use daemoneye_dsl::ruleset::{RuleFile, RuleSet};
 use daemoneye_dsl::tables::{Access, Catalog};
 use daemoneye_dsl::types::{Timestamp, Value};
-use daemoneye_planner::{View, ask, plan, stacked};
+use daemoneye_planner::{Counted, View, ask, plan, stacked};
 use daemoneye_storage::{Error, Reader};
 use serde_json::{Map, json};
 
@@ -30,7 +30,6 @@ use crate::progress::{Progress, Unit};
 use crate::query::incomplete;
 use crate::render::{Align, Cell, Column, Extent, Table};
 use crate::screen::{Mark, Screen, count, paint_of};
-use crate::sources::Counted;
 use crate::store::{self, Stored};
 use crate::timeout::TimeoutArgument;
 use crate::{Ending, Globals, files, live, sources, with_exit_codes};
@@ -306,7 +305,7 @@ impl Present<'_> {
         report: &mut Report<'r>,
     ) -> Result<(), daemoneye_planner::Error> {
         let (plan, mut parts) = (plan(&rule.query), vec![]);
-        let ended = ask(&plan, reader, self.now, Some(self.patience.begin()), &mut |rows| {
+        let ended = ask(&plan, reader, self.now, Some(&self.patience.begin()), &mut |rows| {
             parts.push(rows);
             ControlFlow::Continue(())
         })?;

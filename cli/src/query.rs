@@ -5,33 +5,37 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use arrow_array::RecordBatch;
+use daemoneye_broker::payload::Statement;
 use daemoneye_dsl::check::check_query_with;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::diagnostic::Source;
+use daemoneye_dsl::ipc;
 use daemoneye_dsl::parameters::Parameters;
 use daemoneye_dsl::query::{CheckedRule, Query as Select};
-use daemoneye_dsl::types::{Type, Value, display_interval};
-use daemoneye_planner::{Ended, ask, plan, stacked};
+use daemoneye_dsl::tables::{Catalog, Kind};
+use daemoneye_dsl::types::{Timestamp, Type, Value, display_interval};
+use daemoneye_planner::{Ended, ask, layout, plan, stacked};
 use serde_json::Map;
 
+use crate::agent::{Asking, Door};
 use crate::file_table::{FileArguments, FileTables, NowArgument};
 use crate::output::{Format, Json, print, write_json};
 use crate::progress::Progress;
-use crate::render::{Cell, Column, Extent, Table, local_time};
+use crate::render::{Cell, Column, Extent, Table, lasting, local_time};
 use crate::screen::{Mark, Screen, count, draws_in_place};
-use crate::sources::Sources;
+use crate::sources::{Sources, describe};
 use crate::timeout::TimeoutArgument;
 use crate::watch::Frame;
-use crate::{Ending, Globals, files, live, watch, with_exit_codes};
+use crate::{Ending, Globals, files, live, store, watch, with_exit_codes};
 
 /// Ask one SELECT.
 ///
-/// `processes` is a live snapshot, taken with the rights of whoever asks. `process_starts`, `process_exits`,
-/// `processes_history`, `alerts`, `rules`, `rule_stats` and `collectors` come from the agent's store, which is only read; a
-/// statement may join both. Rows go to standard output; how complete they are, and of how many, to standard error.
-/// With --table, files are tables too.
+/// The agent answers, if it runs and lets this user in: `processes` is its latest snapshot, everything else its history.
+/// Otherwise, and with --live, `processes` is a snapshot taken with the rights of whoever asks, and the other tables come
+/// from the agent's store, which is only read. Rows go to standard output; how complete they are, of how many and where
+/// from, to standard error. With --table, files are tables too.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
 pub(crate) struct Query {
@@ -58,6 +62,9 @@ pub(crate) struct Query {
     watch: Option<Duration>,
     #[command(flatten)]
     patience: TimeoutArgument,
+    /// Ask no agent: take a snapshot of this moment, and read the store
+    #[arg(long)]
+    live: bool,
     /// Exit with 1 when there are rows
     #[arg(long)]
     exit_code: bool,
@@ -131,7 +138,8 @@ pub(crate) fn run(query: &Query, globals: &Globals, screen: &Screen) -> anyhow::
     let form = Format::of_data(globals.output);
     let place = (query.data.as_ref(), &globals.settings);
     let mut waiting = Some(Progress::begin(screen, "asking"));
-    let sources = Sources::open(&[&rule.query], place, &files, moment, &mut live::snapshot)?;
+    let open = || Sources::open(&[&rule.query], place, &files, moment, &mut live::snapshot);
+    let sources = Place::choose(query, &rule, moment, globals, &open)?;
     let (mut asked, extent) = if matches!(form, Format::Ndjson | Format::Csv) {
         let mut end_waiting = || drop(waiting.take());
         (query.stream(&rule.query, &sources, form, (globals, screen), &mut end_waiting)?, Extent::Whole)
@@ -187,7 +195,7 @@ impl Query {
             let time = live::now();
             let place = (self.data.as_ref(), &globals.settings);
             let sources = Sources::open(&[select], place, files, moment, &mut look)?;
-            let mut result = self.answer(select, &sources)?;
+            let mut result = self.answer(select, &Place::Here(sources))?;
             result.asked.note_absent(rule);
             Ok((result, time, started.elapsed().as_millis()))
         };
@@ -226,9 +234,9 @@ impl Query {
 
 impl Query {
     /// The answer, whole.
-    fn answer(&self, select: &Select, sources: &Sources<'_>) -> anyhow::Result<Result> {
+    fn answer(&self, select: &Select, place: &Place<'_>) -> anyhow::Result<Result> {
         let mut parts = Vec::new();
-        let asked = self.ask(select, sources, &mut |rows| {
+        let asked = self.ask(select, place, &mut |rows| {
             parts.push(rows);
             ControlFlow::Continue(())
         })?;
@@ -237,6 +245,21 @@ impl Query {
 
     /// Hands over the rows as they come.
     fn ask(
+        &self,
+        select: &Select,
+        place: &Place<'_>,
+        each: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
+    ) -> anyhow::Result<Asked> {
+        match place {
+            Place::Here(sources) => self.ask_here(select, sources, each),
+            Place::Agent(asking, statement, open) => match ask_agent(select, asking, statement, each)? {
+                Some(asked) => Ok(asked),
+                None => self.ask_here(select, &open()?, each),
+            },
+        }
+    }
+
+    fn ask_here(
         &self,
         select: &Select,
         sources: &Sources<'_>,
@@ -248,7 +271,8 @@ impl Query {
                 shown += rows.num_rows();
                 each(rows)
             };
-            (ask(&plan, reader, sources.now, Some(self.patience.begin()), &mut counted), reader.describe())
+            let ended = ask(&plan, reader, sources.now, Some(&self.patience.begin()), &mut counted);
+            (ended, describe(&reader.by_table()))
         });
         let Ended { completeness, before_limit } = ended?;
         Ok(Asked {
@@ -264,7 +288,7 @@ impl Query {
     fn stream(
         &self,
         select: &Select,
-        sources: &Sources<'_>,
+        place: &Place<'_>,
         form: Format,
         (globals, screen): (&Globals, &Screen),
         end_waiting: &mut dyn FnMut(),
@@ -281,7 +305,7 @@ impl Query {
                 }
             };
             let mut failed = None;
-            let answer = self.ask(select, sources, &mut |rows| match write(&rows) {
+            let answer = self.ask(select, place, &mut |rows| match write(&rows) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
                     failed = Some(error);
@@ -298,6 +322,74 @@ impl Query {
         written?;
         asked.expect("it was asked")
     }
+}
+
+/// Who answers.
+enum Place<'a> {
+    /// This program.
+    Here(Sources<'a>),
+    /// The agent, to which the way is open; or else this program.
+    Agent(Asking, Statement, Open<'a>),
+}
+
+/// Takes a snapshot and opens the store, as far as they are needed.
+type Open<'a> = &'a dyn Fn() -> anyhow::Result<Sources<'a>>;
+
+impl<'a> Place<'a> {
+    /// The agent if it answers, unless the statement is about what only this program has.
+    fn choose(
+        query: &Query,
+        rule: &CheckedRule,
+        moment: Option<Timestamp>,
+        globals: &Globals,
+        open: Open<'a>,
+    ) -> anyhow::Result<Self> {
+        if query.live || query.files.are_given() {
+            return open().map(Self::Here);
+        }
+        let data = store::data_dir(query.data.as_ref(), &globals.settings);
+        let Ok(asking) = Asking::open(&Door::find(&globals.settings, &data)) else { return open().map(Self::Here) };
+        let statement = Statement {
+            text: rule.source.text.clone(),
+            parameters: query.param.clone(),
+            limit_micros: u64::try_from(query.patience.limit().as_micros()).unwrap_or(u64::MAX),
+            now_micros: moment.map(|moment| moment.0),
+            rows_to: String::new(),
+        };
+        Ok(Self::Agent(asking, statement, open))
+    }
+}
+
+/// Hands over the rows that the agent sends; nothing where it has not seen a snapshot yet.
+fn ask_agent(
+    select: &Select,
+    asking: &Asking,
+    statement: &Statement,
+    each: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
+) -> anyhow::Result<Option<Asked>> {
+    let (mut shown, layout) = (0, layout(&plan(select)));
+    let told = asking.ask(statement, &mut |part| {
+        let rows = ipc::decode(&part, &layout).context("the agent sent rows that are none")?;
+        shown += rows.num_rows();
+        Ok(each(rows))
+    })?;
+    if told.is_too_early {
+        return Ok(None);
+    }
+    let before_limit = told.before_limit.and_then(|rows| usize::try_from(rows).ok());
+    let read = told.read.iter().map(|it| {
+        let kind = Catalog::builtin().table(&it.table).map_or(Kind::State, |table| table.kind);
+        (it.table.clone(), usize::try_from(it.rows).unwrap_or(usize::MAX), kind)
+    });
+    let age = told.snapshot_micros.map(|at| live::now().0.saturating_sub(at).max(0));
+    let snapshot = age.map(|age| format!(", snapshot {} ago", lasting(age)));
+    Ok(Some(Asked {
+        shown,
+        found: if select.limit.is_some() { before_limit } else { Some(shown) },
+        completeness: serde_json::from_str(&told.completeness).context("the agent does not say how complete it is")?,
+        read: describe(&read.collect::<Vec<_>>()),
+        origins: vec![format!("agent{}", snapshot.unwrap_or_default())],
+    }))
 }
 
 /// The rows as JSON has them.

@@ -1,7 +1,5 @@
 //! What a statement reads: the present from a live snapshot, everything else from the store.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -11,9 +9,9 @@ use daemoneye_dsl::query::Query;
 use daemoneye_dsl::tables::lineage::Lineage;
 use daemoneye_dsl::tables::{Kind, Table};
 use daemoneye_dsl::types::Timestamp;
-use daemoneye_planner::View;
+use daemoneye_planner::{Counted, View};
 use daemoneye_settings::Settings;
-use daemoneye_storage::{Each, Error, Reader, Scan, StoredProcess};
+use daemoneye_storage::Reader;
 
 use crate::file_table::FileTables;
 use crate::screen::count;
@@ -105,37 +103,13 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// A reader that counts the rows that each table gave.
-pub(crate) struct Counted<'a> {
-    inner: &'a dyn Reader,
-    rows: RefCell<BTreeMap<String, (usize, Kind)>>,
-}
-
-impl<'a> Counted<'a> {
-    pub(crate) fn new(inner: &'a dyn Reader) -> Self {
-        Self { inner, rows: RefCell::default() }
-    }
-
-    /// The rows of all tables, each counted once.
-    pub(crate) fn total(&self) -> usize {
-        self.rows.borrow().values().map(|(rows, _)| rows).sum()
-    }
-
-    /// `312 processes and 40 process_starts`; empty where no table was read. A table that is read twice counts once.
-    pub(crate) fn describe(&self) -> String {
-        let rows = self.rows.borrow();
-        let tables: Vec<_> = rows.iter().map(|(table, (rows, kind))| of_table(*rows, table, *kind)).collect();
-        match tables.as_slice() {
-            [] => String::new(),
-            [one] => one.clone(),
-            [first @ .., last] => format!("{} and {last}", first.join(", ")),
-        }
-    }
-
-    fn note(&self, table: &Table, rows: usize) {
-        let mut known = self.rows.borrow_mut();
-        let (most, _) = known.entry(table.name.to_string()).or_insert((0, table.kind));
-        *most = (*most).max(rows);
+/// `312 processes and 40 process_starts`; empty where no table was read.
+pub(crate) fn describe(read: &[(String, usize, Kind)]) -> String {
+    let tables: Vec<_> = read.iter().map(|(table, rows, kind)| of_table(*rows, table, *kind)).collect();
+    match tables.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }
 
@@ -152,22 +126,6 @@ fn of_table(rows: usize, table: &str, kind: Kind) -> String {
         "processes_history" => format!("{rows} {} of processes", if rows == 1 { "version" } else { "versions" }),
         _ if singular => format!("{rows} {}", one.unwrap_or(table).replace('_', " ")),
         _ => format!("{rows} {}", table.replace('_', " ")),
-    }
-}
-
-impl Reader for Counted<'_> {
-    fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
-        let mut rows = 0;
-        let completeness = self.inner.visit(scan, &mut |batch| {
-            rows += batch.num_rows();
-            each(batch)
-        })?;
-        self.note(scan.table, rows);
-        Ok(completeness)
-    }
-
-    fn process(&self, proc_id: &str) -> Result<Option<StoredProcess>, Error> {
-        self.inner.process(proc_id)
     }
 }
 

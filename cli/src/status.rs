@@ -18,7 +18,7 @@ use daemoneye_settings::paths::{DataDir, is_root};
 use daemoneye_storage::{Contents, Dropped, Error, Gap, ReadStore, Reader, Scan, View};
 use serde_json::{Value as Json, json};
 
-use crate::agent::{Reached, reach, socket_of};
+use crate::agent::{Door, Reached, reach};
 use crate::output::{Format, print};
 use crate::screen::Screen;
 use crate::{Ending, Globals, live, store, with_exit_codes};
@@ -95,15 +95,15 @@ impl Facts {
         let data = store::data_dir(status.data.as_ref(), settings);
         let stored = ReadStore::open(data.events()).and_then(|store| Stored::read(&store.read()?));
         let run = stored.as_ref().ok().and_then(|stored| stored.run.as_ref());
-        let socket = socket_of(run, settings, &data);
+        let door = Door::of(run, settings, &data);
         Self {
-            reached: reach(&socket),
+            reached: reach(&door),
             store_len: std::fs::metadata(data.events()).ok().map(|file| file.len()),
             available: available(data.path()),
             now: live::now(),
             data_is_named: status.data.is_some(),
             data,
-            socket,
+            socket: door.socket,
             stored,
         }
     }

@@ -27,10 +27,15 @@ impl Default for TimeoutArgument {
 }
 
 impl TimeoutArgument {
+    /// How long that is.
+    pub(crate) fn limit(self) -> Duration {
+        self.timeout
+    }
+
     /// It begins to count.
     pub(crate) fn begin(self) -> Patience {
         static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
-        Patience { clock: || BEGAN.elapsed(), limit: self.timeout }
+        Patience { clock: || BEGAN.elapsed(), limit: self.timeout, stop: None }
     }
 }
 

@@ -7,15 +7,16 @@ mod once;
 mod publish;
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory, Parser, error::ErrorKind};
+use daemoneye_broker::Credential;
 use daemoneye_collectors::redact::Redactor;
 use daemoneye_dsl::diagnostic::Style;
 use daemoneye_settings::choices::Redact;
 use daemoneye_settings::logging::Logging;
-use daemoneye_settings::{Collector, Files, Flags, Sources, flag};
+use daemoneye_settings::{Collector, Files, Flags, Settings, Sources, flag};
 
 /// Exit codes, the same for all programs of DaemonEye.
 const USAGE: u8 = 2;
@@ -34,6 +35,10 @@ struct Options {
     /// Publish to the agent's broker that listens at this socket
     #[arg(long, value_name = "PATH", value_parser = flag("socket"))]
     socket: Option<String>,
+    /// The file with the agent's key; `-` reads it from the first line of standard input [default: agent.key beside
+    /// the socket]
+    #[arg(long, value_name = "FILE", requires = "socket")]
+    key: Option<PathBuf>,
     /// Time from one snapshot to the next, from 10ms to 1 day, such as 500ms, 5s or 1m 30s [default: 30s]
     #[arg(long, value_name = "DURATION", value_parser = flag("collector.interval"), allow_hyphen_values = true)]
     interval: Option<String>,
@@ -92,6 +97,14 @@ impl Options {
         flags
     }
 
+    fn credential(&self, settings: &Settings, socket: &Path) -> anyhow::Result<Credential> {
+        Ok(match &self.key {
+            Some(path) if path.as_os_str() == "-" => Credential::Spawned(publish::given_key()?),
+            Some(path) => Credential::File(path.clone()),
+            None => Credential::File(settings.key_to(socket)),
+        })
+    }
+
     fn files(&self) -> Files {
         match &self.config {
             Some(path) => Files::Named(path.clone()),
@@ -119,8 +132,10 @@ fn main() -> ExitCode {
     let redactor = redactor(&settings.collector);
     let done = match &settings.socket {
         _ if options.once => once::run(redactor, options.quiet == 0),
-        Some(socket) => publish::run(socket, redactor, settings.collector.interval, options.exit_with_stdin)
-            .map(|()| ExitCode::SUCCESS),
+        Some(socket) => options.credential(&settings, socket).and_then(|key| {
+            publish::run((socket, key), redactor, settings.collector.interval, options.exit_with_stdin)?;
+            Ok(ExitCode::SUCCESS)
+        }),
         None => {
             let next = "nothing to do: give --socket PATH to publish, or --once to print one snapshot";
             Options::command().error(ErrorKind::MissingRequiredArgument, next).exit()

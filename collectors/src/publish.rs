@@ -6,13 +6,13 @@
 //! standard input are answered at once.
 
 use std::convert::Infallible;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Context;
-use daemoneye_broker::{Backoff, Client, Error, Outcome, SnapshotBatch};
+use daemoneye_broker::{Backoff, Client, Credential, Error, Identity, Key, Outcome, Role, SnapshotBatch, topic};
 use daemoneye_collectors::redact::Redactor;
 use daemoneye_collectors::{CollectError, Collector, Snapshot, processes};
 use daemoneye_dsl::completeness::{Completeness, Scope};
@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 use tracing::{Instrument, debug, error, error_span, info, warn};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::once::summary;
 
@@ -31,21 +32,35 @@ const NAME: &str = "procmond";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Publishes until told to stop.
-pub(crate) fn run(socket: &Path, redactor: Redactor, interval: Duration, exit_with_stdin: bool) -> anyhow::Result<()> {
+pub(crate) fn run(
+    (socket, key): (&Path, Credential),
+    redactor: Redactor,
+    interval: Duration,
+    exit_with_stdin: bool,
+) -> anyhow::Result<()> {
     let publisher = Publisher::new(processes::here_redacting(redactor)?, interval);
+    let identity = Identity { name: NAME.to_owned(), role: Role::Collector, key };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let stopped = runtime.block_on(async {
         let stop = stop(exit_with_stdin)?;
         tokio::select! {
             biased;
             why = stop => info!("stopping: {why}"),
-            never = publisher.run(socket) => match never {},
+            never = publisher.run(socket, &identity) => match never {},
         }
         Ok(())
     });
     // A snapshot may be in the making; nobody waits for it.
     runtime.shutdown_background();
     stopped
+}
+
+/// The key on the first line of standard input. Nothing after it is read yet: its end is waited for elsewhere.
+pub(crate) fn given_key() -> anyhow::Result<Key> {
+    let mut line = Zeroizing::new(String::new());
+    let stdin = io::stdin().lock();
+    stdin.take(256).read_line(&mut line).context("cannot read the key from standard input")?;
+    Key::from_text(&line).context("standard input begins with no key: 64 hexadecimal digits and the end of the line")
 }
 
 /// The present.
@@ -68,10 +83,10 @@ impl<C: Collector + Send + 'static> Publisher<C> {
         Self { collector: Some(collector), interval, source: Uuid::new_v4().to_string(), sequence: 0, told: None }
     }
 
-    async fn run(mut self, socket: &Path) -> Infallible {
+    async fn run(mut self, socket: &Path, identity: &Identity) -> Infallible {
         let mut backoff = Backoff::default();
         loop {
-            let lost = match Client::connect(socket, NAME).await {
+            let lost = match Client::connect(socket, identity).await {
                 Ok(client) => {
                     info!("connected to the agent");
                     self.serve(&client, &mut backoff).await
@@ -122,13 +137,13 @@ impl<C: Collector + Send + 'static> Publisher<C> {
         };
         self.tell_completeness(&snapshot);
         let rows = snapshot.rows.num_rows();
-        let topic = format!("events.{}", snapshot.table);
+        let topic = topic::events(snapshot.table);
         let payload = self.batch(&snapshot).to_payload();
         drop(snapshot);
         let bytes = payload.len();
         debug!(rows, bytes, topic, "snapshot published");
-        match client.publish_acknowledged(&topic, payload, PATIENCE).await {
-            Ok(Outcome::Accepted) => debug!("snapshot accepted"),
+        match client.request(&topic, payload, PATIENCE).await {
+            Ok(Outcome::Accepted(_)) => debug!("snapshot accepted"),
             Ok(Outcome::Nobody) => warn!(topic, "nobody takes snapshots"),
             Ok(Outcome::Refused(reason)) => warn!(reason, "snapshot refused"),
             Err(error @ (Error::TimedOut(_) | Error::Invalid(_))) => warn!(bytes, %error, "snapshot not taken"),

@@ -12,7 +12,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use daemoneye_broker::{Broker, Delivery, Mode, SnapshotBatch, Subscription};
+use daemoneye_broker::{Broker, Delivery, Gate, Interest, Key, Limits, Settings, SnapshotBatch, Subscription, tree};
 use daemoneye_dsl::tables::{Catalog, Process};
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_dsl::{ipc, types::Value};
@@ -160,10 +160,20 @@ fn signals_and_the_end_of_input_stop_it_without_an_agent() {
 }
 
 async fn next(subscription: &mut Subscription) -> (SnapshotBatch, Delivery) {
-    let delivery = tokio::time::timeout(Duration::from_secs(20), subscription.recv()).await;
+    let delivery = tokio::time::timeout(Duration::from_secs(20), subscription.message()).await;
     let delivery = delivery.expect("a snapshot comes in time").expect("the broker lives");
-    assert_eq!(delivery.topic, "events.processes");
+    assert_eq!(delivery.topic(), "events.processes");
     (SnapshotBatch::from_payload(delivery.payload.clone()).unwrap(), delivery)
+}
+
+/// A broker with the key that lies beside its socket.
+fn listen(socket: &Path) -> Broker {
+    let gate = Gate::new(Key::load_or_create(&socket.with_file_name("agent.key")).unwrap(), None);
+    Broker::bind(socket, Settings { gate, tree: tree::PRODUCT, limits: Limits::default(), group: None }).unwrap()
+}
+
+async fn subscribed(broker: &Broker, pattern: &str) -> Subscription {
+    broker.client("test").subscribe(&Interest::new(pattern).answering()).await.unwrap()
 }
 
 fn has_process(batch: &SnapshotBatch, pid: u32) -> bool {
@@ -177,8 +187,8 @@ fn has_process(batch: &SnapshotBatch, pid: u32) -> bool {
 async fn snapshots_are_published_again_after_the_agent_was_away() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("agent.sock");
-    let mut broker = Broker::bind(&socket).unwrap();
-    let mut subscription = broker.client("test").subscribe("events.>", Mode::Acknowledged).await.unwrap();
+    let mut broker = listen(&socket);
+    let mut subscription = subscribed(&broker, "events.>").await;
     let child = Publishing::start(&socket, &["--interval", "100ms", "--exit-with-stdin"]);
     let (first, delivery) = next(&mut subscription).await;
     assert_eq!((first.sequence, first.table.as_str()), (1, "processes"));
@@ -193,8 +203,8 @@ async fn snapshots_are_published_again_after_the_agent_was_away() {
     drop((delivery, subscription));
     broker.shutdown().await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    broker = Broker::bind(&socket).unwrap();
-    let mut subscription = broker.client("test").subscribe("events.processes", Mode::Acknowledged).await.unwrap();
+    broker = listen(&socket);
+    let mut subscription = subscribed(&broker, "events.processes").await;
     let (again, delivery) = next(&mut subscription).await;
     delivery.acknowledge();
     assert_eq!(again.source, first.source);

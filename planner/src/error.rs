@@ -27,6 +27,9 @@ pub enum Error {
         /// The bound.
         limit: Duration,
     },
+    /// Whoever asked does not wait for the answer any more.
+    #[error("nobody waits for the answer any more")]
+    Unwanted,
     /// An operation that several rules share failed.
     #[error(transparent)]
     Shared(std::sync::Arc<Error>),

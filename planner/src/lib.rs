@@ -10,6 +10,7 @@
 
 mod batch;
 mod cell;
+mod counted;
 mod dataflow;
 mod error;
 mod eval;
@@ -28,6 +29,7 @@ mod view;
 mod why;
 
 pub use batch::Batch;
+pub use counted::Counted;
 pub use dataflow::{
     Answer, Changes, Clock, Dataflow, Operator, Outcome, RuleId, Size, execute, matches_are_events, whole_result,
 };
@@ -37,7 +39,7 @@ pub use matcher::LiteralScan;
 pub use operators::measure::{Analysis, Measured, analyze};
 pub use plan::{Field, Lookback, Plan};
 pub use recomputed::{lint, recomputed};
-pub use statement::{Ended, Patience, ask, stacked};
+pub use statement::{Ended, Patience, ask, layout, stacked};
 pub use view::View;
 pub use why::{
     Alternative, Clause, Condition, FirstTable, Found, Named, Near, Stop, Verdict, WhyNot, first_table, why_not,

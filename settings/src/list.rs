@@ -55,6 +55,8 @@ pub enum Kind {
     Names,
     /// A program and its arguments, with spaces between them.
     Command,
+    /// The name of a group of this system.
+    Group,
 }
 
 /// What holds where nobody sets it.
@@ -171,9 +173,27 @@ pub const ALL: &[Setting] = &[
         name: "socket",
         kind: Kind::Path,
         default: Unset::Found("`agent.sock` in the data directory"),
-        doc: "The socket that collectors connect to.",
+        doc: "The socket at which the agent is asked, and collectors report.",
         effect: Effect::Restart,
-        users: &[User::Agent, User::Procmond],
+        users: &[User::Agent, User::Procmond, User::Cli],
+    },
+    Setting {
+        name: "key",
+        kind: Kind::Path,
+        default: Unset::Found("`agent.key` beside the socket"),
+        doc: "The file with the key that the agent and whoever connects to it prove each other to hold. The agent makes \
+              it when there is none.",
+        effect: Effect::Restart,
+        users: &[User::Agent, User::Procmond, User::Cli],
+    },
+    Setting {
+        name: "group",
+        kind: Kind::Group,
+        default: Unset::Found("none"),
+        doc: "A group whose members may ask the agent: they may open the socket and read its key, and pass through the \
+              data directory, in which they can read nothing else.",
+        effect: Effect::Restart,
+        users: &[User::Agent],
     },
     Setting {
         name: "rules.paths",

@@ -309,6 +309,8 @@ impl Effective {
         self.said(setting).unwrap_or_else(|| match setting.name {
             "data" => text(self.settings.data_dir().path()),
             "socket" => text(&self.settings.socket()),
+            "key" => text(&self.settings.key_to(&self.settings.socket())),
+            "group" => "none".into(),
             "rules.paths" => self.settings.rule_paths().iter().map(|path| text(path)).collect(),
             // What else has no value of its own is the level of a component.
             _ => self.settings.log.level.word().into(),

@@ -115,7 +115,7 @@ fn table(title: &str) -> Map<String, Value> {
 
 fn property(setting: &Setting) -> Value {
     let mut schema = match setting.kind {
-        Kind::Path | Kind::Command => json!({"type": "string", "minLength": 1}),
+        Kind::Path | Kind::Command | Kind::Group => json!({"type": "string", "minLength": 1}),
         Kind::Paths => json!({"type": "array", "maxItems": PATHS_LEN_MAX, "items": {"type": "string", "minLength": 1}}),
         Kind::Duration { .. } => json!({"type": "string", "pattern": DURATION}),
         Kind::Choice(choices) => {

@@ -1,7 +1,7 @@
 //! The settings as the programs see them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use daemoneye_dsl::limits::Limits;
@@ -18,6 +18,10 @@ pub struct Settings {
     pub data: Option<PathBuf>,
     /// The socket, where it was said.
     pub socket: Option<PathBuf>,
+    /// The file with its key, where it was said.
+    pub key: Option<PathBuf>,
+    /// The group whose members may ask the agent.
+    pub group: Option<String>,
     /// The rules.
     pub rules: Rules,
     /// What is kept of history.
@@ -125,6 +129,11 @@ impl Settings {
     /// The socket, said or found.
     pub fn socket(&self) -> PathBuf {
         self.socket.clone().unwrap_or_else(|| self.data_dir().socket())
+    }
+
+    /// The file with the key to a socket, said or found.
+    pub fn key_to(&self, socket: &Path) -> PathBuf {
+        self.key.clone().unwrap_or_else(|| socket.with_file_name("agent.key"))
     }
 
     /// The rule paths, said or found; empty where there are none.

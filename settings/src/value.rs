@@ -43,6 +43,7 @@ impl Kind {
         match self {
             Self::Path => "a path".to_owned(),
             Self::Command => "a program and its arguments".to_owned(),
+            Self::Group => "the name of a group".to_owned(),
             Self::Paths => format!("a list of up to {PATHS_LEN_MAX} paths"),
             Self::Duration { min, max } => {
                 format!("a number and a unit, from {} to {}", display_interval(min), display_interval(max))
@@ -59,6 +60,7 @@ impl Kind {
         match self {
             Self::Path => "path",
             Self::Command => "command",
+            Self::Group => "group",
             Self::Paths => "paths",
             Self::Duration { .. } => "duration",
             Self::Choice(_) => "word",
@@ -74,7 +76,7 @@ impl Kind {
             (Self::Paths | Self::Names, Tree::List(items)) => self.of_items(items),
             (Self::Switch, Tree::Switch(on)) => Ok(Value::from(*on)),
             (Self::Number { .. }, Tree::Number(number)) => self.of_number(number),
-            (Self::Path | Self::Command | Self::Duration { .. } | Self::Choice(_), Tree::Text(text)) => {
+            (Self::Path | Self::Command | Self::Group | Self::Duration { .. } | Self::Choice(_), Tree::Text(text)) => {
                 self.of_word(text)
             }
             (Self::Duration { .. }, Tree::Number(number)) => {
@@ -97,7 +99,7 @@ impl Kind {
     /// The value that an environment variable or a flag gives; items of a list are parted by commas.
     pub(crate) fn of_text(self, text: &str) -> Result<Value, Fault> {
         match self {
-            Self::Path | Self::Command | Self::Duration { .. } | Self::Choice(_) => self.of_word(text),
+            Self::Path | Self::Command | Self::Group | Self::Duration { .. } | Self::Choice(_) => self.of_word(text),
             Self::Number { .. } => self.of_number(text),
             Self::Switch => match text {
                 "true" | "1" => Ok(Value::from(true)),
@@ -171,7 +173,7 @@ impl Kind {
                 fault.meant = nearest(text, choices.iter().map(|choice| choice.word)).map(str::to_owned);
                 return Err(fault);
             }
-            Self::Path | Self::Command => self.check_item(text)?,
+            Self::Path | Self::Command | Self::Group => self.check_item(text)?,
             _ => {}
         }
         Ok(Value::from(text))

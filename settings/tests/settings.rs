@@ -63,7 +63,7 @@ fn the_three_forms_say_the_same() {
     let loaded: Vec<_> = texts.iter().map(|(name, _, text)| from_text(name, text, &[]).unwrap()).collect();
     let values = |effective: &Effective| -> Vec<_> {
         // Relative paths start where the file lies, and that is another folder each time.
-        let local = ["socket", "rules.paths"];
+        let local = ["socket", "key", "rules.paths"];
         ALL.iter().filter(|it| !local.contains(&it.name)).map(|it| (it.name, effective.value(it))).collect()
     };
     assert_eq!(values(&loaded[0]), values(&loaded[1]));
@@ -179,7 +179,7 @@ fn the_schema_has_every_setting_at_its_place() {
         let at = setting.name.split('.').fold(&schema, |at, key| &at["properties"][key]);
         assert!(at["description"].as_str().unwrap().starts_with(setting.doc), "{}", setting.name);
         let ty = match setting.kind {
-            Kind::Path | Kind::Command | Kind::Duration { .. } | Kind::Choice(_) => "string",
+            Kind::Path | Kind::Command | Kind::Group | Kind::Duration { .. } | Kind::Choice(_) => "string",
             Kind::Paths | Kind::Names => "array",
             Kind::Number { .. } => "integer",
             Kind::Switch => "boolean",

@@ -15,7 +15,7 @@ mod session;
 mod subscription;
 mod table;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -47,10 +47,35 @@ pub struct Identity {
     pub name: String,
     /// What it wants to be allowed.
     pub role: Role,
-    /// The key.
-    pub key: Key,
-    /// Which key that is.
-    pub kind: KeyKind,
+    /// The key that it shows.
+    pub key: Credential,
+}
+
+/// A client's key.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// That of the installation, read from this file for each connection.
+    File(PathBuf),
+    /// That of the installation.
+    Installation(Key),
+    /// Given to this process when it was started.
+    Spawned(Key),
+}
+
+impl Credential {
+    fn kind(&self) -> KeyKind {
+        match self {
+            Self::File(_) | Self::Installation(_) => KeyKind::Installation,
+            Self::Spawned(_) => KeyKind::Spawn,
+        }
+    }
+
+    fn key(&self) -> Result<Key, Error> {
+        match self {
+            Self::File(path) => Key::load(path),
+            Self::Installation(key) | Self::Spawned(key) => Ok(key.clone()),
+        }
+    }
 }
 
 /// A connection to a broker. Clones share it; it closes when the last of them and of their subscriptions is dropped.

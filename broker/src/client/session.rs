@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use interprocess::local_socket::tokio::Stream;
 use tokio::time::timeout;
@@ -15,18 +15,19 @@ use crate::connection::{self, End, Inlet, UNPROVED_FRAME_LEN_MAX};
 use crate::core::CREDIT;
 use crate::error::Error;
 use crate::frame::FRAME_LEN_MAX;
-use crate::key::{Side, nonce};
+use crate::key::{Key, Side, nonce};
 use crate::listener;
 use crate::message::{Challenge, Code, Fault, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN, Pong, Proof, Welcome};
 use crate::parcel::Draft;
+use crate::wire::Wire;
 
 /// Connects once; the connection goes on in a task of its own.
 pub(super) async fn connect(table: Arc<Table>, path: &Path, identity: &Identity) -> Result<(), Error> {
     let stream = listener::connect(path).await?;
-    let hello = hello(identity)?;
-    let (shared, identity) = (table.clone(), identity.clone());
+    let greeting = Greeting::new(identity)?;
+    let shared = table.clone();
     tokio::spawn(async move {
-        let end = run(&shared, &stream, &identity, hello).await;
+        let end = run(&shared, stream, greeting).await;
         shared.lost(&end);
         shared.end(end.into());
     });
@@ -66,7 +67,7 @@ pub(super) async fn keep(table: Arc<Table>, path: PathBuf, identity: Identity, m
 /// One connection from its beginning to its end; whether it stood.
 async fn attempt(table: &Arc<Table>, path: &Path, identity: &Identity) -> Result<(End, bool), Error> {
     let stream = timeout(ANSWER, listener::connect(path)).await.map_err(|_| Error::TimedOut(ANSWER))??;
-    let end = run(table, &stream, identity, hello(identity)?).await;
+    let end = run(table, stream, Greeting::new(identity)?).await;
     let stood = table.connection.load(std::sync::atomic::Ordering::Acquire) != 0;
     table.lost(&end);
     Ok((end, stood))
@@ -90,24 +91,36 @@ impl From<End> for Ended {
     }
 }
 
-fn hello(identity: &Identity) -> Result<Hello, Error> {
-    let Identity { name, role, kind, .. } = identity;
-    Ok(Hello {
-        protocol_min: PROTOCOL_MIN,
-        protocol_max: PROTOCOL_MAX,
-        name: name.clone(),
-        role: (*role).into(),
-        nonce: nonce()?,
-        key: (*kind).into(),
-    })
+/// What is said first, and the key to prove it with.
+struct Greeting {
+    hello: Hello,
+    key: Key,
 }
 
-async fn run(table: &Table, stream: &Stream, identity: &Identity, hello: Hello) -> End {
+impl Greeting {
+    fn new(identity: &Identity) -> Result<Self, Error> {
+        let Identity { name, role, key } = identity;
+        let hello = Hello {
+            protocol_min: PROTOCOL_MIN,
+            protocol_max: PROTOCOL_MAX,
+            name: name.clone(),
+            role: (*role).into(),
+            nonce: nonce()?,
+            key: key.kind().into(),
+        };
+        Ok(Self { hello, key: key.key()? })
+    }
+}
+
+async fn run(table: &Table, stream: Stream, greeting: Greeting) -> End {
     allocator::keep_what_is_freed();
-    table.greet(hello.clone());
-    let inlet = ClientInlet { table, greeting: Some((identity, Mutex::new(Some(hello)))) };
-    let stream = listener::bare(stream);
-    connection::run(stream, stream, &inlet, &mut ClientOutlet(table)).await
+    let wire = match Wire::new(stream) {
+        Ok(wire) => wire,
+        Err(error) => return error.into(),
+    };
+    table.greet(greeting.hello.clone());
+    let inlet = ClientInlet { table, greeting: Mutex::new(Some(greeting)) };
+    connection::run(wire.halves(), &inlet, &mut ClientOutlet(table)).await
 }
 
 /// A client in the broker's process, which is whoever it says, and its two ends.
@@ -122,7 +135,7 @@ pub(crate) struct LocalEnds(Arc<Table>);
 
 impl LocalEnds {
     pub(crate) async fn run(&self, broker: (&impl Inlet, &mut impl connection::Outlet)) {
-        let inlet = ClientInlet { table: &self.0, greeting: None };
+        let inlet = ClientInlet { table: &self.0, greeting: Mutex::new(None) };
         let end = connection::run_local((&inlet, &mut ClientOutlet(&self.0)), broker).await;
         self.end(end);
     }
@@ -136,43 +149,39 @@ impl LocalEnds {
 /// The end of a client that takes in messages.
 struct ClientInlet<'a> {
     table: &'a Table,
-    /// Who it is, and the hello that is not answered yet; none where nobody asks.
-    greeting: Option<(&'a Identity, Mutex<Option<Hello>>)>,
+    /// What is not answered yet; none once the broker has proved that it holds the key, or where nobody asks.
+    greeting: Mutex<Option<Greeting>>,
 }
 
 impl ClientInlet<'_> {
     /// The broker holds the key, so it is told that we do.
     fn prove(&self, challenge: &Challenge) -> Result<(), Fault> {
-        let hello = self.greeting.as_ref().and_then(|(identity, hello)| {
-            let hello = hello.lock().expect("nothing panics while it holds a hello").take()?;
-            Some((identity, hello))
-        });
-        let (identity, hello) = hello.ok_or_else(|| Fault::new(Code::Protocol, "unexpected Challenge"))?;
+        let greeting = self.greeting().take();
+        let Greeting { hello, key } = greeting.ok_or_else(|| Fault::new(Code::Protocol, "unexpected Challenge"))?;
         if challenge.protocol != PROTOCOL_MAX {
             return Err(Fault::new(Code::Version, format!("the broker chose protocol {}", challenge.protocol)));
         }
-        if !identity.key.holds(Side::Broker, &hello, challenge, &challenge.proof) {
+        if !key.holds(Side::Broker, &hello, challenge, &challenge.proof) {
             return Err(Fault::new(Code::Denied, "whoever listens at the socket does not hold the installation's key"));
         }
-        self.table.greet(Proof { proof: identity.key.prove(Side::Client, &hello, challenge) });
+        self.table.greet(Proof { proof: key.prove(Side::Client, &hello, challenge) });
         Ok(())
     }
 
-    fn is_proved(&self) -> bool {
-        let unproved = |(_, hello): &(_, Mutex<Option<Hello>>)| hello.lock().is_ok_and(|hello| hello.is_some());
-        !self.greeting.as_ref().is_some_and(unproved)
+    fn greeting(&self) -> MutexGuard<'_, Option<Greeting>> {
+        self.greeting.lock().expect("nothing panics while it holds a greeting")
     }
 }
 
 impl Inlet for ClientInlet<'_> {
     fn frame_len_max(&self) -> usize {
-        if self.is_proved() { FRAME_LEN_MAX } else { UNPROVED_FRAME_LEN_MAX }
+        if self.greeting().is_none() { FRAME_LEN_MAX } else { UNPROVED_FRAME_LEN_MAX }
     }
 
     fn receive(&self, message: Message) -> Result<(), Fault> {
         match message {
             Message::Challenge(challenge) => self.prove(&challenge)?,
-            other if !self.is_proved() => {
+            other if self.greeting().is_some() => {
                 return Err(Fault::new(Code::Protocol, format!("{} before Challenge", other.name())));
             }
             Message::Welcome(welcome) => self.table.open(&welcome),

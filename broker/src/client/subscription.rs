@@ -119,8 +119,15 @@ impl Subscription {
         let answered = client.table().subscribe(number, &inbox)?;
         // From here on, dropping it leaves nothing behind.
         let parcel = Vec::new().into();
-        let subscription =
-            Self { number, inbox, client: client.clone(), parcel, next: 0, epoch: 0, untold: Room { len: 0, bytes: 0 } };
+        let subscription = Self {
+            number,
+            inbox,
+            client: client.clone(),
+            parcel,
+            next: 0,
+            epoch: 0,
+            untold: Room { len: 0, bytes: 0 },
+        };
         let opened = async {
             client.table().opened().await?;
             timeout(ANSWER, answered).await.map_err(|_| Error::TimedOut(ANSWER))

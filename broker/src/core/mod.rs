@@ -38,8 +38,8 @@ use self::subscription::Subscription;
 use crate::gate::{Claim, Gate, Peer};
 use crate::key::{self, Key};
 use crate::message::{
-    Code, Fault, Hello, Message, Pong, Proof, Subscribe, Subscribed, Taken, Unsubscribe, Welcome,
-    WhenFull, check_name, truncated,
+    Code, Fault, Hello, Message, Pong, Proof, Subscribe, Subscribed, Taken, Unsubscribe, Welcome, WhenFull, check_name,
+    truncated,
 };
 use crate::parcel::{Entry, Parcel};
 use crate::payload::Notice;
@@ -473,7 +473,10 @@ impl Core {
         }
         let pattern = Pattern::parse(body.pattern.as_str()).map_err(|error| error.to_string())?;
         let Stage::Open { role, .. } = connection.stage else { return Err("not connected".to_owned()) };
-        let own = pattern.as_str().strip_prefix("reply.").is_none_or(|rest| rest.split('.').next() == Some(&from.0.to_string()));
+        let own = pattern
+            .as_str()
+            .strip_prefix("reply.")
+            .is_none_or(|rest| rest.split('.').next() == Some(&from.0.to_string()));
         if self.routes.tree().may_subscribe(role, &pattern) && own {
             return Ok(pattern);
         }
@@ -507,7 +510,8 @@ impl Core {
         self.queued_bytes -= subscription.queued_bytes();
         let mut number = subscription.first_queued();
         let queued = std::iter::from_fn(|| subscription.pop());
-        let parcels: Vec<_> = queued.filter_map(|item| if let Item::Parcel(it) = item { Some(it) } else { None }).collect();
+        let parcels: Vec<_> =
+            queued.filter_map(|item| if let Item::Parcel(it) = item { Some(it) } else { None }).collect();
         for mut parcel in parcels {
             while let Some(entry) = parcel.pop() {
                 let publication = subscription.forget(number);

@@ -157,7 +157,10 @@ impl Core {
         let first = run.entries().next().expect("a run has a message");
         let (request, retain) = (first.request, first.retain);
         if retain && !run.clone().pop().is_some_and(|entry| self.retained.keep(&entry)) {
-            tracing::warn!(topic = route.topic.as_str(), "no room to retain a message; who comes later does not get it");
+            tracing::warn!(
+                topic = route.topic.as_str(),
+                "no room to retain a message; who comes later does not get it"
+            );
         }
         let asker = from.filter(|from| request != 0 && self.connections[from].presence == Presence::There);
         let publication = match asker {
@@ -275,11 +278,10 @@ impl Core {
         if !was_ready && subscription.is_ready() {
             connection.ready.push_back(number);
         }
-        let name = connection.stage.name().unwrap_or("unnamed");
-        let reason = format!("the queue of subscriber `{name}` is full");
         self.wake(id);
         for publication in refused {
-            self.refuse(publication, reason.as_str());
+            let name = self.name(id).unwrap_or("unnamed");
+            self.refuse(publication, format!("the queue of subscriber `{name}` is full"));
         }
         if is_slow {
             self.end(id, Fault::new(Code::Slow, "a queue is full, and the subscription asked to be ended then"), now);

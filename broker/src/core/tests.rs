@@ -52,7 +52,8 @@ impl Peerage {
 
     fn answer(self, core: &mut Core, number: u64, refused: Option<&str>, reply: &'static str) {
         let refused = refused.map(str::to_owned);
-        core.receive(self.0, Acknowledge { subscription: 1, number, refused, reply: reply.into() }.into(), NOW).unwrap();
+        core.receive(self.0, Acknowledge { subscription: 1, number, refused, reply: reply.into() }.into(), NOW)
+            .unwrap();
     }
 }
 
@@ -150,7 +151,9 @@ fn roles_do_what_the_tree_says_and_what_it_refuses_is_noted() {
     listener.subscribe(&mut core, 1, to("audit.>"));
     let operator = core.insert(Peer::default(), Stage::Open { name: "op".to_owned(), role: Role::Operator }, None);
     let own = format!("reply.{}.*", operator.0);
-    for (number, pattern, allowed) in [(1, "alerts.>", true), (2, "events.>", false), (3, "reply.1.>", false), (4, &own, true)] {
+    for (number, pattern, allowed) in
+        [(1, "alerts.>", true), (2, "events.>", false), (3, "reply.1.>", false), (4, &own, true)]
+    {
         core.receive(operator, Subscribe { subscription: number, ..to(pattern) }.into(), NOW).unwrap();
         let Some(Message::Subscribed(body)) = core.take(operator, NOW) else { panic!("{pattern}") };
         assert_eq!(body.refused.is_none(), allowed, "{pattern}: {:?}", body.refused);
@@ -222,7 +225,8 @@ fn who_gave_up_is_told_to_whoever_still_works() {
 
 #[test]
 fn a_full_queue_does_what_was_asked() {
-    let room = |when_full: WhenFull| Subscribe { when_full: when_full.into(), room_len: 3, patience_ms: 100, ..to("t.*") };
+    let room =
+        |when_full: WhenFull| Subscribe { when_full: when_full.into(), room_len: 3, patience_ms: 100, ..to("t.*") };
     let run = |when_full| {
         let mut core = core(Limits::default());
         let [publisher, slow, other] = std::array::from_fn(|_| Peerage::join(&mut core));
@@ -312,7 +316,8 @@ fn what_a_publisher_leaves_arrives_or_is_counted() {
 
     let (mut core, slow) = run(1, 1);
     core.expire(Duration::from_millis(100));
-    let came = std::iter::from_fn(|| slow.deliver(&mut core, NOW)).fold((0, 0), |(came, gap), (head, topics)| (came + topics.len(), gap + head.gap));
+    let came = std::iter::from_fn(|| slow.deliver(&mut core, NOW))
+        .fold((0, 0), |(came, gap), (head, topics)| (came + topics.len(), gap + head.gap));
     assert_eq!((came, core.connections.len()), ((1, 3), 1));
 
     let (core, _) = run(1 << 10, 9);
@@ -328,10 +333,12 @@ fn a_program_that_takes_nothing_gets_no_more_than_a_window() {
     for _ in 0..10 {
         publisher.publish(&mut core, "t", &payload, 0, NOW);
     }
-    let mut taken = || std::iter::from_fn(|| slow.deliver(&mut core, NOW)).map(|(head, _)| head.first).collect::<Vec<_>>();
+    let mut taken =
+        || std::iter::from_fn(|| slow.deliver(&mut core, NOW)).map(|(head, _)| head.first).collect::<Vec<_>>();
     assert_eq!(taken(), [1, 2, 3, 4]);
     core.receive(slow.0, Taken { subscription: 1, number: 3 }.into(), NOW).unwrap();
-    let mut taken = || std::iter::from_fn(|| slow.deliver(&mut core, NOW)).map(|(head, _)| head.first).collect::<Vec<_>>();
+    let mut taken =
+        || std::iter::from_fn(|| slow.deliver(&mut core, NOW)).map(|(head, _)| head.first).collect::<Vec<_>>();
     assert_eq!(taken(), [5, 6, 7]);
 }
 
@@ -462,7 +469,9 @@ fn a_client_that_says_more_than_it_may_is_read_more_slowly() {
     for number in 0..15 {
         flood.publish(&mut core, &format!("t.{number}"), &NOTHING, 0, NOW);
     }
-    let count = |core: &mut Core, now| std::iter::from_fn(|| listener.deliver(core, now)).map(|(_, it)| it.len()).sum::<usize>();
+    let count = |core: &mut Core, now| {
+        std::iter::from_fn(|| listener.deliver(core, now)).map(|(_, it)| it.len()).sum::<usize>()
+    };
     assert_eq!(count(&mut core, NOW), 10);
     let paid = Duration::from_millis(500);
     assert_eq!(core.expire(NOW), Some(paid), "the last of five more at ten in a second");

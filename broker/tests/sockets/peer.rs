@@ -31,20 +31,20 @@ impl Peer {
     /// One that has proved itself.
     pub(crate) fn proved(place: &Place, role: Role) -> Self {
         let mut peer = Self::connect(place);
-        let welcome = peer.prove(&place.key, hello(role, KeyKind::Installation));
+        let welcome = peer.prove(&place.key, &hello(role, KeyKind::Installation));
         assert!(matches!(welcome, Some(Message::Welcome(Welcome { credit: 1024, .. }))), "{welcome:?}");
         peer
     }
 
     /// What the broker says to such a proof.
-    pub(crate) fn prove(&mut self, key: &Key, hello: Hello) -> Option<Message> {
+    pub(crate) fn prove(&mut self, key: &Key, hello: &Hello) -> Option<Message> {
         self.say(hello.clone());
         let challenge = match self.heard() {
             Some(Message::Challenge(challenge)) => challenge,
             other => return other,
         };
-        assert_eq!(challenge.proof, proof(key, "daemoneye broker", &hello, &challenge));
-        self.say(Proof { proof: proof(key, "daemoneye client", &hello, &challenge) });
+        assert_eq!(challenge.proof, proof(key, "daemoneye broker", hello, &challenge));
+        self.say(Proof { proof: proof(key, "daemoneye client", hello, &challenge) });
         self.heard()
     }
 

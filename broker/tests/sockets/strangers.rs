@@ -196,7 +196,7 @@ async fn a_collector_is_the_process_that_was_started() {
     let client = connect().await.unwrap();
     // It is nothing but a collector.
     let mut peer = Peer::connect(&place);
-    let said = peer.prove(&key, hello(Role::Operator, KeyKind::Spawn));
+    let said = peer.prove(&key, &hello(Role::Operator, KeyKind::Spawn));
     assert!(matches!(said, Some(Message::Fault(fault)) if fault.code() == Code::Denied));
     assert_eq!(notices.next().await.text, "only collectors are given keys at their start");
     broker.forget(std::process::id());
@@ -275,6 +275,7 @@ async fn peers_at_fault_are_told_and_harm_nobody() {
     let mut beside = place.client("beside").await.subscribe(&Interest::new("t")).await.unwrap();
     let publisher = place.client("publisher").await;
     let mut barrier = Barrier::new(&publisher).await;
+    let _mute = publisher.subscribe(&Interest::new("mute").answering()).await.unwrap();
 
     let said = hello(Role::Operator, KeyKind::Installation);
     let mut flipped = encoded(said.clone()).to_vec();
@@ -315,11 +316,11 @@ async fn peers_at_fault_are_told_and_harm_nobody() {
     let unknown_policy = Subscribe { when_full: 9, ..subscribe.clone() };
     let asks = |request| {
         encoded(Message::Publish(
-            daemoneye_broker::Entry { topic: "barrier".into(), request, ..Default::default() }.into(),
+            daemoneye_broker::Entry { topic: "mute".into(), request, ..Default::default() }.into(),
         ))
     };
     let asks_twice = [asks(5), asks(5)].concat();
-    let entry = [&[0x0a, 5, 0x0a, 1, b'u', 0x20, 1][..]; 70_000].concat();
+    let entry = [0x0a, 5, 0x0a, 1, b'u', 0x20, 1].repeat(70_000);
     let after: [(&[u8], &str); 13] = [
         (&claim(u32::MAX), "frame of 4294967295 bytes, between 2 and 67108864 are allowed"),
         (&framed(6, 1, &[0xff; 20]), "message that is not what its type says: "),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::page::Page;
 use crate::render::{Cell, bytes};
 use crate::screen::count;
-use crate::sources::Sources;
+use crate::sources::{Sources, describe};
 
 /// Spaces before the table of operations.
 const INDENT: usize = 2;
@@ -37,7 +37,7 @@ impl Analyzed {
             let Analysis { answer, measured } = analyze(plan, reader, sources.now, || BEGAN.elapsed());
             let completeness = answer.as_ref().map(|answer| answer.completeness.clone()).unwrap_or_default();
             let rows = answer.map(|answer| answer.rows.num_rows()).map_err(|error| error.to_string());
-            Self { lines: plan.outline(), measured, rows, read: reader.describe(), completeness }
+            Self { lines: plan.outline(), measured, rows, read: describe(&reader.by_table()), completeness }
         })
     }
 

@@ -2,13 +2,13 @@
 
 use anstyle::Style as Paint;
 use daemoneye_dsl::completeness::Completeness;
-use daemoneye_planner::{Dataflow, Operator, Plan, Size};
+use daemoneye_planner::{Counted, Dataflow, Operator, Plan, Size};
 use serde_json::{Value, json};
 
 use crate::page::Page;
 use crate::render::{Cell, bytes};
 use crate::screen::count;
-use crate::sources::{Counted, Sources};
+use crate::sources::{Sources, describe};
 
 /// Spaces before the table of operators.
 const INDENT: usize = 2;
@@ -60,7 +60,7 @@ impl State {
             referred: rules.rows_held(),
             found_by: rules.found_by(rule),
             matches,
-            read: reader.describe(),
+            read: describe(&reader.by_table()),
             completeness,
         })
     }

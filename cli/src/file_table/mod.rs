@@ -83,6 +83,11 @@ pub(crate) struct FileTables {
 }
 
 impl FileArguments {
+    /// Whether there are any.
+    pub(crate) fn are_given(&self) -> bool {
+        !self.tables.is_empty()
+    }
+
     /// Whether a table is read from standard input.
     pub(crate) fn takes_stdin(&self) -> bool {
         self.tables.iter().any(|text| text.ends_with("=-"))

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use daemoneye_broker::message::{Order, Outcome};
+use daemoneye_broker::Outcome;
+use daemoneye_broker::payload::Order;
 use daemoneye_dsl::status::RuleState;
 use daemoneye_storage::{Error, View};
 
-use crate::agent::{Reached, order, socket_of};
+use crate::agent::{Door, Reached, order};
 use crate::screen::{Mark, Screen, count};
 use crate::{Ending, Globals, store, with_exit_codes};
 
@@ -41,11 +42,11 @@ impl Release {
         let data = store::data_dir(self.data.as_ref(), &globals.settings);
         let view = store::open(self.data.as_ref(), &globals.settings).map(|stored| stored.view);
         let run = view.as_ref().ok().and_then(|view| view.run().ok().flatten());
-        let socket = socket_of(run.as_ref(), &globals.settings, &data);
+        let door = Door::of(run.as_ref(), &globals.settings, &data);
         let names = if self.all { view.and_then(|view| quarantined(&view)) } else { Ok(self.names.clone()) };
         // An order that names nothing does nothing: whether an agent runs comes before what its store says.
-        match order(&socket, &Order { release: names.as_ref().cloned().unwrap_or_default() }) {
-            Ok(Outcome::Accepted) => {
+        match order(&door, &Order { release: names.as_ref().cloned().unwrap_or_default() }) {
+            Ok(Outcome::Accepted(_)) => {
                 let names = names?;
                 let rules = count(names.len(), "rule", "rules");
                 let text = if names.is_empty() {
@@ -59,10 +60,10 @@ impl Release {
             Ok(Outcome::Nobody) => bail!(
                 "nothing was released: nobody at {} takes orders; check that this program and the agent are of the \
                  same version",
-                socket.display()
+                door.socket.display()
             ),
             Err(reached) => {
-                screen.say(Mark::Error, &unreachable(&reached, &socket.display().to_string()));
+                screen.say(Mark::Error, &unreachable(&reached, &door.socket.display().to_string()));
                 return Ok(Ending::Unreachable);
             }
         }
@@ -79,7 +80,8 @@ fn unreachable(reached: &Reached, socket: &str) -> String {
     let why = match reached {
         Reached::NoSocket => format!("no agent runs: there is no socket {socket}"),
         Reached::Deserted => format!("no agent runs: nobody listens at {socket}"),
-        Reached::Denied => format!("the agent cannot be asked: permission to open {socket} is denied"),
+        Reached::Denied => format!("the agent cannot be asked: permission to use {socket} or its key is denied"),
+        Reached::Refused(why) => format!("the agent at {socket} lets this user not in: {why}"),
         Reached::Answers | Reached::Silent => format!("the agent at {socket} does not answer"),
         Reached::Failed(why) => format!("the agent at {socket} cannot be asked: {why}"),
     };

@@ -72,8 +72,12 @@ fn agent(facts: &Facts, screen: &Screen) -> (Word, Vec<String>) {
         }
         Reached::Denied => {
             let next = format!("next: ask as its owner, or with `{}`", facts.with_sudo());
-            vec![format!("cannot be asked: permission to open {socket} is denied"), next]
+            vec![format!("cannot be asked: permission to use {socket} or its key is denied"), next]
         }
+        Reached::Refused(why) => vec![
+            format!("lets nobody in from here, at {socket}: {why}"),
+            "next: check that `key` names the agent's own, and restart the agent if it was replaced".to_owned(),
+        ],
         Reached::Silent => vec![
             format!("does not answer at {socket} within {} s", ANSWER.as_secs()),
             "next: read its log; if that stands still, restart it".to_owned(),

@@ -4,6 +4,8 @@
 //! clock every few thousand, so that one operator cannot hold up all others, and a unit costs an addition.
 
 use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::dataflow::Clock;
@@ -15,6 +17,8 @@ pub(crate) const UNITS: usize = 4_096;
 /// None of it is bounded until [`Budget::begin`].
 pub(crate) struct Budget {
     clock: Option<Clock>,
+    /// Set when nobody wants the work any more.
+    stop: Option<Arc<AtomicBool>>,
     /// When the work must have ended, and how long it was given in all.
     until: Cell<Option<(Duration, Duration)>>,
     /// Units before the next look.
@@ -22,8 +26,8 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    pub(crate) fn new(clock: Option<Clock>) -> Self {
-        Self { clock, until: Cell::new(None), left: Cell::new(UNITS) }
+    pub(crate) fn new(clock: Option<Clock>, stop: Option<Arc<AtomicBool>>) -> Self {
+        Self { clock, stop, until: Cell::new(None), left: Cell::new(UNITS) }
     }
 
     /// Work begins now, of which `limit` is left but for what was `spent` of it before.
@@ -43,10 +47,13 @@ impl Budget {
         }
     }
 
-    /// Looks at the clock.
+    /// Looks at the clock, and whether to go on at all.
     #[cold]
     pub(crate) fn look(&self) -> Result<(), Error> {
         self.left.set(UNITS);
+        if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Err(Error::Unwanted);
+        }
         match (self.clock, self.until.get()) {
             (Some(clock), Some((until, limit))) if clock() > until => {
                 Err(Error::TooSlow { operation: "an operation", limit })

@@ -38,6 +38,7 @@ use crate::dataflow::Clock;
 use crate::error::Error;
 use crate::eval::Evaluator;
 use crate::plan::Plan;
+use crate::statement::Patience;
 
 /// Rows that one operation may give.
 pub(crate) const ROWS_MAX: usize = 4_000_000;
@@ -97,7 +98,7 @@ impl<'a> Context<'a> {
             cache: None,
             completeness: Rc::default(),
             work: Rc::default(),
-            budget: Rc::new(Budget::new(None)),
+            budget: Rc::new(Budget::new(None, None)),
             before_limit: Rc::default(),
             known: Rc::default(),
             measure: None,
@@ -111,7 +112,13 @@ impl<'a> Context<'a> {
 
     /// The same, whose work may be bounded by this clock.
     pub(crate) fn clocked(self, clock: Option<Clock>) -> Self {
-        Self { budget: Rc::new(Budget::new(clock)), ..self }
+        Self { budget: Rc::new(Budget::new(clock, None)), ..self }
+    }
+
+    /// The same, whose work may be bounded by this clock and given up at any time.
+    pub(crate) fn patient(self, patience: Option<&Patience>) -> Self {
+        let clock = patience.map(|it| it.clock);
+        Self { budget: Rc::new(Budget::new(clock, patience.and_then(|it| it.stop.clone()))), ..self }
     }
 
     /// Somebody else's work begins now, of which `limit` is left but for what was `spent` of it before.

@@ -64,9 +64,9 @@ fn asked(sql: &str, parts: i64, limit: Option<u64>) -> (Vec<usize>, Ended, i64) 
     let checked = check_query(&Source::query(sql), &Catalog::builtin());
     let plan = plan(&checked.rule.unwrap_or_else(|| panic!("{sql}: {:?}", checked.diagnostics)).query);
     let reader = Parts { parts, read: Cell::new(0) };
-    let patience = limit.map(|millis| Patience { clock: ticking, limit: Duration::from_millis(millis) });
+    let patience = limit.map(|millis| Patience { clock: ticking, limit: Duration::from_millis(millis), stop: None });
     let mut given = Vec::new();
-    let ended = ask(&plan, &reader, Timestamp(0), patience, &mut |rows| {
+    let ended = ask(&plan, &reader, Timestamp(0), patience.as_ref(), &mut |rows| {
         given.push(rows.num_rows());
         ControlFlow::Continue(())
     });

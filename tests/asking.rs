@@ -1,0 +1,172 @@
+//! Why: who asks the running agent gets what it sees, in parts and complete, and costs it nothing once gone; who may
+//! not ask learns why; and without an agent the command line still answers, and says from where.
+
+#![cfg(target_os = "linux")]
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use daemoneye_broker::payload::Notice;
+use daemoneye_broker::{Client, Credential, Identity, Interest, Key, Role};
+use daemoneye_tests::{PATIENCE, Program, Stage, program, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+/// Ten thousand million comparisons, of which nothing has to be held.
+const ENDLESS: &str = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 100000) \
+                       SELECT sum((SELECT count(*) FROM t AS u WHERE u.n > t.n)) AS pairs FROM t";
+
+fn command_line(stage: &Stage, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program("daemoneye-cli"));
+    command.args(arguments).arg("--data").arg(stage.data()).env("XDG_CONFIG_HOME", stage.path());
+    command
+}
+
+fn asked(stage: &Stage, arguments: &[&str]) -> Output {
+    command_line(stage, arguments).output().unwrap()
+}
+
+fn rows(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn running(stage: &Stage) -> Program {
+    let agent = Program::start(stage.agent());
+    agent.says_times("snapshot committed", 2);
+    agent
+}
+
+/// Processor time of a process so far.
+fn cpu_ticks(pid: Pid) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[test]
+fn the_agent_answers_about_now_and_then_and_without_it_the_store_does() {
+    let stage = Stage::new();
+    let agent = running(&stage);
+    let suspect = stage.suspect("asked");
+    agent.alert("it is seen", |alert| alert["row"]["pid"] == suspect.pid());
+    let about = format!("SELECT pid, name, memory_usage > 0 AS sampled FROM processes WHERE pid = {}", suspect.pid());
+    let now = asked(&stage, &["query", &about]);
+    assert_eq!(rows(&now).len(), 1, "{}", said(&now));
+    assert_eq!((&rows(&now)[0]["name"], &rows(&now)[0]["sampled"]), (&"asked".into(), &true.into()));
+    assert!(said(&now).contains("· agent, snapshot "), "{}", said(&now));
+    let bound = ["query", "--param", "name=asked", "SELECT count(*) AS n FROM process_starts WHERE name = :name"];
+    let then = asked(&stage, &bound);
+    assert!(said(&then).contains("· agent ·"), "{}", said(&then));
+    assert_eq!(rows(&then)[0]["n"], 1);
+    let live = asked(&stage, &["query", "--live", &about]);
+    assert!(said(&live).contains("live snapshot"), "{}", said(&live));
+    // Every row of many parts, in order.
+    let many = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 20000) \
+                SELECT n, (SELECT count(*) FROM rules) AS rules FROM t";
+    let parts = asked(&stage, &["query", "-o", "ndjson", many]);
+    let numbers: Vec<_> = rows(&parts).iter().map(|row| row["n"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (1..=20_000).collect::<Vec<_>>(), "{}", said(&parts));
+    agent.stop();
+    let stored = asked(&stage, &bound);
+    assert_eq!(rows(&stored)[0]["n"], 1);
+    assert!(said(&stored).contains("store "), "{}", said(&stored));
+    let present = asked(&stage, &["query", &about]);
+    assert!(said(&present).contains("live snapshot"), "{}", said(&present));
+}
+
+#[test]
+fn who_goes_away_stops_the_work() {
+    let stage = Stage::new();
+    let agent = running(&stage);
+    let ends = [Some(Signal::SIGINT), Some(Signal::SIGKILL), None];
+    for end in ends {
+        // Of the last, the agent itself stops the work, when the time is over.
+        let limit = if end.is_some() { "1h" } else { "3s" };
+        let mut asking = command_line(&stage, &["query", "--timeout", limit, ENDLESS]);
+        let mut asking = asking.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let before = cpu_ticks(agent.pid());
+        let works = until(PATIENCE, || (cpu_ticks(agent.pid()) > before + 100).then_some(()));
+        assert!(works.is_some(), "the agent is at work\n{}", agent.log());
+        if let Some(signal) = end {
+            kill(Pid::from_raw(asking.id().try_into().unwrap()), signal).unwrap();
+        }
+        let status = asking.wait().unwrap();
+        if end.is_none() {
+            let mut told = String::new();
+            asking.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+            assert_eq!(status.code(), Some(3), "{told}");
+            assert!(told.contains("the statement timed out"), "{told}");
+        }
+        // By itself it would take minutes.
+        let idles = until(Duration::from_secs(20), || {
+            let before = cpu_ticks(agent.pid());
+            std::thread::sleep(Duration::from_millis(500));
+            (cpu_ticks(agent.pid()) - before < 25).then_some(())
+        });
+        assert!(idles.is_some(), "the agent goes on working for nobody after {end:?}\n{}", agent.log());
+    }
+    let after = asked(&stage, &["query", "SELECT 1 AS one"]);
+    assert_eq!(rows(&after)[0]["one"], 1);
+    agent.stop();
+}
+
+#[test]
+fn who_reads_slowly_is_waited_for_and_the_agent_detects_meanwhile() {
+    let stage = Stage::new();
+    let agent = running(&stage);
+    let many = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 100000) SELECT n FROM t";
+    let mut slow = command_line(&stage, &["query", "-o", "ndjson", many]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(slow.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "{\"n\":1}");
+    let suspect = stage.suspect("meanwhile");
+    agent.alert("it is found", |alert| alert["row"]["pid"] == suspect.pid());
+    assert_eq!(lines.count(), 99_999);
+    assert!(slow.wait().unwrap().success());
+    agent.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn who_does_not_hold_the_key_is_refused_and_that_is_on_record() {
+    let stage = Stage::new();
+    let agent = running(&stage);
+    let listener = stage.client("listener", Role::Operator).await;
+    let mut record = listener.subscribe(&Interest::new("audit.broker.>")).await.unwrap();
+    let identity = |key| Identity { name: "stranger".to_owned(), role: Role::Operator, key };
+    let strange = Credential::Installation(Key::generate().unwrap());
+    let refused = Client::connect(stage.socket(), &identity(strange)).await.unwrap_err().to_string();
+    // The broker proved first that it holds another key, so the stranger ends it.
+    assert!(refused.contains("does not hold the installation's key"), "{refused}");
+    let key = Credential::File(stage.socket().with_file_name("agent.key"));
+    let client = Client::connect(stage.socket(), &identity(key)).await.unwrap();
+    let denied = client.subscribe(&Interest::new("events.>")).await.unwrap_err().to_string();
+    assert!(denied.contains("no operator may subscribe to `events.>`"), "{denied}");
+    let notice = loop {
+        let next = tokio::time::timeout(PATIENCE, record.message()).await.expect("it is put on record").unwrap();
+        let notice = Notice::from_payload(next.payload).unwrap();
+        if notice.action == "subscription_refused" {
+            break notice;
+        }
+    };
+    assert_eq!((notice.name.as_str(), notice.pid), ("stranger", Some(std::process::id())));
+    agent.stop();
+}
+
+#[test]
+fn a_key_that_others_can_read_is_not_used() {
+    let stage = Stage::new();
+    running(&stage).stop();
+    let key = stage.socket().with_file_name("agent.key");
+    fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
+    let output = stage.agent().output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("others may read or write it"), "{}", said(&output));
+}
