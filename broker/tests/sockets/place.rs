@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use daemoneye_broker::payload::Notice;
 use daemoneye_broker::{
-    Broker, Bytes, Client, Event, Gap, Gate, Identity, Interest, Key, KeyKind, Limits, Outcome, Role, Settings,
+    Broker, Bytes, Client, Credential, Event, Gap, Gate, Identity, Interest, Key, Limits, Outcome, Role, Settings,
     Subscription, tree,
 };
 use tempfile::TempDir;
@@ -44,8 +44,8 @@ impl Place {
     }
 
     pub(crate) fn identity(&self, name: &str) -> Identity {
-        let (name, key) = (name.to_owned(), self.key.clone());
-        Identity { name, role: Role::Collector, key, kind: KeyKind::Installation }
+        let key = Credential::Installation(self.key.clone());
+        Identity { name: name.to_owned(), role: Role::Collector, key }
     }
 
     pub(crate) async fn client(&self, name: &str) -> Client {

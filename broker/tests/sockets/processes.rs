@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use daemoneye_broker::{
-    Backoff, Broker, Bytes, Client, Error, Event, Gap, Identity, Interest, Key, KeyKind, Outcome, Role,
+    Backoff, Broker, Bytes, Client, Credential, Error, Event, Gap, Identity, Interest, Key, Outcome, Role,
 };
 use tokio::time::{sleep, timeout};
 
@@ -503,8 +503,8 @@ async fn a_key_given_to_a_process_is_for_that_process() {
     let broker = place.bind();
     let sleeper = Command::new("sleep").arg("60").spawn().unwrap();
     let key = Key::generate().unwrap();
-    broker.expect(sleeper.id(), key.clone());
-    let identity = Identity { key, kind: KeyKind::Spawn, ..place.identity("thief") };
+    broker.door().expect(sleeper.id(), key.clone());
+    let identity = Identity { key: Credential::Spawned(key), ..place.identity("thief") };
     let error = Client::connect(&place.path, &identity).await.unwrap_err().to_string();
     assert_eq!(error, "refused by the broker: no collector of this process number was started here");
     let mut sleeper = sleeper;

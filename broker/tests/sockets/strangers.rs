@@ -12,7 +12,7 @@ use daemoneye_broker::message::{
 };
 use daemoneye_broker::payload::Notice;
 use daemoneye_broker::{
-    Broker, Client, Error, Identity, Interest, Key, KeyKind, Limits, Outcome, Role, Settings, tree,
+    Broker, Client, Credential, Error, Identity, Interest, Key, KeyKind, Limits, Outcome, Role, Settings, tree,
 };
 use tokio::time::timeout;
 
@@ -39,7 +39,7 @@ async fn who_does_not_hold_the_key_stays_out() {
     let other = Key::generate().unwrap();
 
     // Our client does not prove itself to a broker that has not.
-    let identity = Identity { key: other.clone(), ..place.identity("stranger") };
+    let identity = Identity { key: Credential::Installation(other.clone()), ..place.identity("stranger") };
     let error = Client::connect(&place.path, &identity).await.unwrap_err().to_string();
     assert!(error.ends_with("whoever listens at the socket does not hold the installation's key"), "{error}");
 
@@ -180,26 +180,26 @@ async fn a_collector_is_the_process_that_was_started() {
     let broker = place.bind();
     let mut notices = Notices::of(&broker).await;
     let key = Key::generate().unwrap();
-    let identity = Identity { key: key.clone(), kind: KeyKind::Spawn, ..place.identity("collector") };
+    let identity = Identity { key: Credential::Spawned(key.clone()), ..place.identity("collector") };
     let unknown = "refused by the broker: no collector of this process number was started here";
     let connect = async || Client::connect(&place.path, &identity).await.map_err(|error| error.to_string());
     assert_eq!(connect().await.unwrap_err(), unknown);
     // The key of another process, which this one has come to know.
-    broker.expect(std::process::id() + 1, key.clone());
+    broker.door().expect(std::process::id() + 1, key.clone());
     assert_eq!(connect().await.unwrap_err(), unknown);
     for _ in 0..2 {
         let notice = notices.next().await;
         assert_is_of_us(&notice, "connection_ended");
         assert!(unknown.ends_with(&notice.text));
     }
-    broker.expect(std::process::id(), key.clone());
+    broker.door().expect(std::process::id(), key.clone());
     let client = connect().await.unwrap();
     // It is nothing but a collector.
     let mut peer = Peer::connect(&place);
     let said = peer.prove(&key, &hello(Role::Operator, KeyKind::Spawn));
     assert!(matches!(said, Some(Message::Fault(fault)) if fault.code() == Code::Denied));
     assert_eq!(notices.next().await.text, "only collectors are given keys at their start");
-    broker.forget(std::process::id());
+    broker.door().forget(std::process::id());
     assert_eq!(connect().await.unwrap_err(), unknown);
     client.publish("t", "the connection that stands goes on").await.unwrap();
 }
