@@ -130,7 +130,7 @@ async fn pass(outlet: &mut impl Outlet, inlet: &impl Inlet) -> Result<(), End> {
 }
 
 async fn read(reader: &mut (impl AsyncRead + Unpin), inlet: &impl Inlet) -> End {
-    let mut arrivals = Arrivals { buffer: BytesMut::new(), chunk: vec![0; CHUNK_LEN] };
+    let mut arrivals = Arrivals { buffer: BytesMut::new(), chunk: vec![0; CHUNK_LEN / 32] };
     let mut patience_secs = HANDSHAKE_SECS;
     loop {
         let next = timeout(Duration::from_secs(patience_secs), arrivals.next_message(reader, inlet)).await;
@@ -155,7 +155,7 @@ async fn read(reader: &mut (impl AsyncRead + Unpin), inlet: &impl Inlet) -> End 
 /// What came and is not yet taken apart.
 struct Arrivals {
     buffer: BytesMut,
-    /// What is read into, the same again and again.
+    /// What is read into, the same again and again; small until much comes.
     chunk: Vec<u8>,
 }
 
@@ -179,6 +179,9 @@ impl Arrivals {
                 return Err(if self.buffer.is_empty() { End::There } else { cut.into() });
             }
             self.buffer.extend_from_slice(&self.chunk[..read]);
+            if read == self.chunk.len() {
+                self.chunk.resize(CHUNK_LEN, 0);
+            }
         }
     }
 }
