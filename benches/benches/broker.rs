@@ -3,8 +3,9 @@
 //! The broker, each publisher and each subscriber are processes of their own: this program, started again. Peers are
 //! `nats-server` (plain text over TCP on the loopback, written in large pieces) and `redis-server` (over a Unix socket,
 //! each message by itself), started where they are installed; they take turns with ours in the same run. Every message
-//! carries its number, and a round in which one is missing or out of order is an error. Figures are medians of the
-//! rounds; of several subscribers the slowest counts.
+//! carries its number, and a round in which one is missing or out of order is an error, as is memory beyond what the
+//! broker's limits say; a goal that is missed is said. Figures are medians of the rounds; of several subscribers the
+//! slowest counts. Where others use the machine, latencies are theirs too; ratios of one run hold better.
 //!
 //! ```text
 //! cargo bench --bench broker               all parts
@@ -17,7 +18,8 @@
 //! processes; 4 memory with a hundred connections of which one is stopped, and then all.
 //!
 //! What the hardware allows: part 3 has the bare round trip beside it. In part 1 each message crosses two sockets, four
-//! copies; 1 KiB to one subscriber at memory bandwidth of 10 GB/s would be 2.4 million a second.
+//! copies by the system; at 10 GB/s that is 2.4 million messages of 1 KiB a second to one subscriber. In part 2 a frame
+//! costs the broker one wake-up, one read and four writes that each wake somebody, some 40 µs of the system's.
 
 #![cfg_attr(target_os = "linux", expect(clippy::print_stdout, reason = "printing is what this does"))]
 
@@ -43,7 +45,7 @@ mod linux {
         ("messages a second to each subscriber", parts::rates),
         ("10,000 messages a second of 1 KiB to four", parts::paced),
         ("request and reply of 128 B", parts::round_trips),
-        ("memory", parts::stalled),
+        ("memory", |sizes, _| parts::stalled(sizes)),
     ];
 
     pub(super) fn main() -> anyhow::Result<()> {
@@ -53,15 +55,18 @@ mod linux {
             return roles::play(role);
         }
         let (chosen, sizes) = chosen(&arguments)?;
-        let mut verdict = Verdict::default();
+        let mut goals = Verdict::default();
         for number in chosen {
             let (title, part) = PARTS[number - 1];
             println!("{number} {title}, median of {} rounds", sizes.rounds);
-            for line in part(sizes, &mut verdict)? {
+            for line in part(sizes, &mut goals)? {
                 println!("  {line}");
             }
         }
-        verdict.finish()
+        if let Err(missed) = goals.finish() {
+            println!("\nnot reached: {missed}");
+        }
+        Ok(())
     }
 
     fn chosen(arguments: &[String]) -> anyhow::Result<(Vec<usize>, Sizes)> {

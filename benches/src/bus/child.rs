@@ -90,14 +90,18 @@ impl Role {
     }
 }
 
-/// In a child: says that it is ready.
-pub fn say_ready() -> anyhow::Result<()> {
+/// In a child that serves: says that it is ready, and ends with whoever started it.
+pub fn serve() -> anyhow::Result<()> {
+    std::thread::spawn(|| {
+        let _end = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(0);
+    });
     say("ready")
 }
 
 /// In a child: says that it is ready, and waits for the word.
 pub fn ready() -> anyhow::Result<()> {
-    say_ready()?;
+    say("ready")?;
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
     ensure!(line == "go\n", "whoever started this is gone");

@@ -65,9 +65,13 @@ impl Client {
     pub fn confirm(&mut self) -> anyhow::Result<()> {
         self.unwritten.extend_from_slice(b"PING\r\n");
         self.flush()?;
-        let line = self.line()?;
-        ensure!(line == "PONG", "the server says `{line}`");
-        Ok(())
+        loop {
+            match self.line()? {
+                "PONG" => return Ok(()),
+                "PING" => self.stream.write_all(b"PONG\r\n")?,
+                line => bail!("the server says `{line}`"),
+            }
+        }
     }
 
     /// The next message.

@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use daemoneye_broker::{
-    Broker, Client, Credential, Event, Gap, Gate, Identity, Interest, Key, Limits, Outcome, Role, Settings, Subscription,
-    tree,
+    Broker, Client, Credential, Event, Gap, Gate, Identity, Interest, Key, Limits, Outcome, Role, Settings,
+    Subscription, tree,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::bus::child::{ready, say_ready, tell};
+use crate::bus::child::{self, ready, tell};
 use crate::bus::load::{Load, Source, TOPIC, Tally};
 
 /// What the broker's own process answers.
@@ -37,11 +37,8 @@ fn runtime() -> anyhow::Result<Runtime> {
 }
 
 async fn client(folder: &Path) -> anyhow::Result<Client> {
-    let identity = Identity {
-        name: "bench".to_owned(),
-        role: Role::Operator,
-        key: Credential::Installation(key(folder)?),
-    };
+    let identity =
+        Identity { name: "bench".to_owned(), role: Role::Operator, key: Credential::Installation(key(folder)?) };
     Ok(Client::connect(socket(folder), &identity).await?)
 }
 
@@ -57,7 +54,7 @@ pub fn serve(folder: &Path, queued_bytes: usize) -> anyhow::Result<()> {
         let broker = Broker::bind(socket(folder), settings)?;
         let inner = broker.client("inner");
         let questions = inner.subscribe(&Interest::new(INNER).answering()).await?;
-        say_ready()?;
+        child::serve()?;
         reply(questions).await;
         bail!("the broker ended")
     })
@@ -76,7 +73,7 @@ pub fn answer(folder: &Path) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let client = client(folder).await?;
         let questions = client.subscribe(&Interest::new(OUTER).answering()).await?;
-        say_ready()?;
+        child::serve()?;
         reply(questions).await;
         Ok(())
     })

@@ -17,8 +17,8 @@ use crate::measure::{Verdict, number};
 const QUEUED_BYTES: usize = 256 << 20;
 /// The same while memory is.
 const QUEUED_BYTES_STALLED: usize = 64 << 20;
-/// What a broker takes that is idle, and what the system's allocator may keep besides.
-const SLACK_BYTES: u64 = 32 << 20;
+/// What a hundred connections are in the midst of writing, 128 KiB each, and what the system's allocator keeps.
+const SLACK_BYTES: u64 = 24 << 20;
 
 /// How often and how much.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +111,7 @@ fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 }
 
 /// Messages a second to each subscriber, as many as go.
-pub fn rates(sizes: Sizes, verdict: &mut Verdict) -> anyhow::Result<Vec<String>> {
+pub fn rates(sizes: Sizes, goals: &mut Verdict) -> anyhow::Result<Vec<String>> {
     let folder = TempDir::new()?;
     let ours = Bus::ours(folder.path(), QUEUED_BYTES)?;
     let nats = Bus::nats()?;
@@ -132,7 +132,7 @@ pub fn rates(sizes: Sizes, verdict: &mut Verdict) -> anyhow::Result<Vec<String>>
         let ours = medians[0];
         let beside = medians.get(1).map_or("nats-server is not installed".to_owned(), |nats| {
             let ratio = ours / nats;
-            verdict.expect(ratio >= 1.2, || format!("{len} B, 1 → {subscribers}: {ratio:.2} × nats-server"));
+            goals.expect(ratio >= 1.2, || format!("{len} B, 1 → {subscribers}: {ratio:.2} × nats-server"));
             format!("nats-server {nats:10.0}   {ratio:5.2} × (goal 1.2)")
         });
         lines.push(format!("{len:5} B, 1 → {subscribers}: {ours:10.0} msg/s each   {beside}"));
@@ -141,7 +141,7 @@ pub fn rates(sizes: Sizes, verdict: &mut Verdict) -> anyhow::Result<Vec<String>>
 }
 
 /// Ten thousand messages a second of 1 KiB to four subscribers: how late they are, and what the bus takes.
-pub fn paced(sizes: Sizes, verdict: &mut Verdict) -> anyhow::Result<Vec<String>> {
+pub fn paced(sizes: Sizes, goals: &mut Verdict) -> anyhow::Result<Vec<String>> {
     let folder = TempDir::new()?;
     let ours = Bus::ours(folder.path(), QUEUED_BYTES)?;
     let (nats, redis) = (Bus::nats()?, Bus::redis(folder.path())?);
@@ -174,12 +174,12 @@ pub fn paced(sizes: Sizes, verdict: &mut Verdict) -> anyhow::Result<Vec<String>>
         figures.push((*name, p99, percent));
     }
     let (_, p99, percent) = figures[0];
-    verdict.expect(p99 <= 1000.0, || format!("paced and batched: p99 {p99:.0} µs, the goal is 1,000"));
-    verdict.expect(percent <= 5.0, || format!("paced and batched: {percent:.1} % of one core, the goal is 5"));
+    goals.expect(p99 <= 1000.0, || format!("paced and batched: p99 {p99:.0} µs, the goal is 1,000"));
+    goals.expect(percent <= 5.0, || format!("paced and batched: {percent:.1} % of one core, the goal is 5"));
     match figures.iter().find(|(name, ..)| name.starts_with("redis")) {
         Some((_, redis, _)) => {
             let ours = figures[1].1;
-            verdict.expect(ours <= *redis, || format!("paced: p99 {ours:.0} µs, redis-server's is {redis:.0}"));
+            goals.expect(ours <= *redis, || format!("paced: p99 {ours:.0} µs, redis-server's is {redis:.0}"));
         }
         None => lines.push("redis-server is not installed".to_owned()),
     }
@@ -187,10 +187,10 @@ pub fn paced(sizes: Sizes, verdict: &mut Verdict) -> anyhow::Result<Vec<String>>
 }
 
 /// How long publications may wait for others.
-const LINGER_MICROS: u64 = 700;
+const LINGER_MICROS: u64 = 750;
 
 /// One question after the other.
-pub fn round_trips(sizes: Sizes, verdict: &mut Verdict) -> anyhow::Result<Vec<String>> {
+pub fn round_trips(sizes: Sizes, goals: &mut Verdict) -> anyhow::Result<Vec<String>> {
     let folder = TempDir::new()?;
     let ours = Bus::ours(folder.path(), QUEUED_BYTES)?;
     // A pace that it never reaches, so that each is timed.
@@ -217,7 +217,7 @@ pub fn round_trips(sizes: Sizes, verdict: &mut Verdict) -> anyhow::Result<Vec<St
         let (ours, bare) = (median(of_ours), median(of_bare));
         let ratio = ours / bare;
         lines.push(format!("{name:34} p50 {ours:6.1} µs   bare sockets {bare:6.1} µs   {ratio:5.2} × (goal 1.6)"));
-        verdict.expect(ratio <= 1.6, || format!("a request {name}: {ratio:.2} × bare sockets"));
+        goals.expect(ratio <= 1.6, || format!("a request {name}: {ratio:.2} × bare sockets"));
     }
     Ok(lines)
 }
@@ -230,7 +230,7 @@ fn asked(mut role: Role, load: Load) -> anyhow::Result<f64> {
 }
 
 /// A hundred connections, of which one is stopped, and then all.
-pub fn stalled(sizes: Sizes, verdict: &mut Verdict) -> anyhow::Result<Vec<String>> {
+pub fn stalled(sizes: Sizes) -> anyhow::Result<Vec<String>> {
     let folder = TempDir::new()?;
     let bus = Bus::ours(folder.path(), QUEUED_BYTES_STALLED)?;
     let shared = Load { messages: 40_000 / sizes.divisor, len: 1024, per_sec: 0, linger_micros: 0 };
@@ -255,8 +255,8 @@ pub fn stalled(sizes: Sizes, verdict: &mut Verdict) -> anyhow::Result<Vec<String
     // What one subscription may have waiting if it does not say.
     let room = u64::try_from(daemoneye_broker::Room::default().bytes)?;
     let limit = u64::try_from(QUEUED_BYTES_STALLED)?;
-    verdict.expect(one <= idle + room + SLACK_BYTES, || format!("one stalled: {:.1} MB", mb(one)));
-    verdict.expect(all <= idle + limit + SLACK_BYTES, || format!("all stalled: {:.1} MB", mb(all)));
+    ensure!(one <= idle + room + SLACK_BYTES, "{:.1} MB with one stalled, {:.1} idle", mb(one), mb(idle));
+    ensure!(all <= idle + limit + SLACK_BYTES, "{:.1} MB with all stalled, {:.1} idle", mb(all), mb(idle));
     Ok(vec![
         format!("100 connections, idle              {:6.1} MB", mb(idle)),
         format!(

@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
@@ -65,7 +65,9 @@ pub(super) struct State {
 #[derive(Debug)]
 struct Gathering {
     linger: Duration,
-    /// What is gathered may go.
+    /// When what is gathered has to go.
+    until: Instant,
+    /// It may go.
     is_ripe: bool,
     /// Whoever keeps the time, woken when there is something to gather.
     clock: Thread,
@@ -237,6 +239,9 @@ impl Table {
     /// From now on publications wait so long for others.
     pub(super) fn gather(self: &Arc<Self>, linger: Duration) -> Result<(), Error> {
         let mut state = self.lock();
+        if state.has_ended {
+            return Err(self.closed_error());
+        }
         if let Some(gathering) = &mut state.gathering {
             gathering.linger = linger;
             return Ok(());
@@ -245,7 +250,7 @@ impl Table {
         let failed = |error| Error::Invalid(format!("cannot start a thread to keep time: {error}"));
         let clock = std::thread::Builder::new().name("gather".to_owned()).spawn(move || keep_time(&table));
         let clock = clock.map_err(failed)?.thread().clone();
-        state.gathering = (!state.has_ended).then_some(Gathering { linger, is_ripe: false, clock });
+        state.gathering = Some(Gathering { linger, until: Instant::now(), is_ripe: false, clock });
         Ok(())
     }
 
@@ -386,6 +391,7 @@ impl State {
             return !mem::replace(&mut gathering.is_ripe, true);
         }
         if is_first {
+            gathering.until = Instant::now() + gathering.linger;
             gathering.clock.unpark();
         }
         false
@@ -401,9 +407,9 @@ impl State {
 fn keep_time(table: &Weak<Table>) {
     loop {
         std::thread::park();
-        let linger = |table: Arc<Table>| table.lock().gathering.as_ref().map(|gathering| gathering.linger);
-        let Some(linger) = table.upgrade().and_then(linger) else { return };
-        std::thread::sleep(linger);
+        let until = |table: Arc<Table>| table.lock().gathering.as_ref().map(|gathering| gathering.until);
+        let Some(until) = table.upgrade().and_then(until) else { return };
+        std::thread::sleep(until.saturating_duration_since(Instant::now()));
         if !table.upgrade().is_some_and(|table| table.ripen()) {
             return;
         }
