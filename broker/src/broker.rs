@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use crate::allocator;
 use crate::client::{self, Client};
 use crate::connection::{self, End, Inlet, Outlet, SILENCE_SECS, UNPROVED_FRAME_LEN_MAX};
 use crate::core::{ConnectionId, Core, Limits};
@@ -24,6 +25,7 @@ use crate::key::Key;
 use crate::listener::{self, Access};
 use crate::message::{Code, Fault, Message};
 use crate::tree::Branch;
+use crate::wire::Wire;
 
 /// How long peers have to take what is queued for them at shutdown.
 const DRAIN_SECS: u64 = 5;
@@ -68,6 +70,7 @@ pub struct Broker {
 impl Broker {
     /// Listens at `path`. Needs a tokio runtime around it.
     pub fn bind(path: impl AsRef<Path>, settings: Settings) -> Result<Self, Error> {
+        allocator::keep_what_is_freed();
         let Settings { gate, tree, limits, group } = settings;
         let path = path.as_ref();
         let listener = listener::listen(path, Access { group })?;
@@ -185,9 +188,12 @@ impl Shared {
         let link = self.connect(Peering::default(), |core| core.connect(peer, self.began.elapsed()));
         tokio::spawn(async move {
             let mut taker = Taker(&link);
-            let end = tokio::select! {
-                end = connection::run(&stream, &stream, &link, &mut taker) => end,
-                () = link.peer.cancelled.notified() => End::Here,
+            let end = match Wire::new(stream) {
+                Ok(wire) => tokio::select! {
+                    end = connection::run(wire.halves(), &link, &mut taker) => end,
+                    () = link.peer.cancelled.notified() => End::Here,
+                },
+                Err(error) => error.into(),
             };
             link.report(&end);
         });

@@ -70,6 +70,25 @@ macro_rules! messages {
                 }
             }
 
+            /// [`Message::encode`] but for the last bytes where they are many and need not be copied: those.
+            pub(crate) fn encode_head(&self, out: &mut BytesMut) -> Option<Bytes> {
+                let (kind, head, parcel) = match self {
+                    Self::Publish(parcel) => (PUBLISH, None, parcel),
+                    Self::Deliver(Deliver { head, parcel }) => (DELIVER, Some(head), parcel),
+                    $(Self::$name(_))|* => {
+                        self.encode(out);
+                        return None;
+                    }
+                };
+                let Some(rest) = parcel.encoded().filter(|bytes| bytes.len() >= LOOSE_LEN_MIN) else {
+                    self.encode(out);
+                    return None;
+                };
+                let write = |out: &mut BytesMut| head.into_iter().for_each(|head| DeliverHead::encode(head, out));
+                frame::encode_head(kind, out, write, rest);
+                Some(rest.clone())
+            }
+
             /// The message in a frame.
             pub fn decode(frame: Frame) -> Result<Self, Fault> {
                 match frame.kind {
@@ -116,6 +135,8 @@ messages! {
     17 Fault: "Why the connection ends.";
 }
 
+/// Parcels from this on are written from where they are.
+const LOOSE_LEN_MIN: usize = 4096;
 const PUBLISH: u8 = 8;
 const DELIVER: u8 = 10;
 
@@ -308,9 +329,15 @@ pub struct DeliverHead {
     pub gap: u64,
 }
 
+impl DeliverHead {
+    fn encode(&self, out: &mut BytesMut) {
+        self.encode_length_delimited(out).expect("the buffer grows");
+    }
+}
+
 impl Deliver {
     fn encode(&self, out: &mut BytesMut) {
-        self.head.encode_length_delimited(out).expect("the buffer grows");
+        DeliverHead::encode(&self.head, out);
         self.parcel.encode(out);
     }
 

@@ -278,11 +278,10 @@ impl Core {
         if !was_ready && subscription.is_ready() {
             connection.ready.push_back(number);
         }
-        let name = connection.stage.name().unwrap_or("unnamed");
-        let reason = format!("the queue of subscriber `{name}` is full");
         self.wake(id);
         for publication in refused {
-            self.refuse(publication, reason.as_str());
+            let name = self.name(id).unwrap_or("unnamed");
+            self.refuse(publication, format!("the queue of subscriber `{name}` is full"));
         }
         if is_slow {
             self.end(id, Fault::new(Code::Slow, "a queue is full, and the subscription asked to be ended then"), now);

@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod file;
+mod gathering;
 mod in_process;
 mod kept;
 mod peer;
