@@ -26,6 +26,7 @@ use crate::backlog::Backlog;
 use crate::evaluation::{Bounds, evaluate, new_dataflow};
 use crate::present::{Difference, Dishonest, Present};
 use crate::rules::{Loaded, Rule};
+use crate::sampling::Sampling;
 use crate::silences::Silences;
 use crate::{own, tally};
 
@@ -48,6 +49,7 @@ pub(crate) struct Agent {
     /// When what the rules cost was put on record.
     tallied: Option<Timestamp>,
     present: Present,
+    sampling: Sampling,
     processes: Arc<Table>,
     /// Which collector instance spoke last.
     source: Option<String>,
@@ -106,12 +108,18 @@ pub(crate) enum Refusal {
 
 impl Agent {
     /// Takes up where the store left off.
-    pub(crate) fn open(path: &PathBuf, loaded: Loaded, bounds: Bounds) -> Result<Self, daemoneye_storage::Error> {
+    pub(crate) fn open(
+        path: &PathBuf,
+        loaded: Loaded,
+        bounds: Bounds,
+        sampled: Duration,
+    ) -> Result<Self, daemoneye_storage::Error> {
         let store = Arc::new(Store::open(path)?);
         let live = store.live()?;
         let missing = live.as_ref().map(|live| live.completeness.clone()).unwrap_or_default();
         let refused = loaded.refused();
         let present = live.as_ref().map_or_else(Present::never, Present::restored);
+        let sampling = Sampling::after(store.read()?.last_round()?, sampled);
         let processes = Catalog::builtin().table("processes").expect("a table of the catalog").clone();
         let mut agent = Self {
             store,
@@ -122,6 +130,7 @@ impl Agent {
             quarantined: None,
             tallied: None,
             present,
+            sampling,
             processes,
             source: None,
             missing,
@@ -150,8 +159,9 @@ impl Agent {
 
     /// Runs what was read anew from now on. Rules that are as they were keep what they hold; the others are filled
     /// with the next snapshot.
-    pub(crate) fn reload(&mut self, loaded: Loaded, bounds: Bounds) {
+    pub(crate) fn reload(&mut self, loaded: Loaded, bounds: Bounds, sampled: Duration) {
         self.bounds = bounds;
+        self.sampling.set(sampled);
         bounds.rule(&mut self.dataflow);
         let refused = loaded.refused();
         let statuses = loaded.statuses.clone();
@@ -344,6 +354,8 @@ impl Agent {
             let ended = transaction.end_others(&difference.rows, now, last)?;
             tracing::warn!(ended, "of the processes whose versions are damaged, those that are gone have ended");
         }
+        let round = self.sampling.round(&difference.rows, now)?;
+        round.iter().try_for_each(|round| transaction.record_samples(round))?;
         let changes = self.changes(&difference, &recorded);
         let view = View::new(Some(&difference.rows), Some(&transaction));
         let began = Instant::now();
@@ -377,6 +389,9 @@ impl Agent {
         self.rules.iter_mut().filter(|rule| rule.quarantined.is_none()).for_each(|rule| rule.loaded = true);
         self.backlog.committed();
         self.present.advance(difference.rows, now);
+        if let Some(round) = round {
+            self.sampling.took(round);
+        }
         self.source = Some(batch.source.clone());
         self.reported = Some(reported(batch));
         self.snapshots += 1;
@@ -556,7 +571,7 @@ mod tests {
         assert_eq!((loaded.rules.len(), loaded.refused()), (1, 0));
         let state = Size { rows: 1_000, bytes: 1 << 20 };
         let bounds = Bounds { time: Duration::from_mins(1), state, grace: Duration::from_hours(1) };
-        Agent::open(&dir.path().join("events.redb"), loaded, bounds).unwrap()
+        Agent::open(&dir.path().join("events.redb"), loaded, bounds, Duration::from_mins(5)).unwrap()
     }
 
     fn process(pid: u32, name: &str, started: i64) -> Process {

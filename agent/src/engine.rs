@@ -1,6 +1,7 @@
 //! The engine's thread: one input after the other until the end.
 
 use std::sync::mpsc;
+use std::time::Duration;
 
 use daemoneye_broker::Delivery;
 use daemoneye_broker::SnapshotBatch;
@@ -24,6 +25,8 @@ pub(crate) enum Input {
         loaded: Loaded,
         /// What one may take.
         bounds: Bounds,
+        /// How often processes are sampled.
+        sampled: Duration,
     },
     /// From an operator, to be acknowledged.
     Order(Order, Delivery),
@@ -47,7 +50,7 @@ pub(crate) fn run(mut agent: Agent, inputs: &mpsc::Receiver<Input>, sinks: Sinks
                 take(&mut agent, delivery, &sinks);
                 window.seen.send_replace(agent.seen());
             }
-            Input::Reload { loaded, bounds } => agent.reload(loaded, bounds),
+            Input::Reload { loaded, bounds, sampled } => agent.reload(loaded, bounds, sampled),
             Input::Order(order, delivery) => obey(&mut agent, order, delivery),
             Input::Shutdown => break,
         }

@@ -12,12 +12,14 @@ mod alerts;
 mod answers;
 mod backlog;
 mod collector;
+mod compactor;
 mod engine;
 mod evaluation;
 mod health;
 mod own;
 mod present;
 mod rules;
+mod sampling;
 mod sealer;
 mod serve;
 mod settings;
@@ -161,7 +163,7 @@ fn run(settings: InForce) -> anyhow::Result<()> {
     let collector = (started.collector.mode == Mode::Spawn).then(collector::find).transpose()?;
     let (rules, refused) = (loaded.rules.len(), loaded.refused());
     let statuses = loaded.statuses.clone();
-    let agent = Agent::open(&data.events(), loaded, Bounds::of(&started))?;
+    let agent = Agent::open(&data.events(), loaded, Bounds::of(&started), started.samples.interval)?;
     let socket = started.socket();
     let run = AgentRun {
         version: env!("CARGO_PKG_VERSION").to_owned(),

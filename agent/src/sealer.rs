@@ -1,11 +1,15 @@
-//! The thread that seals what was recorded and drops what is not to be kept, beside the engine and slower than it could.
+//! The thread that looks after the store beside the engine, slower than it could: seals what was recorded, drops what is
+//! not to be kept, gives back what is free.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use daemoneye_storage::{Cause, Dropped, Error, Retention, Store};
+use daemoneye_storage::{Cause, Dropped, Error, Kept, Retention, Store};
+
+use crate::compactor::Compactor;
+use crate::serve;
 
 /// How often it looks whether there is something to seal.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -24,7 +28,7 @@ pub(crate) struct Sealer {
 impl Sealer {
     pub(crate) fn start(store: Arc<Store>, retention: Retention) -> std::io::Result<Self> {
         let (orders, told) = channel();
-        let work = Work { store, retention, looked: None };
+        let work = Work { store, retention, looked: None, compactor: Compactor::default() };
         let thread = std::thread::Builder::new().name("sealer".to_owned()).spawn(move || work.run(&told))?;
         Ok(Self { orders, thread })
     }
@@ -48,6 +52,7 @@ struct Work {
     retention: Retention,
     /// When it last found nothing to drop.
     looked: Option<Instant>,
+    compactor: Compactor,
 }
 
 impl Work {
@@ -63,6 +68,7 @@ impl Work {
                     let began = Instant::now();
                     rest = match self.step() {
                         Ok(true) => began.elapsed() * REST,
+                        Ok(false) if self.compactor.waits() => PERIOD / 7,
                         Ok(false) => PERIOD,
                         Err(error) => {
                             if error.is_of_the_disk() {
@@ -81,10 +87,11 @@ impl Work {
     /// Whether there was something to do.
     fn step(&mut self) -> Result<bool, Error> {
         if let Some(sealed) = self.store.seal(false)? {
-            tracing::debug!(sealed.rows, sealed.bytes, sealed.parts, "segment sealed");
+            tracing::debug!(sealed.rows, sealed.bytes, sealed.parts, "sealed");
             return Ok(true);
         }
         if self.looked.is_some_and(|looked| looked.elapsed() < KEEP_PERIOD) {
+            self.compactor.step(&self.store, serve::now())?;
             return Ok(false);
         }
         match self.store.keep(self.retention)? {
@@ -100,11 +107,14 @@ impl Work {
     }
 }
 
-fn log(Dropped { rows, bytes, from, to, cause, .. }: &Dropped) {
+fn log(Dropped { of, rows, bytes, from, to, cause, .. }: &Dropped) {
     let setting = match cause {
         Cause::Age => "retention.days",
         Cause::Size => "retention.bytes",
     };
     let (from, to) = (from.rfc3339(), to.rfc3339());
-    tracing::info!(rows, bytes, from, to, setting, "history dropped");
+    match of {
+        Kept::Versions => tracing::info!(rows, bytes, from, to, setting, "history dropped"),
+        Kept::Samples => tracing::info!(rows, bytes, from, to, setting, "samples dropped"),
+    }
 }

@@ -204,7 +204,7 @@ fn look(settings: InForce, mut watch: Watch) -> (InForce, Watch, Option<Input>) 
 fn load(settings: &InForce) -> Input {
     let loaded = rules::load(&settings.rule_paths(), settings.now().limits);
     loaded.report(settings.drawing());
-    Input::Reload { loaded, bounds: Bounds::of(settings.now()) }
+    Input::Reload { loaded, bounds: Bounds::of(settings.now()), sampled: settings.now().samples.interval }
 }
 
 /// What the settings let the store keep.

@@ -7,7 +7,8 @@
 //! the system holds nothing in memory.
 //!
 //! `history -- N` takes N versions instead of five million. With `--keep FOLDER` the files stay there, and what is there
-//! already is not recorded again. `--only TEXT` asks only questions whose name has it, `--rounds N` times.
+//! already is not recorded again. `--only TEXT` asks only questions whose name has it, `--rounds N` times; with `--alone`
+//! the others answer once, so that a profile shows what is ours.
 
 #![expect(clippy::print_stdout, reason = "printing is what this does")]
 
@@ -269,9 +270,12 @@ fn ask(path: &Path, store: &ReadStore, peer: &Connection, question: &Question) -
         ensure!(found[0][0] == rusqlite::types::Value::Integer(i64::try_from(NEEDLES)?), "{name}: {found:?}");
     }
     let (mut own, mut cold, mut other) = (Samples::default(), Samples::default(), Samples::default());
-    for _ in 0..after("--rounds").map_or(Ok(ROUNDS), |rounds| rounds.parse())? {
+    let alone = std::env::args().any(|argument| argument == "--alone");
+    for round in 0..after("--rounds").map_or(Ok(ROUNDS), |rounds| rounds.parse())? {
         own.wall(|| answer(store))?;
-        other.wall(|| sqlite::answer(&mut statement))?;
+        if round == 0 || !alone {
+            other.wall(|| sqlite::answer(&mut statement))?;
+        }
     }
     forget(path)?;
     cold.wall(|| answer(&ReadStore::open(path)?))?;

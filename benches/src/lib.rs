@@ -6,6 +6,8 @@
 //! Absolute times are the machine's; the ratios are what to compare.
 
 #[cfg(target_os = "linux")]
+pub mod bus;
+#[cfg(target_os = "linux")]
 pub mod crowd;
 pub mod duckdb;
 pub mod engine;

@@ -2,8 +2,10 @@
 //! dozen programs, command lines of about 150 bytes of words, paths and numbers, unlike each other), a constant number
 //! alive, and as many of them gone and come between two snapshots.
 
+use anyhow::Context;
 use arrow_array::RecordBatch;
-use daemoneye_dsl::tables::Process;
+use daemoneye_dsl::ipc;
+use daemoneye_dsl::tables::{Process, schema_of, version_columns};
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp};
 use daemoneye_storage::{Error, ProcessChange, Store};
 
@@ -236,6 +238,31 @@ fn id(n: usize) -> String {
 }
 
 impl Step {
+    /// As bytes, for another process.
+    pub fn encode(&self) -> Vec<u8> {
+        let (started, exited) = (ipc::encode(&self.started), ipc::encode(&self.exited));
+        let mut bytes = self.time.0.to_le_bytes().to_vec();
+        bytes.extend(self.previous.map_or(i64::MIN, |previous| previous.0).to_le_bytes());
+        bytes.extend((started.len() as u64).to_le_bytes());
+        bytes.extend(started);
+        bytes.extend(exited);
+        bytes
+    }
+
+    /// What [`Step::encode`] made.
+    pub fn decode(bytes: &[u8]) -> anyhow::Result<Self> {
+        let (numbers, rows) = bytes.split_at_checked(24).context("it is cut off")?;
+        let number = |at: usize| i64::from_le_bytes(numbers[at * 8..at * 8 + 8].try_into().expect("eight bytes"));
+        let (started, exited) = rows.split_at_checked(usize::try_from(number(2))?).context("it is cut off")?;
+        let schema = schema_of(&version_columns());
+        Ok(Self {
+            time: Timestamp(number(0)),
+            previous: Some(Timestamp(number(1))).filter(|previous| previous.0 != i64::MIN),
+            started: ipc::decode(started, &schema)?,
+            exited: ipc::decode(exited, &schema)?,
+        })
+    }
+
     /// Versions that are new.
     pub fn rows(&self) -> usize {
         self.started.num_rows()

@@ -14,8 +14,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use crate::allocator;
 use crate::client::{self, Client};
-use crate::connection::{self, End, Inlet, Outlet, SILENCE_SECS};
+use crate::connection::{self, End, Inlet, Outlet, SILENCE_SECS, UNPROVED_FRAME_LEN_MAX};
 use crate::core::{ConnectionId, Core, Limits};
 use crate::error::Error;
 use crate::frame::FRAME_LEN_MAX;
@@ -24,12 +25,10 @@ use crate::key::Key;
 use crate::listener::{self, Access};
 use crate::message::{Code, Fault, Message};
 use crate::tree::Branch;
+use crate::wire::Wire;
 
 /// How long peers have to take what is queued for them at shutdown.
 const DRAIN_SECS: u64 = 5;
-
-/// The length that a frame of a peer may say that has not proved who it is.
-const UNPROVED_FRAME_LEN_MAX: usize = 4096;
 
 /// How a broker is set up.
 #[derive(Debug)]
@@ -71,6 +70,7 @@ pub struct Broker {
 impl Broker {
     /// Listens at `path`. Needs a tokio runtime around it.
     pub fn bind(path: impl AsRef<Path>, settings: Settings) -> Result<Self, Error> {
+        allocator::keep_what_is_freed();
         let Settings { gate, tree, limits, group } = settings;
         let path = path.as_ref();
         let listener = listener::listen(path, Access { group })?;
@@ -188,9 +188,12 @@ impl Shared {
         let link = self.connect(Peering::default(), |core| core.connect(peer, self.began.elapsed()));
         tokio::spawn(async move {
             let mut taker = Taker(&link);
-            let end = tokio::select! {
-                end = connection::run(&stream, &stream, &link, &mut taker) => end,
-                () = link.peer.cancelled.notified() => End::Here,
+            let end = match Wire::new(stream) {
+                Ok(wire) => tokio::select! {
+                    end = connection::run(wire.halves(), &link, &mut taker) => end,
+                    () = link.peer.cancelled.notified() => End::Here,
+                },
+                Err(error) => error.into(),
             };
             link.report(&end);
         });

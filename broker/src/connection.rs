@@ -9,11 +9,12 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::timeout;
 
 use crate::frame::{self, FRAME_LEN_MAX};
 use crate::message::{Code, Fault, Message, Ping};
+use crate::outgoing::Outgoing;
 
 /// How long the first message may take.
 pub(crate) const HANDSHAKE_SECS: u64 = 5;
@@ -21,10 +22,14 @@ pub(crate) const HANDSHAKE_SECS: u64 = 5;
 const PING_SECS: u64 = 15;
 /// After how long without a frame the connection is dead.
 pub(crate) const SILENCE_SECS: u64 = 45;
+/// The length that a frame of a peer may say that has not proved who it is.
+pub(crate) const UNPROVED_FRAME_LEN_MAX: usize = 4096;
 /// How long a `Fault` may take on its way out.
 const FAREWELL_SECS: u64 = 1;
 /// Bytes read at once, and bytes gathered before they are written.
 const CHUNK_LEN: usize = 128 << 10;
+/// A buffer that has grown beyond this is let go once it is empty.
+pub(crate) const KEPT_LEN_MAX: usize = 256 << 10;
 
 /// Where a connection puts what comes.
 pub(crate) trait Inlet {
@@ -64,7 +69,7 @@ pub(crate) enum End {
 }
 
 /// Moves messages until either side ends.
-pub(crate) async fn run<R, W, I, O>(mut reader: R, mut writer: W, inlet: &I, outlet: &mut O) -> End
+pub(crate) async fn run<R, W, I, O>((mut reader, mut writer): (R, W), inlet: &I, outlet: &mut O) -> End
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -72,7 +77,7 @@ where
     O: Outlet,
 {
     // Outlives the writing future, so that a frame that it was in the midst of can be completed.
-    let mut unwritten = BytesMut::new();
+    let mut unwritten = Outgoing::default();
     let end = {
         let mut reading = pin!(read(&mut reader, inlet));
         let mut writing = pin!(write(&mut writer, outlet, &mut unwritten));
@@ -89,8 +94,8 @@ where
         }
     };
     if let End::Found(fault) = &end {
-        Message::from(fault.clone()).encode(&mut unwritten);
-        let farewell = writer.write_all(&unwritten);
+        unwritten.push(&fault.clone().into());
+        let farewell = unwritten.write_to(&mut writer);
         // The fault is reported here in any case; a peer that does not read does not learn it.
         let _unread = timeout(Duration::from_secs(FAREWELL_SECS), farewell).await;
     }
@@ -125,10 +130,10 @@ async fn pass(outlet: &mut impl Outlet, inlet: &impl Inlet) -> Result<(), End> {
 }
 
 async fn read(reader: &mut (impl AsyncRead + Unpin), inlet: &impl Inlet) -> End {
-    let mut buffer = BytesMut::new();
+    let mut arrivals = Arrivals { buffer: BytesMut::new(), chunk: vec![0; CHUNK_LEN / 32] };
     let mut patience_secs = HANDSHAKE_SECS;
     loop {
-        let next = timeout(Duration::from_secs(patience_secs), next_message(reader, &mut buffer, inlet)).await;
+        let next = timeout(Duration::from_secs(patience_secs), arrivals.next_message(reader, inlet)).await;
         let message = match next {
             Ok(Ok(message)) => message,
             Ok(Err(end)) => return end,
@@ -147,25 +152,41 @@ async fn read(reader: &mut (impl AsyncRead + Unpin), inlet: &impl Inlet) -> End 
     }
 }
 
-async fn next_message(
-    reader: &mut (impl AsyncRead + Unpin),
-    buffer: &mut BytesMut,
-    inlet: &impl Inlet,
-) -> Result<Message, End> {
-    let len_max = inlet.frame_len_max();
-    loop {
-        if let Some(frame) = frame::decode(buffer, len_max)? {
-            return Ok(Message::decode(frame)?);
-        }
-        buffer.reserve(CHUNK_LEN);
-        if reader.read_buf(buffer).await? == 0 {
-            let cut = Fault::new(Code::Protocol, "the stream ends in the midst of a frame");
-            return Err(if buffer.is_empty() { End::There } else { cut.into() });
+/// What came and is not yet taken apart.
+struct Arrivals {
+    buffer: BytesMut,
+    /// What is read into, the same again and again; small until much comes.
+    chunk: Vec<u8>,
+}
+
+impl Arrivals {
+    async fn next_message(
+        &mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+        inlet: &impl Inlet,
+    ) -> Result<Message, End> {
+        let len_max = inlet.frame_len_max();
+        loop {
+            if let Some(frame) = frame::decode(&mut self.buffer, len_max)? {
+                return Ok(Message::decode(frame)?);
+            }
+            if self.buffer.is_empty() && self.buffer.capacity() > KEPT_LEN_MAX {
+                self.buffer = BytesMut::new();
+            }
+            let read = reader.read(&mut self.chunk).await?;
+            if read == 0 {
+                let cut = Fault::new(Code::Protocol, "the stream ends in the midst of a frame");
+                return Err(if self.buffer.is_empty() { End::There } else { cut.into() });
+            }
+            self.buffer.extend_from_slice(&self.chunk[..read]);
+            if read == self.chunk.len() {
+                self.chunk.resize(CHUNK_LEN, 0);
+            }
         }
     }
 }
 
-async fn write(writer: &mut (impl AsyncWrite + Unpin), outlet: &mut impl Outlet, unwritten: &mut BytesMut) -> End {
+async fn write(writer: &mut (impl AsyncWrite + Unpin), outlet: &mut impl Outlet, unwritten: &mut Outgoing) -> End {
     loop {
         let mut next = match timeout(Duration::from_secs(PING_SECS), outlet.next()).await {
             Ok(Some(message)) => Some(message),
@@ -177,15 +198,11 @@ async fn write(writer: &mut (impl AsyncWrite + Unpin), outlet: &mut impl Outlet,
             if let Message::Fault(fault) = message {
                 return fault.into();
             }
-            message.encode(unwritten);
+            unwritten.push(&message);
             next = if unwritten.len() < CHUNK_LEN { outlet.try_next() } else { None };
         }
-        // Takes from `unwritten` exactly what was written, even if this future is dropped midway.
-        if let Err(error) = writer.write_all_buf(unwritten).await {
+        if let Err(error) = unwritten.write_to(writer).await {
             return error.into();
-        }
-        if unwritten.capacity() > 4 * CHUNK_LEN {
-            *unwritten = BytesMut::new();
         }
     }
 }
@@ -194,7 +211,7 @@ async fn write(writer: &mut (impl AsyncWrite + Unpin), outlet: &mut impl Outlet,
 mod tests {
     use super::*;
     use std::sync::Mutex;
-    use tokio::io::{DuplexStream, duplex, split};
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex, split};
     use tokio::sync::mpsc;
     use tokio::time::{Instant, sleep};
 
@@ -237,7 +254,7 @@ mod tests {
 
     async fn run_side(stream: DuplexStream, (side, mut answers): (Side, Answers)) -> (End, Vec<Message>) {
         let (reader, writer) = split(stream);
-        let end = run(reader, writer, &side, &mut answers).await;
+        let end = run((reader, writer), &side, &mut answers).await;
         (end, side.came.into_inner().unwrap())
     }
 

@@ -22,6 +22,9 @@ pub const FRAME_LEN_MAX: usize = 64 << 20;
 /// Bytes before the counted part: length and checksum.
 pub const PREFIX_LEN: usize = 8;
 
+/// Frames below this are copied out of the buffer that they were read into: so that little cannot hold much, and the
+/// buffer, warm, takes in what comes next.
+const SHARED_LEN_MIN: usize = 128 << 10;
 /// Type and version.
 const KIND_LEN: usize = 2;
 
@@ -30,20 +33,25 @@ const KIND_LEN: usize = 2;
 pub struct Frame {
     /// Which message the body is.
     pub kind: u8,
-    /// The message, sharing the memory of the buffer it was read into.
+    /// The message, in memory of about its size.
     pub body: Bytes,
 }
 
 /// Appends a frame to `out`, whose body `write` appends.
 pub fn encode(kind: u8, out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {
+    encode_head(kind, out, write, &[]);
+}
+
+/// [`encode`] but for the end of the body, which is `rest`.
+pub(crate) fn encode_head(kind: u8, out: &mut BytesMut, write: impl FnOnce(&mut BytesMut), rest: &[u8]) {
     let start = out.len();
     out.put_u64_le(0);
     out.put_u8(kind);
     out.put_u8(VERSION);
     write(out);
     let counted = &out[start + PREFIX_LEN..];
-    let checksum = crc32c::crc32c(counted);
-    let len = u32::try_from(counted.len()).expect("bodies are bounded below 4 GiB");
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(counted), rest);
+    let len = u32::try_from(counted.len() + rest.len()).expect("bodies are bounded below 4 GiB");
     out[start..start + 4].copy_from_slice(&len.to_le_bytes());
     out[start + 4..start + PREFIX_LEN].copy_from_slice(&checksum.to_le_bytes());
 }
@@ -62,7 +70,13 @@ pub fn decode(buffer: &mut BytesMut, len_max: usize) -> Result<Option<Frame>, Fa
         return Ok(None);
     }
     buffer.advance(PREFIX_LEN);
-    let mut body = buffer.split_to(len).freeze();
+    let mut body = if len < SHARED_LEN_MIN {
+        let body = Bytes::copy_from_slice(&buffer[..len]);
+        buffer.advance(len);
+        body
+    } else {
+        buffer.split_to(len).freeze()
+    };
     if crc32c::crc32c(&body) != u32::from_le_bytes([c0, c1, c2, c3]) {
         return Err(Fault::new(Code::Protocol, "frame with a wrong checksum"));
     }

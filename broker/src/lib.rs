@@ -10,6 +10,7 @@
 //! happens when it is full; whatever is dropped is counted and told to the subscriber that it was meant for. One peer
 //! that stalls, lies or dies costs the others nothing.
 
+mod allocator;
 mod backoff;
 mod broker;
 mod client;
@@ -21,12 +22,14 @@ mod gate;
 pub mod key;
 mod listener;
 pub mod message;
+mod outgoing;
 mod parcel;
 pub mod payload;
 mod queue;
 mod routes;
 pub mod topic;
 pub mod tree;
+mod wire;
 
 pub use backoff::Backoff;
 pub use broker::{Broker, Door, Settings};

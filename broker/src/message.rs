@@ -70,11 +70,30 @@ macro_rules! messages {
                 }
             }
 
+            /// [`Message::encode`] but for the last bytes where they are many and need not be copied: those.
+            pub(crate) fn encode_head(&self, out: &mut BytesMut) -> Option<Bytes> {
+                let (kind, head, parcel) = match self {
+                    Self::Publish(parcel) => (PUBLISH, None, parcel),
+                    Self::Deliver(Deliver { head, parcel }) => (DELIVER, Some(head), parcel),
+                    $(Self::$name(_))|* => {
+                        self.encode(out);
+                        return None;
+                    }
+                };
+                let Some(rest) = parcel.encoded().filter(|bytes| bytes.len() >= LOOSE_LEN_MIN) else {
+                    self.encode(out);
+                    return None;
+                };
+                let write = |out: &mut BytesMut| head.into_iter().for_each(|head| DeliverHead::encode(head, out));
+                frame::encode_head(kind, out, write, rest);
+                Some(rest.clone())
+            }
+
             /// The message in a frame.
             pub fn decode(frame: Frame) -> Result<Self, Fault> {
                 match frame.kind {
                     $($kind => $name::decode(frame.body).map(Self::$name).map_err(Fault::undecodable),)*
-                    PUBLISH => Parcel::decode(frame.body).map(Self::Publish),
+                    PUBLISH => publication(frame.body).map(Self::Publish),
                     DELIVER => Deliver::decode(frame.body).map(Self::Deliver),
                     kind => Err(Fault::new(Code::Protocol, format!("message of unknown type {kind}"))),
                 }
@@ -116,8 +135,23 @@ messages! {
     17 Fault: "Why the connection ends.";
 }
 
+/// Parcels from this on are written from where they are.
+const LOOSE_LEN_MIN: usize = 4096;
 const PUBLISH: u8 = 8;
 const DELIVER: u8 = 10;
+
+/// Bytes of a publication: a frame less room for the head that it is delivered with.
+const PUBLICATION_LEN_MAX: usize = FRAME_LEN_MAX - 64;
+
+/// A parcel that can be delivered to others.
+fn publication(body: Bytes) -> Result<Parcel, Fault> {
+    let len = body.len();
+    if len > PUBLICATION_LEN_MAX {
+        let text = format!("publication of {len} bytes, at most {PUBLICATION_LEN_MAX} are allowed");
+        return Err(Fault::new(Code::Protocol, text));
+    }
+    Parcel::decode(body)
+}
 
 fn encode_body(body: &impl prost::Message, out: &mut BytesMut) {
     body.encode(out).expect("the buffer grows");
@@ -295,9 +329,15 @@ pub struct DeliverHead {
     pub gap: u64,
 }
 
+impl DeliverHead {
+    fn encode(&self, out: &mut BytesMut) {
+        self.encode_length_delimited(out).expect("the buffer grows");
+    }
+}
+
 impl Deliver {
     fn encode(&self, out: &mut BytesMut) {
-        self.head.encode_length_delimited(out).expect("the buffer grows");
+        DeliverHead::encode(&self.head, out);
         self.parcel.encode(out);
     }
 
@@ -437,9 +477,9 @@ impl Published {
 }
 
 impl Fault {
-    /// A fault with this text.
+    /// A fault with this text, of which what exceeds [`TEXT_LEN_MAX`] is cut.
     pub fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code: code.into(), text: text.into() }
+        Self { code: code.into(), text: truncated(text.into()) }
     }
 
     /// The same with a peer's text cut and made harmless to print.

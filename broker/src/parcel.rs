@@ -27,10 +27,6 @@ pub(crate) const ENTRY_COST: usize = 64;
 /// Messages in one parcel.
 pub(crate) const PARCEL_LEN_MAX: usize = 1 << 16;
 
-/// Parcels below this are copied out of the buffer that they were read into, so that a queued message of a few bytes
-/// cannot hold a buffer of many.
-const COPY_LEN_MAX: usize = 16 << 10;
-
 /// One message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
@@ -55,8 +51,8 @@ pub struct Parcel {
 
 #[derive(Clone, Debug)]
 enum Form {
-    /// From another process: the entries as they came, found to be whole.
-    Encoded(Bytes),
+    /// From another process: the entries as they came, found to be whole, and the size of the memory that they hold.
+    Encoded(Bytes, usize),
     /// From this one: those not taken yet begin at the number.
     Plain(Arc<[Entry]>, usize),
 }
@@ -107,13 +103,14 @@ impl Parcel {
             let text = format!("parcel of {len} messages, at most {PARCEL_LEN_MAX} are allowed");
             return Err(Fault::new(Code::Protocol, text));
         }
-        Ok(Self { form: Form::Encoded(bytes), len, publisher: None })
+        let memory = bytes.len();
+        Ok(Self { form: Form::Encoded(bytes, memory), len, publisher: None })
     }
 
     /// Appends the entries.
     pub fn encode(&self, out: &mut BytesMut) {
         match &self.form {
-            Form::Encoded(bytes) => out.extend_from_slice(bytes),
+            Form::Encoded(bytes, _) => out.extend_from_slice(bytes),
             Form::Plain(entries, at) => {
                 entries[*at..*at + self.len].iter().for_each(|entry| entry.as_ref().encode(out));
             }
@@ -133,7 +130,7 @@ impl Parcel {
     /// What it counts for in a queue, in bytes.
     pub(crate) fn cost(&self) -> usize {
         match &self.form {
-            Form::Encoded(bytes) => bytes.len() + self.len * ENTRY_COST,
+            Form::Encoded(bytes, _) => bytes.len() + self.len * ENTRY_COST,
             Form::Plain(entries, at) => entries[*at..*at + self.len].iter().map(Entry::cost).sum(),
         }
     }
@@ -141,7 +138,7 @@ impl Parcel {
     /// The entries, each with where it ends: the unit of [`Parcel::split_to`].
     pub(crate) fn entries(&self) -> impl Iterator<Item = EntryRef<'_>> {
         let (mut bytes, plain) = match &self.form {
-            Form::Encoded(bytes) => (&bytes[..], &[][..]),
+            Form::Encoded(bytes, _) => (&bytes[..], &[][..]),
             Form::Plain(entries, at) => (&[][..], &entries[*at..*at + self.len]),
         };
         let read = std::iter::from_fn(move || (!bytes.is_empty()).then(|| whole(entry(&mut bytes))));
@@ -155,7 +152,7 @@ impl Parcel {
         }
         self.len -= 1;
         match &mut self.form {
-            Form::Encoded(bytes) => {
+            Form::Encoded(bytes, _) => {
                 let mut rest = &bytes[..];
                 let EntryRef { topic, payload, request, retain } = whole(entry(&mut rest));
                 let read = Entry { topic: bytes.slice_ref(topic), payload: bytes.slice_ref(payload), request, retain };
@@ -180,13 +177,13 @@ impl Parcel {
         self.len -= len;
         let publisher = self.publisher.clone();
         match &mut self.form {
-            Form::Encoded(bytes) => {
+            Form::Encoded(bytes, memory) => {
                 let mut rest = &bytes[..];
                 for _ in 0..len {
                     whole(entry(&mut rest));
                 }
                 let head = bytes.len() - rest.len();
-                Self { form: Form::Encoded(bytes.split_to(head)), len, publisher }
+                Self { form: Form::Encoded(bytes.split_to(head), *memory), len, publisher }
             }
             Form::Plain(entries, at) => {
                 let head = Self { form: Form::Plain(entries.clone(), *at), len, publisher };
@@ -197,7 +194,7 @@ impl Parcel {
     }
 
     fn clear(&mut self) {
-        *self = Self { form: Form::Encoded(Bytes::new()), len: 0, publisher: None };
+        *self = Self { form: Form::Encoded(Bytes::new(), 0), len: 0, publisher: None };
     }
 
     /// The same as this connection's.
@@ -210,14 +207,93 @@ impl Parcel {
         self.publisher.as_ref()
     }
 
-    /// The same in memory of its own where it is small, for what is to wait.
+    /// The same in memory of its own where it is a small part of what it holds, for what is to wait.
     pub(crate) fn compact(mut self) -> Self {
-        if let Form::Encoded(bytes) = &mut self.form
-            && bytes.len() < COPY_LEN_MAX
+        if let Form::Encoded(bytes, memory) = &mut self.form
+            && bytes.len() < *memory / 2
         {
             *bytes = Bytes::copy_from_slice(bytes);
+            *memory = bytes.len();
         }
         self
+    }
+
+    /// The bytes as they travel, where they are at hand.
+    pub(crate) fn encoded(&self) -> Option<&Bytes> {
+        match &self.form {
+            Form::Encoded(bytes, _) => Some(bytes),
+            Form::Plain(..) => None,
+        }
+    }
+}
+
+/// A parcel that is being filled.
+#[derive(Debug)]
+pub(crate) enum Draft {
+    /// For another process: entries as they travel, and how many.
+    Encoded(BytesMut, usize),
+    /// For this one: entries, and what they count for.
+    Plain(Vec<Entry>, usize),
+}
+
+impl Draft {
+    /// Of what goes to another process.
+    pub(crate) fn encoded() -> Self {
+        Self::Encoded(BytesMut::new(), 0)
+    }
+
+    /// Of what stays in this one.
+    pub(crate) fn plain() -> Self {
+        Self::Plain(Vec::new(), 0)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Encoded(_, len) => *len,
+            Self::Plain(entries, _) => entries.len(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// [`Parcel::cost`] of what it would be.
+    pub(crate) fn cost(&self) -> usize {
+        match self {
+            Self::Encoded(bytes, len) => bytes.len() + len * ENTRY_COST,
+            Self::Plain(_, cost) => *cost,
+        }
+    }
+
+    /// Appends a message.
+    pub(crate) fn push(&mut self, topic: &str, payload: Bytes, request: u64, retain: bool) {
+        match self {
+            Self::Encoded(bytes, len) => {
+                EntryRef { topic: topic.as_bytes(), payload: &payload, request, retain }.encode(bytes);
+                *len += 1;
+            }
+            Self::Plain(entries, cost) => {
+                let entry = Entry { topic: Bytes::copy_from_slice(topic.as_bytes()), payload, request, retain };
+                *cost += entry.cost();
+                entries.push(entry);
+            }
+        }
+    }
+
+    /// What was filled in; it is empty again.
+    pub(crate) fn finish(&mut self) -> Parcel {
+        match self {
+            Self::Encoded(bytes, len) => {
+                let bytes = bytes.split().freeze();
+                let memory = bytes.len();
+                Parcel { form: Form::Encoded(bytes, memory), len: std::mem::take(len), publisher: None }
+            }
+            Self::Plain(entries, cost) => {
+                *cost = 0;
+                std::mem::take(entries).into()
+            }
+        }
     }
 }
 
@@ -240,22 +316,19 @@ impl EntryRef<'_> {
         let field = |bytes: &[u8]| if bytes.is_empty() { 0 } else { 1 + varint_len(bytes.len() as u64) + bytes.len() };
         let request_len = if self.request == 0 { 0 } else { 1 + varint_len(self.request) };
         let len = field(self.topic) + field(self.payload) + request_len + 2 * usize::from(self.retain);
-        out.reserve(len + 8);
-        out.put_u8(ENTRY_KEY);
-        put_varint(len as u64, out);
+        out.reserve(len + 1 + varint_len(len as u64));
+        put_field(ENTRY_KEY, len as u64, out);
         for (key, bytes) in [(TOPIC_KEY, self.topic), (PAYLOAD_KEY, self.payload)] {
             if !bytes.is_empty() {
-                out.put_u8(key);
-                put_varint(bytes.len() as u64, out);
+                put_field(key, bytes.len() as u64, out);
                 out.put_slice(bytes);
             }
         }
         if self.request != 0 {
-            out.put_u8(REQUEST_KEY);
-            put_varint(self.request, out);
+            put_field(REQUEST_KEY, self.request, out);
         }
         if self.retain {
-            out.put_slice(&[RETAIN_KEY, 1]);
+            put_field(RETAIN_KEY, 1, out);
         }
     }
 }
@@ -313,12 +386,17 @@ fn varint_len(value: u64) -> usize {
     prost::length_delimiter_len(usize::try_from(value).unwrap_or(usize::MAX))
 }
 
-fn put_varint(mut value: u64, out: &mut BytesMut) {
+/// A key and a varint, written at once.
+fn put_field(key: u8, mut value: u64, out: &mut BytesMut) {
+    let mut field = [key; 11];
+    let mut len = 1;
     while value >= 0x80 {
-        out.put_u8(value.to_le_bytes()[0] | 0x80);
+        field[len] = value.to_le_bytes()[0] | 0x80;
         value >>= 7;
+        len += 1;
     }
-    out.put_u8(value.to_le_bytes()[0]);
+    field[len] = value.to_le_bytes()[0];
+    out.put_slice(&field[..=len]);
 }
 
 #[cfg(test)]
@@ -380,6 +458,23 @@ mod tests {
             let bytes = encoded(&parcel);
             prop_assert_eq!(&bytes[..], Entries { entries }.encode_to_vec());
             prop_assert_eq!(Parcel::decode(bytes).unwrap(), parcel);
+        }
+
+        #[test]
+        fn a_draft_becomes_what_was_put_into_it(entries in told()) {
+            let expected = plain(&entries);
+            for mut draft in [Draft::encoded(), Draft::plain()] {
+                for mut entry in std::iter::repeat_with(|| plain(&entries)).take(2).flat_map(|mut it| std::iter::from_fn(move || it.pop())) {
+                    entry.topic = "t".into();
+                    draft.push("t", entry.payload, entry.request, entry.retain);
+                }
+                let cost = draft.cost();
+                let parcel = draft.finish();
+                prop_assert_eq!((parcel.len(), parcel.cost(), draft.is_empty()), (2 * expected.len(), cost, true));
+                let came = parcel.entries().map(|entry| (entry.payload.to_vec(), entry.request, entry.retain));
+                let put = entries.iter().chain(&entries).map(|told| (told.payload.clone(), told.request, told.retain));
+                prop_assert!(came.eq(put));
+            }
         }
 
         #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::core::ConnectionId;
-use crate::topic::{Pattern, Topic};
+use crate::topic::{Pattern, TOPIC_LEN_MAX, Topic};
 use crate::tree::{Role, Tree};
 
 /// Topics whose routes are kept; with one more, all are found anew.
@@ -75,8 +75,10 @@ impl Routes {
         if let Some(route) = self.found.get(topic) {
             return Ok(route.clone());
         }
-        let text = std::str::from_utf8(topic)
-            .map_err(|_| format!("invalid topic {:?}: not UTF-8", topic.escape_ascii().to_string()))?;
+        let text = std::str::from_utf8(topic).map_err(|_| {
+            let begin = &topic[..topic.len().min(TOPIC_LEN_MAX)];
+            format!("invalid topic \"{}\": not UTF-8", begin.escape_ascii())
+        })?;
         let topic = Topic::parse(text).map_err(|error| error.to_string())?;
         let route = Arc::new(self.route(topic));
         if self.found.len() >= ROUTES_LEN_MAX {

@@ -67,11 +67,17 @@ impl Topic {
     /// Takes what one can publish under.
     pub fn parse(text: impl Into<String>) -> Result<Self, Error> {
         let text = text.into();
-        check(&text, "topic")?;
-        if text.split('.').any(|token| token == "*" || token == ">") {
-            return Err(invalid(&text, "topic", "`*` and `>` are for patterns"));
-        }
+        Self::check(&text)?;
         Ok(Self(text))
+    }
+
+    /// Whether [`Topic::parse`] would take it.
+    pub(crate) fn check(text: &str) -> Result<(), Error> {
+        check(text, "topic")?;
+        if text.split('.').any(|token| token == "*" || token == ">") {
+            return Err(invalid(text, "topic", "`*` and `>` are for patterns"));
+        }
+        Ok(())
     }
 
     /// The text.

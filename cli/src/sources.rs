@@ -124,6 +124,7 @@ fn of_table(rows: usize, table: &str, kind: Kind) -> String {
     match table {
         _ if kind == Kind::Records => records(rows, table),
         "processes_history" => format!("{rows} {} of processes", if rows == 1 { "version" } else { "versions" }),
+        "process_samples" => format!("{rows} {} of processes", if rows == 1 { "sample" } else { "samples" }),
         _ if singular => format!("{rows} {}", one.unwrap_or(table).replace('_', " ")),
         _ => format!("{rows} {}", table.replace('_', " ")),
     }

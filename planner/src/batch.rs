@@ -68,7 +68,9 @@ fn schema(columns: &[ArrayRef]) -> SchemaRef {
         DataType::Binary => 3,
         DataType::Boolean => 4,
         DataType::Timestamp(..) => 5,
-        _ => 6,
+        DataType::Null => 6,
+        // Texts by code.
+        _ => 7,
     };
     let codes: SmallVec<[u8; 32]> = columns.iter().map(code).collect();
     KNOWN.with_borrow_mut(|known| {

@@ -175,6 +175,7 @@ fn scan(table: &TableRef) -> Plan {
         columns: (0..table.table.columns.len()).collect(),
         filter: None,
         lookback: None,
+        as_of: table.as_of.clone(),
     }
 }
 

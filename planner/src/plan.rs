@@ -30,6 +30,8 @@ pub enum Plan {
         filter: Option<Expr>,
         /// How far back rows can matter.
         lookback: Option<Lookback>,
+        /// The constant moment whose samples it has, of the table that has some.
+        as_of: Option<Expr>,
     },
     /// The rows for which the predicate is true.
     Filter {
@@ -400,7 +402,7 @@ impl Plan {
             | Self::List { .. }
             | Self::Recursive { .. }
             | Self::Working { .. } => vec![],
-            Self::Scan { filter, .. } => filter.iter().collect(),
+            Self::Scan { filter, as_of, .. } => filter.iter().chain(as_of).collect(),
             Self::Filter { predicate, .. } => vec![predicate],
             Self::Project { columns, .. } => columns.iter().map(|(_, expr)| expr).collect(),
             Self::Join { keys, on, .. } => keys.iter().flat_map(|(left, right)| [left, right]).chain(on).collect(),
@@ -420,7 +422,7 @@ impl Plan {
     fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unit => f.write_str("Unit"),
-            Self::Scan { table, alias, columns, filter, lookback } => {
+            Self::Scan { table, alias, columns, filter, lookback, as_of } => {
                 write!(f, "Table: {}", table.name)?;
                 if *alias != table.name {
                     write!(f, " as {alias}")?;
@@ -428,6 +430,9 @@ impl Plan {
                 if columns.len() < table.columns.len() {
                     let names: Vec<_> = columns.iter().map(|at| &*table.columns[*at].name).collect();
                     write!(f, " [{}]", names.join(", "))?;
+                }
+                if let Some(as_of) = as_of {
+                    write!(f, " as of {as_of}")?;
                 }
                 if let Some(filter) = filter {
                     write!(f, " ({filter})")?;

@@ -33,7 +33,7 @@ pub(crate) fn scan<T>(
         .map(|group| group.into_iter().map(|probe| Probe { column: columns[probe.column], ..probe }).collect())
         .chain(since)
         .collect();
-    let tested: Vec<(usize, Expr)> = conjuncts.into_iter().filter_map(of_one_column).collect();
+    let tested: Vec<(usize, Expr)> = conjuncts.iter().filter_map(of_one_column).collect();
     let passes: Vec<_> = tested
         .iter()
         .map(|(_, condition)| {
@@ -71,9 +71,16 @@ fn folded(mut expr: Expr, constant: &dyn Fn(&Expr) -> Value) -> Expr {
     expr
 }
 
+/// What the tests of a scan do not say of a filter.
+pub(crate) fn untested(filter: &Expr) -> Vec<Expr> {
+    let mut conjuncts = filter.clone().into_conjuncts();
+    conjuncts.retain(|conjunct| of_one_column(conjunct).is_none());
+    conjuncts
+}
+
 /// The column that a condition is about, if it is one, and the condition with that column as the only one.
-fn of_one_column(condition: Expr) -> Option<(usize, Expr)> {
+fn of_one_column(condition: &Expr) -> Option<(usize, Expr)> {
     let columns = condition.columns();
     let column = *columns.first()?;
-    columns.iter().all(|other| *other == column).then(|| (column, condition.with_columns(&|_| 0)))
+    columns.iter().all(|other| *other == column).then(|| (column, condition.clone().with_columns(&|_| 0)))
 }

@@ -14,7 +14,7 @@ use daemoneye_storage::Reader;
 use crate::batch::{empty, stack};
 use crate::dataflow::Clock;
 use crate::error::Error;
-use crate::operators::{Context, Node, types};
+use crate::operators::{Context, Leeway, Node, types};
 use crate::plan::Plan;
 
 /// How long a statement may take, and by which clock.
@@ -51,7 +51,7 @@ pub fn ask(
     if let Some(Patience { clock, limit, .. }) = patience {
         context.begin(Some(clock()), Some(*limit), Duration::ZERO);
     }
-    let asked = Node::new(plan).stream(&context, &[], &mut |rows| Ok(each(rows)));
+    let asked = Node::new(plan).stream(&context, Leeway::default(), &mut |rows| Ok(each(rows)));
     let before_limit = context.before_limit();
     let mut completeness = context.into_completeness();
     match asked {

@@ -258,8 +258,9 @@ pub const ALL: &[Setting] = &[
         kind: Kind::Number { min: 1, max: 3650 },
         default: Unset::Number(30),
         doc: "Days for which history is kept after it ended; older versions of processes are dropped within a quarter \
-              more. What is alive stays, however old. A statement that names a moment from which something was dropped \
-              says that it is incomplete; one that names none is about what is kept.",
+              more, samples a day or two later. What is alive stays, however old. A clock that jumps ahead by more \
+              than a day drops nothing before it has stayed there for a day. A statement that names a moment from which \
+              something was dropped says that it is incomplete; one that names none is about what is kept.",
         effect: Effect::Reload,
         users: &[User::Agent],
     },
@@ -267,8 +268,18 @@ pub const ALL: &[Setting] = &[
         name: "retention.bytes",
         kind: Kind::Number { min: 1 << 20, max: 1 << 40 },
         default: Unset::Number(2 << 30),
-        doc: "Bytes of history that are kept; what ended first is dropped when there is more. The file is larger by \
+        doc: "Bytes of history that are kept, samples among them; what ended first is dropped when there is more. The file is larger by \
               what is free in it, which is used again, and by alerts, which are not dropped.",
+        effect: Effect::Reload,
+        users: &[User::Agent],
+    },
+    Setting {
+        name: "samples.interval",
+        kind: Kind::Duration { min: 0, max: DAY },
+        default: Unset::Word("5m"),
+        doc: "How often it is put on record what processes use (`process_samples`), at most: of the first snapshot in \
+              each such stretch of time, those whose processor time, memory, threads or status differ from what was \
+              recorded of them last. With 0s, never.",
         effect: Effect::Reload,
         users: &[User::Agent],
     },

@@ -26,6 +26,8 @@ pub struct Settings {
     pub rules: Rules,
     /// What is kept of history.
     pub retention: Retention,
+    /// What is kept of what processes use.
+    pub samples: Samples,
     /// How large statements may be.
     pub limits: Limits,
     /// The collector.
@@ -68,6 +70,15 @@ pub struct Retention {
     pub days: usize,
     /// How many bytes.
     pub bytes: usize,
+}
+
+/// `samples`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Samples {
+    /// How often they are taken; never, where it is zero.
+    #[serde(with = "duration")]
+    pub interval: Duration,
 }
 
 /// `collector`

@@ -3,6 +3,8 @@
 //! ```text
 //! sealed   [version: 1][CRC-32C of context and payload: u32 LE][payload]     the context is the key: a block that
 //! rows     payload = dsl::ipc                                                 turns up elsewhere is damaged too
+//! keys     payload = filter.rs
+//! block    [bytes of the keys, sealed: u32 LE][keys, sealed][rows, sealed]
 //! ```
 //!
 //! Reading checks everything and returns what is wrong in words; no bytes make it panic.
@@ -11,8 +13,8 @@ use arrow_array::RecordBatch;
 use daemoneye_dsl::ipc;
 use redb::{ReadableTable, WriteTransaction};
 
-use crate::Error;
-use crate::tables::{BLOCKS, HISTORY, META, NEXT_ROW_KEY, Row, block_schema};
+use crate::tables::{BLOCKS, FIRST_ROW, HISTORY, META, NEXT_ROW_KEY, Row, block_schema};
+use crate::{Error, filter};
 
 /// Rows that one block has at most: what a scan holds at a time.
 pub(crate) const BLOCK_ROWS_MAX: usize = 4096;
@@ -47,19 +49,37 @@ fn checksum(context: &[u8], payload: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(context), payload)
 }
 
-/// A payload as the block that begins with `first`.
-pub(crate) fn sealed(first: Row, payload: &[u8]) -> Vec<u8> {
-    seal(&context(first), payload)
+/// Keys and rows as the block that begins with `first`.
+pub(crate) fn sealed(first: Row, keys: &[u8], rows: &[u8]) -> Vec<u8> {
+    let keys = seal(&context(KEYS, first), keys);
+    let len = u32::try_from(keys.len()).expect("a block's rows are bounded").to_le_bytes();
+    [&len, keys.as_slice(), &seal(&context(ROWS, first), rows)].concat()
 }
 
-/// The context of a block.
-fn context(first: Row) -> Vec<u8> {
-    [b"rows".as_slice(), &first.to_be_bytes()].concat()
+const KEYS: &[u8] = b"keys";
+const ROWS: &[u8] = b"rows";
+
+/// The context of a part of a block.
+fn context(part: &[u8], first: Row) -> Vec<u8> {
+    [part, &first.to_be_bytes()].concat()
+}
+
+/// The two parts of a block, sealed; nothing is proven yet.
+fn parts(block: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = block.split_first_chunk()?;
+    rest.split_at_checked(u32::from_le_bytes(*len) as usize)
+}
+
+/// The filter of the block that begins with `first`, or what is wrong with it.
+pub(crate) fn keys(first: Row, block: &[u8]) -> Result<&[u8], String> {
+    let (keys, _) = parts(block).ok_or("it is shorter than its keys")?;
+    unseal(&context(KEYS, first), keys)
 }
 
 /// Rows that fit into a block, as bytes.
 pub(crate) struct Encoded {
     rows: u32,
+    keys: Vec<u8>,
     payload: Vec<u8>,
 }
 
@@ -74,7 +94,7 @@ pub(crate) fn encode(rows: &RecordBatch) -> Result<Vec<Encoded>, Error> {
     let mut encoded = Vec::new();
     while let Some(piece) = pieces.pop() {
         let payload = ipc::encode(&piece);
-        let len = payload_len(&payload).expect("the form starts with its length") as usize;
+        let len = number(&payload).expect("the form starts with its length") as usize;
         let half = piece.num_rows() / 2;
         if len > BLOCK_LEN_MAX && half > 0 {
             pieces.push(piece.slice(half, piece.num_rows() - half));
@@ -83,7 +103,7 @@ pub(crate) fn encode(rows: &RecordBatch) -> Result<Vec<Encoded>, Error> {
             return Err(Error::Refused(format!("one row has {len} bytes, of which {} fit", ipc::DECODED_LEN_MAX)));
         } else {
             let rows = u32::try_from(piece.num_rows()).expect("a block's rows are bounded");
-            encoded.push(Encoded { rows, payload });
+            encoded.push(Encoded { rows, keys: filter::encode(&piece), payload });
         }
     }
     Ok(encoded)
@@ -92,11 +112,11 @@ pub(crate) fn encode(rows: &RecordBatch) -> Result<Vec<Encoded>, Error> {
 /// Appends new blocks; the answer is the number of the first row.
 pub(crate) fn append(txn: &WriteTransaction, encoded: &[Encoded]) -> Result<Row, Error> {
     let mut meta = txn.open_table(META)?;
-    let first = meta.get(NEXT_ROW_KEY)?.map_or(1, |row| row.value());
+    let first = meta.get(NEXT_ROW_KEY)?.map_or(FIRST_ROW, |row| row.value());
     let mut next = first;
     let mut blocks = txn.open_table(BLOCKS)?;
-    for Encoded { rows, payload } in encoded {
-        blocks.insert(next, sealed(next, payload).as_slice())?;
+    for Encoded { rows, keys, payload } in encoded {
+        blocks.insert(next, sealed(next, keys, payload).as_slice())?;
         let exhausted = || Error::Refused(format!("the numbers of rows are used up at {next}"));
         next = next.checked_add(Row::from(*rows)).ok_or_else(exhausted)?;
     }
@@ -104,20 +124,32 @@ pub(crate) fn append(txn: &WriteTransaction, encoded: &[Encoded]) -> Result<Row,
     Ok(first)
 }
 
-/// Bytes that a payload has when decoded, as it says itself.
-fn payload_len(payload: &[u8]) -> Option<u32> {
-    payload.first_chunk().map(|len| u32::from_le_bytes(*len))
+/// The number that bytes begin with.
+fn number(bytes: &[u8]) -> Option<u32> {
+    bytes.first_chunk().map(|number| u32::from_le_bytes(*number))
+}
+
+/// Rows of a block, as it says itself: nothing is proven yet.
+pub(crate) fn rows(block: &[u8]) -> Option<u32> {
+    parts(block).and_then(|(keys, _)| keys.get(SEAL_LEN..)).and_then(filter::rows)
 }
 
 /// Bytes that a block has when decoded, as it says itself: nothing is proven yet.
-pub(crate) fn decoded_len(sealed: &[u8]) -> u64 {
-    sealed.get(SEAL_LEN..).and_then(payload_len).map_or(0, u64::from)
+pub(crate) fn decoded_len(block: &[u8]) -> u64 {
+    let rows = parts(block).and_then(|(_, rows)| rows.get(SEAL_LEN..));
+    rows.and_then(number).map_or(0, u64::from)
 }
 
 /// Columns, by ascending position, of the rows in the block that begins with `first`; or what is wrong with it.
-pub(crate) fn decode(first: Row, sealed: &[u8], columns: &[usize]) -> Result<RecordBatch, String> {
-    let payload = unseal(&context(first), sealed)?;
-    ipc::decode_columns(payload, &block_schema(), columns).map_err(|error| error.to_string())
+pub(crate) fn decode(first: Row, block: &[u8], columns: &[usize]) -> Result<RecordBatch, String> {
+    let filter = keys(first, block)?;
+    let (_, rows) = parts(block).expect("it has keys");
+    let payload = unseal(&context(ROWS, first), rows)?;
+    let rows = ipc::decode_columns(payload, &block_schema(), columns).map_err(|error| error.to_string())?;
+    if filter::rows(filter).map(|rows| rows as usize) != Some(rows.num_rows()) {
+        return Err("its keys are of another number of rows".to_owned());
+    }
+    Ok(rows)
 }
 
 /// What the log and errors call a block.

@@ -12,14 +12,15 @@ use arrow_schema::{DataType, Field};
 use redb::ReadableTable;
 
 use crate::guard::guarded;
-use crate::history::{self, Part};
+use crate::history::{self, Extent, Part};
 use crate::keys::ProcKey;
 use crate::seal::Source;
 use crate::segment::Fault;
 use crate::tables::{
-    ALERTS, DELIVERIES, ENDINGS, LIVE, MATCHES, MOMENT, Row, SEEN_TO, SEGMENTS, STATUS, TURNS, Tables, segment_fields,
+    ALERTS, DELIVERIES, ENDINGS, LIVE, MATCHES, MOMENT, Row, SAMPLES, SEEN_TO, SEGMENTS, STATUS, TURNS, Tables,
+    segment_fields,
 };
-use crate::{Error, MatchState, alerts, status};
+use crate::{Error, MatchState, absent, alerts, samples, status};
 
 /// Damaged parts that are named; the others are counted.
 const NAMED_MAX: usize = 1000;
@@ -27,10 +28,12 @@ const NAMED_MAX: usize = 1000;
 /// What reading everything showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// Blocks and segments.
+    /// Blocks, segments and stretches of samples.
     pub parts: u64,
     /// Versions of processes.
     pub versions: u64,
+    /// Samples of processes.
+    pub samples: u64,
     /// Alerts.
     pub alerts: u64,
     /// Matches of rules.
@@ -68,11 +71,13 @@ impl Checked {
 /// [`crate::View::check`]. `advance` is told how many parts there are, then of each that was read.
 pub(crate) fn check(txn: &impl Tables, advance: &mut dyn FnMut(u64)) -> Result<Checked, Error> {
     let mut checked = Checked::default();
-    let parts = history::parts(txn)?;
-    advance(parts.len() as u64);
+    let parts = history::extents(txn)?;
+    let stretches = samples::all(&txn.table(SAMPLES)?)?;
+    advance(parts.len() as u64 + stretches.len() as u64);
     let mut living = living(txn)?;
     let (mut end, mut endings) = (0, 0);
-    for part in parts {
+    for Extent { part, .. } in &parts {
+        let part = *part;
         match guarded(|| read(txn, part)) {
             Ok(Ok(found)) => {
                 checked.parts += 1;
@@ -96,6 +101,9 @@ pub(crate) fn check(txn: &impl Tables, advance: &mut dyn FnMut(u64)) -> Result<C
         }
         advance(1);
     }
+    for rows in absent::among(txn, &parts)? {
+        checked.note(absent::name(&rows), absent::WHY);
+    }
     let is_readable = checked.is_whole();
     if !is_readable && !living.is_empty() {
         let why = format!("{} processes are in rows that cannot be read or are not there", living.len());
@@ -108,6 +116,7 @@ pub(crate) fn check(txn: &impl Tables, advance: &mut dyn FnMut(u64)) -> Result<C
     if is_readable && noted != endings {
         checked.note("the notes of endings", format!("{} are about rows that are not there", noted - endings));
     }
+    check_samples(txn, &stretches, &mut checked, advance)?;
     check_alerts(txn, &mut checked)?;
     check_state(txn, &mut checked)?;
     Ok(checked)
@@ -156,6 +165,37 @@ fn read(txn: &impl Tables, part: Part) -> Result<Result<Found, String>, Error> {
         Err(Fault::Damaged(why)) => Ok(Err(why)),
         Err(Fault::Storage(error)) => Err(error),
     }
+}
+
+fn check_samples(
+    txn: &impl Tables,
+    stretches: &[u64],
+    checked: &mut Checked,
+    advance: &mut dyn FnMut(u64),
+) -> Result<(), Error> {
+    let table = txn.table(SAMPLES)?;
+    let mut end = 0;
+    for first in stretches {
+        let read = guarded(|| match samples::check(&table, *first) {
+            Ok(found) => Ok(Ok(found)),
+            Err(Fault::Damaged(why)) => Ok(Err(why)),
+            Err(Fault::Storage(error)) => Err(error),
+        });
+        match read {
+            Ok(Ok((samples, own_end))) => {
+                checked.parts += 1;
+                checked.samples += samples;
+                if *first < end {
+                    checked.note(samples::name(*first), "it begins before the one before it ends");
+                }
+                end = end.max(own_end);
+            }
+            Ok(Err(why)) | Err(Error::Damaged(why)) => checked.note(samples::name(*first), why),
+            Err(error) => return Err(error),
+        }
+        advance(1);
+    }
+    Ok(())
 }
 
 fn check_alerts(txn: &impl Tables, checked: &mut Checked) -> Result<(), Error> {

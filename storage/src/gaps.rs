@@ -5,7 +5,7 @@
 //! with the snapshot that ends it. It has neither of the moments at its ends: these were seen.
 //!
 //! A question that names moments of observation (`FOR SYSTEM_TIME`, conditions on `seen_from`, `seen_to`, `observed_at`,
-//! `last_seen_at`) is answered incompletely where they reach into a gap, where all of them lie before the first
+//! `last_seen_at`, `collection_time`) is answered incompletely where they reach into a gap, where all of them lie before the first
 //! snapshot, or where they reach beyond the time in which the one after the last was due ([`Reason::SamplingGap`]). A
 //! question that names none asks for what was recorded, and its answer is complete: otherwise every restart of the agent
 //! would make every question about the whole record incomplete for good.
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::reader::{Probe, Question, Scan};
 use crate::tables::{FIRST_SNAPSHOT_KEY, GAPS, LAST_SEEN_AT, LAST_SNAPSHOT_KEY, META, SEEN_FROM, SEEN_TO, Tables};
-use crate::{Error, status};
+use crate::{Error, clock, status};
 
 /// Gaps that are told from each other; when there are more, the two oldest become one.
 pub(crate) const GAPS_MAX: u64 = 1024;
@@ -64,6 +64,7 @@ pub(crate) fn all(txn: &impl Tables) -> Result<Vec<Gap>, Error> {
 
 /// Notes when a snapshot was taken.
 pub(crate) fn looked(txn: &WriteTransaction, time: Timestamp) -> Result<(), Error> {
+    clock::ticked(txn, time.0)?;
     let mut meta = txn.open_table(META)?;
     meta.insert(LAST_SNAPSHOT_KEY, time.0.cast_unsigned())?;
     let first = meta.get(FIRST_SNAPSHOT_KEY)?.map(|first| first.value().cast_signed());
@@ -106,7 +107,7 @@ type Moments = (f64, f64);
 fn named(scan: &Scan<'_>) -> Option<Moments> {
     let of_observation = |probe: &Probe| {
         let name = &*scan.table.columns[probe.column].name;
-        matches!(name, SEEN_FROM | SEEN_TO | LAST_SEEN_AT | "observed_at")
+        matches!(name, SEEN_FROM | SEEN_TO | LAST_SEEN_AT | "observed_at" | "collection_time")
     };
     let groups = scan.required.iter().filter(|group| group.iter().all(of_observation));
     let bounds = groups.filter_map(|group| {

@@ -13,16 +13,17 @@ use daemoneye_dsl::tables::{schema_of, version_columns};
 use daemoneye_dsl::types::{Timestamp, Value};
 use redb::ReadableTable;
 
-use crate::block;
 use crate::error::Error;
 use crate::keys::ProcKey;
 use crate::numbering::Numbering;
 use crate::reader::{Probe, Question};
-use crate::segment::{ChunkTable, Fault, Reading, Segment, Spans, rounded};
+use crate::samples;
+use crate::segment::{self, ChunkTable, Fault, Reading, Segment, Spans, rounded};
 use crate::tables::{
     BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, LIVE, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, Tables, block_schema,
 };
 use crate::view::Contents;
+use crate::{absent, block, filter};
 
 /// Where versions with consecutive numbers lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,23 +48,40 @@ impl Part {
     }
 }
 
+/// A part and the number behind that of its last row, if it says one: reading it proves that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) part: Part,
+    pub(crate) end: Option<Row>,
+}
+
 /// All parts, in the order of their rows.
-pub(crate) fn parts(txn: &impl Tables) -> Result<Vec<Part>, Error> {
+pub(crate) fn extents(txn: &impl Tables) -> Result<Vec<Extent>, Error> {
     let mut parts = segments(&txn.table(SEGMENTS)?)?;
     for entry in txn.table(BLOCKS)?.iter()? {
-        parts.push(Part::Block(entry?.0.value()));
+        let (first, sealed) = entry?;
+        let first = first.value();
+        let end = block::rows(sealed.value()).and_then(|rows| first.checked_add(rows.into()));
+        parts.push(Extent { part: Part::Block(first), end });
     }
-    parts.sort_unstable_by_key(|part| part.first());
+    parts.sort_unstable_by_key(|extent| extent.part.first());
     Ok(parts)
 }
 
+/// All parts, in the order of their rows.
+pub(crate) fn parts(txn: &impl Tables) -> Result<Vec<Part>, Error> {
+    Ok(extents(txn)?.into_iter().map(|extent| extent.part).collect())
+}
+
 /// The segments, found by going from the header of one to that of the next.
-fn segments(table: &impl ChunkTable) -> Result<Vec<Part>, Error> {
+fn segments(table: &impl ChunkTable) -> Result<Vec<Extent>, Error> {
     let mut parts = Vec::new();
     let mut from = 0;
     while let Some(entry) = table.range((from, 0)..)?.next() {
-        let (first, _) = entry?.0.value();
-        parts.push(Part::Segment(first));
+        let (key, chunk) = entry?;
+        let (first, number) = key.value();
+        let end = if number == 0 { segment::claimed_end(chunk.value()) } else { None };
+        parts.push(Extent { part: Part::Segment(first), end });
         let Some(next) = first.checked_add(1) else { break };
         from = next;
     }
@@ -106,6 +124,20 @@ pub(crate) fn columns_of_block(
     let columns: Vec<usize> = columns.map(|(at, _)| at).collect();
     let rows = block::decode(first, sealed.value(), &columns).map_err(Fault::Damaged)?;
     Ok((rows, sealed.value().len() as u64))
+}
+
+/// Whether rows of a block may meet a probe of each group, as far as its keys tell; how many rows it has, and the bytes
+/// that were read.
+pub(crate) fn block_may_have(
+    table: &impl BlockTable,
+    first: Row,
+    required: &[Vec<(&str, &Question)>],
+) -> Result<(bool, u32, u64), Fault> {
+    let block = table.get(first)?.ok_or_else(|| Fault::from("it is missing"))?;
+    let keys = block::keys(first, block.value()).map_err(Fault::Damaged)?;
+    let rows = filter::rows(keys).ok_or_else(|| Fault::from("its keys are too short"))?;
+    let is_met = |(column, question): &(&str, &Question)| filter::may_have(keys, column, question);
+    Ok((required.iter().all(|group| group.iter().any(is_met)), rows, keys.len() as u64))
 }
 
 /// The blocks.
@@ -189,10 +221,15 @@ pub(crate) fn last_row(txn: &impl Tables, key: ProcKey) -> Result<Option<Row>, E
     }
     let question = Question::Equal(Value::Text(key.to_string()));
     let mut damaged = None;
-    for part in parts(txn)?.into_iter().rev() {
+    let extents = extents(txn)?;
+    for part in extents.iter().rev().map(|extent| extent.part) {
         let read = || match part {
             Part::Block(first) => {
-                let (rows, _) = columns_of_block(&txn.table(BLOCKS)?, first, |name| name == "proc_id")?;
+                let blocks = txn.table(BLOCKS)?;
+                if !block_may_have(&blocks, first, &[vec![("proc_id", &question)]])?.0 {
+                    return Ok(None);
+                }
+                let (rows, _) = columns_of_block(&blocks, first, |name| name == "proc_id")?;
                 let ids = rows.column_by_name("proc_id").expect("a version has an id").as_string::<i32>();
                 let is_it = |id: Option<&str>| id.and_then(ProcKey::parse) == Some(key);
                 Ok(ids.iter().rposition(is_it).map(|at| first.saturating_add(at as Row)))
@@ -216,6 +253,9 @@ pub(crate) fn last_row(txn: &impl Tables, key: ProcKey) -> Result<Option<Row>, E
             Ok(None) => {}
             Err(why) => damaged = damaged.or(Some(format!("{}: {why}", part.name()))),
         }
+    }
+    if damaged.is_none() {
+        damaged = absent::among(txn, &extents)?.first().map(|rows| format!("{}: {}", absent::name(rows), absent::WHY));
     }
     match damaged {
         // It may be in there.
@@ -332,6 +372,9 @@ pub(crate) fn probed<'a, T: ChunkTable>(
             let Some(found) = segment.probe(name, question)? else { continue 'groups };
             any = any.or(&found);
         }
+        if let [(name, _)] = group.as_slice() {
+            segment.only_found(name);
+        }
         rows = rows.and(&any);
         if rows.len() <= FEW_ROWS {
             break;
@@ -408,5 +451,6 @@ pub(crate) fn contents(txn: &impl Tables) -> Result<Contents, Error> {
         let (_, last_seen_at) = entry?.1.value();
         contents.exits += u64::from(last_seen_at.is_some());
     }
+    samples::contents(txn, &mut contents)?;
     Ok(contents)
 }

@@ -12,10 +12,13 @@
 //! Must hold: a transaction is there whole or not at all, whatever operation it was killed at; a damaged block takes
 //! nothing else with it and the answer says that it is incomplete; no damage on disk makes a reader panic.
 
+mod absent;
 mod alerts;
 mod block;
 mod check;
+mod clock;
 mod error;
+mod filter;
 mod gaps;
 mod guard;
 mod history;
@@ -28,6 +31,7 @@ mod record;
 mod report;
 mod retention;
 mod room;
+mod samples;
 mod scan;
 mod seal;
 mod segment;
@@ -42,6 +46,7 @@ mod tests;
 
 /// What fuzzing reads: bytes as the content of what is stored, behind checksums that are right.
 pub mod lies {
+    pub use crate::samples::lies::samples;
     pub use crate::segment::lies::{block, segment};
 }
 
@@ -52,7 +57,8 @@ pub use matches::MatchState;
 pub use reader::{Each, Probe, Question, Reader, Scan, Scanned, StoredProcess, Tally, Test};
 pub use record::{ProcessChange, Recorded};
 pub use report::Report;
-pub use retention::{Cause, Dropped, Retention};
+pub use retention::{Cause, Dropped, Kept, Retention};
+pub use samples::{Round, Sampler};
 pub use seal::Sealed;
 pub use store::{ReadStore, Store};
 pub use transaction::Transaction;

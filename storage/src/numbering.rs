@@ -23,15 +23,23 @@ impl Numbering {
     /// Of a segment; reads the list if it has one.
     pub(crate) fn of<T: ChunkTable>(first: Row, segment: &mut Reading<'_, T>) -> Result<Self, Fault> {
         let rows = segment.segment().rows();
+        let end = segment.segment().end();
         if segment.segment().range(ROW).0.is_none() {
-            return Ok(Self::Consecutive { first, rows });
+            let is_so = end == first.saturating_add(Row::from(rows));
+            return if is_so {
+                Ok(Self::Consecutive { first, rows })
+            } else {
+                Err("its rows do not end where it says".into())
+            };
         }
         let listed = segment.read(ROW, &DataType::Int64, &Spans::all(rows))?;
         let listed: Vec<Row> =
             listed.as_primitive::<Int64Type>().values().iter().map(|row| row.cast_unsigned()).collect();
-        match listed.first() {
-            Some(least) if *least == first && listed.is_sorted_by(|a, b| a < b) => Ok(Self::Listed(listed)),
-            _ => Err("its rows are not in order".into()),
+        let ends = listed.first() == Some(&first) && listed.last().is_some_and(|last| last.checked_add(1) == Some(end));
+        if ends && listed.is_sorted_by(|a, b| a < b) {
+            Ok(Self::Listed(listed))
+        } else {
+            Err("its rows are not in order".into())
         }
     }
 

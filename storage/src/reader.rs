@@ -1,6 +1,6 @@
 //! What the planner reads through. It has no way to write, so detection cannot alter what it looks at.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
@@ -9,7 +9,7 @@ use daemoneye_dsl::alert::SourceRow;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::pattern::Literal;
 use daemoneye_dsl::tables::Table;
-use daemoneye_dsl::types::Value;
+use daemoneye_dsl::types::{Timestamp, Value};
 
 use crate::Error;
 
@@ -18,7 +18,7 @@ pub type Each<'e> = &'e mut dyn FnMut(RecordBatch) -> ControlFlow<()>;
 
 /// A consistent state of the stored tables.
 ///
-/// `process_starts`, `process_exits`, `processes_history` and `alerts` are answered; `processes`, the present, never
+/// `process_starts`, `process_exits`, `processes_history`, `process_samples` and `alerts` are answered; `processes`, the present, never
 /// is: the agent and a live snapshot know it, a store only remembers it.
 pub trait Reader {
     /// The rows of a table batch by batch, in the order they were stored, until `each` breaks. What is held at a time is
@@ -41,7 +41,7 @@ pub trait Reader {
 }
 
 /// What to read. Everything that `required` and `tests` say is a permission, not a duty: rows that do not meet them may
-/// be left out, and the caller filters again.
+/// be left out, and the caller filters again, unless the reader says that it left out every row that fails a test.
 #[derive(Clone, Copy)]
 pub struct Scan<'a> {
     /// The table, as the catalog declares it.
@@ -52,8 +52,15 @@ pub struct Scan<'a> {
     pub required: &'a [Vec<Probe>],
     /// A row that is wanted passes all of them.
     pub tests: &'a [Test<'a>],
-    /// Places in `columns` of TEXT that may come as `Dictionary(UInt32, Utf8)`, batch by batch.
+    /// Set by a reader that leaves out every row that fails a test, before it hands rows over.
+    pub exact: Option<&'a Cell<bool>>,
+    /// Places in `columns` of TEXT that may come as `Dictionary(UInt32, Utf8)`, batch by batch, where it is exact.
     pub dictionaries: &'a [usize],
+    /// Of `dsl::tables::processes_at()`, the moment whose samples are wanted. What else a scan says of these columns is
+    /// left to the caller.
+    pub as_of: Option<Timestamp>,
+    /// Places in `columns` that nobody looks at but the tests: any may come as `Null`, where it is exact.
+    pub unread: &'a [usize],
     /// Asked from part to part and page to page: whether to go on. Where it says no, the scan ends as if `each` broke.
     pub goes_on: Option<&'a dyn Fn() -> bool>,
     /// Where what is done is counted.
@@ -67,7 +74,7 @@ pub struct Tally {
     pub segments: u64,
     /// Those of which an index or the header told that they have nothing that is wanted.
     pub segments_pruned: u64,
-    /// Blocks of versions that are not sealed yet; they are all read.
+    /// Blocks of versions that are not sealed yet.
     pub blocks: u64,
     /// Versions in all of these.
     pub rows: u64,
@@ -92,7 +99,18 @@ impl<'a> Scan<'a> {
 
     /// Every row.
     pub fn all(table: &'a Table, columns: &'a [usize]) -> Self {
-        Self { table, columns, required: &[], tests: &[], dictionaries: &[], goes_on: None, tally: None }
+        Self {
+            table,
+            columns,
+            required: &[],
+            tests: &[],
+            exact: None,
+            dictionaries: &[],
+            unread: &[],
+            as_of: None,
+            goes_on: None,
+            tally: None,
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use redb::{ReadableTable, WriteTransaction};
 use crate::Error;
 use crate::keys::ProcKey;
 use crate::scan::{by_snapshot, filtered};
-use crate::tables::{ENDINGS, LIVE, META, NEXT_ROW_KEY, Row, block_schema, builtin};
+use crate::tables::{ENDINGS, FIRST_ROW, LIVE, META, NEXT_ROW_KEY, Row, block_schema, builtin};
 use crate::{block, gaps, history};
 
 /// What one snapshot changed. The three batches have the layout of `dsl::tables::version_columns()`, and a process is
@@ -210,7 +210,7 @@ pub(crate) fn end_others(
 ) -> Result<usize, Error> {
     let ids = alive.column_by_name("proc_id").expect("a process has an id").as_string::<i32>();
     let alive: HashSet<u64> = ids.iter().flatten().filter_map(ProcKey::parse).map(|key| key.0).collect();
-    let next = txn.open_table(META)?.get(NEXT_ROW_KEY)?.map_or(1, |row| row.value());
+    let next = txn.open_table(META)?.get(NEXT_ROW_KEY)?.map_or(FIRST_ROW, |row| row.value());
     let mut live = txn.open_table(LIVE)?;
     let mut endings = txn.open_table(ENDINGS)?;
     let mut ended = 0;

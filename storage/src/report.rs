@@ -10,7 +10,7 @@ use daemoneye_dsl::tables::Catalog;
 use daemoneye_dsl::types::{Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::{Contents, Dropped, Error, Gap, Reader, Scan, View};
+use crate::{Contents, Dropped, Error, Gap, Kept, Reader, Scan, View};
 
 /// What the store says of the agent, its rules, its collectors and itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -75,7 +75,7 @@ impl Report {
 
     /// The moment before which history is no longer whole.
     pub fn dropped_to(&self) -> Option<Timestamp> {
-        self.drops.iter().map(|dropped| dropped.to).max()
+        self.drops.iter().filter(|dropped| dropped.of == Kept::Versions).map(|dropped| dropped.to).max()
     }
 }
 

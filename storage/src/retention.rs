@@ -5,8 +5,11 @@
 //! soon as that is worth it: when half of its rows are too old, or one is too old by a quarter more. So nothing stays
 //! much longer than it should, and a row is written again a few times at most.
 //!
-//! Moments are those of the snapshots: no clock is read, and an agent that was off for long drops nothing before it has
-//! seen the present.
+//! Moments are those of the snapshots: no clock is read, an agent that was off for long drops nothing before it has seen
+//! the present, and a present that is far from the last is not believed at once (`clock.rs`).
+//!
+//! Samples are dropped a stretch at a time (`samples/`), a day later than versions, so that the oldest moment of which there
+//! are versions has its samples too; for size, whichever is older goes first.
 //!
 //! What was dropped is noted by the moment before which it ended. History is what is kept, so a question that names no
 //! moment as old as that is answered completely; one that does is not ([`Reason::HistoryDropped`]).
@@ -17,18 +20,20 @@ use arrow_array::{Array, TimestampMicrosecondArray};
 use arrow_schema::Field;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp, Type, Value};
-use redb::{ReadTransaction, ReadableTable, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, Table as Written, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
 use crate::history::{self, Part};
 use crate::reader::{Probe, Question, Scan};
+use crate::samples::{self, Expired, Stored, Stretch};
 use crate::scan::quarantine;
 use crate::seal::{self, Draft, Source};
 use crate::segment::{Fault, Spans};
 use crate::tables::{
-    BLOCKS, DROPPED_TO_KEY, DROPS, LAST_SNAPSHOT_KEY, META, MOMENT, SEEN_FROM, SEEN_TO, SEGMENTS, Tables,
+    BLOCKS, DROPPED_TO_KEY, DROPS, DropNote, LAST_SNAPSHOT_KEY, META, MOMENT, SAMPLES, SAMPLES_DROPPED_TO_KEY,
+    SEEN_FROM, SEEN_TO, SEGMENTS, Tables,
 };
+use crate::{Error, clock};
 
 /// Notes of drops that are kept; when there are more, the two oldest become one.
 const DROPS_MAX: u64 = 256;
@@ -37,12 +42,15 @@ const WORTH: usize = 8;
 /// Blocks this old are sealed however few they are: only segments are dropped.
 const BLOCK_AGE_MAX: i64 = 24 * 60 * 60 * MICROS_PER_SEC;
 
+/// Samples are kept this much longer than versions: as long as a whole round holds.
+const SAMPLES_LONGER: i64 = samples::WHOLE_MICROS;
+
 /// What is to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// How long a version is kept after its end, in microseconds.
     pub age_micros: i64,
-    /// Bytes of history, blocks and segments together.
+    /// Bytes of history: blocks, segments and samples together.
     pub bytes: u64,
 }
 
@@ -55,12 +63,33 @@ pub enum Cause {
     Size = 2,
 }
 
+/// A kind of history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kept {
+    /// Versions of processes, with their starts and exits.
+    Versions = 1,
+    /// Samples.
+    Samples = 2,
+}
+
+impl Kept {
+    /// Where the moment stands before which it is no longer whole.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Versions => DROPPED_TO_KEY,
+            Self::Samples => SAMPLES_DROPPED_TO_KEY,
+        }
+    }
+}
+
 /// What was dropped at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
-    /// The last snapshot before.
+    /// The last snapshot before whose time was believed.
     pub at: Timestamp,
-    /// Versions of processes.
+    /// Of what.
+    pub of: Kept,
+    /// Versions or samples.
     pub rows: u64,
     /// Bytes that became free, about.
     pub bytes: u64,
@@ -72,9 +101,17 @@ pub struct Dropped {
     pub cause: Cause,
 }
 
-/// A segment without what should be dropped next; nothing if everything may stay.
-pub(crate) fn draft(txn: &ReadTransaction, retention: Retention) -> Result<Option<Draft>, Error> {
-    let Some(now) = last_snapshot(txn)? else { return Ok(None) };
+/// What is to be dropped at once.
+pub(crate) enum Step {
+    /// A segment without the versions that go.
+    Versions(Draft),
+    /// A stretch of samples.
+    Samples(Expired),
+}
+
+/// What should be dropped next; nothing if everything may stay.
+pub(crate) fn next(txn: &ReadTransaction, retention: Retention) -> Result<Option<Step>, Error> {
+    let Some(now) = clock::believed(txn)? else { return Ok(None) };
     let segments = segments(txn)?;
     for segment in &segments {
         let due = || {
@@ -86,10 +123,51 @@ pub(crate) fn draft(txn: &ReadTransaction, retention: Retention) -> Result<Optio
             if worth { aged.without(txn, now, Cause::Age).map(Some) } else { Ok(None) }
         };
         if let Some(draft) = whole(segment.part, due())?.flatten() {
-            return Ok(Some(draft));
+            return Ok(Some(Step::Versions(draft)));
         }
     }
-    if bytes(txn, &segments)? <= retention.bytes { Ok(None) } else { oldest(txn, segments, now) }
+    let Stored { bytes: of_samples, oldest: samples } = samples::stored(txn)?;
+    let late = now.saturating_sub(retention.age_micros).saturating_sub(SAMPLES_LONGER);
+    if let Some(stretch) = samples.as_ref().filter(|stretch| stretch.times().1 <= late) {
+        return Ok(Some(Step::Samples(expired(stretch, now, Cause::Age))));
+    }
+    if bytes(txn, &segments)?.saturating_add(of_samples) <= retention.bytes {
+        return Ok(None);
+    }
+    let versions = oldest(txn, segments)?;
+    match (samples, versions) {
+        (Some(stretch), versions) if versions.as_ref().is_none_or(|(limit, _)| stretch.times().1 <= *limit) => {
+            Ok(Some(Step::Samples(expired(&stretch, now, Cause::Size))))
+        }
+        (_, Some((limit, segment))) => {
+            let without = || match Aged::read(txn, &segment, limit)? {
+                Some(aged) => aged.without(txn, now, Cause::Size).map(Some),
+                None => Ok(None),
+            };
+            Ok(whole(segment.part, without())?.flatten().map(Step::Versions))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn expired(stretch: &Stretch, now: i64, cause: Cause) -> Expired {
+    let (from, to) = stretch.times();
+    let dropped = Dropped {
+        at: Timestamp(now),
+        of: Kept::Samples,
+        rows: stretch.samples(),
+        bytes: stretch.bytes,
+        from: Timestamp(from),
+        to: Timestamp(to),
+        cause,
+    };
+    Expired { first: stretch.first, dropped }
+}
+
+/// Takes a stretch of samples out, and notes it.
+pub(crate) fn expire(txn: &WriteTransaction, Expired { first, dropped }: &Expired) -> Result<(), Error> {
+    samples::remove(&mut txn.open_table(SAMPLES)?, *first)?;
+    note(txn, dropped)
 }
 
 /// Whether blocks have waited so long that they should be sealed.
@@ -161,32 +239,27 @@ fn bytes(txn: &ReadTransaction, segments: &[Candidate]) -> Result<u64, Error> {
     Ok(bytes)
 }
 
-/// Drops from the segment whose rows ended first, as a whole: seven eighths of it, or all that ended.
-fn oldest(txn: &ReadTransaction, mut segments: Vec<Candidate>, now: i64) -> Result<Option<Draft>, Error> {
+/// The segment whose rows ended first, as a whole, and up to when: seven eighths of it, or all that ended.
+fn oldest(txn: &ReadTransaction, mut segments: Vec<Candidate>) -> Result<Option<(i64, Candidate)>, Error> {
     segments.sort_by_key(|segment| segment.from);
-    let mut best: Option<(i64, &Candidate)> = None;
-    for segment in &segments {
+    let mut best: Option<(i64, Candidate)> = None;
+    for segment in segments {
         // What ended had been seen before.
-        if best.is_some_and(|(limit, _)| segment.from > limit) {
+        if best.as_ref().is_some_and(|(limit, _)| segment.from > *limit) {
             break;
         }
-        let Some(Some(mut ended)) = whole(segment.part, Aged::read(txn, segment, i64::MAX))? else { continue };
+        let Some(Some(mut ended)) = whole(segment.part, Aged::read(txn, &segment, i64::MAX))? else { continue };
         if ended.ended.len() * WORTH < ended.rows() {
             continue;
         }
         ended.ended.sort_unstable();
         let most = (ended.rows() - ended.rows() / WORTH).min(ended.ended.len());
         let limit = ended.ended[most - 1].0;
-        if best.is_none_or(|(best, _)| limit < best) {
+        if best.as_ref().is_none_or(|(best, _)| limit < *best) {
             best = Some((limit, segment));
         }
     }
-    let Some((limit, segment)) = best else { return Ok(None) };
-    let without = || match Aged::read(txn, segment, limit)? {
-        Some(aged) => aged.without(txn, now, Cause::Size).map(Some),
-        None => Ok(None),
-    };
-    Ok(whole(segment.part, without())?.flatten())
+    Ok(best)
 }
 
 /// A segment and which of its versions ended up to some moment.
@@ -232,6 +305,7 @@ impl<'t> Aged<'t> {
         let mut draft = seal::make_of(txn, vec![source]).map_err(|(_, fault)| fault)?;
         draft.dropped = Some(Dropped {
             at: Timestamp(now),
+            of: Kept::Versions,
             rows: gone.len() as u64,
             bytes: bytes.saturating_sub(draft.bytes()),
             from: Timestamp(from.unwrap_or(to)),
@@ -251,35 +325,52 @@ pub(crate) fn note(txn: &WriteTransaction, dropped: &Dropped) -> Result<(), Erro
     let mut drops = txn.open_table(DROPS)?;
     let number = drops.last()?.map_or(0, |(number, _)| number.value() + 1);
     drops.insert(number, encode(dropped))?;
-    let first = drops.first()?.map_or(0, |(number, _)| number.value());
-    if number - first >= DROPS_MAX {
-        let oldest = drops.remove(first)?.and_then(|note| decode(note.value()));
-        let next = drops.get(first + 1)?.and_then(|note| decode(note.value()));
-        if let (Some(oldest), Some(next)) = (oldest, next) {
-            let (rows, bytes) = (oldest.rows.saturating_add(next.rows), oldest.bytes.saturating_add(next.bytes));
-            let (from, to) = (oldest.from.min(next.from), oldest.to.max(next.to));
-            drops.insert(first + 1, encode(&Dropped { rows, bytes, from, to, ..next }))?;
-        }
+    if drops.len()? > DROPS_MAX {
+        join_oldest(&mut drops)?;
     }
+    let key = dropped.of.key();
     let mut meta = txn.open_table(META)?;
-    let before = meta.get(DROPPED_TO_KEY)?.map_or(i64::MIN, |to| to.value().cast_signed());
-    meta.insert(DROPPED_TO_KEY, before.max(dropped.to.0).cast_unsigned())?;
+    let before = meta.get(key)?.map_or(i64::MIN, |to| to.value().cast_signed());
+    meta.insert(key, before.max(dropped.to.0).cast_unsigned())?;
     Ok(())
 }
 
-type Note = (i64, u64, u64, i64, i64, u8);
-
-fn encode(dropped: &Dropped) -> Note {
-    (dropped.at.0, dropped.rows, dropped.bytes, dropped.from.0, dropped.to.0, dropped.cause as u8)
+/// Makes one note of the two oldest that are about the same.
+fn join_oldest(drops: &mut Written<'_, u64, DropNote>) -> Result<(), Error> {
+    let mut oldest: [Option<(u64, Dropped)>; 2] = [None, None];
+    let mut pair = None;
+    for entry in drops.iter()? {
+        let (number, note) = entry?;
+        let Some(dropped) = decode(note.value()) else { continue };
+        if let Some(before) = oldest[dropped.of as usize - 1].replace((number.value(), dropped)) {
+            pair = Some((before, (number.value(), dropped)));
+            break;
+        }
+    }
+    let Some(((first, oldest), (second, next))) = pair else { return Ok(()) };
+    let (rows, bytes) = (oldest.rows.saturating_add(next.rows), oldest.bytes.saturating_add(next.bytes));
+    let (from, to) = (oldest.from.min(next.from), oldest.to.max(next.to));
+    drops.remove(first)?;
+    drops.insert(second, encode(&Dropped { rows, bytes, from, to, ..next }))?;
+    Ok(())
 }
 
-fn decode((at, rows, bytes, from, to, cause): Note) -> Option<Dropped> {
+fn encode(dropped: &Dropped) -> DropNote {
+    (dropped.at.0, dropped.rows, dropped.bytes, dropped.from.0, dropped.to.0, dropped.cause as u8, dropped.of as u8)
+}
+
+fn decode((at, rows, bytes, from, to, cause, of): DropNote) -> Option<Dropped> {
     let cause = match cause {
         1 => Cause::Age,
         2 => Cause::Size,
         _ => return None,
     };
-    Some(Dropped { at: Timestamp(at), rows, bytes, from: Timestamp(from), to: Timestamp(to), cause })
+    let of = match of {
+        1 => Kept::Versions,
+        2 => Kept::Samples,
+        _ => return None,
+    };
+    Some(Dropped { at: Timestamp(at), of, rows, bytes, from: Timestamp(from), to: Timestamp(to), cause })
 }
 
 /// [`crate::View::drops`].
@@ -287,15 +378,20 @@ pub(crate) fn all(txn: &impl Tables) -> Result<Vec<Dropped>, Error> {
     let mut drops = Vec::new();
     for entry in txn.table(DROPS)?.iter()? {
         let (number, note) = entry?;
-        let unknown = || Error::Damaged(format!("note {} of what was dropped has an unknown cause", number.value()));
+        let unknown = || {
+            Error::Damaged(format!(
+                "note {} of what was dropped has an unknown cause, or is about nothing that is known",
+                number.value()
+            ))
+        };
         drops.push(decode(note.value()).ok_or_else(unknown)?);
     }
     Ok(drops)
 }
 
-/// The moment before which history is no longer whole.
-pub(crate) fn dropped_to(txn: &impl Tables) -> Result<Option<Timestamp>, Error> {
-    Ok(txn.table(META)?.get(DROPPED_TO_KEY)?.map(|to| Timestamp(to.value().cast_signed())))
+/// The moment before which history, or the samples, are no longer whole.
+pub(crate) fn dropped_to(txn: &impl Tables, of: Kept) -> Result<Option<Timestamp>, Error> {
+    Ok(txn.table(META)?.get(of.key())?.map(|to| Timestamp(to.value().cast_signed())))
 }
 
 /// How complete the answer to a scan of history is, given what its parts said.
@@ -304,7 +400,8 @@ pub(crate) fn judged(
     scan: &Scan<'_>,
     mut completeness: Completeness,
 ) -> Result<Completeness, Error> {
-    if let Some(to) = dropped_to(txn)? {
+    let of = if scan.table.name == samples::TABLE { Kept::Samples } else { Kept::Versions };
+    if let Some(to) = dropped_to(txn, of)? {
         let names_it =
             |probe: &Probe| scan.table.columns[probe.column].ty == Type::Timestamp && names(&probe.question, to);
         if scan.required.iter().flatten().any(names_it) {

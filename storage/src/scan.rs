@@ -8,7 +8,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, UInt32Array};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, NullArray, RecordBatch, RecordBatchOptions, StringArray, UInt32Array,
+};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::filter::filter;
 use arrow_select::take::take;
@@ -18,18 +20,20 @@ use daemoneye_dsl::tables::{Column, Table, schema_of};
 use redb::ReadableTable;
 
 use crate::guard::{guarded, guarded_each};
-use crate::history::{self, BlockTable, Endings, Part};
+use crate::history::{self, BlockTable, Endings, Extent, Part};
 use crate::keys::ProcKey;
 use crate::numbering::Numbering;
 use crate::reader::{Each, Scan, StoredProcess, Test};
+use crate::samples::{self, Held};
 use crate::segment::{ChunkTable, Fault, PAGE_ROWS, Reading, Spans};
 use crate::tables::{
     BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, STARTED, Tables,
 };
-use crate::{Error, alerts, gaps, retention, status};
+use crate::{Error, absent, alerts, gaps, retention, status};
 
 /// What `observed_by` holds for what a comparison of snapshots showed.
 pub(crate) const BY_SNAPSHOT: &str = "snapshot";
+const PROC_ID: &str = "proc_id";
 
 /// [`crate::Reader::visit`].
 pub(crate) fn visit(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
@@ -40,7 +44,11 @@ pub(crate) fn visit(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Resul
 fn dispatch(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
     match &*scan.table.name {
         "process_starts" | "process_exits" | "processes_history" => {
-            let visited = Versions::new(scan).visit(txn, each)?;
+            let visited = Versions::new(scan).with_samples(txn)?.visit(txn, each)?;
+            retention::judged(txn, scan, gaps::judged(txn, scan, visited)?)
+        }
+        "process_samples" => {
+            let visited = samples::visit(txn, scan, each)?;
             retention::judged(txn, scan, gaps::judged(txn, scan, visited)?)
         }
         "alerts" => alerts::visit(txn, scan, each),
@@ -75,6 +83,8 @@ enum Origin<'a> {
     Stored(&'a str),
     /// [`BY_SNAPSHOT`].
     BySnapshot,
+    /// The column of that name of the sample that held at the scan's moment.
+    Sampled(&'a str),
 }
 
 /// A table that is a view of the versions.
@@ -85,6 +95,10 @@ struct Versions<'a> {
     /// The versions that are rows of the table: those where this column is true, or not NULL.
     only: Option<&'static str>,
     result: SchemaRef,
+    /// Rows that fail a test are left out: samples are not tested.
+    is_exact: bool,
+    /// The samples of the scan's moment, if the result has some.
+    held: Option<Held>,
 }
 
 impl<'a> Versions<'a> {
@@ -98,25 +112,51 @@ impl<'a> Versions<'a> {
         let origin = |column: &'a Column| match &*column.name {
             "observed_at" => Origin::Stored(observed_at),
             "observed_by" => Origin::BySnapshot,
+            name if scan.as_of.is_some() && samples::is_sampled(name) => Origin::Sampled(name),
             name => Origin::Stored(name),
         };
-        Self { scan, origins: scan.table.columns.iter().map(origin).collect(), only, result: layout(scan) }
+        let origins: Vec<_> = scan.table.columns.iter().map(origin).collect();
+        let is_exact = !scan.tests.iter().any(|test| matches!(origins[test.column], Origin::Sampled(_)));
+        Self { scan, origins, only, result: layout(scan), is_exact, held: None }
+    }
+
+    /// With the samples that the result has.
+    fn with_samples(mut self, txn: &impl Tables) -> Result<Self, Error> {
+        let sampled = |at: &usize| if let Origin::Sampled(name) = self.origins[*at] { Some(name) } else { None };
+        let names: Vec<&str> = self.scan.columns.iter().filter_map(sampled).collect();
+        if let Some(moment) = self.scan.as_of.filter(|_| !names.is_empty()) {
+            self.held = Some(samples::at_moment(txn, moment.0, &samples::Wanted::of_scan(self.scan), &names)?);
+        }
+        Ok(self)
+    }
+
+    /// A column of the samples of the processes with these ids.
+    fn sampled(&self, name: &str, ids: &ArrayRef) -> ArrayRef {
+        let held = self.held.as_ref().expect("the scan has a moment, and the result samples");
+        held.column(name, ids.as_string::<i32>())
     }
 
     fn name(&self, column: usize) -> Option<&'a str> {
         match self.origins[column] {
             Origin::Stored(name) => Some(name),
-            Origin::BySnapshot => None,
+            Origin::BySnapshot | Origin::Sampled(_) => None,
         }
     }
 
     fn visit(&self, txn: &impl Tables, each: Each<'_>) -> Result<Completeness, Error> {
-        let mut completeness = Completeness::default();
-        let parts = history::parts(txn)?;
+        if let Some(exact) = self.scan.exact {
+            exact.set(self.is_exact);
+        }
+        let mut completeness = self.held.as_ref().map(|held| held.completeness.clone()).unwrap_or_default();
+        let parts = history::extents(txn)?;
+        for rows in absent::among(txn, &parts)? {
+            quarantine(&absent::name(&rows), absent::WHY);
+            completeness.add(Reason::SegmentQuarantined);
+        }
         let blocks = txn.table(BLOCKS)?;
         let chunks = txn.table(SEGMENTS)?;
         let endings = txn.table(ENDINGS)?;
-        for part in parts {
+        for Extent { part, .. } in parts {
             if self.scan.is_over() {
                 break;
             }
@@ -144,9 +184,21 @@ impl<'a> Versions<'a> {
         first: Row,
         each: Each<'_>,
     ) -> Result<ControlFlow<()>, Fault> {
+        let required = history::named(self.scan.required, |column| self.name(column));
+        let (may_have, rows, bytes) = history::block_may_have(blocks, first, &required)?;
+        if !may_have {
+            self.scan.count(|tally| {
+                tally.blocks += 1;
+                tally.rows += u64::from(rows);
+                tally.rows_pruned += u64::from(rows);
+                tally.bytes += bytes;
+            });
+            return Ok(ControlFlow::Continue(()));
+        }
         let tested = self.scan.tests.iter().map(|test| test.column);
-        let read: Vec<&str> = self.scan.columns.iter().copied().chain(tested).filter_map(|at| self.name(at)).collect();
-        let wanted = |name: &str| read.contains(&name) || self.only == Some(name);
+        let read: Vec<&str> = self.given().chain(tested).filter_map(|at| self.name(at)).collect();
+        let wanted =
+            |name: &str| read.contains(&name) || self.only == Some(name) || self.held.is_some() && name == PROC_ID;
         let (stored, bytes) = history::columns_of_block(blocks, first, wanted)?;
         let numbering = history::block_numbering(first, &stored)?;
         let rows = u32::try_from(stored.num_rows()).map_err(|_| Fault::from("it has too many rows"))?;
@@ -168,6 +220,7 @@ impl<'a> Versions<'a> {
             let values = match self.origins[test.column] {
                 Origin::Stored(name) => column(name),
                 Origin::BySnapshot => by_snapshot(rows as usize),
+                Origin::Sampled(_) => continue,
             };
             kept = kept.and(&history::passing(&(test.passes)(&values), &Spans::all(rows)));
         }
@@ -175,12 +228,14 @@ impl<'a> Versions<'a> {
             return Ok(ControlFlow::Continue(()));
         }
         let places = UInt32Array::from_iter_values(kept.iter());
-        let columns = self.scan.columns.iter().map(|at| match self.origins[*at] {
+        let columns = self.scan.columns.iter().enumerate().map(|(place, at)| match self.origins[*at] {
+            _ if self.is_unread(place) => Ok(unread(kept.len())),
             Origin::Stored(name) => take(&column(name), &places, None),
             Origin::BySnapshot => Ok(by_snapshot(kept.len())),
+            Origin::Sampled(name) => take(&column(PROC_ID), &places, None).map(|ids| self.sampled(name, &ids)),
         });
         let columns = columns.collect::<Result<Vec<_>, _>>().map_err(Error::from)?;
-        Ok(each(batch(&self.result, columns, kept.len())?))
+        Ok(each(batch(&as_they_came(&self.result, &columns), columns, kept.len())?))
     }
 
     fn visit_segment(
@@ -205,7 +260,7 @@ impl<'a> Versions<'a> {
     ) -> Result<ControlFlow<()>, Fault> {
         let rows = segment.segment().rows();
         let asks_endings = self.only == Some(LAST_SEEN_AT)
-            || self.scan.columns.iter().chain(self.asked().iter()).any(|at| self.name(*at).is_some_and(Endings::fill));
+            || self.given().chain(self.asked()).any(|at| self.name(at).is_some_and(Endings::fill));
         let endings =
             if asks_endings { Endings::of(endings, &Numbering::of(first, segment)?)? } else { Endings::unasked() };
         let required = history::named(self.scan.required, |column| self.name(column));
@@ -222,7 +277,13 @@ impl<'a> Versions<'a> {
             if kept.is_empty() {
                 return Ok(ControlFlow::Continue(()));
             }
-            let Some(name) = self.name(test.column) else { continue };
+            let Some(name) = self.name(test.column) else {
+                if matches!(self.origins[test.column], Origin::Sampled(_)) {
+                    continue;
+                }
+                kept = if (test.passes)(&by_snapshot(1)).iter().eq([Some(true)]) { kept } else { Spans::default() };
+                continue;
+            };
             match segment.tested(name, &self.ty(test.column), test.passes, &kept)? {
                 Some(passed) if !Endings::fill(name) => kept = passed,
                 _ => rest.push((name, test)),
@@ -250,18 +311,33 @@ impl<'a> Versions<'a> {
                 continue;
             }
             let column = |(place, at): (usize, &usize)| match self.origins[*at] {
-                Origin::Stored(name) if self.scan.dictionaries.contains(&place) => segment.read_coded(name, &page),
+                _ if self.is_unread(place) => Ok(unread(page.len())),
+                Origin::Stored(name) if self.is_exact && self.scan.dictionaries.contains(&place) => {
+                    segment.read_coded(name, &page)
+                }
                 Origin::Stored(name) => read(segment, &endings, name, &self.ty(*at), &page),
                 Origin::BySnapshot => Ok(by_snapshot(page.len())),
+                Origin::Sampled(name) => Ok(self.sampled(name, &segment.read(PROC_ID, &DataType::Utf8, &page)?)),
             };
             let columns = self.scan.columns.iter().enumerate().map(column).collect::<Result<Vec<_>, Fault>>()?;
-            let result = with_dictionaries(&self.result, &columns);
+            let result = as_they_came(&self.result, &columns);
             let rows = batch(&result, columns, page.len()).map_err(|error| Fault::Damaged(error.to_string()))?;
             if each(rows).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Whether nobody looks at a column of the result.
+    fn is_unread(&self, place: usize) -> bool {
+        self.is_exact && self.scan.unread.contains(&place)
+    }
+
+    /// The columns that are handed over.
+    fn given(&self) -> impl Iterator<Item = usize> {
+        let places = self.scan.columns.iter().enumerate();
+        places.filter(|(place, _)| !self.is_unread(*place)).map(|(_, at)| *at)
     }
 
     /// The columns that probes and tests ask for.
@@ -275,16 +351,22 @@ impl<'a> Versions<'a> {
     }
 }
 
-/// The result's layout, with the columns that came as dictionaries.
-fn with_dictionaries(result: &SchemaRef, columns: &[ArrayRef]) -> SchemaRef {
-    if columns.iter().all(|column| !matches!(column.data_type(), DataType::Dictionary(..))) {
+/// The result's layout, with the columns that came as dictionaries or not at all.
+pub(crate) fn as_they_came(result: &SchemaRef, columns: &[ArrayRef]) -> SchemaRef {
+    let is_other = |ty: &DataType| matches!(ty, DataType::Dictionary(..) | DataType::Null);
+    if !columns.iter().any(|column| is_other(column.data_type())) {
         return result.clone();
     }
     let field = |(field, column): (&Arc<Field>, &ArrayRef)| match column.data_type() {
-        DataType::Dictionary(..) => Arc::new(field.as_ref().clone().with_data_type(column.data_type().clone())),
+        ty if is_other(ty) => Arc::new(Field::new(field.name(), ty.clone(), true)),
         _ => field.clone(),
     };
     Arc::new(Schema::new(result.fields().iter().zip(columns).map(field).collect::<Vec<_>>()))
+}
+
+/// What stands for a column that nobody looks at.
+fn unread(rows: usize) -> ArrayRef {
+    Arc::new(NullArray::new(rows))
 }
 
 /// A column of some rows of a segment, endings that came later counted in.
@@ -307,7 +389,7 @@ fn is_row(values: &ArrayRef) -> BooleanArray {
     }
 }
 
-fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, Error> {
+pub(crate) fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, Error> {
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
 }

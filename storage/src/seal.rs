@@ -4,19 +4,22 @@
 //! transaction that writes; the exchange does, and is short. An ending that is noted meanwhile stays where it is noted.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use arrow_array::builder::StringBuilder;
+use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::Field;
+use arrow_schema::{ArrowError, DataType, Field};
 use arrow_select::concat::concat;
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
-use crate::history::{self, Endings, Part};
+use crate::history::{self, Endings, Extent, Part};
 use crate::numbering::{self, Numbering};
 use crate::retention::{self, Dropped};
 use crate::scan::quarantine;
-use crate::segment::{self, Fault, SEGMENT_ROWS_MAX, Spans};
-use crate::tables::{BLOCKS, ENDINGS, META, NEXT_ROW_KEY, ROW, Row, SEGMENTS, Tables, segment_fields};
-use crate::{Error, block};
+use crate::segment::{self, Edition, Fault, SEGMENT_ROWS_MAX, Spans};
+use crate::tables::{BLOCKS, ENDINGS, ROW, Row, SEGMENTS, Tables, segment_fields};
+use crate::{Error, absent, block};
 
 /// When there is enough to seal, and how much goes into one segment.
 #[derive(Clone, Copy, Debug)]
@@ -29,14 +32,17 @@ pub(crate) struct Bounds {
     pub(crate) merged: usize,
     /// Rows of the smallest segments that are told from larger ones.
     pub(crate) tier_rows: u32,
-    /// Bytes that a column of a segment of several parts may have: it is made of whole columns in memory.
+    /// Stretches of samples that become one.
+    pub(crate) stretches: usize,
+    /// Bytes that a column of a segment of several parts may have, or all columns of blocks: it is made of whole columns
+    /// in memory, and blocks are in memory whole.
     pub(crate) len: u64,
 }
 
 impl Bounds {
     /// Those of a store that runs. Tests have smaller ones.
     pub(crate) const USUAL: Self =
-        Self { due_rows: 8 << 10, due_blocks: 64, merged: 4, tier_rows: 8 << 10, len: 64 << 20 };
+        Self { due_rows: 8 << 10, due_blocks: 64, merged: 4, tier_rows: 8 << 10, stretches: 8, len: 12 << 20 };
 }
 
 /// What one step of sealing did.
@@ -56,7 +62,9 @@ type Ending = (i64, Option<i64>);
 /// A segment that is to take the place of parts.
 pub(crate) struct Draft {
     parts: Vec<Part>,
-    first: Row,
+    /// The rows that they had, and those that are left.
+    before: Range<Row>,
+    after: Range<Row>,
     rows: u32,
     /// None where no row is left.
     chunks: Vec<Vec<u8>>,
@@ -104,7 +112,7 @@ struct Sized {
     rows: u32,
     /// Bytes of its longest column, or more.
     len: u64,
-    /// Nothing that is damaged lies between it and the one before. (Rows that retention took out may.)
+    /// Nothing that is damaged or missing lies between it and the one before. (Rows that retention took out may.)
     adjacent: bool,
 }
 
@@ -114,34 +122,29 @@ impl Sized {
     }
 }
 
-/// The parts as far as can be told without reading their rows: a block ends where the next block begins.
+/// The parts as far as can be told without reading their rows.
 fn sized(txn: &ReadTransaction) -> Result<Vec<Sized>, Error> {
     let (blocks, chunks) = (txn.table(BLOCKS)?, txn.table(SEGMENTS)?);
-    let next = txn.table(META)?.get(NEXT_ROW_KEY)?.map_or(1, |row| row.value());
-    let parts = history::parts(txn)?;
-    let nexts = parts.iter().skip(1).map(Some).chain([None]);
+    let parts = history::extents(txn)?;
+    let missing = absent::among(txn, &parts)?;
     let mut sized: Vec<Sized> = Vec::with_capacity(parts.len());
-    let mut adjacent = false;
-    for (part, after) in parts.iter().zip(nexts) {
-        let len = match part {
-            Part::Block(first) => blocks.get(*first)?.map_or(0, |sealed| block::decoded_len(sealed.value())),
-            Part::Segment(_) => 0,
+    let (mut before, mut adjacent) = (0, false);
+    for Extent { part, end } in parts {
+        adjacent &= !missing.iter().any(|rows| (before..part.first()).contains(&rows.start));
+        before = part.first();
+        let size = match part {
+            Part::Block(first) => {
+                let len = blocks.get(first)?.map_or(0, |sealed| block::decoded_len(sealed.value()));
+                let rows = end.and_then(|end| u32::try_from(end.checked_sub(first)?).ok());
+                rows.map(|rows| (rows, len)).ok_or_else(|| "it does not say how many rows it has".into())
+            }
+            Part::Segment(first) => {
+                history::open(&chunks, first).map(|segment| (segment.segment().rows(), segment.segment().longest()))
+            }
         };
-        let size =
-            match (part, after) {
-                // Retention may have taken out what began where it ends.
-                (Part::Block(first), Some(Part::Segment(_))) => history::block(&blocks, *first)
-                    .map(|block| (u32::try_from(block.num_rows()).unwrap_or(u32::MAX), len)),
-                (Part::Block(first), after) => {
-                    let end = after.map_or(next, |after| after.first());
-                    Ok((u32::try_from(end.saturating_sub(*first)).unwrap_or(u32::MAX), len))
-                }
-                (Part::Segment(first), _) => history::open(&chunks, *first)
-                    .map(|segment| (segment.segment().rows(), segment.segment().longest())),
-            };
         match size {
             Ok((rows, len)) => {
-                sized.push(Sized { part: *part, rows, len, adjacent });
+                sized.push(Sized { part, rows, len, adjacent });
                 adjacent = true;
             }
             Err(Fault::Storage(error)) => return Err(error),
@@ -217,27 +220,42 @@ pub(crate) fn make_of(
 ) -> Result<Draft, (usize, Fault)> {
     let of_all = |error: Error| (0, Fault::Storage(error));
     let parts: Vec<Part> = sources.iter().map(|source| source.part).collect();
-    let range = sources[0].numbering.range().start..sources[sources.len() - 1].numbering.range().end;
-    let endings = endings(txn, range).map_err(of_all)?;
+    let before = sources[0].numbering.range().start..sources[sources.len() - 1].numbering.range().end;
+    let endings = endings(txn, before.clone()).map_err(of_all)?;
+    let made = sources.iter().map(|source| source.generation).max().unwrap_or(0);
+    let generation = made.checked_add(1).ok_or_else(|| (0, "it claims to have been written too often".into()))?;
     let numbers: Vec<Row> =
         sources.iter().flat_map(|source| source.kept.iter().map(|place| source.numbering.row(place))).collect();
     let rows = u32::try_from(numbers.len()).expect("a segment's rows are bounded");
-    let Some(first) = numbers.first().copied() else {
-        return Ok(Draft { first: parts[0].first(), parts, rows, chunks: vec![], endings, dropped: None });
+    let (Some(first), Some(last)) = (numbers.first().copied(), numbers.last()) else {
+        let after = before.start..before.start;
+        return Ok(Draft { parts, before, after, rows, chunks: vec![], endings, dropped: None });
     };
+    let after = first..last.saturating_add(1);
     let fields = segment_fields();
-    let chunks = segment::write(first, rows, &fields, &mut |at| {
+    let chunks = segment::write(Edition { first, generation }, after.end, rows, &fields, &mut |at| {
         let field = &fields[at].0;
         if field.name() == ROW {
             return Ok(numbering::column(&numbers));
         }
-        let column =
-            |(at, source): (usize, &mut Source<'_, ReadTransaction>)| source.column(field).map_err(|fault| (at, fault));
-        let columns = sources.iter_mut().enumerate().map(column).collect::<Result<Vec<_>, _>>()?;
-        let columns: Vec<_> = columns.iter().map(AsRef::as_ref).collect();
-        concat(&columns).map_err(|error| of_all(error.into()))
+        joined(field, &mut sources)
     })?;
-    Ok(Draft { parts, first, rows, chunks, endings, dropped: None })
+    Ok(Draft { parts, before, after, rows, chunks, endings, dropped: None })
+}
+
+/// A column of all parts. Texts are read a part after the other, so that no more than one is there twice.
+fn joined(field: &Field, sources: &mut [Source<'_, ReadTransaction>]) -> Result<ArrayRef, (usize, Fault)> {
+    let of_all = |error: ArrowError| (0, Fault::Storage(error.into()));
+    let columns = sources.iter_mut().enumerate();
+    let mut columns = columns.map(|(at, source)| source.column(field).map_err(|fault| (at, fault)));
+    if *field.data_type() == DataType::Utf8 {
+        let mut texts = StringBuilder::new();
+        columns.try_for_each(|column| texts.append_array(column?.as_string()).map_err(of_all))?;
+        return Ok(Arc::new(texts.finish()));
+    }
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    let columns: Vec<_> = columns.iter().map(AsRef::as_ref).collect();
+    concat(&columns).map_err(of_all)
 }
 
 /// What was noted of the ends of these rows.
@@ -253,6 +271,8 @@ fn endings(txn: &ReadTransaction, rows: Range<Row>) -> Result<Vec<(Row, Ending)>
 /// A part that goes into a segment.
 pub(crate) struct Source<'t, T: Tables + 't> {
     part: Part,
+    /// 0 of a block.
+    generation: u32,
     pub(crate) numbering: Numbering,
     /// The places of the rows that go into it.
     pub(crate) kept: Spans,
@@ -268,23 +288,23 @@ enum Data<'t, T: Tables + 't> {
 impl<'t, T: Tables> Source<'t, T> {
     /// Opens a part, of which everything is kept.
     pub(crate) fn open(txn: &'t T, part: Part) -> Result<Self, Fault> {
-        let (data, numbering, rows) = match part {
+        let (data, generation, numbering, rows) = match part {
             Part::Block(first) => {
                 let stored = history::block(&txn.table(BLOCKS)?, first)?;
                 let numbering = history::block_numbering(first, &stored)?;
                 let rows = stored.num_rows();
-                (Data::Block(stored), numbering, u32::try_from(rows).expect("as it was numbered"))
+                (Data::Block(stored), 0, numbering, u32::try_from(rows).expect("as it was numbered"))
             }
             Part::Segment(first) => {
                 let chunks = txn.table(SEGMENTS)?;
                 let mut segment = history::open(&chunks, first)?;
                 let numbering = Numbering::of(first, &mut segment)?;
-                let rows = segment.segment().rows();
-                (Data::Segment(chunks), numbering, rows)
+                let (generation, rows) = (segment.segment().generation(), segment.segment().rows());
+                (Data::Segment(chunks), generation, numbering, rows)
             }
         };
         let endings = Endings::of(&txn.table(ENDINGS)?, &numbering)?;
-        Ok(Self { part, numbering, kept: Spans::all(rows), endings, data })
+        Ok(Self { part, generation, numbering, kept: Spans::all(rows), endings, data })
     }
 
     /// How many ended after they were sealed, or are in a block.
@@ -321,7 +341,7 @@ pub(crate) fn exchange(txn: &WriteTransaction, draft: Draft) -> Result<Sealed, E
     let mut bytes = 0;
     for (number, chunk) in (0..).zip(&draft.chunks) {
         bytes += chunk.len() as u64;
-        segments.insert((draft.first, number), chunk.as_slice())?;
+        segments.insert((draft.after.start, number), chunk.as_slice())?;
     }
     for (row, ending) in draft.endings {
         // One that was noted since, in its place, is not in the segment.
@@ -330,6 +350,7 @@ pub(crate) fn exchange(txn: &WriteTransaction, draft: Draft) -> Result<Sealed, E
             endings.remove(row)?;
         }
     }
+    absent::shrink(txn, &draft.before, &draft.after)?;
     if let Some(dropped) = &draft.dropped {
         retention::note(txn, dropped)?;
     }

@@ -2,19 +2,21 @@
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use daemoneye_dsl::completeness::Completeness;
 use redb::{
-    Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, StorageBackend, TableError,
+    Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, StorageBackend,
+    TableError, WriteTransaction,
 };
 
 use crate::Error;
 use crate::guard::guarded;
 use crate::memory::Memory;
 use crate::reader::{Each, Reader, Scan, StoredProcess};
-use crate::retention::{self, Dropped, Retention};
+use crate::retention::{self, Dropped, Retention, Step};
+use crate::samples;
 use crate::seal::{self, Draft, Sealed};
 use crate::tables::{self, FORMAT, FORMAT_KEY, LAYOUT_KEY, META};
 use crate::transaction::Transaction;
@@ -28,6 +30,8 @@ const CACHE_LEN_MAX: usize = 32 << 20;
 /// After the disk failed once, redb answers everything with an error until the file is opened again:
 /// [`Store::recover`].
 pub struct Store {
+    /// None in memory.
+    path: Option<PathBuf>,
     open: Box<dyn Fn() -> Result<Database, Error> + Send + Sync>,
     /// None from [`Store::recover`] on, until somebody asks.
     db: RwLock<Option<Database>>,
@@ -50,8 +54,8 @@ impl Store {
     }
 
     fn open_file(path: &Path) -> Result<Self, Error> {
-        let path = path.to_owned();
-        Self::opened(move || {
+        let (kept, path) = (path.to_owned(), path.to_owned());
+        Self::opened(Some(kept), move || {
             Self::checked(builder().create(&path).map_err(|error| Error::opening(&path, error))?, &path)
         })
     }
@@ -72,16 +76,19 @@ impl Store {
     /// The store on any storage that supports locks, of which `handle` gives handles.
     pub(crate) fn on_each<B: StorageBackend>(handle: impl Fn() -> B + Send + Sync + 'static) -> Result<Self, Error> {
         let path = Path::new("memory");
-        Self::opened(move || {
+        Self::opened(None, move || {
             let created = builder().create_with_backend(handle());
             Self::checked(created.map_err(|error| Error::opening(path, error))?, path)
         })
     }
 
-    fn opened(open: impl Fn() -> Result<Database, Error> + Send + Sync + 'static) -> Result<Self, Error> {
+    fn opened(
+        path: Option<PathBuf>,
+        open: impl Fn() -> Result<Database, Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
         let open = Box::new(move || guarded(&open));
         let db = RwLock::new(Some(open()?));
-        Ok(Self { open, db })
+        Ok(Self { path, open, db })
     }
 
     /// After [`Error::Full`] or another failure of the disk: closes the file, which is opened again, and repaired, when
@@ -115,7 +122,7 @@ impl Store {
 
     /// Begins a transaction; waits while another one is open.
     pub fn begin(&self) -> Result<Transaction, Error> {
-        self.with(|db| Ok(Transaction::new(db.begin_write()?)))
+        Ok(Transaction::new(self.writing()?))
     }
 
     /// The state as last committed.
@@ -123,7 +130,7 @@ impl Store {
         Ok(View::new(self.reading()?))
     }
 
-    /// Seals what was recorded into a segment, or makes one of several, if enough of them came together (or, with `all`,
+    /// Seals what was recorded into a segment, or makes one of several, or a longer stretch of samples of short ones, if enough of them came together (or, with `all`,
     /// any block that is left): one step; ask again until there is nothing to do. Rows are read and written without
     /// holding up whoever records; only the exchange at the end is a transaction. One caller at a time.
     pub fn seal(&self, all: bool) -> Result<Option<Sealed>, Error> {
@@ -131,8 +138,11 @@ impl Store {
     }
 
     pub(crate) fn seal_within(&self, bounds: &seal::Bounds, all: bool) -> Result<Option<Sealed>, Error> {
-        let draft = guarded(|| seal::draft(&self.reading()?, bounds, all))?;
-        draft.map(|draft| self.exchange(draft)).transpose()
+        if let Some(draft) = guarded(|| seal::draft(&self.reading()?, bounds, all))? {
+            return self.exchange(draft).map(Some);
+        }
+        let draft = guarded(|| samples::draft(&self.reading()?, bounds.stretches))?;
+        draft.map(|draft| self.write(|txn| samples::exchange(txn, &draft))).transpose()
     }
 
     /// Drops what is not to be kept, from one segment, or seals what has waited long in blocks: one step, as
@@ -141,16 +151,33 @@ impl Store {
         if guarded(|| retention::blocks_wait(&self.reading()?))? {
             self.seal(true)?;
         }
-        let Some(draft) = guarded(|| retention::draft(&self.reading()?, retention))? else { return Ok(None) };
-        let dropped = draft.dropped;
-        self.exchange(draft)?;
-        Ok(dropped)
+        match guarded(|| retention::next(&self.reading()?, retention))? {
+            None => Ok(None),
+            Some(Step::Versions(draft)) => {
+                let dropped = draft.dropped;
+                self.exchange(draft)?;
+                Ok(dropped)
+            }
+            Some(Step::Samples(expired)) => {
+                self.write(|txn| retention::expire(txn, &expired))?;
+                Ok(Some(expired.dropped))
+            }
+        }
     }
 
-    /// Gives what is free in the file back to the disk. Fails with [`Error::Busy`] while somebody reads.
-    pub fn compact(&mut self) -> Result<(), Error> {
+    /// Bytes of the file; nothing of a store in memory.
+    pub fn file_len(&self) -> Result<Option<u64>, Error> {
+        let len = |path: &PathBuf| Ok(std::fs::metadata(path).map_err(|error| Error::opening_io(path, error))?.len());
+        self.path.as_ref().map(len).transpose()
+    }
+
+    /// Gives what is free in the file back to the disk. Nobody can record or begin to read meanwhile: they wait. Fails
+    /// with [`Error::Busy`] while somebody reads.
+    pub fn compact(&self) -> Result<(), Error> {
         self.with(|_| Ok(()))?;
-        let db = self.db.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().expect("it was opened");
+        let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        // Whoever found that the disk failed may have closed it in between.
+        let Some(db) = db.as_mut() else { return Err(Error::Busy) };
         guarded(|| {
             loop {
                 if !db.compact()? {
@@ -164,11 +191,22 @@ impl Store {
         self.with(|db| Ok(db.begin_read()?))
     }
 
+    /// Which pages are free goes into each commit: after a crash the file is open at once, not when all of it was read.
+    fn writing(&self) -> Result<WriteTransaction, Error> {
+        let mut txn = self.with(|db| Ok(db.begin_write()?))?;
+        txn.set_quick_repair(true);
+        Ok(txn)
+    }
+
     pub(crate) fn exchange(&self, draft: Draft) -> Result<Sealed, Error> {
-        let txn = self.with(|db| Ok(db.begin_write()?))?;
-        let sealed = guarded(|| seal::exchange(&txn, draft))?;
+        self.write(|txn| seal::exchange(txn, draft))
+    }
+
+    pub(crate) fn write<T>(&self, write: impl FnOnce(&WriteTransaction) -> Result<T, Error>) -> Result<T, Error> {
+        let txn = self.writing()?;
+        let written = guarded(|| write(&txn))?;
         txn.commit()?;
-        Ok(sealed)
+        Ok(written)
     }
 
     /// [`View::live`] of the state as last committed.

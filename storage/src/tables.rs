@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! meta       name                     u64      "format", "layout", "next_alert", "next_row", "next_turn",
-//!                                              "next_silence", "first_snapshot", "last_snapshot", "dropped_to"
+//!                                              "next_silence", "first_snapshot", "last_snapshot", "dropped_to",
+//!                                              "next_round", "last_round", "samples_dropped_to",
+//!                                              "believed", "doubted_for" (clock.rs)
 //! offsets    collector instance       u64 u64  the last sequence whose batch was committed; when, as a turn
-//! blocks     first row                sealed   versions that were just recorded (block.rs)
+//! blocks     first row                block    versions that were just recorded, and their keys (block.rs)
 //! segments   (first row, chunk)       chunk    versions that were sealed (segment/)
 //! endings    row                      i64 i64? when a version in a block ended, or one in a segment after it was sealed:
 //!                                              the snapshot that no longer had it and, of an exit, the one before
 //! live       proc_id as u64           row      the current version of every process alive
+//! samples    (first round, chunk)     chunk    what processes used (samples/)
 //! alerts     id                       sealed   JSON
 //! matches    (rule id, dedup key)     sealed   MatchState
 //! rules      rule id                  text     the revision that ran last
@@ -19,6 +22,7 @@
 //!                                              silences
 //! gaps       (i64, i64)               ()       moments between which nobody looked (gaps.rs)
 //! drops      number                   (…)      what retention took out (retention.rs)
+//! holes      row                      row      rows that it took out between two parts, up to before the second (absent.rs)
 //! ```
 //!
 //! Versions of processes are numbered in the order in which they are recorded: that number is the row, wherever it lies.
@@ -32,9 +36,10 @@ use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
 
 use crate::Error;
+use crate::samples::Number;
 
 /// The version of everything in this file; a store with another one is not opened.
-pub(crate) const FORMAT: u64 = 5;
+pub(crate) const FORMAT: u64 = 6;
 
 pub(crate) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 pub(crate) const OFFSETS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("offsets");
@@ -42,6 +47,7 @@ pub(crate) const BLOCKS: TableDefinition<Row, &[u8]> = TableDefinition::new("blo
 pub(crate) const SEGMENTS: TableDefinition<(Row, u32), &[u8]> = TableDefinition::new("segments");
 pub(crate) const ENDINGS: TableDefinition<Row, (i64, Option<i64>)> = TableDefinition::new("endings");
 pub(crate) const LIVE: TableDefinition<u64, Row> = TableDefinition::new("live");
+pub(crate) const SAMPLES: TableDefinition<(Number, u32), &[u8]> = TableDefinition::new("samples");
 pub(crate) const ALERTS: TableDefinition<u64, &[u8]> = TableDefinition::new("alerts");
 pub(crate) const MATCHES: TableDefinition<(&str, &[u8]), &[u8]> = TableDefinition::new("matches");
 pub(crate) const RULES: TableDefinition<&str, &str> = TableDefinition::new("rules");
@@ -50,8 +56,12 @@ pub(crate) const DELIVERIES: TableDefinition<u64, ()> = TableDefinition::new("de
 pub(crate) const TURNS: TableDefinition<u64, u64> = TableDefinition::new("turns");
 pub(crate) const TURN_OF: TableDefinition<u64, u64> = TableDefinition::new("turn_of");
 pub(crate) const STATUS: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("status");
-/// When, rows, bytes, first and last moment, why.
-pub(crate) const DROPS: TableDefinition<u64, (i64, u64, u64, i64, i64, u8)> = TableDefinition::new("drops");
+/// When, rows, bytes, first and last moment, why, of what.
+pub(crate) type DropNote = (i64, u64, u64, i64, i64, u8, u8);
+pub(crate) const DROPS: TableDefinition<u64, DropNote> = TableDefinition::new("drops");
+
+/// Two of them never touch.
+pub(crate) const HOLES: TableDefinition<Row, Row> = TableDefinition::new("holes");
 
 pub(crate) const GAPS: TableDefinition<(i64, i64), ()> = TableDefinition::new("gaps");
 
@@ -63,10 +73,17 @@ pub(crate) const NEXT_TURN_KEY: &str = "next_turn";
 pub(crate) const NEXT_SILENCE_KEY: &str = "next_silence";
 pub(crate) const FIRST_SNAPSHOT_KEY: &str = "first_snapshot";
 pub(crate) const LAST_SNAPSHOT_KEY: &str = "last_snapshot";
+pub(crate) const BELIEVED_KEY: &str = "believed";
+pub(crate) const DOUBTED_FOR_KEY: &str = "doubted_for";
 pub(crate) const DROPPED_TO_KEY: &str = "dropped_to";
+pub(crate) const NEXT_ROUND_KEY: &str = "next_round";
+pub(crate) const LAST_ROUND_KEY: &str = "last_round";
+pub(crate) const SAMPLES_DROPPED_TO_KEY: &str = "samples_dropped_to";
 
 /// The number of a version.
 pub(crate) type Row = u64;
+/// The number of the first.
+pub(crate) const FIRST_ROW: Row = 1;
 
 /// What the log and alerts call the rows.
 pub(crate) const HISTORY: &str = "processes_history";
@@ -157,6 +174,7 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(BLOCKS)?;
     txn.open_table(SEGMENTS)?;
     txn.open_table(ENDINGS)?;
+    txn.open_table(SAMPLES)?;
     txn.open_table(LIVE)?;
     txn.open_table(ALERTS)?;
     txn.open_table(MATCHES)?;
@@ -167,6 +185,7 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(STATUS)?;
     txn.open_table(GAPS)?;
     txn.open_table(DROPS)?;
+    txn.open_table(HOLES)?;
     let mut meta = txn.open_table(META)?;
     meta.insert(FORMAT_KEY, FORMAT)?;
     meta.insert(LAYOUT_KEY, layout())?;

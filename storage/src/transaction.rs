@@ -12,8 +12,9 @@ use crate::guard::guarded;
 use crate::matches::MatchState;
 use crate::reader::{Each, Reader, Scan, StoredProcess};
 use crate::record::{self, ProcessChange, Recorded};
+use crate::samples::Round;
 use crate::tables::{ALERTS, DELIVERIES, MATCHES, META, NEXT_ALERT_KEY, NEXT_SILENCE_KEY, OFFSETS, RULES};
-use crate::{Error, alerts, gaps, scan, status};
+use crate::{Error, alerts, gaps, samples, scan, status};
 
 /// Collector instances whose offset is remembered.
 pub(crate) const SOURCES_MAX: usize = 64;
@@ -102,6 +103,11 @@ impl Transaction {
     /// there are some that nobody knew any more when they went, and they would live for ever.
     pub fn end_others(&mut self, alive: &RecordBatch, time: Timestamp, last: Timestamp) -> Result<usize, Error> {
         guarded(|| record::end_others(&self.txn, alive, time, last))
+    }
+
+    /// Records what processes use, once the versions of the same snapshot are recorded.
+    pub fn record_samples(&mut self, round: &Round) -> Result<(), Error> {
+        guarded(|| samples::record(&self.txn, round))
     }
 
     /// Notes that snapshots are missing between these two, of which `next` was taken later, perhaps by a clock that went

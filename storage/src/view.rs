@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::gaps::Gap;
 use crate::guard::guarded;
+use crate::history::Extent;
 use crate::keys::ProcKey;
 use crate::reader::{Each, Reader, Scan, StoredProcess};
 use crate::retention::{self, Dropped};
 use crate::tables::{ALERTS, DELIVERIES, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Row, TURNS, Tables};
-use crate::{Checked, Error, alerts, check, gaps, history, room, scan, status};
+use crate::{Checked, Error, absent, alerts, check, gaps, history, room, samples, scan, status};
 
 /// Deliveries that one [`View::deliveries`] names.
 pub const DELIVERIES_MAX: usize = 1024;
@@ -72,6 +73,12 @@ pub struct Contents {
     pub damaged: u64,
     /// When the first of the versions was seen.
     pub oldest: Option<Timestamp>,
+    /// Samples of processes.
+    pub samples: u64,
+    /// Rounds in which they were taken.
+    pub rounds: u64,
+    /// Bytes of all samples.
+    pub sample_bytes: u64,
 }
 
 /// Bytes of the file, by what they are for; what is left of it is free and used again.
@@ -106,13 +113,17 @@ impl View {
         }
         // Each part is read once, and the processes come in the order in which they were stored.
         rows.sort_unstable();
-        let parts = history::parts(&self.txn)?;
-        let part_of = |row: Row| parts.partition_point(|part| part.first() <= row).checked_sub(1).map(|at| parts[at]);
+        let parts = history::extents(&self.txn)?;
+        let part_of = |row: Row| {
+            let before = parts.partition_point(|extent| extent.part.first() <= row).checked_sub(1)?;
+            let Extent { part, end } = parts[before];
+            end.is_none_or(|end| row < end).then_some(part)
+        };
         let mut completeness = Completeness::default();
         let mut batches = Vec::new();
         for rows in rows.chunk_by(|(a, _), (b, _)| part_of(*a) == part_of(*b)) {
             let Some(part) = part_of(rows[0].0) else {
-                scan::quarantine("the first rows of processes_history", "they are missing");
+                scan::quarantine(&absent::name(&(rows[0].0..rows[rows.len() - 1].0.saturating_add(1))), absent::WHY);
                 completeness.add(Reason::SegmentQuarantined);
                 continue;
             };
@@ -131,6 +142,11 @@ impl View {
     /// The last sequence of that collector whose batch was committed.
     pub fn offset(&self, source: &str) -> Result<Option<u64>, Error> {
         Ok(self.txn.table(OFFSETS)?.get(source)?.map(|offset| offset.value().0))
+    }
+
+    /// When processes were sampled last.
+    pub fn last_round(&self) -> Result<Option<Timestamp>, Error> {
+        Ok(samples::last_round(&self.txn)?.map(Timestamp))
     }
 
     /// The alert of that number.

@@ -16,7 +16,7 @@ use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Handling, Le
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::{Catalog, Process, version_columns};
 use daemoneye_dsl::types::Timestamp;
-use daemoneye_storage::{Error, MatchState, ProcessChange, Reader, Scan, Store, View};
+use daemoneye_storage::{Error, MatchState, ProcessChange, Reader, Sampler, Scan, Store, View};
 
 const KILLS: u64 = 200;
 /// Kills that one store lives through: what is checked after each grows with it.
@@ -28,15 +28,20 @@ const LIFE_MAX_MICROS: u64 = 60_000;
 /// Names the store to a child of this test; the child runs [`writer`].
 const PATH: &str = "DAEMONEYE_TEST_STORE";
 
-fn rows(n: u64, version: u32) -> RecordBatch {
+fn snapshot(n: u64, version: u32) -> RecordBatch {
     let process = |row: u64| Process {
         proc_id: format!("{:016x}", n * ROWS + row),
         name: "x".to_owned(),
         command_line: Some(format!("transaction {n} row {row} v{version}")),
+        cpu_usage: Some(1.0),
         accessible: true,
         ..Process::default()
     };
-    let batch = Process::batch(&(0..ROWS).map(process).collect::<Vec<_>>());
+    Process::batch(&(0..ROWS).map(process).collect::<Vec<_>>())
+}
+
+fn rows(n: u64, version: u32) -> RecordBatch {
+    let batch = snapshot(n, version);
     let columns: Vec<_> =
         version_columns().iter().map(|column| batch.schema().index_of(&column.name).unwrap()).collect();
     batch.project(&columns).unwrap()
@@ -79,6 +84,9 @@ fn commit(store: &Store, n: u64) -> Result<(), Error> {
         changed: &if n > 1 { rows(n - 1, 2) } else { none.clone() },
         exited: &if n > 2 { rows(n - 2, 2) } else { none },
     })?;
+    // Whoever samples for the first time has a row of every process.
+    let round = Sampler::default().round(&snapshot(n, 1), time, 1)?;
+    txn.record_samples(&round.expect("it is due"))?;
     let alert_id = txn.next_alert_id()?;
     txn.put_alert(&alert(alert_id, time))?;
     txn.enqueue_delivery(alert_id)?;
@@ -187,6 +195,7 @@ fn lives(kills: Range<u64>, random: &mut u64) {
         assert_eq!(different(&view, "process_starts", &["proc_id"]), found * ROWS, "{context}");
         assert_eq!(different(&view, "process_exits", &["proc_id"]), found.saturating_sub(2) * ROWS, "{context}");
         assert_eq!(different(&view, "processes_history", &["command_line"]), (2 * found - 1) * ROWS, "{context}");
+        assert_eq!(different(&view, "process_samples", &["proc_id"]), found * ROWS, "{context}");
         assert_eq!(different(&view, "alerts", &["title"]), found, "{context}");
         assert_eq!(store.begin().unwrap().match_states("r").unwrap().len() as u64, found, "{context}");
         let waiting = view.deliveries().unwrap();

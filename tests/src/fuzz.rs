@@ -3,14 +3,14 @@
 //! The programs of `fuzz/` call these functions with what libFuzzer makes up; a test calls them with `tests/corpus/`,
 //! where what was once found is kept, and with the golden scripts.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use daemoneye_broker::core::Core;
+use daemoneye_broker::core::{ConnectionId, Core, Limits};
 use daemoneye_broker::frame::{self, FRAME_LEN_MAX};
 use daemoneye_broker::message::Message;
-use daemoneye_broker::tree::OPEN;
-use daemoneye_broker::{Gate, Key, Limits, Peer};
+use daemoneye_broker::{Gate, Key, Peer, tree};
 use daemoneye_dsl::check::{Checked, check_query};
 use daemoneye_dsl::diagnostic::{Safety, Source, Style};
 use daemoneye_dsl::format::format;
@@ -25,7 +25,7 @@ use daemoneye_storage::lies;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("query", query),
     ("header", header),
     ("format", formatted),
@@ -34,6 +34,7 @@ pub const TARGETS: [Target; 8] = [
     ("rows", rows),
     ("block", block),
     ("segment", segment),
+    ("samples", samples),
 ];
 
 fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
@@ -92,19 +93,114 @@ pub fn settings(bytes: &[u8]) {
     }
 }
 
-/// Whatever a peer sends: frames are cut, messages decoded and given to the broker's core.
+/// Whatever peers send, and whenever: the bytes are once the stream of somebody who has not proved who it is, and once
+/// a script of what two clients do that have.
 pub fn frames(bytes: &[u8]) {
-    let now = Duration::ZERO;
-    let mut core = Core::new(Gate::new(Key::generate().expect("random bytes"), None), OPEN, Limits::default());
-    let peer = core.connect(Peer::default(), now);
-    let mut buffer = BytesMut::from(bytes);
-    while let Ok(Some(frame)) = frame::decode(&mut buffer, FRAME_LEN_MAX) {
+    let mut core = core();
+    let stranger = core.connect(Peer::default(), Duration::ZERO);
+    let mut stream = BytesMut::from(bytes);
+    while let Ok(Some(frame)) = frame::decode(&mut stream, FRAME_LEN_MAX) {
         let Ok(message) = Message::decode(frame) else { break };
-        if core.receive(peer, message, now).is_err() {
+        if core.receive(stranger, message, Duration::ZERO).is_err() {
             break;
         }
-        while core.take(peer, now).is_some() {}
+        while core.take(stranger, Duration::ZERO).is_some() {}
     }
+    assert!(!core.is_proved(stranger), "nobody guesses the key");
+    Talk::new().run(bytes);
+}
+
+const QUEUED_BYTES_MAX: usize = 4096;
+
+fn core() -> Core {
+    let gate = Gate::new(Key::generate().expect("the system has random bytes"), None);
+    Core::new(gate, tree::OPEN, Limits { queued_bytes: QUEUED_BYTES_MAX, ..Limits::default() })
+}
+
+/// Two clients: frames with a sound checksum and any body, taking, leaving, and time that passes in between.
+struct Talk {
+    core: Core,
+    clients: [ConnectionId; 2],
+    /// The number after the last that came, of each subscription.
+    next: HashMap<(ConnectionId, u64), u64>,
+    now: Duration,
+}
+
+impl Talk {
+    fn new() -> Self {
+        let mut core = core();
+        let clients = [(); 2].map(|()| core.connect_local("client"));
+        Self { core, clients, next: HashMap::new(), now: Duration::ZERO }
+    }
+
+    fn run(mut self, mut script: &[u8]) {
+        while let [what, rest @ ..] = script {
+            script = rest;
+            let client = usize::from(what & 1);
+            match what >> 1 & 7 {
+                0..4 => {
+                    let [kind, len, rest @ ..] = script else { break };
+                    let (body, rest) = rest.split_at(rest.len().min(usize::from(*len)));
+                    script = rest;
+                    self.say(client, *kind, body);
+                }
+                4 => drop(self.hear(client)),
+                5 => while self.hear(client).is_some() {},
+                6 => {
+                    self.now += Duration::from_millis(u64::from(*what) << 4);
+                    self.core.expire(self.now);
+                }
+                _ => self.leave(client),
+            }
+            let _woken = self.core.woken();
+            assert!(self.core.queued_bytes() <= QUEUED_BYTES_MAX);
+        }
+        (0..2).for_each(|client| self.leave(client));
+        self.core.expire(self.now + Duration::from_hours(1));
+        assert_eq!(self.core.queued_bytes(), 0, "nobody is left for whom anything waits");
+    }
+
+    fn say(&mut self, client: usize, kind: u8, body: &[u8]) {
+        // Whoever is held is not read.
+        if self.core.is_held(self.clients[client]) {
+            return;
+        }
+        let mut stream = BytesMut::new();
+        frame::encode(kind, &mut stream, |out| out.extend_from_slice(body));
+        let frame = frame::decode(&mut stream, FRAME_LEN_MAX).expect("its checksum is sound").expect("it is whole");
+        let Ok(message) = Message::decode(frame) else { return };
+        assert_eq!(through_a_frame(&message), message);
+        if let Message::Unsubscribe(body) = &message {
+            self.next.remove(&(self.clients[client], body.subscription));
+        }
+        if self.core.receive(self.clients[client], message, self.now).is_err() {
+            self.leave(client);
+        }
+    }
+
+    fn hear(&mut self, client: usize) -> Option<Message> {
+        let client = self.clients[client];
+        let message = self.core.take(client, self.now)?;
+        assert_eq!(through_a_frame(&message), message);
+        if let Message::Deliver(deliver) = &message {
+            let next = self.next.entry((client, deliver.head.subscription)).or_default();
+            assert!(deliver.head.first >= *next, "numbers only grow");
+            *next = deliver.head.first + deliver.parcel.len() as u64;
+        }
+        Some(message)
+    }
+
+    fn leave(&mut self, client: usize) {
+        self.core.disconnect(self.clients[client], self.now);
+        self.clients[client] = self.core.connect_local("client");
+    }
+}
+
+fn through_a_frame(message: &Message) -> Message {
+    let mut stream = BytesMut::new();
+    message.encode(&mut stream);
+    let frame = frame::decode(&mut stream, FRAME_LEN_MAX).expect("it is sound").expect("it is whole");
+    Message::decode(frame).expect("what is said can be read")
 }
 
 /// Bytes from a peer or the disk are rows of the layout asked for, or an error.
@@ -120,4 +216,9 @@ pub fn block(bytes: &[u8]) {
 /// What is stored in a segment has values, or is damage, whatever it says of itself.
 pub fn segment(bytes: &[u8]) {
     lies::segment(bytes);
+}
+
+/// What is stored in a stretch is samples, or damage, whatever it says of itself.
+pub fn samples(bytes: &[u8]) {
+    lies::samples(bytes);
 }

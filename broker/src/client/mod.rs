@@ -10,6 +10,7 @@
 //! the connection was lost ends with an error, and is not sent again: it may have been obeyed. So an acknowledged
 //! message is never doubled or out of order.
 
+mod outbox;
 mod session;
 mod subscription;
 mod table;
@@ -23,6 +24,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use self::outbox::Publication;
 pub(crate) use self::session::local;
 pub use self::subscription::{Delivery, Event, Gap, Interest, Subscription};
 use self::table::Table;
@@ -30,8 +32,8 @@ use crate::backoff::Backoff;
 use crate::connection::HANDSHAKE_SECS;
 use crate::error::Error;
 use crate::key::{Key, KeyKind};
-use crate::message::{Cancel, Code, Fault, Outcome, PAYLOAD_LEN_MAX, check_name};
-use crate::parcel::Entry;
+use crate::message::{Code, Fault, Outcome, PAYLOAD_LEN_MAX, check_name};
+use crate::parcel::Draft;
 use crate::topic::Topic;
 use crate::tree::Role;
 
@@ -98,7 +100,7 @@ impl Client {
     /// Connects to the broker that listens at `path`; ends when the connection does.
     pub async fn connect(path: impl AsRef<Path>, identity: &Identity) -> Result<Self, Error> {
         check_name(&identity.name).map_err(Error::Invalid)?;
-        let table = Arc::new(Table::default());
+        let table = Arc::new(Table::new(Draft::encoded()));
         let client = Self::new(&table);
         let connecting = session::connect(table, path.as_ref(), identity);
         timeout(ANSWER, connecting).await.map_err(|_| Error::TimedOut(ANSWER))??;
@@ -109,10 +111,18 @@ impl Client {
     /// the broker says that it never will.
     pub fn keep(path: impl AsRef<Path>, identity: Identity, backoff: Backoff) -> Result<Self, Error> {
         check_name(&identity.name).map_err(Error::Invalid)?;
-        let table = Arc::new(Table::kept());
+        let table = Arc::new(Table::kept(Draft::encoded()));
         let client = Self::new(&table);
         tokio::spawn(session::keep(table, path.as_ref().to_owned(), identity, backoff));
         Ok(client)
+    }
+
+    /// From now on what is published may wait so long, from microseconds to milliseconds, for more to go with: so a
+    /// stream of small messages wakes the broker and its subscribers less often. A request goes at once, with all before
+    /// it, and so does what has become much.
+    pub fn gathering(self, linger: Duration) -> Result<Self, Error> {
+        self.0.0.gather(linger)?;
+        Ok(self)
     }
 
     /// Subscribes. Once this returns, nothing published afterwards is missed. A client that is kept connected gets the
@@ -123,36 +133,32 @@ impl Client {
 
     /// Publishes without asking what becomes of it. Waits while there is no room to send.
     pub async fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> Result<(), Error> {
-        self.send(entry(topic, payload.into())?).await
+        self.table().send(publication(topic, payload.into())?).await
     }
 
     /// Publishes what subscribers to come are to get as well, until the next of this topic; an empty payload ends that.
     pub async fn publish_retained(&self, topic: &str, payload: impl Into<Bytes>) -> Result<(), Error> {
-        self.send(Entry { retain: true, ..entry(topic, payload.into())? }).await
+        self.table().send(Publication { retain: true, ..publication(topic, payload.into())? }).await
     }
 
     /// Publishes and waits for what the subscribers that answer say. After a time-out, or when this is dropped, whoever
     /// has not answered learns that nobody waits any more; it may have been obeyed all the same.
     pub async fn request(&self, topic: &str, payload: impl Into<Bytes>, patience: Duration) -> Result<Outcome, Error> {
-        let entry = entry(topic, payload.into())?;
-        timeout(patience, self.ask(entry)).await.map_err(|_| Error::TimedOut(patience))?
+        Topic::check(topic)?;
+        let publication = publication(topic, payload.into())?;
+        timeout(patience, self.ask(publication)).await.map_err(|_| Error::TimedOut(patience))?
     }
 
-    async fn ask(&self, entry: Entry) -> Result<Outcome, Error> {
+    async fn ask(&self, publication: Publication<'_>) -> Result<Outcome, Error> {
         let table = self.table();
         let _credit = table.credit.acquire().await.map_err(|_| table.closed_error())?;
         let request = table.number();
         let (answer, answered) = oneshot::channel();
-        table.with_open(|state| state.asking.insert(request, answer))?;
         let mut question = Question { table, request, is_open: true };
-        self.send(Entry { request, ..entry }).await?;
+        table.send_asking(Publication { request, ..publication }, &mut Some(answer)).await?;
         let outcome = answered.await.map_err(|_| table.closed_error())?;
         question.is_open = false;
         outcome
-    }
-
-    async fn send(&self, entry: Entry) -> Result<(), Error> {
-        self.table().send(entry).await
     }
 
     /// Sends what waits to be sent, then closes the connection, for clones and subscriptions too.
@@ -188,13 +194,12 @@ impl Client {
     }
 }
 
-fn entry(topic: &str, payload: Bytes) -> Result<Entry, Error> {
-    let topic = String::from(Topic::parse(topic)?).into();
+fn publication(topic: &str, payload: Bytes) -> Result<Publication<'_>, Error> {
     let len = payload.len();
     if len > PAYLOAD_LEN_MAX {
         return Err(Error::Invalid(format!("payload of {len} bytes, at most {PAYLOAD_LEN_MAX} are allowed")));
     }
-    Ok(Entry { topic, payload, ..Entry::default() })
+    Ok(Publication { topic, payload, request: 0, retain: false })
 }
 
 /// A request whose outcome is waited for.
@@ -206,8 +211,8 @@ struct Question<'a> {
 
 impl Drop for Question<'_> {
     fn drop(&mut self) {
-        if self.is_open && self.table.lock().asking.remove(&self.request).is_some() {
-            self.table.control(Cancel { request: self.request });
+        if self.is_open {
+            self.table.cancel(self.request);
         }
     }
 }

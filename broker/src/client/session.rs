@@ -7,15 +7,19 @@ use std::sync::{Mutex, MutexGuard};
 use interprocess::local_socket::tokio::Stream;
 use tokio::time::timeout;
 
+use crate::allocator;
 use crate::backoff::Backoff;
 use crate::client::table::{ClientOutlet, Ended, Table};
 use crate::client::{ANSWER, Client, Identity};
-use crate::connection::{self, End, Inlet};
+use crate::connection::{self, End, Inlet, UNPROVED_FRAME_LEN_MAX};
 use crate::core::CREDIT;
 use crate::error::Error;
+use crate::frame::FRAME_LEN_MAX;
 use crate::key::{Key, Side, nonce};
 use crate::listener;
 use crate::message::{Challenge, Code, Fault, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN, Pong, Proof, Welcome};
+use crate::parcel::Draft;
+use crate::wire::Wire;
 
 /// Connects once; the connection goes on in a task of its own.
 pub(super) async fn connect(table: Arc<Table>, path: &Path, identity: &Identity) -> Result<(), Error> {
@@ -23,7 +27,7 @@ pub(super) async fn connect(table: Arc<Table>, path: &Path, identity: &Identity)
     let greeting = Greeting::new(identity)?;
     let shared = table.clone();
     tokio::spawn(async move {
-        let end = run(&shared, &stream, greeting).await;
+        let end = run(&shared, stream, greeting).await;
         shared.lost(&end);
         shared.end(end.into());
     });
@@ -49,15 +53,13 @@ pub(super) async fn keep(table: Arc<Table>, path: PathBuf, identity: Identity, m
         };
         let delay = backoff.next_delay();
         tracing::debug!(error, ?delay, "connecting again");
-        tokio::select! {
-            () = tokio::time::sleep(delay) => {}
-            () = table.filled.notified() => {
-                // Something new waits; what matters here is whether it is the wish to end.
-                if !table.is_closing() {
-                    tokio::time::sleep(delay).await;
-                }
+        // Whatever else there is to send has to wait.
+        let closing = async {
+            while !table.is_closing() {
+                table.filled.notified().await;
             }
-        }
+        };
+        let _in_peace = timeout(delay, closing).await;
     }
     table.end(Ended::Closed("this side closed it".to_owned()));
 }
@@ -65,7 +67,7 @@ pub(super) async fn keep(table: Arc<Table>, path: PathBuf, identity: Identity, m
 /// One connection from its beginning to its end; whether it stood.
 async fn attempt(table: &Arc<Table>, path: &Path, identity: &Identity) -> Result<(End, bool), Error> {
     let stream = timeout(ANSWER, listener::connect(path)).await.map_err(|_| Error::TimedOut(ANSWER))??;
-    let end = run(table, &stream, Greeting::new(identity)?).await;
+    let end = run(table, stream, Greeting::new(identity)?).await;
     let stood = table.connection.load(std::sync::atomic::Ordering::Acquire) != 0;
     table.lost(&end);
     Ok((end, stood))
@@ -112,15 +114,20 @@ impl Greeting {
     }
 }
 
-async fn run(table: &Table, stream: &Stream, greeting: Greeting) -> End {
+async fn run(table: &Table, stream: Stream, greeting: Greeting) -> End {
+    allocator::keep_what_is_freed();
+    let wire = match Wire::new(stream) {
+        Ok(wire) => wire,
+        Err(error) => return error.into(),
+    };
     table.greet(greeting.hello.clone());
     let inlet = ClientInlet { table, greeting: Mutex::new(Some(greeting)) };
-    connection::run(stream, stream, &inlet, &mut ClientOutlet(table)).await
+    connection::run(wire.halves(), &inlet, &mut ClientOutlet(table)).await
 }
 
 /// A client in the broker's process, which is whoever it says, and its two ends.
 pub(crate) fn local(connection: u64) -> (Client, LocalEnds) {
-    let table = Arc::new(Table::default());
+    let table = Arc::new(Table::new(Draft::plain()));
     table.open(&Welcome { connection, credit: CREDIT });
     (Client::new(&table), LocalEnds(table))
 }
@@ -169,6 +176,10 @@ impl ClientInlet<'_> {
 }
 
 impl Inlet for ClientInlet<'_> {
+    fn frame_len_max(&self) -> usize {
+        if self.greeting().is_none() { FRAME_LEN_MAX } else { UNPROVED_FRAME_LEN_MAX }
+    }
+
     fn receive(&self, message: Message) -> Result<(), Fault> {
         match message {
             Message::Challenge(challenge) => self.prove(&challenge)?,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::client::{ANSWER, Client, refusal};
@@ -117,13 +117,8 @@ impl Subscription {
         let Interest(subscribe) = interest;
         Pattern::parse(subscribe.pattern.as_str())?;
         let inbox = Arc::new(Inbox::new(subscribe.clone()));
-        let (answer, answered) = oneshot::channel();
         let number = client.table().number();
-        client.table().with_open(|state| {
-            state.inboxes.insert(number, inbox.clone());
-            state.subscribing.insert(number, answer);
-        })?;
-        client.table().control(inbox.subscribe(number));
+        let answered = client.table().subscribe(number, &inbox)?;
         // From here on, dropping it leaves nothing behind.
         let parcel = Vec::new().into();
         let subscription = Self {
@@ -175,13 +170,16 @@ impl Subscription {
     pub fn try_recv(&mut self) -> Option<Event> {
         if self.parcel.is_empty() {
             let mut inbox = self.inbox.lock();
-            match inbox.items.pop_front()? {
+            let (epoch, first, parcel) = match inbox.items.pop_front()? {
                 Incoming::Gap(gap) => return Some(Event::Gap(gap)),
-                Incoming::Parcel(first, parcel) => (self.next, self.parcel) = (first, parcel),
-            }
-            inbox.len -= self.parcel.len();
-            self.epoch = inbox.epoch;
+                Incoming::Parcel { epoch, first, parcel } => (epoch, first, parcel),
+            };
+            inbox.len -= parcel.len();
             drop(inbox);
+            if epoch != self.epoch {
+                (self.epoch, self.untold) = (epoch, Room { len: 0, bytes: 0 });
+            }
+            (self.next, self.parcel) = (first, parcel);
             self.untold = self.untold + Room { len: self.parcel.len(), bytes: self.parcel.cost() };
         }
         let Entry { topic, payload, .. } = self.parcel.pop()?;
@@ -190,7 +188,7 @@ impl Subscription {
         self.next += 1;
         if self.parcel.is_empty() && (self.untold.len >= WINDOW.len / 4 || self.untold.bytes >= WINDOW.bytes / 4) {
             self.untold = Room { len: 0, bytes: 0 };
-            self.client.table().control(Taken { subscription: self.number, number });
+            self.client.table().control_in(self.epoch, Taken { subscription: self.number, number });
         }
         let receipt = self.inbox.subscribe.answers.then(|| Receipt {
             subscription: self.number,
@@ -283,13 +281,14 @@ impl Receipt {
 
     fn send(&self, refused: Option<&str>, reply: Bytes) {
         let mut inbox = self.inbox.lock();
-        inbox.cancelled.remove(&self.number);
         if inbox.epoch == self.epoch {
-            drop(inbox);
-            let refused = refused.map(|reason| truncated(reason.to_owned()));
-            let Self { subscription, number, .. } = *self;
-            self.client.table().control(Acknowledge { subscription, number, refused, reply });
+            inbox.cancelled.remove(&self.number);
+            inbox.unanswered.remove(&self.number);
         }
+        drop(inbox);
+        let refused = refused.map(|reason| truncated(reason.to_owned()));
+        let Self { subscription, number, epoch, .. } = *self;
+        self.client.table().control_in(epoch, Acknowledge { subscription, number, refused, reply });
     }
 }
 
@@ -315,15 +314,26 @@ pub(super) struct Inbox {
 struct InboxState {
     items: VecDeque<Incoming>,
     len: usize,
-    /// Counts the connections.
+    /// Counts the connections that were lost.
     epoch: u64,
+    /// The number of the next message that comes.
+    next: u64,
+    /// Messages that came by this connection and are to be answered.
+    unanswered: BTreeSet<u64>,
+    /// Those among them, and among the next, that nobody waits for.
     cancelled: BTreeSet<u64>,
 }
 
 #[derive(Debug)]
 enum Incoming {
     Gap(Gap),
-    Parcel(u64, Parcel),
+    Parcel {
+        /// Of the connection that it came by.
+        epoch: u64,
+        /// The first message's number.
+        first: u64,
+        parcel: Parcel,
+    },
 }
 
 impl Inbox {
@@ -340,18 +350,30 @@ impl Inbox {
         Subscribe { subscription, ..self.subscribe.clone() }
     }
 
+    /// It is known from now on.
+    pub(super) fn begin(&self, epoch: u64) {
+        self.lock().epoch = epoch;
+    }
+
     pub(super) fn deliver(&self, message: Deliver) -> Result<(), Fault> {
         let Deliver { head, parcel } = message;
         let mut state = self.lock();
         state.len += parcel.len();
-        if state.len > WINDOW.len + PARCEL_LEN_MAX {
+        // What came by the last connection may be there still, see [`Inbox::lost`].
+        if state.len > 2 * (WINDOW.len + PARCEL_LEN_MAX) {
             return Err(Fault::new(Code::Protocol, "more deliveries than the window of a subscription allows"));
         }
         if head.gap > 0 {
             state.items.push_back(Incoming::Gap(Gap::Dropped(head.gap)));
         }
         if !parcel.is_empty() {
-            state.items.push_back(Incoming::Parcel(head.first, parcel));
+            let (epoch, first) = (state.epoch, head.first);
+            state.next = first.saturating_add(parcel.len() as u64);
+            if self.subscribe.answers {
+                let numbers = first..state.next;
+                state.unanswered.extend(numbers);
+            }
+            state.items.push_back(Incoming::Parcel { epoch, first, parcel });
         }
         drop(state);
         self.filled.notify_one();
@@ -359,22 +381,33 @@ impl Inbox {
     }
 
     pub(super) fn cancel(&self, number: u64) {
-        self.lock().cancelled.insert(number);
+        let mut state = self.lock();
+        // It may have been answered meanwhile.
+        if number >= state.next || state.unanswered.contains(&number) {
+            state.cancelled.insert(number);
+        }
+        drop(state);
         self.changed.notify_waiters();
     }
 
     /// The connection is gone, and with it whoever waits for answers. What came by it and is to be answered cannot be
-    /// any more, and comes again where its publisher still wants it.
-    pub(super) fn lost(&self) {
-        let mut state = self.lock();
-        state.epoch += 1;
+    /// any more, and comes again where its publisher still wants it. Of a program that takes nothing, what came between
+    /// two losses is lost with them.
+    pub(super) fn lost(&self, epoch: u64) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        (state.epoch, state.next) = (epoch, 0);
+        state.unanswered.clear();
         state.cancelled.clear();
-        if self.subscribe.answers {
-            state.items.clear();
-            state.len = 0;
+        let is_away = |item: &Incoming| matches!(item, Incoming::Gap(Gap::Away));
+        let kept = if self.subscribe.answers { Some(0) } else { state.items.iter().position(is_away) };
+        for item in state.items.drain(kept.unwrap_or(state.items.len())..) {
+            if let Incoming::Parcel { parcel, .. } = item {
+                state.len -= parcel.len();
+            }
         }
         state.items.push_back(Incoming::Gap(Gap::Away));
-        drop(state);
+        drop(guard);
         self.changed.notify_waiters();
         self.filled.notify_one();
     }

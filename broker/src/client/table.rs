@@ -3,23 +3,24 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
+use crate::client::outbox::{Outbox, Publication};
 use crate::client::subscription::Inbox;
 use crate::connection::{End, Outlet};
 use crate::error::Error;
-use crate::message::{Fault, Message, Outcome, Welcome};
-use crate::parcel::Entry;
+use crate::message::{Cancel, Fault, Message, Outcome, Welcome};
+use crate::parcel::Draft;
+use crate::topic::Topic;
 
 /// Bytes of publications that may wait to be sent; one always may.
 const UNSENT_BYTES_MAX: usize = 1 << 20;
 /// Bytes of publications that may wait while there is no connection; one always may.
 const OUTBOX_BYTES_MAX: usize = 16 << 20;
-/// Messages and bytes of publications that are sent together.
-const BATCH_LEN_MAX: usize = 4096;
-const BATCH_BYTES_MAX: usize = 128 << 10;
 
 /// The state of a client.
 #[derive(Debug)]
@@ -42,18 +43,38 @@ pub(super) struct Table {
     is_kept: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct State {
     pub(super) inboxes: HashMap<u64, Arc<Inbox>>,
     pub(super) subscribing: HashMap<u64, oneshot::Sender<Option<String>>>,
-    pub(super) asking: HashMap<u64, oneshot::Sender<Result<Outcome, Error>>>,
+    pub(super) asking: HashMap<u64, Answer>,
     /// Goes before publications.
     control: VecDeque<Message>,
-    unsent: VecDeque<Entry>,
-    unsent_bytes: usize,
+    outbox: Outbox,
+    gathering: Option<Gathering>,
+    /// The last topic that was found to be valid.
+    topic: String,
     is_open: bool,
     is_closing: bool,
+    has_ended: bool,
+    /// Counts the connections that were lost: what is about a delivery of one means nothing on the next.
+    epoch: u64,
 }
+
+/// Publications wait for others to go with.
+#[derive(Debug)]
+struct Gathering {
+    linger: Duration,
+    /// When what is gathered has to go.
+    until: Instant,
+    /// It may go.
+    is_ripe: bool,
+    /// Whoever keeps the time, woken when there is something to gather.
+    clock: Thread,
+}
+
+/// Where the outcome of a request goes.
+pub(super) type Answer = oneshot::Sender<Result<Outcome, Error>>;
 
 /// Why there will be no connection any more.
 #[derive(Clone, Debug)]
@@ -62,10 +83,11 @@ pub(super) enum Ended {
     Closed(String),
 }
 
-impl Default for Table {
-    fn default() -> Self {
+impl Table {
+    /// Of a client whose publications become such a draft.
+    pub(super) fn new(draft: Draft) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State::new(draft)),
             last_number: AtomicU64::new(0),
             filled: Notify::new(),
             room: Notify::new(),
@@ -78,12 +100,10 @@ impl Default for Table {
             is_kept: false,
         }
     }
-}
 
-impl Table {
     /// Of a client that connects again.
-    pub(super) fn kept() -> Self {
-        Self { is_kept: true, ..Self::default() }
+    pub(super) fn kept(draft: Draft) -> Self {
+        Self { is_kept: true, ..Self::new(draft) }
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -96,15 +116,6 @@ impl Table {
 
     pub(super) fn has_ended(&self) -> bool {
         self.ended.borrow().is_some()
-    }
-
-    /// Changes the table unless the client has ended, after which nobody would answer.
-    pub(super) fn with_open<T>(&self, change: impl FnOnce(&mut State) -> T) -> Result<T, Error> {
-        let mut state = self.lock();
-        if self.has_ended() {
-            return Err(self.closed_error());
-        }
-        Ok(change(&mut state))
     }
 
     pub(super) fn closed_error(&self) -> Error {
@@ -134,26 +145,71 @@ impl Table {
         }
     }
 
+    /// [`Table::control`] about what came by the connection that stood in `epoch`.
+    pub(super) fn control_in(&self, epoch: u64, message: impl Into<Message>) {
+        let mut state = self.lock();
+        if state.is_open && state.epoch == epoch {
+            state.control.push_back(message.into());
+            drop(state);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Makes a subscription known, and asks the broker for it now, or when there is a connection.
+    pub(super) fn subscribe(
+        &self,
+        number: u64,
+        inbox: &Arc<Inbox>,
+    ) -> Result<oneshot::Receiver<Option<String>>, Error> {
+        let (answer, answered) = oneshot::channel();
+        let mut state = self.lock();
+        if self.has_ended() {
+            return Err(self.closed_error());
+        }
+        inbox.begin(state.epoch);
+        state.inboxes.insert(number, inbox.clone());
+        state.subscribing.insert(number, answer);
+        if state.is_open {
+            state.control.push_back(inbox.subscribe(number).into());
+            self.filled.notify_one();
+        }
+        Ok(answered)
+    }
+
     /// Puts a publication where it will be sent from, once there is room.
-    pub(super) async fn send(&self, entry: Entry) -> Result<(), Error> {
+    pub(super) async fn send(&self, publication: Publication<'_>) -> Result<(), Error> {
+        self.send_asking(publication, &mut None).await
+    }
+
+    /// [`Table::send`] with whoever waits for the outcome: known from the moment that it may be sent, and no sooner.
+    pub(super) async fn send_asking(
+        &self,
+        publication: Publication<'_>,
+        answer: &mut Option<Answer>,
+    ) -> Result<(), Error> {
+        let cost = publication.cost();
         loop {
             let room = self.room.notified();
             {
                 let mut state = self.lock();
-                if self.has_ended() {
+                if state.has_ended {
                     return Err(self.closed_error());
                 }
+                state.check(publication.topic)?;
                 let is_away = self.is_kept && !state.is_open;
                 let max = if is_away { OUTBOX_BYTES_MAX } else { UNSENT_BYTES_MAX };
                 if is_away {
-                    self.shed(&mut state, max.saturating_sub(entry.cost()));
+                    self.shed(&mut state, max.saturating_sub(cost));
                 }
-                if state.unsent.is_empty() || state.unsent_bytes + entry.cost() <= max {
-                    let was_empty = state.unsent.is_empty();
-                    state.unsent_bytes += entry.cost();
-                    state.unsent.push_back(entry);
+                if state.outbox.is_empty() || state.outbox.bytes() + cost <= max {
+                    let (was_empty, asks) = (state.outbox.is_empty(), answer.is_some());
+                    if let Some(answer) = answer.take() {
+                        state.asking.insert(publication.request, answer);
+                    }
+                    state.outbox.push(publication);
+                    let goes = state.goes(was_empty, asks);
                     drop(state);
-                    if was_empty {
+                    if goes {
                         self.filled.notify_one();
                     }
                     return Ok(());
@@ -163,12 +219,57 @@ impl Table {
         }
     }
 
+    /// Nobody waits for the outcome of a request any more: it is not sent, or the broker is told.
+    pub(super) fn cancel(&self, request: u64) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if state.asking.remove(&request).is_none() {
+            return;
+        }
+        if state.outbox.remove(request) {
+            drop(guard);
+            self.room.notify_waiters();
+        } else if state.is_open {
+            state.control.push_back(Cancel { request }.into());
+            drop(guard);
+            self.filled.notify_one();
+        }
+    }
+
+    /// From now on publications wait so long for others.
+    pub(super) fn gather(self: &Arc<Self>, linger: Duration) -> Result<(), Error> {
+        let mut state = self.lock();
+        if state.has_ended {
+            return Err(self.closed_error());
+        }
+        if let Some(gathering) = &mut state.gathering {
+            gathering.linger = linger;
+            return Ok(());
+        }
+        let table = Arc::downgrade(self);
+        let failed = |error| Error::Invalid(format!("cannot start a thread to keep time: {error}"));
+        let clock = std::thread::Builder::new().name("gather".to_owned()).spawn(move || keep_time(&table));
+        let clock = clock.map_err(failed)?.thread().clone();
+        state.gathering = Some(Gathering { linger, until: Instant::now(), is_ripe: false, clock });
+        Ok(())
+    }
+
+    /// Lets go what is gathered; whether more may come.
+    fn ripen(&self) -> bool {
+        let mut guard = self.lock();
+        let State { gathering: Some(gathering), outbox, .. } = &mut *guard else { return false };
+        gathering.is_ripe = !outbox.is_empty();
+        if gathering.is_ripe {
+            self.filled.notify_one();
+        }
+        true
+    }
+
     /// Lets the oldest publications give way until the others fit.
     fn shed(&self, state: &mut State, bytes_max: usize) {
-        while state.unsent_bytes > bytes_max
-            && let Some(entry) = state.unsent.pop_front()
+        while state.outbox.bytes() > bytes_max
+            && let Some(entry) = state.outbox.pop()
         {
-            state.unsent_bytes -= entry.cost();
             self.shed.fetch_add(1, Ordering::Relaxed);
             if let Some(answer) = state.asking.remove(&entry.request) {
                 let gave_way = "it gave way to later ones while there was no connection".to_owned();
@@ -204,15 +305,16 @@ impl Table {
         let mut guard = self.lock();
         let state = &mut *guard;
         state.is_open = false;
+        state.epoch += 1;
         state.control.clear();
         self.connection.store(0, Ordering::Release);
         self.open.send_replace(false);
-        let unsent: HashSet<u64> = state.unsent.iter().map(|entry| entry.request).collect();
+        let unsent: HashSet<u64> = state.outbox.requests().collect();
         let sent = state.asking.extract_if(|request, _| !unsent.contains(request));
         for (_, answer) in sent {
             let _given_up = answer.send(Err(Error::Closed(format!("{end}; what was asked may have been done"))));
         }
-        state.inboxes.values().for_each(|inbox| inbox.lost());
+        state.inboxes.values().for_each(|inbox| inbox.lost(state.epoch));
         drop(guard);
         tracing::debug!(%end, "connection lost");
         self.room.notify_waiters();
@@ -222,11 +324,12 @@ impl Table {
     pub(super) fn end(&self, ended: Ended) {
         let mut guard = self.lock();
         self.ended.send_replace(Some(ended));
-        let state = mem::take(&mut *guard);
+        let state = mem::replace(&mut *guard, State { has_ended: true, ..State::new(Draft::plain()) });
         drop(guard);
         self.credit.close();
         self.room.notify_waiters();
         state.inboxes.values().for_each(|inbox| inbox.filled.notify_one());
+        state.gathering.inspect(|gathering| gathering.clock.unpark());
     }
 
     /// Asks the connection to end once everything is sent.
@@ -241,28 +344,75 @@ impl Table {
 }
 
 impl State {
+    fn new(draft: Draft) -> Self {
+        Self {
+            inboxes: HashMap::new(),
+            subscribing: HashMap::new(),
+            asking: HashMap::new(),
+            control: VecDeque::new(),
+            outbox: Outbox::new(draft),
+            gathering: None,
+            topic: String::new(),
+            is_open: false,
+            is_closing: false,
+            has_ended: false,
+            epoch: 0,
+        }
+    }
+
+    /// Whether one can publish under a topic. Most publish under the same again and again.
+    fn check(&mut self, topic: &str) -> Result<(), Error> {
+        if self.topic != topic {
+            Topic::check(topic)?;
+            topic.clone_into(&mut self.topic);
+        }
+        Ok(())
+    }
+
     fn next(&mut self) -> Option<Message> {
         if let Some(message) = self.control.pop_front() {
             return Some(message);
         }
-        if !self.is_open || self.unsent.is_empty() {
+        let may_go = self.is_closing || self.gathering.as_ref().is_none_or(|gathering| gathering.is_ripe);
+        if !self.is_open || !may_go {
             return None;
         }
-        let (mut len, mut bytes) = (0, 0);
-        for entry in self.unsent.iter().take(BATCH_LEN_MAX) {
-            bytes += entry.cost();
-            len += 1;
-            if bytes >= BATCH_BYTES_MAX {
-                break;
-            }
+        let parcel = self.outbox.take();
+        if let Some(gathering) = &mut self.gathering {
+            gathering.is_ripe = !self.outbox.is_empty();
         }
-        self.unsent_bytes -= bytes;
-        Some(Message::Publish(self.unsent.drain(..len).collect::<Vec<_>>().into()))
+        parcel.map(Message::Publish)
+    }
+
+    /// Whether a publication just added, the first or not, lets what waits go, of which nobody knows yet.
+    fn goes(&mut self, is_first: bool, asks: bool) -> bool {
+        let Some(gathering) = &mut self.gathering else { return is_first };
+        if asks || self.outbox.has_full() {
+            return !mem::replace(&mut gathering.is_ripe, true);
+        }
+        if is_first {
+            gathering.until = Instant::now() + gathering.linger;
+            gathering.clock.unpark();
+        }
+        false
     }
 
     /// Nothing more is to be sent.
     fn is_done(&self) -> bool {
-        self.is_closing && self.control.is_empty() && (self.unsent.is_empty() || !self.is_open)
+        self.is_closing && self.control.is_empty() && (self.outbox.is_empty() || !self.is_open)
+    }
+}
+
+/// Lets go what is gathered in time. A thread, because the timers of tasks know no less than a millisecond.
+fn keep_time(table: &Weak<Table>) {
+    loop {
+        std::thread::park();
+        let until = |table: Arc<Table>| table.lock().gathering.as_ref().map(|gathering| gathering.until);
+        let Some(until) = table.upgrade().and_then(until) else { return };
+        std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        if !table.upgrade().is_some_and(|table| table.ripen()) {
+            return;
+        }
     }
 }
 

@@ -40,6 +40,7 @@ use crate::gate::{Claim, Gate, Peer, Publisher};
 use crate::key::{self, Key};
 use crate::message::{
     Code, Fault, Hello, Message, Pong, Proof, Subscribe, Subscribed, Taken, Unsubscribe, Welcome, WhenFull, check_name,
+    truncated,
 };
 use crate::parcel::{Entry, Parcel};
 use crate::payload::Notice;
@@ -447,6 +448,7 @@ impl Core {
         let pattern = match self.permit(from, body) {
             Ok(pattern) => pattern,
             Err(reason) => {
+                let reason = truncated(reason);
                 self.note("subscription_refused", from, &reason, now);
                 self.reply(from, Subscribed { subscription: id, refused: Some(reason) });
                 return Ok(());

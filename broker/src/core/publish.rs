@@ -59,7 +59,8 @@ impl Held {
 
 impl Allowance {
     pub(super) fn new(per_sec: u32) -> Self {
-        Self { per_sec: per_sec.into(), messages: per_sec.into(), at: Duration::ZERO }
+        let per_sec = per_sec.max(1).into();
+        Self { per_sec, messages: per_sec, at: Duration::ZERO }
     }
 
     /// Counts messages; how long their publisher has to wait.
@@ -80,6 +81,9 @@ impl Core {
         let wait = connection.allowance.as_mut().map_or(Duration::ZERO, |it| it.spend(parcel.len(), now));
         if let Some(held) = &mut connection.held {
             held.push(parcel);
+            if held.pending.is_empty() {
+                held.until = held.until.max(now + wait);
+            }
             return Ok(());
         }
         if wait.is_zero() {
@@ -275,11 +279,10 @@ impl Core {
         if !was_ready && subscription.is_ready() {
             connection.ready.push_back(number);
         }
-        let name = connection.stage.name().unwrap_or("unnamed");
-        let reason = format!("the queue of subscriber `{name}` is full");
         self.wake(id);
         for publication in refused {
-            self.refuse(publication, reason.as_str());
+            let name = self.name(id).unwrap_or("unnamed");
+            self.refuse(publication, format!("the queue of subscriber `{name}` is full"));
         }
         if is_slow {
             self.end(id, Fault::new(Code::Slow, "a queue is full, and the subscription asked to be ended then"), now);

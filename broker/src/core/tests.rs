@@ -479,9 +479,10 @@ fn a_client_that_says_more_than_it_may_is_read_more_slowly() {
         std::iter::from_fn(|| listener.deliver(core, now)).map(|(_, it)| it.len()).sum::<usize>()
     };
     assert_eq!(count(&mut core, NOW), 10);
-    assert_eq!(core.expire(NOW), Some(Duration::from_millis(100)));
-    core.expire(Duration::from_secs(1));
-    assert_eq!(count(&mut core, Duration::from_secs(1)), 5);
+    let paid = Duration::from_millis(500);
+    assert_eq!(core.expire(NOW), Some(paid), "the last of five more at ten in a second");
+    core.expire(paid);
+    assert_eq!(count(&mut core, paid), 5);
 }
 
 #[derive(Clone, Debug)]

@@ -2,6 +2,12 @@
 
 #![cfg(unix)]
 
+mod file;
+mod gathering;
 mod in_process;
+mod kept;
+mod peer;
 mod place;
 mod policies;
+mod processes;
+mod strangers;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use daemoneye_broker::payload::Notice;
 use daemoneye_broker::{
-    Broker, Bytes, Client, Event, Gap, Gate, Identity, Interest, Key, KeyKind, Limits, Outcome, Role, Settings,
+    Broker, Bytes, Client, Credential, Event, Gap, Gate, Identity, Interest, Key, Limits, Outcome, Role, Settings,
     Subscription, tree,
 };
 use tempfile::TempDir;
@@ -16,7 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A folder with a socket, and the key to the broker that listens there.
 pub(crate) struct Place {
-    _dir: TempDir,
+    _dir: Option<TempDir>,
     pub(crate) path: PathBuf,
     pub(crate) key: Key,
 }
@@ -25,7 +25,12 @@ impl Place {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("broker.sock");
-        Self { _dir: dir, path, key: Key::generate().unwrap() }
+        Self { _dir: Some(dir), path, key: Key::generate().unwrap() }
+    }
+
+    /// One that another process has made.
+    pub(crate) fn at(path: PathBuf, key: Key) -> Self {
+        Self { _dir: None, path, key }
     }
 
     /// Everything is open to whoever holds the key.
@@ -39,8 +44,8 @@ impl Place {
     }
 
     pub(crate) fn identity(&self, name: &str) -> Identity {
-        let (name, key) = (name.to_owned(), self.key.clone());
-        Identity { name, role: Role::Collector, key, kind: KeyKind::Installation }
+        let key = Credential::Installation(self.key.clone());
+        Identity { name: name.to_owned(), role: Role::Collector, key }
     }
 
     pub(crate) async fn client(&self, name: &str) -> Client {

@@ -63,6 +63,7 @@ fn read(checked: &Checked) -> String {
     let parts = [
         count(number(checked.parts), "part", "parts"),
         count(number(checked.versions), "version", "versions"),
+        count(number(checked.samples), "sample", "samples"),
         count(number(checked.alerts), "alert", "alerts"),
         count(number(checked.matches), "match", "matches"),
     ];

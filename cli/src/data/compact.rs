@@ -13,8 +13,8 @@ use crate::{Ending, Globals, failed, path_remedy, store, with_exit_codes};
 
 /// Give what is free in the store's file back to the disk.
 ///
-/// What retention drops leaves room in the file, which is used again: this is needed only where the disk should have it
-/// back. The agent has to be stopped, and nobody may read the store meanwhile. A store that is interrupted here is
+/// What retention drops leaves room in the file, which is used again; where more than half of it is free, the agent gives
+/// it back by itself between two snapshots. This does it at once. The agent has to be stopped, and nobody may read the store meanwhile. A store that is interrupted here is
 /// whole.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
@@ -44,7 +44,7 @@ pub(super) fn run(compact: &Compact, globals: &Globals, screen: &Screen) -> anyh
     let unreadable = |error| failed(format!("cannot read {}", path.display()), &error, path_remedy(&error));
     let before = len().map_err(unreadable)?;
     let progress = Progress::begin(screen, "compacting the store");
-    let mut opened = Store::open(&path)?;
+    let opened = Store::open(&path)?;
     opened.compact()?;
     drop(opened);
     drop(progress);

@@ -70,6 +70,7 @@ enum Exported {
     ProcessesHistory,
     ProcessStarts,
     ProcessExits,
+    ProcessSamples,
     Alerts,
     Silences,
     Rules,
@@ -83,6 +84,7 @@ impl Exported {
             Self::ProcessesHistory => "processes_history",
             Self::ProcessStarts => "process_starts",
             Self::ProcessExits => "process_exits",
+            Self::ProcessSamples => "process_samples",
             Self::Alerts => "alerts",
             Self::Silences => "silences",
             Self::Rules => "rules",
@@ -96,6 +98,7 @@ impl Exported {
         match self {
             Self::ProcessesHistory => Some(("seen_from", "seen_to")),
             Self::ProcessStarts | Self::ProcessExits => Some(("observed_at", "observed_at")),
+            Self::ProcessSamples => Some(("collection_time", "collection_time")),
             Self::Alerts => Some(("time", "time")),
             Self::Silences | Self::Rules | Self::RuleStats | Self::Collectors => None,
         }

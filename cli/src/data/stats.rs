@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use daemoneye_dsl::types::Timestamp;
-use daemoneye_storage::{Cause, Contents, Dropped, Room};
+use daemoneye_storage::{Cause, Contents, Dropped, Kept, Room};
 use serde_json::{Value as Json, json};
 
 use crate::output::{Format, print};
@@ -18,7 +18,7 @@ const DROPS_SHOWN: usize = 3;
 
 /// Show what the store holds and what takes how much room.
 ///
-/// Versions of processes, their exits, alerts, since when, the bytes of each, what is free in the file, and what
+/// Versions of processes, their exits and samples, alerts, since when, the bytes of each, what is free in the file, and what
 /// retention dropped. The store is only read, beside the agent if it runs.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
@@ -76,16 +76,21 @@ impl Facts {
         self.file.saturating_sub(self.room.history + self.room.alerts + self.room.state)
     }
 
-    /// The moment before which history is no longer whole.
-    fn dropped_to(&self) -> Option<Timestamp> {
-        self.drops.iter().map(|dropped| dropped.to).max()
+    fn dropped(&self, of: Kept) -> impl Iterator<Item = &Dropped> {
+        self.drops.iter().filter(move |dropped| dropped.of == of)
+    }
+
+    /// The moment before which something is no longer whole.
+    fn dropped_to(&self, of: Kept) -> Option<Timestamp> {
+        self.dropped(of).map(|dropped| dropped.to).max()
     }
 
     fn page<'a>(&self, globals: &Globals, screen: &'a Screen) -> Page<'a> {
         let second = |moment: Timestamp| local_time(moment.0 / 1_000_000 * 1_000_000, &screen.zone);
         let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let Contents { versions, exits, segments, segment_bytes, sealed, blocks, block_bytes, damaged, oldest } =
+        let Contents { versions, exits, segments, segment_bytes, sealed, blocks, block_bytes, damaged, oldest, .. } =
             self.contents;
+        let Contents { samples, rounds, sample_bytes, .. } = self.contents;
         let mut fields = vec![
             ("store", self.path.display().to_string()),
             ("file", format!("{}, {} of it free, which is used again", bytes(self.file), bytes(self.free()))),
@@ -108,6 +113,14 @@ impl Facts {
                 "blocks",
                 format!("{blocks} with {} versions in {}, not sealed yet", versions - sealed, bytes(block_bytes)),
             ),
+            (
+                "samples",
+                format!(
+                    "{samples} from {rounds} looks in {}{}",
+                    bytes(sample_bytes),
+                    each(sample_bytes, samples).unwrap_or_default()
+                ),
+            ),
             ("history", format!("{} in the file", bytes(self.room.history))),
             (
                 "alerts",
@@ -119,15 +132,20 @@ impl Facts {
             let parts = count(number(damaged), "part", "parts");
             fields.push(("damaged", format!("{parts}, not counted here; `daemoneye-cli data check` names them")));
         }
-        if let Some(to) = self.dropped_to() {
-            let rows: u64 = self.drops.iter().map(|dropped| dropped.rows).sum();
-            fields.push(("dropped", format!("{rows} versions that ended up to {}; a question about", second(to))));
-            fields.last_mut().expect("it was pushed").1.push_str(" that time or before is answered incompletely");
+        for (of, what) in [(Kept::Versions, "versions that ended"), (Kept::Samples, "samples taken")] {
+            let Some(to) = self.dropped_to(of) else { continue };
+            let rows: u64 = self.dropped(of).map(|dropped| dropped.rows).sum();
+            let to = second(to);
+            let dropped =
+                format!("{rows} {what} up to {to}; a question about that time or before is answered incompletely");
+            fields.push(("dropped", dropped));
+        }
+        if !self.drops.is_empty() {
             let shown = if globals.verbose { self.drops.len() } else { self.drops.len().min(DROPS_SHOWN) };
-            for Dropped { at, rows, bytes: len, from, to, cause } in self.drops.iter().rev().take(shown) {
+            for Dropped { at, of, rows, bytes: len, from, to, cause } in self.drops.iter().rev().take(shown) {
                 let (when, from, to) = (second(*at), second(*from), second(*to));
                 let why = setting(*cause);
-                fields.push(("", format!("{when}: {rows} from {from} to {to}, {} ({why})", bytes(*len))));
+                fields.push(("", format!("{when}: {rows} {} from {from} to {to}, {} ({why})", noun(*of), bytes(*len))));
             }
             if shown < self.drops.len() {
                 fields.push(("", format!("and {} more: -v shows all", self.drops.len() - shown)));
@@ -139,12 +157,14 @@ impl Facts {
     }
 
     fn to_json(&self) -> Json {
-        let Contents { versions, exits, segments, segment_bytes, sealed, blocks, block_bytes, damaged, oldest } =
+        let Contents { versions, exits, segments, segment_bytes, sealed, blocks, block_bytes, damaged, oldest, .. } =
             self.contents;
+        let Contents { samples, rounds, sample_bytes, .. } = self.contents;
         let drop = |dropped: &Dropped| {
             json!({
                 "at": dropped.at,
-                "versions": dropped.rows,
+                "of": noun(dropped.of),
+                "rows": dropped.rows,
                 "bytes": dropped.bytes,
                 "from": dropped.from,
                 "to": dropped.to,
@@ -165,13 +185,23 @@ impl Facts {
                 "bytes_per_version": (segment_bytes + block_bytes).checked_div(versions),
                 "segments": { "count": segments, "versions": sealed, "bytes": segment_bytes },
                 "blocks": { "count": blocks, "versions": versions - sealed, "bytes": block_bytes },
+                "samples": { "count": samples, "rounds": rounds, "bytes": sample_bytes },
                 "damaged": damaged,
             },
             "alerts": { "count": self.alerts, "bytes": self.room.alerts },
             "state": { "bytes": self.room.state },
-            "dropped_to": self.dropped_to(),
+            "dropped_to": self.dropped_to(Kept::Versions),
+            "samples_dropped_to": self.dropped_to(Kept::Samples),
             "drops": self.drops.iter().map(drop).collect::<Vec<_>>(),
         })
+    }
+}
+
+/// What was dropped, of many.
+fn noun(of: Kept) -> &'static str {
+    match of {
+        Kept::Versions => "versions",
+        Kept::Samples => "samples",
     }
 }
 

@@ -4,7 +4,7 @@ use anstyle::{AnsiColor, Style as Paint};
 use daemoneye_dsl::completeness::{Reason, Scope};
 use daemoneye_dsl::status::{CollectorHealth, CollectorStatus, RuleState, RuleStats, RuleStatus};
 use daemoneye_dsl::types::MICROS_PER_SEC;
-use daemoneye_storage::{Error, Report};
+use daemoneye_storage::{Error, Kept, Report};
 
 use super::Facts;
 use crate::agent::{ANSWER, Reached, SAME_RELEASE};
@@ -276,7 +276,8 @@ fn store(facts: &Facts, globals: &Globals, screen: &Screen) -> (Word, Vec<String
         lines.push(format!("{gaps} without snapshots, the last of {long} until {}", local_time(end, &screen.zone)));
     }
     if let Some(to) = stored.dropped_to().filter(|_| globals.verbose) {
-        let rows: u64 = stored.drops.iter().map(|dropped| dropped.rows).sum();
+        let rows: u64 =
+            stored.drops.iter().filter(|dropped| dropped.of == Kept::Versions).map(|dropped| dropped.rows).sum();
         let to = local_time(to.0 / 1_000_000 * 1_000_000, &screen.zone);
         lines.push(format!("{rows} versions dropped that ended up to {to}: `daemoneye-cli data stats` says why"));
     }

@@ -18,6 +18,7 @@ use crate::limits::JOINS;
 use crate::lists::{self, List, NoList};
 use crate::query::{self, Body, Derived, From, Join, JoinKind, ListRef, Output, Part, Query, Right, Select, TableRef};
 use crate::tables::lineage::Lineage;
+use crate::tables::{Kind, processes_at};
 use crate::types::{Type, Value};
 
 /// What stands between two commas or joins.
@@ -367,7 +368,9 @@ impl Checker<'_> {
                     return self.error("DE214", version.span.clone(), message);
                 }
                 (None, Some(from)) => from,
-                (None, None) => From::Table(TableRef { table: self.table(ident)?, alias: alias.clone(), place }),
+                (None, None) => {
+                    From::Table(TableRef { table: self.table(ident)?, alias: alias.clone(), place, as_of: None })
+                }
             };
             self.versions_used += usize::from(version.is_some());
             self.named_once(&alias, span)?;
@@ -391,7 +394,7 @@ impl Checker<'_> {
         let process_expr = self.expr(process)?;
         let process_span = self.span(process);
         let process = self.argument(process_expr, Type::Text, &process_span, &format!("`{lineage}`"))?;
-        let table = TableRef { table: Arc::new(lineage.table()), alias, place };
+        let table = TableRef { table: Arc::new(lineage.table()), alias, place, as_of: None };
         Some(Relation::Lineage { lineage, process, table })
     }
 
@@ -443,8 +446,8 @@ impl Checker<'_> {
         None
     }
 
-    /// `processes FOR SYSTEM_TIME …`: the versions that the record has of that moment, as rows of the table. Samples are
-    /// not recorded; they are NULL.
+    /// `processes FOR SYSTEM_TIME …`: the versions that the record has of that moment, as rows of the table, with the
+    /// samples that held then. BETWEEN two moments there may be many of a version; they are NULL.
     fn at_moment(&mut self, name: &ast::Ident, version: &Version, alias: &str) -> Option<From> {
         let table = self.table(name)?;
         let record = self.catalog.table("processes_history").filter(|_| table.name == "processes").cloned();
@@ -456,6 +459,9 @@ impl Checker<'_> {
             Moment::At(moment) => (self.moment(moment, &version.span)?, self.moment(moment, &version.span)?),
             Moment::Between(first, last) => (self.moment(first, &version.span)?, self.moment(last, &version.span)?),
         };
+        // The records of a file that stands for the table have no samples.
+        let sampled = matches!(version.moment, Moment::At(_)) && record.kind != Kind::Records;
+        let (record, as_of) = if sampled { (Arc::new(processes_at()), Some(first.clone())) } else { (record, None) };
         let column = |name: &str| {
             let (at, column) = record.column(name).expect("a column of the record");
             Expr::column(at, column.ty, name)
@@ -485,6 +491,7 @@ impl Checker<'_> {
             alias: record.name.to_string(),
             table: record,
             place: Place::from(&self.ident_span(name)),
+            as_of,
         });
         let select = Select { from, filter, group: None, windows: vec![], columns, distinct: false };
         let body = Body::Select(Box::new(select));

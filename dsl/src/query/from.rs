@@ -36,6 +36,8 @@ pub struct TableRef {
     pub alias: String,
     /// Where its name was written.
     pub place: Place,
+    /// Of [`crate::tables::processes_at`], the constant moment whose samples it has.
+    pub as_of: Option<Expr>,
 }
 
 /// A list as a table with one column.

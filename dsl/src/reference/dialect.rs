@@ -42,7 +42,7 @@ LIMIT 10 OFFSET 0;
 | `FROM` | Tables, queries in parentheses, `VALUES` in parentheses, `ancestors(proc_id)`, `descendants(proc_id)`, `list('name')`; joins in parentheses. Every one has a name of its own. |
 | joins | `,`, `[INNER] JOIN`, `CROSS`, `LEFT`, `RIGHT`, `FULL [OUTER] JOIN`, `NATURAL`; `ON condition` or `USING (columns)`. |
 | `AUTO JOIN table ON … [WHEN …]` | Asks the collector that owns the table for rows, where WHEN is true. Checked and explained; it cannot run yet (DE312). |
-| `FOR SYSTEM_TIME` | Behind `processes` or its alias: `AS OF moment`, or `BETWEEN moment AND moment`, a constant or computed from `now()`. The versions recorded of then, with NULL for samples; where it reaches into a time in which nobody looked, the answer says so (`sampling_gap`). |
+| `FOR SYSTEM_TIME` | Behind `processes` or its alias: `AS OF moment`, or `BETWEEN moment AND moment`, a constant or computed from `now()`. The versions recorded of then. AS OF gives the samples (`cpu_usage`, `memory_usage`, `threads`, `status`) that `process_samples` has of each process at that moment or last before it, and as `collection_time` when they were taken; they are NULL where there is none, and with BETWEEN. Where it reaches into a time in which nobody looked, the answer says so (`sampling_gap`). |
 | `WHERE` | A condition on single rows. |
 | `GROUP BY` | Expressions, names or numbers of columns of the result. |
 | `HAVING` | A condition on groups. |

@@ -20,7 +20,7 @@ it are replaced before it is stored.
 What stands under *notes*:
 
 - **identity**: names one process for its whole life; it tells alerts apart.
-- **sample**: changes without the process changing; it is no part of a version, and NULL for past moments.
+- **sample**: changes without the process changing; it is no part of a version. Of past moments there is what `process_samples` says.
 - **may be NULL**: there is not always a value.
 - **indexed**: the store finds its values without looking at every row.
 - **owner**: only the process's own user and root can read it; it is NULL where neither looks.

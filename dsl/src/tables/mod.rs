@@ -7,6 +7,7 @@
 mod alerts;
 mod collectors;
 pub mod lineage;
+mod process_samples;
 mod processes;
 mod rule_stats;
 mod rules;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow_schema::{Field as ArrowField, Schema, SchemaRef};
 
-pub use processes::Process;
+pub use processes::{Process, STATUSES, processes_at};
 pub use synonyms::{synonym, table_synonym};
 
 use crate::limits::Limits;
@@ -199,6 +200,7 @@ impl Catalog {
             processes::process_starts(),
             processes::process_exits(),
             processes::processes_history(),
+            process_samples::process_samples(),
             alerts::alerts(),
             silences::silences(),
             rules::rules(),

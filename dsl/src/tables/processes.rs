@@ -1,6 +1,6 @@
 //! `processes` and the tables of its history.
 
-use super::{Access, Column, Kind, Table, row, version_columns};
+use super::{Access, Column, Kind, Table, process_samples, row, version_columns};
 use crate::types::{Timestamp, Type};
 
 row! {
@@ -44,6 +44,9 @@ row! {
         collection_time: Timestamp = "When the snapshot was taken.".volatile();
     }
 }
+
+/// What `status` may say.
+pub const STATUSES: [&str; 8] = ["running", "sleeping", "disk-sleep", "stopped", "tracing", "zombie", "dead", "idle"];
 
 /// The processes alive in the latest snapshot.
 pub(super) fn processes() -> Table {
@@ -97,10 +100,32 @@ pub(super) fn processes_history() -> Table {
     }
 }
 
+/// `processes_history` with, of every process, the last sample at or before a moment: what `processes FOR SYSTEM_TIME AS
+/// OF` is read from. No statement names it.
+pub fn processes_at() -> Table {
+    let mut table = processes_history();
+    let known: Vec<_> = table.columns.iter().map(|column| column.name.clone()).collect();
+    let samples = process_samples::columns().into_iter().filter(|column| !known.contains(&column.name));
+    table.columns.extend(samples.map(|column| Column { nullable: true, indexed: false, ..column }));
+    table
+}
+
 fn with_observation(extra: &[Column]) -> Vec<Column> {
     let mut columns = version_columns();
     columns.extend_from_slice(extra);
     columns.push(Column::new("observed_at", Type::Timestamp, false, "The snapshot that showed it."));
     columns.push(Column::new("observed_by", Type::Text, false, "`snapshot`, or the source of real-time events."));
     columns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_is_documented() {
+        let columns = Process::columns();
+        let status = columns.iter().find(|column| column.name == "status").unwrap();
+        assert_eq!(status.doc, format!("{}.", STATUSES.join(", ")));
+    }
 }

@@ -3,7 +3,7 @@
 use arrow_array::RecordBatch;
 use daemoneye_dsl::expr::Expr;
 
-use super::{Context, Each, Meaning, Node};
+use super::{Context, Each, Leeway, Meaning, Node};
 use crate::batch::take;
 use crate::error::Error;
 
@@ -15,8 +15,14 @@ impl Meaning for Filter {
         Ok(take(rows, &context.evaluator(rows).matching(&self.0)))
     }
 
-    fn stream(&self, context: &Context<'_>, inputs: &[Node], _: &[usize], each: Each<'_>) -> Option<Result<(), Error>> {
-        Some(inputs[0].stream(context, &[], &mut |rows| {
+    fn stream(
+        &self,
+        context: &Context<'_>,
+        inputs: &[Node],
+        _: Leeway<'_>,
+        each: Each<'_>,
+    ) -> Option<Result<(), Error>> {
+        Some(inputs[0].stream(context, Leeway::default(), &mut |rows| {
             let kept = context.evaluator(&rows).matching(&self.0);
             each(take(&rows, &kept))
         }))

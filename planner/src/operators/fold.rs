@@ -2,8 +2,9 @@
 //!
 //! Texts that come as dictionaries are grouped by their codes: a text is looked up once for each dictionary.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
@@ -12,9 +13,10 @@ use arrow_schema::DataType;
 use daemoneye_dsl::expr::{Collation, Expr, ExprKind};
 use daemoneye_dsl::query::{Aggregate, AggregateKind};
 use daemoneye_dsl::types::{Type, Value};
+use hashbrown::HashMap;
 
 use super::aggregate::{Group, real, to_real};
-use super::{Context, Node, ROWS_MAX, within};
+use super::{Context, Leeway, Node, ROWS_MAX, within};
 use crate::batch::{RowCodec, batch, empty, stack, take};
 use crate::cell::{Cell, Cells};
 use crate::error::Error;
@@ -25,6 +27,8 @@ pub(super) struct Folding<'g> {
     group: &'g Group,
     /// The one key, if it is a column of texts that is read for nothing else.
     coded: Option<usize>,
+    /// All columns that are read.
+    read: Vec<usize>,
 }
 
 /// The groups so far.
@@ -35,8 +39,11 @@ struct Groups {
     firsts: Vec<RecordBatch>,
     totals: Vec<Totals>,
     /// The dictionary at hand, and the group of each of its codes.
-    codes: Option<(StringArray, Vec<Option<u32>>)>,
+    codes: Option<(StringArray, Vec<u32>)>,
 }
+
+/// Of a code whose group was not looked up yet; there are never so many groups.
+const UNKNOWN: u32 = u32::MAX;
 
 /// One aggregate of every group.
 enum Totals {
@@ -62,11 +69,11 @@ impl<'g> Folding<'g> {
             _ => None,
         };
         let coded = if let [key] = group.keys.as_slice() { of(key) } else { None };
-        let read = |column: &usize| {
-            let args = group.aggregates.iter().flat_map(|it| it.args.iter().chain(&it.filter));
-            args.flat_map(Expr::columns).any(|other| other == *column)
-        };
-        Some(Self { group, coded: coded.filter(|column| !read(column)) })
+        let of_aggregates = group.aggregates.iter().flat_map(|it| it.args.iter().chain(&it.filter));
+        let mut read: Vec<usize> = of_aggregates.flat_map(Expr::columns).collect();
+        let coded = coded.filter(|column| !read.contains(column));
+        read.extend(group.keys.iter().flat_map(Expr::columns));
+        Some(Self { group, coded, read })
     }
 
     pub(super) fn fold(&self, context: &Context<'_>, input: &Node) -> Result<RecordBatch, Error> {
@@ -82,7 +89,8 @@ impl<'g> Folding<'g> {
             // Without keys there is one group, even of no rows.
             groups.find(&[], &[0]);
         }
-        input.stream(context, self.coded.as_slice(), &mut |rows| {
+        let leeway = Leeway { coded: self.coded.as_slice(), read: Some(&self.read) };
+        input.stream(context, leeway, &mut |rows| {
             self.take(context, &rows, &mut groups);
             within(groups.by_key.len(), ROWS_MAX, "the result of an operation")?;
             Ok(ControlFlow::Continue(()))
@@ -146,44 +154,52 @@ impl Groups {
     /// The groups of texts that are told by their codes.
     fn of_codes(&mut self, codes: &arrow_array::PrimitiveArray<UInt32Type>, texts: &StringArray) -> Vec<u32> {
         let is_known = |(known, _): &(StringArray, _)| known.to_data().ptr_eq(&texts.to_data());
+        // NULL is the last.
         let mut groups = match self.codes.take().filter(is_known) {
             Some((_, groups)) => groups,
-            None => vec![None; texts.len() + 1],
+            None => vec![UNKNOWN; texts.len() + 1],
         };
-        // NULL is the last.
-        let null = texts.len();
-        let places: Vec<u32> = match codes.nulls() {
-            None => codes.values().to_vec(),
+        let null = u32::try_from(texts.len()).expect("a dictionary is bounded");
+        let places: Vec<u32>;
+        let places = match codes.nulls() {
+            None => codes.values(),
             Some(nulls) => {
-                let null = u32::try_from(null).expect("a dictionary is bounded");
-                codes.values().iter().zip(nulls).map(|(code, is_valid)| if is_valid { *code } else { null }).collect()
+                places = codes
+                    .values()
+                    .iter()
+                    .zip(nulls)
+                    .map(|(code, is_valid)| if is_valid { *code } else { null })
+                    .collect();
+                places.as_slice()
             }
         };
-        let is_missing = |code: &u32| groups[*code as usize].is_none();
-        if places.iter().any(is_missing) {
-            let mut missing: Vec<usize> =
-                places.iter().filter(|code| is_missing(code)).map(|code| *code as usize).collect();
-            missing.sort_unstable();
-            missing.dedup();
-            let values: ArrayRef = std::sync::Arc::new(
-                missing.iter().map(|code| (*code < null).then(|| texts.value(*code))).collect::<StringArray>(),
-            );
-            let all: Vec<u32> = (0u32..).take(missing.len()).collect();
-            let found = self.find(&[values], &all);
-            for (code, number) in missing.into_iter().zip(found) {
-                groups[code] = Some(number);
+        let mut found: Vec<u32> = places.iter().map(|code| groups[*code as usize]).collect();
+        if found.contains(&UNKNOWN) {
+            let unknown = places.iter().zip(&found).filter(|(_, group)| **group == UNKNOWN);
+            let unknown: Vec<u32> = unknown.map(|(code, _)| *code).collect::<BTreeSet<_>>().into_iter().collect();
+            let values: StringArray =
+                unknown.iter().map(|code| (*code < null).then(|| texts.value(*code as usize))).collect();
+            let all: Vec<u32> = (0u32..).take(unknown.len()).collect();
+            for (code, number) in unknown.iter().zip(self.find(&[Arc::new(values)], &all)) {
+                groups[*code as usize] = number;
             }
+            found.iter_mut().zip(places).for_each(|(group, code)| *group = groups[*code as usize]);
         }
-        let found = places.into_iter().map(|code| groups[code as usize].expect("it was just looked up")).collect();
         self.codes = Some((texts.clone(), groups));
         found
     }
 
     /// Groups in the order of their keys.
     fn finish(self, types: &[Type], aggregates: &[Aggregate]) -> RecordBatch {
-        let mut order: Vec<(Box<[u8]>, u32)> = self.by_key.into_iter().collect();
+        // Most keys are told by their first bytes, which lie here side by side.
+        let beginning = |key: &[u8]| {
+            let mut bytes = [0; 8];
+            bytes.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+            u64::from_be_bytes(bytes)
+        };
+        let mut order: Vec<_> = self.by_key.into_iter().map(|(key, number)| (beginning(&key), key, number)).collect();
         order.sort_unstable();
-        let order: Vec<u32> = order.into_iter().map(|(_, number)| number).collect();
+        let order: Vec<u32> = order.into_iter().map(|(_, _, number)| number).collect();
         let mut columns = match types {
             [] => vec![],
             _ => take(&stack(&self.firsts, &empty(types)), &order).columns().to_vec(),

@@ -211,13 +211,12 @@ pub(crate) trait Meaning {
     /// The whole output for the whole inputs.
     fn meaning(&self, context: &Context<'_>, inputs: &[RecordBatch]) -> Result<RecordBatch, Error>;
 
-    /// Hands the same over part by part, in order, until `each` breaks; `dictionaries` are places of columns that may
-    /// come as `Dictionary(UInt32, Utf8)`. Nothing where the output is made at once.
+    /// Hands the same over part by part, in order, until `each` breaks. Nothing where the output is made at once.
     fn stream(
         &self,
         _context: &Context<'_>,
         _inputs: &[Node],
-        _dictionaries: &[usize],
+        _leeway: Leeway<'_>,
         _each: Each<'_>,
     ) -> Option<Result<(), Error>> {
         None
@@ -227,6 +226,15 @@ pub(crate) trait Meaning {
     fn fold(&self, _context: &Context<'_>, _input: &Node) -> Option<Result<RecordBatch, Error>> {
         None
     }
+}
+
+/// What whoever takes an output part by part makes do with.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Leeway<'a> {
+    /// Columns of texts that may come as `Dictionary(UInt32, Utf8)`.
+    pub(crate) coded: &'a [usize],
+    /// The columns that are looked at, if not all are: others may come as `Null`.
+    pub(crate) read: Option<&'a [usize]>,
 }
 
 /// Receives parts of an output until it breaks.
@@ -278,14 +286,14 @@ impl Node {
     }
 
     /// Its output part by part. What is kept, or measured by the operation, is made at once.
-    pub(crate) fn stream(&self, context: &Context<'_>, dictionaries: &[usize], each: Each<'_>) -> Result<(), Error> {
+    pub(crate) fn stream(&self, context: &Context<'_>, leeway: Leeway<'_>, each: Each<'_>) -> Result<(), Error> {
         let kept = context.cache.is_some() && self.constant;
         if !kept && context.measure.is_none() {
             let mut charged = |rows: RecordBatch| {
                 context.spend(rows.num_rows() + 1)?;
                 if rows.num_rows() == 0 { Ok(ControlFlow::Continue(())) } else { each(rows) }
             };
-            if let Some(streamed) = self.operation.stream(context, &self.inputs, dictionaries, &mut charged) {
+            if let Some(streamed) = self.operation.stream(context, &self.inputs, leeway, &mut charged) {
                 context.spend(ONCE)?;
                 return streamed;
             }
@@ -322,8 +330,8 @@ pub(crate) fn operation(plan: &Plan) -> Box<dyn Meaning + Send> {
 fn operation_numbered(plan: &Plan, next: &mut usize) -> Box<dyn Meaning + Send> {
     match plan.clone() {
         Plan::Unit => Box::new(scan::Unit),
-        Plan::Scan { table, columns, filter, lookback, .. } => {
-            Box::new(scan::Scan { types: types(plan), table, columns, filter, lookback })
+        Plan::Scan { table, columns, filter, lookback, as_of, .. } => {
+            Box::new(scan::Scan { types: types(plan), table, columns, filter, lookback, as_of })
         }
         Plan::Filter { predicate, .. } => Box::new(filter::Filter(predicate)),
         Plan::Project { columns, .. } => {

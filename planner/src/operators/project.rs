@@ -3,7 +3,7 @@
 use arrow_array::RecordBatch;
 use daemoneye_dsl::expr::Expr;
 
-use super::{Context, Each, Meaning, Node};
+use super::{Context, Each, Leeway, Meaning, Node};
 use crate::batch::batch;
 use crate::error::Error;
 
@@ -21,7 +21,13 @@ impl Meaning for Project {
         Ok(self.of(context, &inputs[0]))
     }
 
-    fn stream(&self, context: &Context<'_>, inputs: &[Node], _: &[usize], each: Each<'_>) -> Option<Result<(), Error>> {
-        Some(inputs[0].stream(context, &[], &mut |rows| each(self.of(context, &rows))))
+    fn stream(
+        &self,
+        context: &Context<'_>,
+        inputs: &[Node],
+        _: Leeway<'_>,
+        each: Each<'_>,
+    ) -> Option<Result<(), Error>> {
+        Some(inputs[0].stream(context, Leeway::default(), &mut |rows| each(self.of(context, &rows))))
     }
 }

@@ -10,7 +10,7 @@ use arrow_array::RecordBatch;
 use daemoneye_dsl::query::SortKey;
 use daemoneye_dsl::types::{Type, Value};
 
-use super::{Context, Meaning, Node};
+use super::{Context, Leeway, Meaning, Node};
 use crate::batch::{RowCodec, empty, stack, take};
 use crate::error::Error;
 use crate::eval::compare_values;
@@ -23,7 +23,7 @@ pub(super) struct Sort {
 }
 
 impl Sort {
-    /// The numbers of the rows in order.
+    /// The numbers of the rows in order, as many as are needed.
     fn order(&self, context: &Context<'_>, rows: &RecordBatch) -> Vec<u32> {
         let values: Vec<Vec<Value>> = self
             .keys
@@ -35,12 +35,19 @@ impl Sort {
             RowCodec::new(&types).encode(rows.columns(), rows.num_rows())
         });
         let mut order: Vec<u32> = (0u32..).take(rows.num_rows()).collect();
-        order.sort_by(|a, b| {
-            let (a, b) = (*a as usize, *b as usize);
-            let by_keys = self.keys.iter().zip(&values).map(|(key, values)| compare(key, &values[a], &values[b]));
+        let compared = |one: &u32, other: &u32| {
+            let (a, b) = (*one as usize, *other as usize);
+            let mut by_keys = self.keys.iter().zip(&values).map(|(key, values)| compare(key, &values[a], &values[b]));
+            let by_keys = by_keys.find(|order| order.is_ne()).unwrap_or(Ordering::Equal);
             let tie = || whole.as_ref().map_or(Ordering::Equal, |whole| whole[a].cmp(&whole[b]));
-            by_keys.fold(Ordering::Equal, Ordering::then).then_with(tie)
-        });
+            by_keys.then_with(tie).then(one.cmp(other))
+        };
+        // The rest need no order.
+        if let Some(needed) = self.needed().filter(|needed| *needed < order.len()) {
+            order.select_nth_unstable_by(needed, compared);
+            order.truncate(needed);
+        }
+        order.sort_unstable_by(compared);
         order
     }
 
@@ -68,7 +75,7 @@ impl Meaning for Sort {
         let as_they_come = self.keys.is_empty() && !context.installed;
         let (mut kept, mut rows): (Vec<RecordBatch>, usize) = (vec![], 0);
         let mut all = Some(0);
-        let streamed = input.stream(context, &[], &mut |part| {
+        let streamed = input.stream(context, Leeway::default(), &mut |part| {
             // Only now it is known that there are more.
             if as_they_come && rows >= needed && part.num_rows() > 0 {
                 all = None;
@@ -83,9 +90,7 @@ impl Meaning for Sort {
             // The first so many of all are among the first so many of what came so far.
             if rows > 2 * needed + ROWS_AT_ONCE {
                 let all = stack(&kept, &kept[0]);
-                let mut order = self.order(context, &all);
-                order.truncate(needed);
-                kept = vec![take(&all, &order)];
+                kept = vec![take(&all, &self.order(context, &all))];
                 rows = needed;
             }
             Ok(ControlFlow::Continue(()))

@@ -8,14 +8,14 @@ use crate::plan::{Lookback, Plan};
 
 pub(super) fn apply(plan: Plan) -> Plan {
     match plan.map_children(&mut apply) {
-        Plan::Scan { table, alias, columns, filter, .. } => {
+        Plan::Scan { table, alias, columns, filter, as_of, .. } => {
             let bounds = filter.iter().flat_map(|filter| match &filter.kind {
                 ExprKind::And(parts) => parts.iter().collect(),
                 _ => vec![filter],
             });
             let found = bounds.filter_map(bound).min_by_key(|(_, micros)| *micros);
             let lookback = found.map(|(column, micros)| Lookback { column: columns[column], micros });
-            Plan::Scan { table, alias, columns, filter, lookback }
+            Plan::Scan { table, alias, columns, filter, lookback, as_of }
         }
         other => other,
     }

@@ -7,10 +7,10 @@ use crate::plan::{Plan, has_parameter};
 
 pub(super) fn apply(plan: Plan) -> Plan {
     match plan.map_children(&mut apply) {
-        Plan::Scan { table, alias, columns, filter, lookback } => {
+        Plan::Scan { table, alias, columns, filter, lookback, as_of } => {
             let conjuncts = filter.map(Expr::into_conjuncts).unwrap_or_default();
             let (given, own): (Vec<_>, Vec<_>) = conjuncts.into_iter().partition(has_parameter);
-            let scan = Plan::Scan { table, alias, columns, filter: Expr::all(own), lookback };
+            let scan = Plan::Scan { table, alias, columns, filter: Expr::all(own), lookback, as_of };
             lookup(scan, given)
         }
         Plan::Filter { input, predicate } => {

@@ -16,12 +16,12 @@ pub(super) fn apply(plan: Plan) -> Plan {
 fn prune(plan: Plan, needed: &[usize]) -> (Plan, Vec<Option<usize>>) {
     match plan {
         Plan::Unit => (Plan::Unit, vec![]),
-        Plan::Scan { table, alias, columns, filter, lookback } => {
+        Plan::Scan { table, alias, columns, filter, lookback, as_of } => {
             let kept = union(needed, filter.iter().flat_map(Expr::columns));
             let moved = places(&kept, columns.len());
             let columns = kept.iter().map(|at| columns[*at]).collect();
             let filter = filter.map(|filter| renumber(filter, &moved));
-            (Plan::Scan { table, alias, columns, filter, lookback }, moved)
+            (Plan::Scan { table, alias, columns, filter, lookback, as_of }, moved)
         }
         Plan::Filter { input, predicate } => {
             let (input, moved) = prune(*input, &union(needed, predicate.columns()));

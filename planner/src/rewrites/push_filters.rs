@@ -24,9 +24,9 @@ pub(super) fn apply(plan: Plan) -> Plan {
 fn push(plan: Plan, conjuncts: Vec<Expr>) -> Plan {
     match plan {
         _ if conjuncts.is_empty() => plan,
-        Plan::Scan { table, alias, columns, filter, lookback } => {
+        Plan::Scan { table, alias, columns, filter, lookback, as_of } => {
             let filter = Expr::all(filter.into_iter().chain(conjuncts));
-            Plan::Scan { table, alias, columns, filter, lookback }
+            Plan::Scan { table, alias, columns, filter, lookback, as_of }
         }
         Plan::Filter { input, predicate } => {
             push(*input, predicate.into_conjuncts().into_iter().chain(conjuncts).collect())

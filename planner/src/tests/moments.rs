@@ -25,6 +25,7 @@ impl Reader for Record {
                 "name" => Value::Text((*name).to_owned()),
                 "seen_from" => second(*from),
                 "seen_to" => to.map_or(Value::Null, second),
+                "threads" => scan.as_of.map_or(Value::Null, |moment| Value::Integer(moment.0 / MICROS_PER_SEC)),
                 _ => Value::Null,
             }))
         });
@@ -77,4 +78,16 @@ fn moments_join_each_other() {
     let sql = "SELECT a.name, b.name FROM processes FOR SYSTEM_TIME AS OF '1970-01-01 00:00:12' AS a \
                JOIN processes FOR SYSTEM_TIME AS OF '1970-01-01 00:00:22' AS b ON a.pid = b.pid AND a.name <> b.name";
     assert_eq!(names(sql), ["sh sshd"]);
+}
+
+#[test]
+fn a_moment_has_the_samples_that_held_then_and_a_range_has_none() {
+    let of = |moment: &str| format!("SELECT name, threads FROM processes FOR SYSTEM_TIME {moment} WHERE pid = 1");
+    assert_eq!(names(&of("AS OF '1970-01-01 00:00:12'")), ["init 12"]);
+    assert_eq!(names(&of("AS OF now() - INTERVAL '10 seconds'")), ["init 30"]);
+    assert_eq!(names(&of("BETWEEN '1970-01-01 00:00:12' AND '1970-01-01 00:00:13'")), ["init null"]);
+    // What nobody asks for is not read.
+    let sql = "SELECT name FROM processes FOR SYSTEM_TIME AS OF '1970-01-01 00:00:12'";
+    let plan = crate::plan(&check_query(&Source::query(sql), &Catalog::builtin()).rule.unwrap().query).to_string();
+    assert!(plan.contains("[name, seen_from, seen_to] as of ") && !plan.contains("threads"), "{plan}");
 }

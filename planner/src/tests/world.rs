@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt32Type;
+use arrow_array::{ArrayRef, DictionaryArray, NullArray, RecordBatch};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::{Catalog, Column, Kind, Table};
 use daemoneye_dsl::types::{MICROS_PER_SEC, Type, Value};
@@ -217,7 +219,21 @@ impl Reader for World {
             *kept &= scan.required.iter().all(|group| group.iter().any(|probe| is_met(probe, &row[probe.column])));
         }
         let rows: Vec<Row> = rows.iter().zip(kept).filter(|(_, kept)| *kept).map(|(row, _)| row.clone()).collect();
-        let _only_one = each(columns(table, &rows, scan.columns));
+        if let Some(exact) = scan.exact {
+            exact.set(true);
+        }
+        let as_asked = |(place, column): (usize, &ArrayRef)| -> ArrayRef {
+            if scan.unread.contains(&place) {
+                Arc::new(NullArray::new(rows.len()))
+            } else if scan.dictionaries.contains(&place) {
+                Arc::new(column.as_string::<i32>().iter().collect::<DictionaryArray<UInt32Type>>())
+            } else {
+                column.clone()
+            }
+        };
+        let whole = columns(table, &rows, scan.columns);
+        let given = whole.columns().iter().enumerate().map(as_asked).collect();
+        let _only_one = each(batch(given, rows.len()));
         Ok(Completeness::default())
     }
 

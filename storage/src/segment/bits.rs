@@ -3,6 +3,9 @@
 /// Bytes behind the last number, so that every read is of whole words.
 const PADDING: usize = 16;
 
+/// Bits of the widest numbers that lie within eight bytes, wherever they begin.
+const NARROW: u8 = 57;
+
 /// How many bits a number needs.
 pub(super) fn width(greatest: u64) -> u8 {
     u8::try_from(u64::BITS - greatest.leading_zeros()).expect("at most 64")
@@ -46,15 +49,19 @@ impl<'a> Packed<'a> {
     /// The number at a place within the count.
     #[inline]
     pub(super) fn get(&self, at: usize) -> u64 {
-        let bit = at * usize::from(self.width);
-        let word = self.bytes[bit / 8..bit / 8 + PADDING].first_chunk().expect("padded");
-        if self.width <= 57 {
-            let low = *word[..].first_chunk().expect("eight of sixteen");
-            (u64::from_le_bytes(low) >> (bit % 8)) & ((1 << self.width) - 1)
-        } else {
-            let mask = if self.width == 64 { u128::from(u64::MAX) } else { (1 << self.width) - 1 };
-            u64::try_from((u128::from_le_bytes(*word) >> (bit % 8)) & mask).expect("masked")
+        if self.width > NARROW {
+            return self.wide(at);
         }
+        let bit = at * usize::from(self.width);
+        let word = *self.bytes[bit / 8..].first_chunk().expect("padded");
+        (u64::from_le_bytes(word) >> (bit % 8)) & ((1 << self.width) - 1)
+    }
+
+    fn wide(&self, at: usize) -> u64 {
+        let bit = at * usize::from(self.width);
+        let word = *self.bytes[bit / 8..].first_chunk().expect("padded");
+        let number = (u128::from_le_bytes(word) >> (bit % 8)) & (u128::MAX >> (u128::BITS - u32::from(self.width)));
+        u64::try_from(number).expect("masked")
     }
 }
 

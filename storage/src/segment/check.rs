@@ -19,7 +19,7 @@ impl<T: ChunkTable> Reading<'_, T> {
         for at in 0..self.segment().columns.len() {
             let column = self.column(at);
             for index in [column.index, column.grams].into_iter().filter(|index| !index.is_none()) {
-                pairs::check(index, &mut |piece, read| self.piece(piece, read))?;
+                pairs::check(index, &mut |piece, read| self.pieces.read(piece, read))?;
             }
         }
         Ok(())

@@ -11,6 +11,11 @@ pub(super) const RARITY: u32 = 16;
 /// Bits of a gram's key.
 const KEY_BITS: u32 = 22;
 
+/// The pages of so many that may have a gram which is kept.
+fn most(pages: usize) -> usize {
+    (pages / RARITY as usize).max(1)
+}
+
 /// The keys of all grams of a text whose ASCII letters are folded.
 pub(super) fn keys(folded: &[u8]) -> impl Iterator<Item = u32> + '_ {
     folded.windows(GRAM_LEN).map(|gram| key(*gram.first_chunk().expect("that many")))
@@ -27,15 +32,18 @@ pub(super) struct Seen {
     bits: Vec<u64>,
     keys: Vec<u32>,
     folded: Vec<u8>,
-}
-
-impl Default for Seen {
-    fn default() -> Self {
-        Self { bits: vec![0; 1 << (KEY_BITS - 6)], keys: vec![], folded: vec![] }
-    }
+    /// How many pages have a key, up to one more than `most`.
+    pages: Vec<u16>,
+    most: u16,
 }
 
 impl Seen {
+    /// Of so many pages.
+    pub(super) fn of(pages: usize) -> Self {
+        let most = u16::try_from(most(pages)).unwrap_or(u16::MAX - 1);
+        Self { bits: vec![0; 1 << (KEY_BITS - 6)], keys: vec![], folded: vec![], pages: vec![0; 1 << KEY_BITS], most }
+    }
+
     pub(super) fn add(&mut self, text: &[u8]) {
         self.folded.clear();
         self.folded.extend(text.iter().map(u8::to_ascii_lowercase));
@@ -48,12 +56,16 @@ impl Seen {
         }
     }
 
-    /// The keys since the last time.
-    pub(super) fn take(&mut self) -> Vec<u32> {
-        let keys = std::mem::take(&mut self.keys);
-        for key in &keys {
-            self.bits[(key >> 6) as usize] = 0;
-        }
-        keys
+    /// The keys of the page that ends here. Of one that more pages have than are kept, one more than that: most keys are
+    /// such, and all of their pages would take a hundred megabytes.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = u32> + '_ {
+        let Self { bits, keys, pages, most, .. } = self;
+        keys.drain(..).filter(|key| {
+            bits[(key >> 6) as usize] = 0;
+            let pages = &mut pages[*key as usize];
+            let is_kept = *pages <= *most;
+            *pages += u16::from(is_kept);
+            is_kept
+        })
     }
 }

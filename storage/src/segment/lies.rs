@@ -9,7 +9,7 @@ use daemoneye_dsl::pattern::Literal;
 use daemoneye_dsl::types::Value;
 
 use super::bytes::{Bytes, Wrong};
-use super::pieces::{Chunks, Piece};
+use super::pieces::{Chunks, Edition, Piece};
 use super::{Column, Encoding, PAGE_ROWS, Reading, Segment, Spans, put_header};
 use crate::reader::Question;
 use crate::tables::{HISTORY, SEGMENTS, builtin, segment_fields};
@@ -83,7 +83,8 @@ fn ask<T: super::ChunkTable>(reading: &mut Reading<'_, T>, column: &str) {
 fn lie(bytes: &mut Bytes<'_>) -> Result<(Vec<String>, Vec<Vec<u8>>), Wrong> {
     let fields = segment_fields();
     let rows = small(bytes, 2 * PAGE_ROWS + 1)?;
-    let mut chunks = Chunks::new(ID);
+    let edition = Edition { first: ID, generation: 1 };
+    let mut chunks = Chunks::new(edition);
     let mut columns: Vec<Column> = Vec::new();
     for _ in 0..=bytes.u8()? % COLUMNS_MAX {
         let (field, _) = &fields[usize::from(bytes.u8()?) % fields.len()];
@@ -92,7 +93,7 @@ fn lie(bytes: &mut Bytes<'_>) -> Result<(Vec<String>, Vec<Vec<u8>>), Wrong> {
         }
         let encoding = [Encoding::None, Encoding::Numbers, Encoding::Ids, Encoding::Dictionary, Encoding::Texts]
             [usize::from(bytes.u8()? % 5)];
-        let values = if encoding == Encoding::Texts { rows } else { small(bytes, rows + 1)? };
+        let values = small(bytes, rows + 1)?;
         let column = Column {
             name: field.name().clone(),
             encoding,
@@ -108,7 +109,7 @@ fn lie(bytes: &mut Bytes<'_>) -> Result<(Vec<String>, Vec<Vec<u8>>), Wrong> {
         let (index, grams) = (index(bytes, &mut chunks)?, index(bytes, &mut chunks)?);
         columns.push(Column { pages, codes, index, grams, ..column });
     }
-    let header = put_header(rows, chunks.bytes(), 0, &columns);
+    let header = put_header(edition, ID + u64::from(rows), rows, chunks.bytes(), 0, &columns);
     Ok((columns.into_iter().map(|column| column.name).collect(), chunks.finish(&header)))
 }
 
@@ -145,9 +146,10 @@ fn texts(bytes: &mut Bytes<'_>, chunks: &mut Chunks) -> Result<Piece, Wrong> {
     for _ in 0..bytes.u8()? % ENTRIES_MAX {
         table.extend_from_slice(&small(bytes, u32::MAX)?.to_le_bytes());
         let claimed = i32::from(bytes.u8()?.cast_signed());
+        let texts_len = u32::from(bytes.u8()?);
         let raw = payload(bytes)?;
         let len = i32::try_from(raw.len()).expect("short") + claimed.min(1);
-        let mut page = len.to_le_bytes().to_vec();
+        let mut page = [len.to_le_bytes(), texts_len.to_le_bytes()].concat();
         match claimed {
             -128..-120 => page.extend_from_slice(raw),
             _ => page.extend(zstd::bulk::compress(raw, 1).expect("short")),
@@ -168,11 +170,14 @@ fn index(bytes: &mut Bytes<'_>, chunks: &mut Chunks) -> Result<Piece, Wrong> {
     Ok(if root.is_empty() { Piece::default() } else { chunks.add(&root) })
 }
 
-/// The rows of a block whose checksum is right and whose content is the bytes.
+/// The rows of a block whose checksums are right and whose content is the bytes.
 pub fn block(bytes: &[u8]) {
     let columns: Vec<usize> = (0..crate::tables::block_schema().fields().len()).collect();
-    let _rows_or_error = crate::block::decode(ID, &crate::block::sealed(ID, bytes), &columns);
+    let (keys, rows) = bytes.split_at(bytes.len().min(8));
+    let _rows_or_error = crate::block::decode(ID, &crate::block::sealed(ID, keys, rows), &columns);
+    let _rows_or_error = crate::block::decode(ID, &crate::block::sealed(ID, &1_u32.to_le_bytes(), bytes), &columns);
     let _rows_or_error = crate::block::decode(ID, bytes, &columns);
+    let _any = crate::filter::may_have(bytes, "pid", &Question::Equal(Value::Integer(7)));
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Sealed segments: many rows of history, by column, written once.
 //!
 //! ```text
-//! header   [version: u8][rows: u32][bytes of all pieces: u64][bytes of the longest column: u64][columns: u16] n × [name: u8, bytes][encoding: u8][nulls: u32][values: u32]
+//! header   [version: u8][generation: u32][end: u64][rows: u32][bytes of all pieces: u64][bytes of the longest column: u64][columns: u16] n × [name: u8, bytes][encoding: u8][nulls: u32][values: u32]
 //!          [least: i64][greatest: i64][pages][codes][index][grams]                             each a piece, or none
 //! numbers  page table: of every 4096 rows [least: i64][greatest: i64][has NULLs: u8][piece]    numbers.rs
 //! texts    page table: [first text: u32][piece]                                                texts.rs
@@ -13,26 +13,33 @@
 //! | numbers    | numbers, moments, truths                                 |                          | hash → rows          |
 //! | ids        | texts of 16 hex digits, as numbers                       |                          | hash → rows          |
 //! | dictionary | the different texts, ordered with ASCII letters folded   | of each row, as numbers  | code → rows          |
-//! | texts      | the text of each row                                     |                          | hash of folded → rows|
+//! | texts      | the different texts of some thousand rows, in order,     | of each row, as numbers  | hash of folded → rows|
+//! |            | then those of the next                                   |                          |                      |
+//!
+//! Texts that are like each other lie together, so that they compress, and so that who wants those of one program reads
+//! little else. That they come by rows as well lets go of a page once the rows that it is for were read. A text that
+//! another column says (`derived`) has the code behind the last.
 //!
 //! `grams` say which pages of texts can hold a literal. A piece proves its own bytes (`pieces`); a piece that is damaged
 //! makes a [`Fault`], and no bytes make a reader panic.
 
 mod bits;
-mod bytes;
+pub(crate) mod bytes;
 mod check;
 mod derived;
 mod grams;
 pub(crate) mod lies;
 mod numbers;
+mod pages;
 mod pairs;
-mod pieces;
+pub(crate) mod pieces;
 mod read;
 mod spans;
 mod texts;
+mod values;
 mod write;
 
-pub(crate) use pieces::{ChunkTable, Fault};
+pub(crate) use pieces::{ChunkTable, Edition, Fault};
 pub(crate) use read::{Reading, rounded};
 pub(crate) use spans::Spans;
 pub(crate) use write::write;
@@ -44,7 +51,9 @@ use pieces::Piece;
 pub(crate) const SEGMENT_ROWS_MAX: u32 = 128 << 10;
 /// Rows of a page of numbers; what a scan holds at a time.
 pub(crate) const PAGE_ROWS: u32 = 4096;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Where a header says behind which number the segment ends.
+const END_AT: usize = 5;
 /// Bits of the hash that an index of numbers or of unlike texts goes by.
 const HASH_BITS: u32 = 24;
 
@@ -79,21 +88,38 @@ struct Column {
 /// What the header of a segment says.
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
-    id: u64,
+    edition: Edition,
+    end: u64,
     rows: u32,
     bytes: u64,
     longest: u64,
     columns: Vec<Column>,
 }
 
+/// The number behind that of the last row of a segment, as its first chunk says: nothing is proven yet.
+pub(crate) fn claimed_end(chunk: &[u8]) -> Option<u64> {
+    let header = pieces::unproven(chunk)?;
+    header.get(END_AT..)?.first_chunk().map(|end| u64::from_le_bytes(*end))
+}
+
 impl Segment {
     /// Reads the header in the segment's first chunk.
-    pub(crate) fn open(id: u64, chunk: &[u8]) -> Result<Self, Fault> {
-        Ok(pieces::read_header(id, chunk, |header| read_header(id, header))?)
+    pub(crate) fn open(first: u64, chunk: &[u8]) -> Result<Self, Fault> {
+        Ok(pieces::read_header(first, chunk, |header| read_header(first, header))?)
     }
 
     pub(crate) fn rows(&self) -> u32 {
         self.rows
+    }
+
+    /// The number behind that of its last row.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// How often what it holds was written, at most.
+    pub(crate) fn generation(&self) -> u32 {
+        self.edition.generation
     }
 
     /// Bytes of all its pieces.
@@ -126,8 +152,17 @@ impl Segment {
     }
 }
 
-fn put_header(rows: u32, bytes: u64, longest: u64, columns: &[Column]) -> Vec<u8> {
+fn put_header(
+    Edition { generation, .. }: Edition,
+    end: u64,
+    rows: u32,
+    bytes: u64,
+    longest: u64,
+    columns: &[Column],
+) -> Vec<u8> {
     let mut out = vec![VERSION];
+    out.extend_from_slice(&generation.to_le_bytes());
+    out.extend_from_slice(&end.to_le_bytes());
     out.extend_from_slice(&rows.to_le_bytes());
     out.extend_from_slice(&bytes.to_le_bytes());
     out.extend_from_slice(&longest.to_le_bytes());
@@ -147,13 +182,13 @@ fn put_header(rows: u32, bytes: u64, longest: u64, columns: &[Column]) -> Vec<u8
     out
 }
 
-fn read_header(id: u64, header: &[u8]) -> Result<Segment, Wrong> {
+fn read_header(first: u64, header: &[u8]) -> Result<Segment, Wrong> {
     let mut header = Bytes(header);
     if header.u8()? != VERSION {
         return Err("it has a version that is not known");
     }
-    let rows = header.u32()?;
-    if rows > SEGMENT_ROWS_MAX {
+    let (generation, end, rows) = (header.u32()?, header.u64()?, header.u32()?);
+    if rows > SEGMENT_ROWS_MAX || end.checked_sub(first).is_none_or(|span| span < u64::from(rows)) {
         return Err("it claims too many rows");
     }
     let (bytes, longest) = (header.u64()?, header.u64()?);
@@ -170,7 +205,7 @@ fn read_header(id: u64, header: &[u8]) -> Result<Segment, Wrong> {
             _ => return Err("a column has an unknown encoding"),
         };
         let (nulls, values) = (header.u32()?, header.u32()?);
-        if nulls > rows || values > rows || encoding == Encoding::Texts && values != rows {
+        if nulls > rows || values > rows {
             return Err("a column claims more or fewer rows than there are");
         }
         Ok(Column {
@@ -187,7 +222,7 @@ fn read_header(id: u64, header: &[u8]) -> Result<Segment, Wrong> {
         })
     };
     let columns = (0..count).map(|_| column(&mut header)).collect::<Result<_, Wrong>>()?;
-    Ok(Segment { id, rows, bytes, longest, columns })
+    Ok(Segment { edition: Edition { first, generation }, end, rows, bytes, longest, columns })
 }
 
 /// The key of a number in an index. Two numbers with one key cost time, not answers.

@@ -9,6 +9,9 @@
 //! Where there are NULLs, code 0 is NULL and the others are one more.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
+
+use arrow_buffer::NullBufferBuilder;
 
 use super::bits::{self, Packed};
 use super::bytes::{Bytes, Wrong};
@@ -104,14 +107,46 @@ impl<'a> Numbers<'a> {
         Ok(Self { codes, nulls, form })
     }
 
-    /// The value at a place within the count. A code that stands for nothing, which no checksum lets through, is NULL.
-    #[inline]
-    pub(super) fn get(&self, at: usize) -> Option<i64> {
-        let code = self.codes.get(at);
-        let code = if self.nulls { code.checked_sub(1)? } else { code };
-        match self.form {
-            Form::Steps { least, step } => Some(least.wrapping_add_unsigned(step.wrapping_mul(code))),
-            Form::Table(values) => Some(i64::from_le_bytes(*values.get(usize::try_from(code).ok()?)?)),
+    /// Appends what `make` makes of the values at places within the count, and whether each is one; what is NULL has any
+    /// value. A code that stands for nothing, which no checksum lets through, is NULL.
+    pub(super) fn append<V>(
+        &self,
+        places: Range<usize>,
+        make: impl Fn(i64) -> V,
+        values: &mut Vec<V>,
+        present: &mut NullBufferBuilder,
+    ) {
+        match (&self.form, self.nulls) {
+            (Form::Steps { least, step }, nulls) => {
+                // Code 0 is NULL, and stands for any value.
+                let least = least.wrapping_sub_unsigned(if nulls { *step } else { 0 });
+                let value = |at| make(least.wrapping_add_unsigned(step.wrapping_mul(self.codes.get(at))));
+                values.extend(places.clone().map(value));
+                if nulls {
+                    places.for_each(|at| present.append(self.codes.get(at) > 0));
+                } else {
+                    present.append_n_non_nulls(places.len());
+                }
+            }
+            (Form::Table(table), nulls) => {
+                let from = values.len();
+                let mut absent = Vec::new();
+                for at in places {
+                    let place = self.codes.get(at).wrapping_sub(u64::from(nulls));
+                    let value = usize::try_from(place).ok().and_then(|place| table.get(place));
+                    if value.is_none() {
+                        absent.push(values.len() - from);
+                    }
+                    values.push(make(value.map_or(0, |value| i64::from_le_bytes(*value))));
+                }
+                let mut next = 0;
+                for place in absent {
+                    present.append_n_non_nulls(place - next);
+                    present.append_null();
+                    next = place + 1;
+                }
+                present.append_n_non_nulls(values.len() - from - next);
+            }
         }
     }
 }
@@ -132,19 +167,31 @@ mod tests {
         prop::collection::vec(value, 0..200)
     }
 
+    fn read(numbers: &Numbers<'_>, places: Range<usize>) -> Vec<Option<i64>> {
+        let (mut values, mut present) = (Vec::new(), NullBufferBuilder::new(0));
+        numbers.append(places, |value| value, &mut values, &mut present);
+        let present = present.finish();
+        values
+            .into_iter()
+            .enumerate()
+            .map(|(at, value)| present.as_ref().is_none_or(|present| present.is_valid(at)).then_some(value))
+            .collect()
+    }
+
     proptest! {
         #[test]
         fn what_is_written_comes_back(values in values()) {
             let bytes = encode(&values);
             let numbers = Numbers::decode(&bytes, values.len()).unwrap();
-            let back: Vec<_> = (0..values.len()).map(|at| numbers.get(at)).collect();
-            prop_assert_eq!(back, values);
+            prop_assert_eq!(read(&numbers, 0..values.len()), values.clone());
+            let half = values.len() / 2;
+            prop_assert_eq!(read(&numbers, half..values.len()), &values[half..]);
         }
 
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>, count in 0_usize..300) {
             if let Ok(numbers) = Numbers::decode(&bytes, count) {
-                let _some: usize = (0..count).filter_map(|at| numbers.get(at)).count();
+                prop_assert_eq!(read(&numbers, 0..count).len(), count);
             }
         }
     }

@@ -14,7 +14,7 @@ use super::bytes::{Bytes, Wrong, put_varint};
 use super::pieces::{Chunks, Fault, PIECE_LEN, Piece};
 
 /// Bytes of a block, about.
-const BLOCK_LEN: usize = 4 << 10;
+const BLOCK_LEN: usize = 2 << 10;
 const ENTRY_LEN: usize = 4 + PIECE_LEN;
 
 /// Writes pairs of a key and a place, in order and each once, of places below `places`; a key that more than

@@ -1,58 +1,52 @@
 //! Reading a segment: which rows may be wanted, and their values.
 
-use std::cell::Cell;
 use std::collections::HashMap;
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use arrow_array::builder::{BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, DictionaryArray, StringArray, UInt32Array, new_null_array};
-use arrow_buffer::NullBufferBuilder;
+use arrow_array::{Array, ArrayRef, BooleanArray, StringArray, new_null_array};
 use arrow_schema::DataType;
 use arrow_select::concat::concat;
-use arrow_select::take::take;
 use daemoneye_dsl::pattern::Literal;
 use daemoneye_dsl::types::Value;
 
-use super::bytes::{Bytes, Wrong};
-use super::derived::Derivation;
-use super::numbers::Numbers;
+use super::pages::TextPages;
 use super::pairs::{self, Places};
-use super::pieces::{self, ChunkTable, Fault, PIECE_LEN, Piece};
-use super::texts::{self, Page};
-use super::{Column, Encoding, PAGE_ROWS, Segment, Spans, derived, grams, hash_of_number, hash_of_text};
+use super::pieces::{ChunkTable, Fault, Piece, Pieces};
+use super::values::{NumberPage, PageRows};
+use super::{Column, Encoding, PAGE_ROWS, Segment, Spans, grams, hash_of_number, hash_of_text};
 use crate::keys::ProcKey;
 use crate::reader::Question;
 
-/// Codes that are looked up one by one; with more, every row's code is looked at.
-const CODES_MAX: usize = 64;
-const NUMBER_ENTRY_LEN: usize = 17 + PIECE_LEN;
-const TEXT_ENTRY_LEN: usize = 4 + PIECE_LEN;
+/// Runs of codes that are looked up one by one; with more, every row's code is looked at.
+const RUNS_MAX: usize = 64;
+/// Grams of a literal that are looked for; more say little more.
+const GRAMS_MAX: usize = 12;
 
 /// A segment that is being read.
 pub(crate) struct Reading<'t, T> {
-    table: &'t T,
-    segment: Segment,
-    /// By column: what was read and will be wanted again.
-    tables: HashMap<usize, Arc<TextTable>>,
-    dictionaries: HashMap<usize, StringArray>,
-    pages: HashMap<usize, (usize, Page)>,
-    bytes: Cell<u64>,
+    pub(super) pieces: Pieces<'t, T>,
+    pub(super) segment: Segment,
+    /// What was read and will be wanted again: tables of pages of numbers; by column, texts.
+    pub(super) tables: HashMap<Piece, Arc<[NumberPage]>>,
+    pub(super) dictionaries: HashMap<usize, StringArray>,
+    pub(super) texts: HashMap<usize, TextPages>,
+    /// By column of a dictionary that was probed: the codes that were found.
+    found: HashMap<usize, Vec<u32>>,
+    /// By column of which every wanted row has one of these codes.
+    only: HashMap<usize, Vec<u32>>,
 }
-
-/// Where the pages of texts begin and lie.
-type TextTable = Vec<(u32, Piece)>;
 
 impl<'t, T: ChunkTable> Reading<'t, T> {
     pub(crate) fn new(table: &'t T, segment: Segment) -> Self {
         Self {
-            table,
+            pieces: Pieces::new(table, segment.edition),
             segment,
             tables: HashMap::new(),
             dictionaries: HashMap::new(),
-            pages: HashMap::new(),
-            bytes: Cell::new(0),
+            texts: HashMap::new(),
+            found: HashMap::new(),
+            only: HashMap::new(),
         }
     }
 
@@ -60,14 +54,9 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
         &self.segment
     }
 
-    pub(super) fn piece<R>(&mut self, piece: Piece, read: impl FnOnce(&[u8]) -> Result<R, Fault>) -> Result<R, Fault> {
-        self.bytes.set(self.bytes.get() + piece.len() as u64);
-        pieces::read(self.table, self.segment.id, piece, read)
-    }
-
     /// Bytes of all pieces that were read so far.
     pub(crate) fn bytes_read(&self) -> u64 {
-        self.bytes.get()
+        self.pieces.bytes_read()
     }
 
     /// About how many rows meet a probe, from the header alone.
@@ -93,7 +82,7 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
         }
     }
 
-    fn position(&self, name: &str) -> Option<usize> {
+    pub(super) fn position(&self, name: &str) -> Option<usize> {
         self.segment.columns.iter().position(|column| column.name == name)
     }
 
@@ -109,6 +98,7 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
     pub(crate) fn probe(&mut self, name: &str, question: &Question) -> Result<Option<Spans>, Fault> {
         let Some(at) = self.position(name) else { return Ok(None) };
         let column = self.column(at);
+        self.found.remove(&at);
         let nothing = Ok(Some(Spans::default()));
         match (column.encoding, question) {
             (Encoding::None, Question::Null) => Ok(None),
@@ -141,8 +131,8 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
                 let key = hash_of_text(&text.to_ascii_lowercase());
                 self.indexed(&column, key..=key)
             }
-            (Encoding::Texts, Question::Equal(Value::Text(text))) => self.pages_with(at, &column, &whole(text)),
-            (Encoding::Texts, Question::Contains(literal)) => self.pages_with(at, &column, literal),
+            (Encoding::Texts, Question::Equal(Value::Text(text))) => self.rows_with(at, &column, &whole(text)),
+            (Encoding::Texts, Question::Contains(literal)) => self.rows_with(at, &column, literal),
             _ => Ok(None),
         }
     }
@@ -159,17 +149,11 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
             return Ok(spans);
         }
         let rows = self.segment.rows;
-        self.piece(column.pages, |table| {
-            let entries = number_entries(table, rows)?;
-            for (from, entry) in (0..rows).step_by(PAGE_ROWS as usize).zip(entries) {
-                let mut entry = Bytes(entry);
-                let (least, greatest, nulls) = (entry.i64()?, entry.i64()?, entry.u8()? != 0);
-                if wanted(range(least, greatest).as_ref(), nulls) {
-                    spans.add(from..rows.min(from + PAGE_ROWS));
-                }
+        for (from, page) in (0..rows).step_by(PAGE_ROWS as usize).zip(&*self.number_table(column.pages)?) {
+            if wanted(range(page.least, page.greatest).as_ref(), page.nulls) {
+                spans.add(from..rows.min(from + PAGE_ROWS));
             }
-            Ok(())
-        })?;
+        }
         Ok(spans)
     }
 
@@ -194,41 +178,16 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
     }
 
     fn places(&mut self, root: Piece, keys: &RangeInclusive<u32>, places: u32) -> Result<Places, Fault> {
-        pairs::find(root, keys, places, &mut |piece, read| self.piece(piece, read))
+        pairs::find(root, keys, places, &mut |piece, read| self.pieces.read(piece, read))
     }
 
-    fn text_table(&mut self, at: usize, column: &Column) -> Result<Arc<TextTable>, Fault> {
-        if let Some(known) = self.tables.get(&at) {
-            return Ok(known.clone());
-        }
-        let table = self.piece(column.pages, |table| {
-            let (entries, _) = table.as_chunks::<TEXT_ENTRY_LEN>();
-            let entry = |entry: &[u8; TEXT_ENTRY_LEN]| {
-                let mut entry = Bytes(entry);
-                Ok((entry.u32()?, Piece::read(&mut entry)?))
-            };
-            entries.iter().map(entry).collect::<Result<TextTable, Fault>>()
-        })?;
-        if !table.is_sorted_by_key(|(first, _)| *first) || table.first().is_none_or(|(first, _)| *first != 0) {
-            return Err("the pages of a column are out of order".into());
-        }
-        let table = Arc::new(table);
-        self.tables.insert(at, table.clone());
-        Ok(table)
-    }
-
-    /// The texts of a page, and the number of the first.
-    fn page_range(table: &TextTable, page: usize, values: u32) -> Range<u32> {
-        let end = table.get(page + 1).map_or(values, |(first, _)| *first);
-        table[page].0..end.max(table[page].0)
-    }
-
-    /// The pages that can hold a literal, of texts' rows; nothing if that cannot be told.
-    fn pages_with(&mut self, at: usize, column: &Column, literal: &Literal) -> Result<Option<Spans>, Fault> {
+    /// The rows whose texts are in pages that can hold a literal; nothing if that cannot be told.
+    fn rows_with(&mut self, at: usize, column: &Column, literal: &Literal) -> Result<Option<Spans>, Fault> {
         let Some(pages) = self.gram_pages(at, column, literal)? else { return Ok(None) };
-        let table = self.text_table(at, column)?;
-        let rows = pages.iter().filter(|page| (*page as usize) < table.len());
-        Ok(Some(Spans::of_ranges(rows.map(|page| Self::page_range(&table, page as usize, column.values)).collect())))
+        let texts = self.text_pages(at)?;
+        let pages = pages.iter().map(|page| page as usize).filter(|page| *page < texts.count());
+        let codes = Spans::of_ranges(pages.map(|page| texts.range(page)).collect());
+        self.rows_of_texts(column, &codes).map(Some)
     }
 
     /// The numbers of the pages that have every gram of a literal.
@@ -236,9 +195,10 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
         if column.grams.is_none() || literal.bytes.len() < grams::GRAM_LEN {
             return Ok(None);
         }
-        let pages = u32::try_from(self.text_table(at, column)?.len()).map_err(|_| "it claims too many pages")?;
+        let pages = u32::try_from(self.text_pages(at)?.count()).map_err(|_| "it claims too many pages")?;
         let mut found: Option<Spans> = None;
-        for key in grams::keys(&literal.bytes) {
+        let every = (literal.bytes.len() - grams::GRAM_LEN) / GRAMS_MAX + 1;
+        for key in grams::keys(&literal.bytes).step_by(every) {
             if let Places::At(with) = self.places(column.grams, &(key..=key), pages)? {
                 let with = Spans::of(with);
                 let all = found.map_or_else(|| with.clone(), |found| found.and(&with));
@@ -251,60 +211,50 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
         Ok(found)
     }
 
-    fn page(&mut self, at: usize, column: &Column, page: usize) -> Result<Page, Fault> {
-        if let Some((known, decoded)) = self.pages.get(&at).filter(|(known, _)| *known == page) {
-            debug_assert_eq!(*known, page, "the page that was asked for");
-            return Ok(decoded.clone());
-        }
-        let table = self.text_table(at, column)?;
-        let range = Self::page_range(&table, page, column.values);
-        let count = (range.end - range.start) as usize;
-        let decoded = self.piece(table[page].1, |bytes| Ok(texts::decode(bytes, count)?))?;
-        self.pages.insert(at, (page, decoded.clone()));
-        Ok(decoded)
-    }
-
-    /// The different texts of a column.
-    fn dictionary(&mut self, at: usize, column: &Column) -> Result<StringArray, Fault> {
-        if let Some(known) = self.dictionaries.get(&at) {
-            return Ok(known.clone());
-        }
-        let pages = self.text_table(at, column)?.len();
-        let pages = (0..pages).map(|page| Ok(self.page(at, column, page)?.texts)).collect::<Result<Vec<_>, Fault>>()?;
-        let parts: Vec<&dyn Array> = pages.iter().map(|page| page as &dyn Array).collect();
-        let all = concat(&parts).map_err(|error| Fault::Damaged(error.to_string()))?.as_string().clone();
-        self.dictionaries.insert(at, all.clone());
-        Ok(all)
-    }
-
+    /// The rows whose texts have a literal, and notes their codes.
     fn literal_in_dictionary(&mut self, at: usize, column: &Column, literal: &Literal) -> Result<Spans, Fault> {
         // Most literals are in no page of a large dictionary.
-        if self.gram_pages(at, column, literal)?.is_some_and(|pages| pages.is_empty()) {
-            return Ok(Spans::default());
+        let pages = self.gram_pages(at, column, literal)?;
+        let Self { pieces, texts, .. } = self.with_text_pages(at)?;
+        let texts = texts.get_mut(&at).expect("it was opened");
+        let count = texts.count();
+        let pages = pages.unwrap_or_else(|| Spans::all(count.try_into().unwrap_or(u32::MAX)));
+        let mut codes = Vec::new();
+        for page in pages.iter().map(|page| page as usize).filter(|page| *page < count) {
+            let range = texts.range(page);
+            let with = range.zip(texts.page(page, pieces)?.iter()).filter(|(_, text)| has(text, literal));
+            codes.extend(with.map(|(code, _)| code));
         }
-        let texts = self.dictionary(at, column)?;
-        let mut wanted: Vec<bool> = texts.iter().map(|text| text.is_some_and(|text| has(text, literal))).collect();
-        wanted.push(false);
         let all = self.all();
-        self.rows_of_codes(column, &wanted, &all)
+        let rows = self.rows_of_codes(column, &codes, false, &all);
+        self.found.insert(at, codes);
+        rows
     }
 
-    /// The rows, of some, whose code is wanted; the last of `wanted` is NULL's.
-    fn rows_of_codes(&mut self, column: &Column, wanted: &[bool], among: &Spans) -> Result<Spans, Fault> {
-        let (null, codes) = wanted.split_last().expect("NULL is always there");
-        let null = *null && column.nulls > 0;
-        let count = codes.iter().filter(|wanted| **wanted).count();
-        if !null && count == codes.len() && column.nulls == 0 {
-            return Ok(among.clone());
+    /// Says that only rows are wanted that the last probe of a column found.
+    pub(crate) fn only_found(&mut self, name: &str) {
+        if let Some((at, codes)) = self.position(name).and_then(|at| Some((at, self.found.remove(&at)?))) {
+            self.only.insert(at, codes);
         }
-        if !null && count == 0 {
+    }
+
+    /// The rows, of some, whose code is one of these, in order, or NULL if that is wanted.
+    fn rows_of_codes(&mut self, column: &Column, wanted: &[u32], null: bool, among: &Spans) -> Result<Spans, Fault> {
+        let null = null && column.nulls > 0;
+        if !null && wanted.is_empty() {
             return Ok(Spans::default());
         }
-        if !null && count <= CODES_MAX && !column.index.is_none() {
+        if wanted.len() == column.values as usize && (null || column.nulls == 0) {
+            return Ok(among.clone());
+        }
+        // Like texts have codes beside each other, and so have their rows in the index.
+        let runs: Vec<&[u32]> = wanted.chunk_by(|one, other| one + 1 == *other).take(RUNS_MAX + 1).collect();
+        let are_few = runs.len() <= RUNS_MAX && wanted.len() <= column.values as usize / 2;
+        if !null && are_few && !column.index.is_none() {
             let mut rows = Vec::new();
             let mut all_there = true;
-            for code in (0..).zip(codes).filter_map(|(code, wanted)| wanted.then_some(code)) {
-                match self.places(column.index, &(code..=code), self.segment.rows)? {
+            for run in runs {
+                match self.places(column.index, &(run[0]..=run[run.len() - 1]), self.segment.rows)? {
                     Places::At(found) => rows.extend(found),
                     Places::Anywhere => all_there = false,
                 }
@@ -313,39 +263,48 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
                 return Ok(Spans::of(rows).and(among));
             }
         }
-        let mut spans = Spans::default();
-        let is_wanted = |code: Option<i64>| match code {
-            None => null,
-            Some(code) => usize::try_from(code).ok().and_then(|code| codes.get(code)).is_some_and(|wanted| *wanted),
-        };
-        self.each_number(column.codes, among, |row, code| {
-            if is_wanted(code) {
-                spans.add(row..row + 1);
+        let mut is_wanted = vec![false; column.values as usize];
+        for code in wanted {
+            if let Some(is_wanted) = is_wanted.get_mut(*code as usize) {
+                *is_wanted = true;
             }
-        })?;
+        }
+        let is_wanted = |code: i64| usize::try_from(code).is_ok_and(|code| is_wanted.get(code).is_some_and(|it| *it));
+        let mut spans = Spans::default();
+        for page in self.pages_of(column.codes, among)? {
+            self.add_where(&page, &mut spans, |code| code.map_or(null, is_wanted))?;
+        }
         Ok(spans)
     }
 
-    /// Every number of some rows, in order.
-    fn each_number(&mut self, pages: Piece, rows: &Spans, mut each: impl FnMut(u32, Option<i64>)) -> Result<(), Fault> {
-        let total = self.segment.rows;
-        let entries: Vec<Piece> = self.piece(pages, |table| {
-            let entries = number_entries(table, total)?;
-            Ok(entries.iter().map(|entry| Piece::read(&mut Bytes(&entry[17..]))).collect::<Result<_, _>>()?)
-        })?;
-        for (from, piece) in (0..total).step_by(PAGE_ROWS as usize).zip(entries) {
-            let page = from..total.min(from + PAGE_ROWS);
-            let within = rows.within(&page);
-            if within.is_empty() {
-                continue;
+    /// The rows whose texts' numbers are among these.
+    fn rows_of_texts(&mut self, column: &Column, texts: &Spans) -> Result<Spans, Fault> {
+        let mut spans = Spans::default();
+        for page in self.pages_of(column.codes, &self.all())? {
+            // Texts that are near each other belong to rows that are.
+            let near = texts.near(page.page.least, page.page.greatest);
+            let is_near =
+                |code: i64| near.iter().any(|range| (i64::from(range.start)..i64::from(range.end)).contains(&code));
+            if !near.is_empty() {
+                self.add_where(&page, &mut spans, |code| code.is_some_and(is_near))?;
             }
-            self.piece(piece, |bytes| {
-                let numbers = Numbers::decode(bytes, (page.end - page.start) as usize)?;
-                for range in within.ranges() {
-                    range.clone().for_each(|row| each(row, numbers.get((row - page.start) as usize)));
-                }
-                Ok(())
-            })?;
+        }
+        Ok(spans)
+    }
+
+    /// Adds the rows of a page whose number is wanted.
+    fn add_where(
+        &self,
+        page: &PageRows,
+        spans: &mut Spans,
+        is_wanted: impl Fn(Option<i64>) -> bool,
+    ) -> Result<(), Fault> {
+        let (numbers, present) = self.page_numbers(page)?;
+        for (at, (row, number)) in page.rows.iter().zip(numbers).enumerate() {
+            let is_there = present.as_ref().is_none_or(|present| present.is_valid(at));
+            if is_wanted(is_there.then_some(number)) {
+                spans.add(row..row + 1);
+            }
         }
         Ok(())
     }
@@ -368,147 +327,21 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
         if column.encoding != Encoding::Dictionary {
             return Ok(None);
         }
-        let texts: ArrayRef = Arc::new(self.dictionary(at, &column)?);
+        if let Some(codes) = self.only.get(&at).cloned() {
+            let texts =
+                codes.iter().map(|code| Ok(Some(self.text(at, *code)?))).collect::<Result<StringArray, Fault>>()?;
+            let passed = test(&(Arc::new(texts) as ArrayRef));
+            let wanted: Vec<u32> = (0..).zip(&codes).filter(|(at, _)| is_true(&passed, *at)).map(|it| *it.1).collect();
+            if wanted.len() == codes.len() {
+                return Ok(Some(among.clone()));
+            }
+            return self.rows_of_codes(&column, &wanted, false, among).map(Some);
+        }
+        let texts = self.dictionary(at)?;
         let values = concat(&[&texts, &null]).map_err(|error| Fault::Damaged(error.to_string()))?;
         let passed = test(&values);
-        let wanted: Vec<bool> = (0..values.len()).map(|at| is_true(&passed, at)).collect();
-        self.rows_of_codes(&column, &wanted, among).map(Some)
-    }
-
-    /// The values of a column in some rows, NULL where the segment does not have the column.
-    pub(crate) fn read(&mut self, name: &str, ty: &DataType, rows: &Spans) -> Result<ArrayRef, Fault> {
-        let at = self.position(name).filter(|at| self.segment.columns[*at].encoding != Encoding::None);
-        let Some(at) = at else { return Ok(new_null_array(ty, rows.len())) };
-        let column = self.column(at);
-        let array = match (column.encoding, ty) {
-            (Encoding::None, _) => new_null_array(ty, rows.len()),
-            (Encoding::Numbers, _) => self.numbers(&column, ty, rows)?,
-            (_, DataType::Utf8) => match column.encoding {
-                Encoding::Ids => self.ids(&column, rows)?,
-                Encoding::Dictionary => self.words(at, &column, rows)?,
-                _ => self.texts(at, &column, rows)?,
-            },
-            _ => return Err("a column has another type".into()),
-        };
-        if array.len() != rows.len() {
-            return Err("a column has too few rows".into());
-        }
-        Ok(array)
-    }
-
-    fn numbers(&mut self, column: &Column, ty: &DataType, rows: &Spans) -> Result<ArrayRef, Fault> {
-        Ok(match ty {
-            DataType::Int64 => {
-                let mut builder = Int64Builder::with_capacity(rows.len());
-                self.each_number(column.pages, rows, |_, value| builder.append_option(value))?;
-                Arc::new(builder.finish())
-            }
-            DataType::Timestamp(..) => {
-                let mut builder = TimestampMicrosecondBuilder::with_capacity(rows.len());
-                self.each_number(column.pages, rows, |_, value| builder.append_option(value))?;
-                Arc::new(builder.finish())
-            }
-            DataType::Boolean => {
-                let mut builder = BooleanBuilder::with_capacity(rows.len());
-                self.each_number(column.pages, rows, |_, value| builder.append_option(value.map(|it| it != 0)))?;
-                Arc::new(builder.finish())
-            }
-            _ => return Err("a column has another type".into()),
-        })
-    }
-
-    fn ids(&mut self, column: &Column, rows: &Spans) -> Result<ArrayRef, Fault> {
-        let mut builder = StringBuilder::with_capacity(rows.len(), 16 * rows.len());
-        self.each_number(column.pages, rows, |_, value| {
-            builder.append_option(value.map(|id| ProcKey(id.cast_unsigned()).to_string()));
-        })?;
-        Ok(Arc::new(builder.finish()))
-    }
-
-    fn words(&mut self, at: usize, column: &Column, rows: &Spans) -> Result<ArrayRef, Fault> {
-        let (codes, texts) = self.coded(at, column, rows)?;
-        take(&texts, &codes, None).map_err(|error| Fault::Damaged(error.to_string()))
-    }
-
-    /// The codes of some rows, and what they stand for.
-    fn coded(&mut self, at: usize, column: &Column, rows: &Spans) -> Result<(UInt32Array, StringArray), Fault> {
-        let texts = self.dictionary(at, column)?;
-        let mut codes = Vec::with_capacity(rows.len());
-        let mut present = NullBufferBuilder::new(rows.len());
-        let mut greatest = 0;
-        self.each_number(column.codes, rows, |_, code| {
-            // What does not fit is beyond any dictionary.
-            let known = code.map_or(0, |code| u32::try_from(code).unwrap_or(u32::MAX));
-            greatest = greatest.max(known);
-            codes.push(known);
-            present.append(code.is_some());
-        })?;
-        let codes = UInt32Array::new(codes.into(), present.finish());
-        if greatest as usize >= texts.len() {
-            return Err("a code has no text".into());
-        }
-        Ok((codes, texts))
-    }
-
-    /// [`Self::read`] of a column of texts, as a dictionary where it is one.
-    pub(crate) fn read_coded(&mut self, name: &str, rows: &Spans) -> Result<ArrayRef, Fault> {
-        match self.position(name) {
-            Some(at) if self.segment.columns[at].encoding == Encoding::Dictionary => {
-                let column = self.column(at);
-                let (codes, texts) = self.coded(at, &column, rows)?;
-                let coded = DictionaryArray::try_new(codes, Arc::new(texts));
-                Ok(Arc::new(coded.map_err(|error| Fault::Damaged(error.to_string()))?))
-            }
-            _ => self.read(name, &DataType::Utf8, rows),
-        }
-    }
-
-    fn texts(&mut self, at: usize, column: &Column, rows: &Spans) -> Result<ArrayRef, Fault> {
-        let table = self.text_table(at, column)?;
-        let mut builder = StringBuilder::with_capacity(rows.len(), 0);
-        let mut derived = Spans::default();
-        for range in rows.ranges() {
-            let mut row = range.start;
-            while row < range.end {
-                let page = table.partition_point(|(first, _)| *first <= row) - 1;
-                let texts = Self::page_range(&table, page, column.values);
-                if row >= texts.end {
-                    return Err("a column has too few rows".into());
-                }
-                let decoded = self.page(at, column, page)?;
-                let end = range.end.min(texts.end);
-                for row in row..end {
-                    let place = (row - texts.start) as usize;
-                    builder.append_option(decoded.texts.is_valid(place).then(|| decoded.texts.value(place)));
-                }
-                let is_within = |place: &&u32| (row..end).contains(&(texts.start + **place));
-                for place in decoded.derived.iter().filter(is_within) {
-                    let row = texts.start + place;
-                    derived.add(row..row + 1);
-                }
-                row = end;
-            }
-        }
-        let texts = builder.finish();
-        if derived.is_empty() {
-            return Ok(Arc::new(texts));
-        }
-        self.derive(&column.name, &texts, rows, &derived)
-    }
-
-    /// Fills in what another column says.
-    fn derive(&mut self, name: &str, texts: &StringArray, rows: &Spans, derived: &Spans) -> Result<ArrayRef, Fault> {
-        let Derivation { from, make } = derived::derivation(name).ok_or("a text is derived from nothing")?;
-        let sources = self.read(from, &DataType::Utf8, derived)?;
-        let mut sources = derived.iter().zip(sources.as_string::<i32>().iter()).peekable();
-        let mut filled = StringBuilder::with_capacity(texts.len(), texts.value_data().len());
-        for (row, text) in rows.iter().zip(texts) {
-            match sources.next_if(|(at, _)| *at == row) {
-                Some((_, source)) => filled.append_option(source.map(make)),
-                None => filled.append_option(text),
-            }
-        }
-        Ok(Arc::new(filled.finish()))
+        let wanted: Vec<u32> = (0..column.values).filter(|code| is_true(&passed, *code as usize)).collect();
+        self.rows_of_codes(&column, &wanted, is_true(&passed, texts.len()), among).map(Some)
     }
 }
 
@@ -528,14 +361,6 @@ fn has(text: &str, Literal { bytes, at_start, at_end }: &Literal) -> bool {
         (true, false) => text[..bytes.len()].eq_ignore_ascii_case(bytes),
         (false, true) => text[text.len() - bytes.len()..].eq_ignore_ascii_case(bytes),
         (false, false) => bytes.is_empty() || text.windows(bytes.len()).any(|part| part.eq_ignore_ascii_case(bytes)),
-    }
-}
-
-/// What a table says of each page of numbers. One page too few would leave rows out without a word.
-fn number_entries(table: &[u8], rows: u32) -> Result<&[[u8; NUMBER_ENTRY_LEN]], Wrong> {
-    match table.as_chunks() {
-        (entries, []) if entries.len() == rows.div_ceil(PAGE_ROWS) as usize => Ok(entries),
-        _ => Err("its pages of numbers are not as many as its rows need"),
     }
 }
 

@@ -60,6 +60,13 @@ impl Spans {
         self.0.iter().cloned().flatten()
     }
 
+    /// The ranges that have a row from `least` to `greatest`.
+    pub(crate) fn near(&self, least: i64, greatest: i64) -> &[Range<u32>] {
+        let from = self.0.partition_point(|range| i64::from(range.end) <= least);
+        let to = self.0.partition_point(|range| i64::from(range.start) <= greatest);
+        self.0.get(from..to).unwrap_or_default()
+    }
+
     /// The rows that are in both.
     pub(crate) fn and(&self, other: &Self) -> Self {
         let mut both = Self::default();
@@ -121,6 +128,9 @@ mod tests {
             prop_assert_eq!(set(&a.complement(60)), (0..60).filter(|row| !one.contains(row)).collect::<BTreeSet<_>>());
             prop_assert_eq!(set(&a), one.clone());
             prop_assert_eq!(a.len(), one.len());
+            let near = a.near(i64::from(from), i64::from(from + len) - 1);
+            let is_near = |range: &&Range<u32>| range.start < from + len && range.end > from;
+            prop_assert!(len == 0 || near.iter().eq(a.ranges().iter().filter(is_near)), "{:?}", near);
             prop_assert_eq!(set(&a.and(&b)), one.intersection(&two).copied().collect());
             prop_assert_eq!(set(&a.or(&b)), one.union(&two).copied().collect());
             prop_assert_eq!(set(&a.within(&(from..from + len))), one.range(from..from + len).copied().collect());

@@ -1,34 +1,25 @@
 //! Texts of a page, compressed together.
 //!
 //! ```text
-//! page    [bytes before compression: u32][zstd]
-//! within  n × [0 for NULL, 1 for what is derived from another column, length + 2: varint] then the texts
+//! page    [bytes before compression: u32][bytes of the texts: u32][zstd]
+//! within  the texts, one behind the other, then n × [length: varint]
 //! ```
 
 use std::cell::RefCell;
 
-use arrow_array::StringArray;
-use arrow_array::builder::StringBuilder;
 use daemoneye_dsl::ipc::DECODED_LEN_MAX;
 use zstd::bulk::{Compressor, Decompressor};
 
 use super::bytes::{Bytes, Wrong, put_varint};
 
 /// Bytes of the texts of a page, about.
-pub(super) const PAGE_LEN: usize = 32 << 10;
+pub(super) const PAGE_LEN: usize = 16 << 10;
 /// Texts of a page at most.
 pub(super) const PAGE_TEXTS_MAX: usize = 4096;
-/// Higher takes longer to write and as long to read.
-const LEVEL: i32 = 3;
-
-/// What stands in a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Text<'a> {
-    Null,
-    /// What another column's text makes it.
-    Derived,
-    Is(&'a str),
-}
+/// Higher takes longer to write and as long to read. What is small is soon written again with others.
+const LEVEL: i32 = 6;
+const LEVEL_SMALL: i32 = 3;
+const SMALL_ROWS_MAX: u32 = 32 << 10;
 
 /// Writes pages.
 pub(super) struct Pages {
@@ -37,39 +28,52 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    pub(super) fn new() -> Self {
-        Self { compressor: Compressor::new(LEVEL).expect("the level is valid"), raw: vec![] }
+    /// Of a segment of so many rows.
+    pub(super) fn new(rows: u32) -> Self {
+        let level = if rows > SMALL_ROWS_MAX { LEVEL } else { LEVEL_SMALL };
+        Self { compressor: Compressor::new(level).expect("the level is valid"), raw: vec![] }
     }
 
     /// The bytes of a page.
-    pub(super) fn encode(&mut self, texts: &[Text<'_>]) -> Vec<u8> {
+    pub(super) fn encode(&mut self, texts: &[&str]) -> Vec<u8> {
         self.raw.clear();
         for text in texts {
-            let code = match text {
-                Text::Null => 0,
-                Text::Derived => 1,
-                Text::Is(text) => text.len() as u64 + 2,
-            };
-            put_varint(code, &mut self.raw);
+            self.raw.extend_from_slice(text.as_bytes());
         }
+        let len = self.raw.len();
         for text in texts {
-            if let Text::Is(text) = text {
-                self.raw.extend_from_slice(text.as_bytes());
-            }
+            put_varint(text.len() as u64, &mut self.raw);
         }
-        let mut page = u32::try_from(self.raw.len()).expect("rows are bounded").to_le_bytes().to_vec();
+        let bounded = |len: usize| u32::try_from(len).expect("rows are bounded").to_le_bytes();
+        let mut page = [bounded(self.raw.len()), bounded(len)].concat();
         page.extend(self.compressor.compress(&self.raw).expect("the buffer is large enough"));
         page
     }
 }
 
 /// A page that is read.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Page {
-    /// Derived texts are NULL here.
-    pub(super) texts: StringArray,
-    /// Which are derived.
-    pub(super) derived: Vec<u32>,
+    texts: String,
+    /// Where each ends.
+    ends: Vec<u32>,
+}
+
+impl Page {
+    /// The text at a place, if there is one.
+    pub(super) fn get(&self, at: usize) -> Option<&str> {
+        let from = if at == 0 { 0 } else { *self.ends.get(at - 1)? };
+        self.texts.get(from as usize..*self.ends.get(at)? as usize)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.ends.len()).map_while(|at| self.get(at))
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn len(&self) -> usize {
+        self.texts.len() + size_of::<u32>() * self.ends.len()
+    }
 }
 
 thread_local! {
@@ -81,71 +85,48 @@ thread_local! {
 /// The page of so many texts in `bytes`.
 pub(super) fn decode(bytes: &[u8], count: usize) -> Result<Page, Wrong> {
     let mut bytes = Bytes(bytes);
-    let len = bytes.u32()? as usize;
+    let (len, texts_len) = (bytes.u32()? as usize, bytes.u32()? as usize);
     if len > DECODED_LEN_MAX {
         return Err("its texts claim to be too long");
     }
     let raw = DECOMPRESSOR.with_borrow_mut(|decompressor| decompressor.decompress(bytes.0, len));
-    let raw = raw.map_err(|_| "its texts do not decompress")?;
-    let mut codes = Bytes(&raw);
-    let mut lens = Vec::with_capacity(count.min(len));
+    let mut raw = raw.map_err(|_| "its texts do not decompress")?;
+    let mut lens = Bytes(raw.get(texts_len..).ok_or("its texts end too early")?);
+    let mut ends = Vec::with_capacity(count.min(len));
+    let mut end = 0_u64;
     for _ in 0..count {
-        lens.push(codes.varint()?);
+        end = end.saturating_add(lens.varint()?);
+        ends.push(u32::try_from(end).map_err(|_| "a text is too long")?);
     }
-    let mut all = std::str::from_utf8(codes.0).map_err(|_| "its texts are not UTF-8")?;
-    let mut texts = StringBuilder::with_capacity(count, all.len());
-    let mut derived = Vec::new();
-    for (row, len) in (0..).zip(lens) {
-        match len {
-            0 => texts.append_null(),
-            1 => {
-                texts.append_null();
-                derived.push(row);
-            }
-            len => {
-                let len = usize::try_from(len - 2).map_err(|_| "a text is too long")?;
-                let (text, rest) = all.split_at_checked(len).ok_or("a text ends too early")?;
-                texts.append_value(text);
-                all = rest;
-            }
-        }
-    }
-    Ok(Page { texts: texts.finish(), derived })
+    raw.truncate(texts_len);
+    let texts = String::from_utf8(raw).map_err(|_| "its texts are not UTF-8")?;
+    let fits = |end: &u32| texts.is_char_boundary(*end as usize);
+    if ends.iter().all(fits) { Ok(Page { texts, ends }) } else { Err("a text ends too early") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::Array;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn what_is_written_comes_back(texts in prop::collection::vec(prop_oneof![Just(None), "[a-zé ]{0,20}".prop_map(Some)], 0..50)) {
-            let mut pages = Pages::new();
-            let wrap = |text: &'_ Option<String>| text.clone();
-            let owned: Vec<Option<String>> = texts.iter().map(wrap).collect();
-            let given: Vec<Text<'_>> = owned.iter().enumerate().map(|(at, text)| match text {
-                None if at % 2 == 0 => Text::Null,
-                None => Text::Derived,
-                Some(text) => Text::Is(text),
-            }).collect();
-            let page = decode(&pages.encode(&given), given.len()).unwrap();
-            for (at, text) in given.iter().enumerate() {
-                let derived = page.derived.contains(&u32::try_from(at).unwrap());
-                prop_assert_eq!(derived, *text == Text::Derived);
-                prop_assert_eq!(page.texts.is_valid(at).then(|| page.texts.value(at)), match text { Text::Is(text) => Some(*text), _ => None });
-            }
+        fn what_is_written_comes_back(texts in prop::collection::vec("[a-zé ]{0,20}", 0..50)) {
+            let given: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let page = decode(&Pages::new(7).encode(&given), given.len()).unwrap();
+            prop_assert_eq!(page.iter().collect::<Vec<_>>(), given);
         }
 
         #[test]
-        fn no_bytes_make_it_panic(len in 0_u32..100, bytes: Vec<u8>, count in 0_usize..100) {
-            let mut page = len.to_le_bytes().to_vec();
+        fn no_bytes_make_it_panic(len in 0_u32..100, texts_len in 0_u32..40, bytes: Vec<u8>, count in 0_usize..100) {
+            let mut page = [len.to_le_bytes(), texts_len.to_le_bytes()].concat();
             page.extend_from_slice(&bytes);
             let _either = decode(&page, count);
-            let mut page = u32::try_from(bytes.len()).unwrap().to_le_bytes().to_vec();
+            let mut page = [u32::try_from(bytes.len()).unwrap().to_le_bytes(), texts_len.to_le_bytes()].concat();
             page.extend(zstd::bulk::compress(&bytes, 1).unwrap());
-            let _either = decode(&page, count);
+            if let Ok(page) = decode(&page, count) {
+                prop_assert_eq!(page.iter().count(), count);
+            }
         }
     }
 }

@@ -11,25 +11,30 @@ use super::derived::{self, Derivation};
 use super::grams::{self, Seen};
 use super::numbers;
 use super::pairs;
-use super::pieces::{Chunks, Piece};
-use super::texts::{PAGE_LEN, PAGE_TEXTS_MAX, Pages, Text};
+use super::pieces::{Chunks, Edition, Piece};
+use super::texts::{PAGE_LEN, PAGE_TEXTS_MAX, Pages};
 use super::{Column, Encoding, PAGE_ROWS, SEGMENT_ROWS_MAX, hash_of_number, hash_of_text};
 use crate::keys::ProcKey;
 
 /// A value that more than one row in so many has is looked for in all of them.
 const INDEX_RARITY: u32 = 8;
 /// Texts that take less are not worth an index of grams.
-const GRAMS_FROM: usize = 4 * PAGE_LEN;
+const GRAMS_FROM: usize = 128 << 10;
+/// Rows whose texts lie together, unlike where they are long: whole pages of rows, so that their codes are near each
+/// other.
+const WINDOW_ROWS_MAX: usize = 4 * PAGE_ROWS as usize;
+const WINDOW_LEN: usize = 8 << 20;
 
-/// The chunks of a segment of so many rows; `column` gives the column of a field, whole.
+/// The chunks of a segment of so many rows, of which the last is before `end`; `column` gives the column of a field, whole.
 pub(crate) fn write<E>(
-    segment: u64,
+    edition: Edition,
+    end: u64,
     rows: u32,
     fields: &[(Field, bool)],
     column: &mut dyn FnMut(usize) -> Result<ArrayRef, E>,
 ) -> Result<Vec<Vec<u8>>, E> {
     assert!(rows <= SEGMENT_ROWS_MAX, "a segment's rows are bounded");
-    let mut writer = Writer { chunks: Chunks::new(segment), pages: Pages::new(), rows };
+    let mut writer = Writer { chunks: Chunks::new(edition), pages: Pages::new(rows), rows };
     let mut columns = Vec::with_capacity(fields.len());
     let mut longest = 0;
     for (at, (field, indexed)) in fields.iter().enumerate() {
@@ -40,7 +45,7 @@ pub(crate) fn write<E>(
         let source = from.map(&mut *column).transpose()?;
         columns.push(writer.column(field, *indexed, &array, derivation.zip(source.as_ref())));
     }
-    let header = super::put_header(rows, writer.chunks.bytes(), longest, &columns);
+    let header = super::put_header(edition, end, rows, writer.chunks.bytes(), longest, &columns);
     Ok(writer.chunks.finish(&header))
 }
 
@@ -109,7 +114,7 @@ impl Writer {
         let mut sorted: Vec<(String, &str)> =
             different.into_iter().map(|text| (text.to_ascii_lowercase(), text)).collect();
         sorted.sort_unstable();
-        let values: Vec<Text<'_>> = sorted.iter().map(|(_, text)| Text::Is(text)).collect();
+        let values: Vec<&str> = sorted.iter().map(|(_, text)| *text).collect();
         column.values = u32::try_from(values.len()).expect("fewer than rows");
         (column.pages, column.grams) = self.text_pages(&values);
         let codes: HashMap<&str, u32> = (0..).zip(&sorted).map(|(code, (_, text))| (*text, code)).collect();
@@ -130,18 +135,22 @@ impl Writer {
         source: Option<(Derivation, &ArrayRef)>,
     ) {
         let source = source.map(|(derivation, array)| (derivation.make, array.as_string::<i32>()));
-        let of = |row: usize| {
-            let Some(text) = texts.is_valid(row).then(|| texts.value(row)) else { return Text::Null };
+        let is_derived = |row: usize| {
             let derived = source.filter(|(_, array)| array.is_valid(row)).map(|(make, array)| make(array.value(row)));
-            if derived.as_deref() == Some(text) { Text::Derived } else { Text::Is(text) }
+            derived.as_deref() == Some(texts.value(row))
         };
-        let values: Vec<Text<'_>> = (0..texts.len()).map(of).collect();
-        column.values = self.rows;
-        let derived = values.contains(&Text::Derived);
+        let wanted = |row: &usize| texts.is_valid(*row) && !is_derived(*row);
+        let (values, mut codes) = windows(texts, wanted);
+        column.values = u32::try_from(values.len()).expect("a segment's rows are bounded");
+        let derived = (0..texts.len()).filter(|row| codes[*row].is_none() && texts.is_valid(*row)).collect::<Vec<_>>();
+        for row in &derived {
+            codes[*row] = Some(i64::from(column.values));
+        }
         let grams;
         (column.pages, grams) = self.text_pages(&values);
         // What is derived has grams that are not here.
-        column.grams = if derived { Piece::default() } else { grams };
+        column.grams = if derived.is_empty() { grams } else { Piece::default() };
+        column.codes = self.number_pages(&codes, &mut column.least, &mut column.greatest);
         if indexed {
             let key = |(row, text): (u32, Option<&str>)| Some((hash_of_text(&text?.to_ascii_lowercase()), row));
             column.index = self.index((0..).zip(texts).filter_map(key).collect());
@@ -149,47 +158,81 @@ impl Writer {
     }
 
     /// The pages of texts, and the index of their grams.
-    fn text_pages(&mut self, texts: &[Text<'_>]) -> (Piece, Piece) {
+    fn text_pages(&mut self, texts: &[&str]) -> (Piece, Piece) {
         let mut table = Vec::new();
         let mut pairs = Vec::new();
-        let len = |text: &Text<'_>| if let Text::Is(text) = text { text.len() } else { 0 };
-        let all: usize = texts.iter().map(len).sum();
-        let mut seen = (all >= GRAMS_FROM).then(Seen::default);
-        let (mut from, mut page) = (0, 0);
-        while from < texts.len() {
-            let mut bytes = 0;
-            let whole = |text: &&Text<'_>| {
-                bytes += len(text);
-                bytes <= PAGE_LEN
-            };
-            let count = texts[from..].iter().take(PAGE_TEXTS_MAX).take_while(whole).count().max(1);
+        let all: usize = texts.iter().map(|text| text.len()).sum();
+        let pages = page_lens(texts);
+        let mut seen = (all >= GRAMS_FROM).then(|| Seen::of(pages.len()));
+        let mut from = 0;
+        for (count, page) in pages.iter().zip(0..) {
             let texts = &texts[from..from + count];
             table.extend_from_slice(&u32::try_from(from).expect("rows are bounded").to_le_bytes());
             let payload = self.pages.encode(texts);
             self.chunks.add(&payload).put(&mut table);
             if let Some(seen) = &mut seen {
                 for text in texts {
-                    if let Text::Is(text) = text {
-                        seen.add(text.as_bytes());
-                    }
+                    seen.add(text.as_bytes());
                 }
-                pairs.extend(seen.take().into_iter().map(|key| (key, page)));
+                pairs.extend(seen.take().map(|key| (key, page)));
             }
             from += count;
-            page += 1;
         }
         let table = self.chunks.add(&table);
         if pairs.is_empty() {
             return (table, Piece::default());
         }
         pairs.sort_unstable();
-        (table, pairs::write(&pairs, page, grams::RARITY, &mut self.chunks))
+        let pages = u32::try_from(pages.len()).expect("a page has a row");
+        (table, pairs::write(&pairs, pages, grams::RARITY, &mut self.chunks))
     }
 
     fn index(&mut self, mut pairs: Vec<(u32, u32)>) -> Piece {
         pairs.sort_unstable();
         pairs::write(&pairs, self.rows, INDEX_RARITY, &mut self.chunks)
     }
+}
+
+/// How many texts go into each page.
+fn page_lens(texts: &[&str]) -> Vec<usize> {
+    let mut pages = Vec::new();
+    let mut from = 0;
+    while from < texts.len() {
+        let mut bytes = 0;
+        let whole = |text: &&&str| {
+            bytes += text.len();
+            bytes <= PAGE_LEN
+        };
+        let count = texts[from..].iter().take(PAGE_TEXTS_MAX).take_while(whole).count().max(1);
+        pages.push(count);
+        from += count;
+    }
+    pages
+}
+
+/// The different texts of wanted rows, window by window and in order within each; and the place of each row's text.
+fn windows(texts: &StringArray, wanted: impl Fn(&usize) -> bool) -> (Vec<&str>, Vec<Option<i64>>) {
+    let mut values = Vec::new();
+    let mut codes = vec![None; texts.len()];
+    let mut from = 0;
+    while from < texts.len() {
+        let (mut to, mut len) = (from, 0);
+        while to < texts.len() && to - from < WINDOW_ROWS_MAX && (len < WINDOW_LEN || to % PAGE_ROWS as usize != 0) {
+            len += texts.value(to).len();
+            to += 1;
+        }
+        let mut sorted: Vec<(&str, usize)> = (from..to).filter(&wanted).map(|row| (texts.value(row), row)).collect();
+        sorted.sort_unstable();
+        for same in sorted.chunk_by(|one, other| one.0 == other.0) {
+            let code = i64::try_from(values.len()).expect("rows are bounded");
+            values.push(same[0].0);
+            for (_, row) in same {
+                codes[*row] = Some(code);
+            }
+        }
+        from = to;
+    }
+    (values, codes)
 }
 
 /// Numbers, moments and truths as numbers.

@@ -1,13 +1,15 @@
 //! A damaged block takes nothing else along, is reported, and is healed where the next snapshot can.
 
 use daemoneye_dsl::completeness::Reason;
+use daemoneye_dsl::tables::Process;
 use daemoneye_dsl::types::Timestamp;
 use redb::ReadableTable;
 
+use super::samples::using;
 use super::{Delta, alert, count, id_text, scan, texts, version};
 use crate::memory::Memory;
 use crate::tables::{ALERTS, BLOCKS, LIVE};
-use crate::{Error, ReadStore, Reader, Scan, Store};
+use crate::{Error, ReadStore, Reader, Sampler, Scan, Store};
 
 /// Three snapshots, each a block of versions: processes 1 and 2; then 3; then 4.
 fn filled(file: &Memory) {
@@ -16,6 +18,9 @@ fn filled(file: &Memory) {
     for (time, started) in (1..).zip(started) {
         let mut txn = store.begin().unwrap();
         Delta { started, ..Delta::default() }.at(time, Some(0), |change| txn.record_processes(change)).unwrap();
+        let using = Process::batch(&[using(1, 7 * time)]);
+        let round = Sampler::default().round(&using, Timestamp(time), 1).unwrap().unwrap();
+        txn.record_samples(&round).unwrap();
         let id = txn.next_alert_id().unwrap();
         txn.put_alert(&alert(id, time)).unwrap();
         txn.commit().unwrap();
@@ -148,7 +153,7 @@ fn a_damaged_alert_is_set_aside() {
 fn read(bytes: Vec<u8>) -> Result<(), Error> {
     let store = ReadStore::on(Memory::of(bytes))?;
     let view = store.read()?;
-    for name in ["process_starts", "process_exits", "processes_history", "alerts"] {
+    for name in ["process_starts", "process_exits", "processes_history", "process_samples", "alerts"] {
         let table = super::table(name);
         let columns: Vec<_> = (0..table.columns.len()).collect();
         view.scan(&Scan::all(&table, &columns))?;

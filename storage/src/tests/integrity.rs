@@ -16,7 +16,8 @@ use crate::segment::PAGE_ROWS;
 use crate::tables::{BLOCKS, SEGMENTS};
 use crate::{Error, Probe, ProcessChange, Question, ReadStore, Reader, Scan, Store, Transaction};
 
-const SMALL: Bounds = Bounds { due_rows: u64::MAX, due_blocks: 2, merged: 2, tier_rows: 1, len: u64::MAX };
+const SMALL: Bounds =
+    Bounds { due_rows: u64::MAX, due_blocks: 2, merged: 2, tier_rows: 1, stretches: 2, len: u64::MAX };
 
 /// Two segments and two blocks; each process has one version, and some ended before and some after they were sealed.
 fn filled() -> Store {

@@ -1,5 +1,6 @@
 //! Laws of the store as a whole; each codec's own are beside it.
 
+mod absent;
 mod check;
 mod crash;
 mod damage;
@@ -9,10 +10,12 @@ mod gaps;
 mod integrity;
 mod model;
 mod retention;
+mod samples;
 mod scans;
 mod sealing;
 mod state;
 mod status;
+mod windows;
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Handling, Level, RuleRef, SnapshotRef};
@@ -110,11 +113,11 @@ pub(super) fn texts<'a>(batches: impl IntoIterator<Item = &'a RecordBatch>) -> V
 /// Everything that a reader sees, as text.
 pub(super) fn everything(reader: &impl Reader) -> Vec<String> {
     let mut all = Vec::new();
-    for name in ["process_starts", "process_exits", "processes_history", "alerts"] {
+    for name in ["process_starts", "process_exits", "processes_history", "process_samples", "alerts"] {
         let table = table(name);
         let columns: Vec<_> = table.columns.iter().map(|column| &*column.name).collect();
         let scanned = scan(reader, name, &columns);
-        assert!(scanned.completeness.is_complete());
+        assert!(scanned.completeness.is_complete(), "{name}: {:?}", scanned.completeness);
         all.extend(texts(&scanned.batches).into_iter().map(|row| format!("{name}: {row}")));
     }
     all

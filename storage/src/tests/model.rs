@@ -161,7 +161,7 @@ impl Model {
             assert!(because.cause == Cause::Size || age(&to) >= retention.age_micros, "{version:?} is young");
         }
         let stays = |(_, _, to): &&(Version, i64, Option<i64>)| {
-            to.as_ref().is_some_and(|to| age(to) >= retention.age_micros + retention.age_micros / 4)
+            to.as_ref().is_some_and(|to| age(to) >= retention.age_micros.saturating_add(retention.age_micros / 4))
         };
         self.history.retain(|(version, _, _)| is_left(version));
         self.starts.retain(|(version, _)| is_left(version));

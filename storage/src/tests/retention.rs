@@ -136,3 +136,58 @@ fn notes_of_drops_are_bounded_and_none_is_lost() {
     assert_eq!(rows + ids(&store).len() as u64, u64::try_from(to).unwrap());
     assert_eq!(drops[0].from, Timestamp(1));
 }
+
+const HOUR: i64 = 3_600_000_000;
+const MONTH: i64 = 30 * 24 * HOUR;
+
+/// A process lives for an hour of each of so many days, and one for ever; a snapshot every hour.
+fn days(store: &Store, days: i64) {
+    for hour in 0..days * 24 {
+        let id = u64::try_from(hour / 24).unwrap() + 1;
+        let started = if hour == 0 { vec![version(999, 1), version(id, 1)] } else { vec![version(id, 1)] };
+        match hour % 24 {
+            0 => record(store, hour * HOUR + 2, started, vec![]),
+            1 => record(store, hour * HOUR + 2, vec![], vec![version(id, 1)]),
+            _ => record(store, hour * HOUR + 2, vec![], vec![]),
+        }
+    }
+    seal(store);
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_takes_no_history_along() {
+    let store = Store::in_memory().unwrap();
+    days(&store, 40);
+    keep(&store, MONTH);
+    let kept = ids(&store).len();
+    assert!((30..=39).contains(&kept), "{kept}");
+    // A year ahead, for half a day and all of its snapshots; then somebody sets it right.
+    let (now, year) = (40 * 24 * HOUR, 365 * 24 * HOUR);
+    for half in 0..12 * 2 {
+        record(&store, now + year + half * HOUR / 2, vec![], vec![]);
+    }
+    assert_eq!(keep(&store, MONTH), []);
+    record(&store, now + HOUR, vec![], vec![]);
+    assert_eq!((keep(&store, MONTH), ids(&store).len()), (vec![], kept));
+    // The doubts begin anew when it jumps again, and bytes stay bounded meanwhile.
+    record(&store, now + year, vec![], vec![]);
+    for half in 1..22 * 2 {
+        record(&store, now + year + half * HOUR / 2, vec![], vec![]);
+    }
+    assert_eq!((keep(&store, MONTH), ids(&store).len()), (vec![], kept));
+    let full = store.keep(Retention { age_micros: MONTH, bytes: 0 }).unwrap().unwrap();
+    assert_eq!(full.cause, Cause::Size);
+}
+
+#[test]
+fn a_host_that_was_off_for_long_drops_a_day_later_and_goes_on_with_pauses() {
+    let store = Store::in_memory().unwrap();
+    days(&store, 3);
+    let later = 100 * 24 * HOUR;
+    // Every day it runs for six hours.
+    let drops_on = (0..10).find(|day| {
+        (0..6 * 4).for_each(|quarter| record(&store, later + day * 24 * HOUR + quarter * HOUR / 4, vec![], vec![]));
+        !keep(&store, MONTH).is_empty()
+    });
+    assert_eq!((drops_on, ids(&store)), (Some(3), vec![id_text(999)]));
+}

@@ -2,11 +2,14 @@
 
 use std::ops::ControlFlow;
 
+use daemoneye_dsl::tables::Process;
+use daemoneye_dsl::types::Timestamp;
 use proptest::prelude::*;
 
+use super::samples::using;
 use super::{Delta, Version, count, scan, table, version};
 use crate::block::BLOCK_ROWS_MAX;
-use crate::{Reader, Scan, Store};
+use crate::{Reader, Sampler, Scan, Store};
 
 /// A store of `snapshots`, each of which starts one process; every third goes in the next snapshot.
 fn filled(snapshots: u64) -> Store {
@@ -17,6 +20,8 @@ fn filled(snapshots: u64) -> Store {
         let delta = Delta { started: vec![version(n, 1)], exited, ..Delta::default() };
         let mut txn = store.begin().unwrap();
         delta.at(time, (n > 1).then_some(time - 10), |change| txn.record_processes(change)).unwrap();
+        let (mut sampler, using) = (Sampler::default(), Process::batch(&[using(n, 7 * time), using(n + 1, 7 * time)]));
+        txn.record_samples(&sampler.round(&using, Timestamp(time), 1).unwrap().unwrap()).unwrap();
         txn.commit().unwrap();
     }
     store
@@ -59,7 +64,7 @@ proptest! {
     #[test]
     fn any_columns_in_any_order(picks in prop::collection::vec(any::<prop::sample::Index>(), 0..6)) {
         let store = filled(4);
-        for name in ["process_starts", "process_exits", "processes_history", "alerts"] {
+        for name in ["process_starts", "process_exits", "processes_history", "process_samples", "alerts"] {
             let table = table(name);
             let columns: Vec<_> = picks.iter().map(|pick| pick.index(table.columns.len())).collect();
             let view = store.read().unwrap();

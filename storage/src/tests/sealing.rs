@@ -1,7 +1,10 @@
 //! What is pushed down into segments and blocks leaves out only rows that are not wanted.
 
+use std::cell::Cell;
+
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow_schema::DataType;
 use daemoneye_dsl::pattern::{Pattern, Required};
 use daemoneye_dsl::tables::{Process, Table, version_columns};
 use daemoneye_dsl::types::{Timestamp, Type, Value};
@@ -228,6 +231,24 @@ fn what_is_pushed_down_leaves_out_only_what_is_not_wanted() {
                         let some = view.scan(&scan).unwrap();
                         assert_eq!(kept(&some.batches), expected, "{name}.{} {required:?}", table.columns[column].name);
                         left_out += total - super::count(&some);
+                    }
+                    // What is said to be exact needs no second look, nor the columns that only tests are about.
+                    let exact = Cell::new(false);
+                    let unread: Vec<usize> = conditions.iter().map(|it| it.column).filter(|place| *place > 0).collect();
+                    let exact = Scan {
+                        required: &required,
+                        tests: &tests,
+                        exact: Some(&exact),
+                        unread: &unread,
+                        ..Scan::all(&table, &every)
+                    };
+                    let some = view.scan(&exact).unwrap();
+                    assert!(exact.exact.is_some_and(Cell::get));
+                    let ids = some.batches.iter().flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten());
+                    assert_eq!(ids.collect::<Vec<_>>(), expected, "{name}.{}", table.columns[column].name);
+                    for (batch, place) in some.batches.iter().flat_map(|batch| unread.iter().map(move |at| (batch, at)))
+                    {
+                        assert_eq!(*batch.column(*place).data_type(), DataType::Null);
                     }
                 }
             }
