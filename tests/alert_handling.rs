@@ -230,7 +230,7 @@ fn a_member_of_the_group_asks_the_agent_and_cannot_read_its_store() {
     let mut command = stage.agent();
     command.env("DAEMONEYE_GROUP", &group.name);
     let agent = Program::start(command);
-    let found = comes_and_goes(&stage, &agent, "one", "an alert", |_| true);
+    let found = comes_and_goes(&stage, &agent, "grouped", "an alert", |_| true);
     let asked = |arguments: &[&str]| as_nobody(&stage, &group, arguments).unwrap();
     let (code, _, err) = asked(&["data", "stats"]);
     assert!(code == 2 && err.contains("permission denied"), "the store is not theirs to read: {code} {err}");
@@ -239,11 +239,11 @@ fn a_member_of_the_group_asks_the_agent_and_cannot_read_its_store() {
     assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), found, "the whole record, as it is stored");
     let (code, out, err) = asked(&["alerts", "show", "1", "-o", "ndjson"]);
     assert_eq!((code, serde_json::from_str::<Value>(&out).unwrap()), (0, found), "{err}");
-    let (code, out, err) = asked(&["query", "SELECT count(*) AS n FROM process_starts WHERE name = 'one'"]);
+    let (code, out, err) = asked(&["query", "SELECT count(*) AS n FROM process_starts WHERE name = 'grouped'"]);
     assert_eq!((code, out.as_str()), (0, "{\"n\":1}\n"), "{err}");
     let (code, _, err) = asked(&["alerts", "ack", "1"]);
     assert_eq!(code, 0, "{err}");
-    assert_eq!(stored(&stage, "one")[0]["handled"][0]["uid"], NOBODY);
+    assert_eq!(stored(&stage, "grouped")[0]["handled"][0]["uid"], NOBODY);
     let (code, out, err) = asked(&["status", "-o", "json"]);
     let status: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
     assert_eq!((code, &status["ok"], &status["store"]["told_by"]), (0, &json!(true), &json!("agent")), "{status}");
