@@ -7,7 +7,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Level, RuleRef, SnapshotRef};
+use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Handling, Level, RuleRef, SnapshotRef};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_storage::{ReadStore, Store};
@@ -32,6 +32,9 @@ fn alert(id: u64, bytes: usize) -> Alert {
         rule: RuleRef { id: "r".to_owned(), name: "r".to_owned(), rev: "1".to_owned() },
         tags: vec![],
         status: AlertStatus::Resolved,
+        handling: Handling::New,
+        handled: vec![],
+        silenced: None,
         initial: false,
         dedup: Dedup { key: serde_json::Map::new(), count: 1, first_seen: time, last_seen: time },
         row,

@@ -289,7 +289,7 @@ async fn peers_at_fault_are_told_and_harm_nobody() {
         (&claim(4097), "frame of 4097 bytes, between 2 and 4096 are allowed"),
         (&claim(0), "frame of 0 bytes, between 2 and 4096 are allowed"),
         (&flipped, "frame with a wrong checksum"),
-        (&framed(1, 9, b""), "frame of version 9, this broker speaks 1"),
+        (&framed(1, 9, b""), "frame of version 9, this side speaks 1"),
         (&framed(77, 1, b""), "message of unknown type 77"),
         (&framed(1, 1, &[0xff; 20]), "message that is not what its type says: "),
         (&encoded(Ping {}), "Ping before the connection is proved"),
