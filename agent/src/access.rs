@@ -11,7 +11,8 @@ pub(crate) fn open(settings: &Settings, socket: &Path) -> anyhow::Result<Broker>
     let path = settings.key_to(socket);
     let key = Key::load_or_create(&path)?;
     let group = settings.group.as_deref().map(|name| admit(name, &path, socket)).transpose()?;
-    let gate = Gate::new(key, own_users().filter(|_| group.is_none()));
+    let gate = Gate::new(key, own_users());
+    let gate = if group.is_some() { gate.open_to_group() } else { gate };
     let limits = Limits { messages_per_sec: Some(MESSAGES_PER_SEC), ..Limits::default() };
     Ok(Broker::bind(socket, BrokerSettings { gate, tree: tree::PRODUCT, limits, group })?)
 }

@@ -34,8 +34,10 @@ pub struct Gate {
     key: Key,
     /// Keys of processes that were started here, by their number.
     spawned: HashMap<u32, Key>,
-    /// Users that may hold the installation's key; none where the system does not tell, or the socket's group may too.
+    /// Users that may show the installation's key; none where the system does not tell who connects.
     users: Option<Vec<u32>>,
+    /// Operators may be of any user: the system tells who may open the socket and read the key.
+    has_group: bool,
 }
 
 /// A client that has said hello and has to prove it.
@@ -48,9 +50,17 @@ pub(crate) struct Claim {
 }
 
 impl Gate {
-    /// Lets in who holds `key` and is one of `users`; where there are none, whoever the system lets open the socket.
+    /// Lets in who holds `key` and is one of `users`; where there are none, whoever the system lets open the socket and
+    /// read the key.
     pub fn new(key: Key, users: Option<Vec<u32>>) -> Self {
-        Self { key, spawned: HashMap::new(), users }
+        Self { key, spawned: HashMap::new(), users, has_group: false }
+    }
+
+    /// Operators need not be of these users: the socket and the key are open to a group, and to no one else. What a
+    /// collector says is believed, so collectors need to be.
+    #[must_use]
+    pub fn open_to_group(self) -> Self {
+        Self { has_group: true, ..self }
     }
 
     /// Lets in the process of this number as a collector, if it holds this key.
@@ -91,6 +101,7 @@ impl Gate {
                 key.map_or_else(|| denied("no collector of this process number was started here".to_owned()), Ok)
             }
             (Role::Operator, KeyKind::Spawn) => denied("only collectors are given keys at their start".to_owned()),
+            (Role::Operator, KeyKind::Installation) if self.has_group => Ok(&self.key),
             (_, KeyKind::Installation) => match (&self.users, peer.uid) {
                 (Some(users), Some(uid)) if !users.contains(&uid) => {
                     denied(format!("user {uid} may not connect; be the agent's user or root"))

@@ -18,8 +18,8 @@ pub type Each<'e> = &'e mut dyn FnMut(RecordBatch) -> ControlFlow<()>;
 
 /// A consistent state of the stored tables.
 ///
-/// `process_starts`, `process_exits`, `processes_history`, `process_samples` and `alerts` are answered; `processes`, the present, never
-/// is: the agent and a live snapshot know it, a store only remembers it.
+/// `process_starts`, `process_exits`, `processes_history`, `process_samples` and `alerts` are answered; `processes`, the
+/// present, never is: the agent and a live snapshot know it, a store only remembers it.
 pub trait Reader {
     /// The rows of a table batch by batch, in the order they were stored, until `each` breaks. What is held at a time is
     /// a block, or a page of a segment.

@@ -130,9 +130,10 @@ impl Store {
         Ok(View::new(self.reading()?))
     }
 
-    /// Seals what was recorded into a segment, or makes one of several, or a longer stretch of samples of short ones, if enough of them came together (or, with `all`,
-    /// any block that is left): one step; ask again until there is nothing to do. Rows are read and written without
-    /// holding up whoever records; only the exchange at the end is a transaction. One caller at a time.
+    /// Seals what was recorded into a segment, or makes one of several, or a longer stretch of samples of short ones, if
+    /// enough of them came together (or, with `all`, any block that is left): one step; ask again until there is nothing
+    /// to do. Rows are read and written without holding up whoever records; only the exchange at the end is a
+    /// transaction. One caller at a time.
     pub fn seal(&self, all: bool) -> Result<Option<Sealed>, Error> {
         self.seal_within(&seal::Bounds::USUAL, all)
     }

@@ -140,6 +140,28 @@ fn the_handshake_comes_first_and_once() {
 }
 
 #[test]
+fn a_group_may_ask_and_not_report() {
+    let key = Key::generate().unwrap();
+    let mut core = Core::new(Gate::new(key, Some(vec![7])).open_to_group(), crate::tree::PRODUCT, Limits::default());
+    let mut greeted = |uid: u32, role: Role| {
+        let id = core.connect(Peer { uid: Some(uid), ..Peer::default() }, NOW);
+        let hello = Hello {
+            protocol_min: 1,
+            protocol_max: 1,
+            name: "a".to_owned(),
+            role: role.into(),
+            nonce: key::nonce().unwrap(),
+            key: 0,
+        };
+        core.receive(id, hello.into(), NOW).map_err(|fault| fault.text)
+    };
+    assert_eq!(greeted(7, Role::Collector), Ok(()));
+    assert_eq!(greeted(8, Role::Operator), Ok(()));
+    let refused = "user 8 may not connect; be the agent's user or root".to_owned();
+    assert_eq!(greeted(8, Role::Collector), Err(refused));
+}
+
+#[test]
 fn who_does_not_prove_in_time_is_ended() {
     let mut core = core(Limits::default());
     let id = core.connect(Peer::default(), NOW);
