@@ -23,6 +23,7 @@
 mod asked;
 mod publish;
 mod retained;
+mod subscribe;
 mod subscription;
 #[cfg(test)]
 mod tests;
@@ -38,15 +39,11 @@ use self::retained::Retained;
 use self::subscription::Subscription;
 use crate::gate::{Claim, Gate, Peer, Publisher};
 use crate::key::{self, Key};
-use crate::message::{
-    Code, Fault, Hello, Message, Pong, Proof, Subscribe, Subscribed, Taken, Unsubscribe, Welcome, WhenFull, check_name,
-    truncated,
-};
-use crate::parcel::{Entry, Parcel};
+use crate::message::{Code, Fault, Hello, Message, Pong, Proof, Taken, Welcome, check_name};
+use crate::parcel::Entry;
 use crate::payload::Notice;
-use crate::queue::Item;
-use crate::routes::{Routes, Target};
-use crate::topic::{self, Pattern};
+use crate::routes::Routes;
+use crate::topic;
 use crate::tree::{Branch, Role, Tree};
 
 /// Publications of one connection that may wait for their outcome.
@@ -436,120 +433,6 @@ impl Core {
             self.reply(from, Welcome { connection: from.0, credit: CREDIT });
         }
         Ok(())
-    }
-
-    fn subscribe(&mut self, from: ConnectionId, body: &Subscribe, now: Duration) -> Result<(), Fault> {
-        let id = body.subscription;
-        if self.connection(from).subscriptions.contains_key(&id) {
-            return Err(Fault::new(Code::Protocol, format!("subscription {id} exists already")));
-        }
-        let when_full =
-            WhenFull::try_from(body.when_full).map_err(|error| Fault::new(Code::Protocol, error.to_string()))?;
-        let pattern = match self.permit(from, body) {
-            Ok(pattern) => pattern,
-            Err(reason) => {
-                let reason = truncated(reason);
-                self.note("subscription_refused", from, &reason, now);
-                self.reply(from, Subscribed { subscription: id, refused: Some(reason) });
-                return Ok(());
-            }
-        };
-        let group = (!body.group.is_empty()).then(|| body.group.as_str().into());
-        let patience = Duration::from_millis(body.patience_ms.into()).min(PATIENCE_MAX);
-        let subscription =
-            Subscription::new(pattern.clone(), group.clone(), body.room(), (when_full, patience), body.answers);
-        self.connection(from).subscriptions.insert(id, subscription);
-        self.routes.insert((from, id), pattern.clone(), group);
-        self.reply(from, Subscribed { subscription: id, refused: None });
-        if body.retained {
-            for entry in self.retained.matching(&pattern) {
-                if let Some(rest) = self.offer((from, id), Parcel::from(entry), None, now) {
-                    self.miss((from, id), rest.len());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The pattern that a client may subscribe to, or why it may not.
-    fn permit(&mut self, from: ConnectionId, body: &Subscribe) -> Result<Pattern, String> {
-        let connection = self.connection(from);
-        if connection.subscriptions.len() >= SUBSCRIPTIONS_LEN_MAX {
-            return Err(format!("{SUBSCRIPTIONS_LEN_MAX} subscriptions of one client, no more are allowed"));
-        }
-        if !body.group.is_empty() {
-            check_name(&body.group)?;
-        }
-        let pattern = Pattern::parse(body.pattern.as_str()).map_err(|error| error.to_string())?;
-        let Stage::Open(publisher) = &connection.stage else { return Err("not connected".to_owned()) };
-        let role = publisher.role;
-        let own = pattern
-            .as_str()
-            .strip_prefix("reply.")
-            .is_none_or(|rest| rest.split('.').next() == Some(&from.0.to_string()));
-        if self.routes.tree().may_subscribe(role, &pattern) && own {
-            return Ok(pattern);
-        }
-        Err(format!("no {role} may subscribe to `{pattern}`"))
-    }
-
-    /// The window of a subscription opens again.
-    fn taken(&mut self, (id, number): Target, up_to: u64) {
-        let connection = self.connection(id);
-        let Some(subscription) = connection.subscriptions.get_mut(&number) else { return };
-        let was_ready = subscription.is_ready();
-        subscription.taken(up_to);
-        if !was_ready && subscription.is_ready() {
-            connection.ready.push_back(number);
-            self.wake(id);
-        }
-    }
-
-    fn unsubscribe(&mut self, from: ConnectionId, body: &Unsubscribe, now: Duration) {
-        let connection = self.connection(from);
-        let Some(subscription) = connection.subscriptions.remove(&body.subscription) else { return };
-        connection.ready.retain(|ready| *ready != body.subscription);
-        let reason = format!("subscriber `{}` unsubscribed", connection.stage.name().unwrap_or("unnamed"));
-        self.routes.remove((from, body.subscription));
-        self.abandon((from, body.subscription), subscription, &reason, now);
-        self.resume_all(now);
-    }
-
-    /// Sees to what waited for a subscription that is no more: others of its group get what nobody has seen.
-    fn abandon(&mut self, target: Target, mut subscription: Subscription, reason: &str, now: Duration) {
-        self.queued_bytes -= subscription.queued_bytes();
-        let mut number = subscription.first_queued();
-        let queued = std::iter::from_fn(|| subscription.pop());
-        let parcels: Vec<_> =
-            queued.filter_map(|item| if let Item::Parcel(it) = item { Some(it) } else { None }).collect();
-        for mut parcel in parcels {
-            let publisher = parcel.publisher().cloned();
-            while let Some(entry) = parcel.pop() {
-                let publication = subscription.forget(number);
-                if let Some(publication) = publication {
-                    self.asked.wait_no_more(publication, target, number);
-                }
-                number += 1;
-                let lives = |(id, _): &Target| !self.connections[id].is_ended;
-                let group = subscription.group.as_ref();
-                let heir = group.and_then(|group| self.routes.members(&subscription.pattern, group).find(lives));
-                let left = heir
-                    .map(|heir| (heir, self.offer(heir, Parcel::from(entry).by(publisher.clone()), publication, now)));
-                let is_inherited = matches!(left, Some((_, None)));
-                if let Some((heir, Some(rest))) = left {
-                    // Nobody is there to wait with it.
-                    self.miss(heir, rest.len());
-                }
-                match publication {
-                    Some(publication) if is_inherited => self.conclude(publication),
-                    Some(publication) => self.refuse(publication, reason),
-                    None => {}
-                }
-            }
-        }
-        for publication in subscription.unanswered() {
-            self.refuse(publication, reason);
-        }
     }
 
     /// Takes in nothing more from a connection at fault, and puts on record why, once.

@@ -7,7 +7,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::key::{KeyKind, Side};
-use crate::message::{Acknowledge, Cancel, Deliver, DeliverHead, Outcome};
+use crate::message::{
+    Acknowledge, Cancel, Deliver, DeliverHead, Outcome, Subscribe, Subscribed, Unsubscribe, WhenFull,
+};
+use crate::parcel::Parcel;
 use crate::tree::OPEN;
 
 const NOW: Duration = Duration::ZERO;
