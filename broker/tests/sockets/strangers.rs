@@ -116,9 +116,9 @@ async fn a_recorded_session_is_worth_nothing_to_either_side() {
         Client::connect(place.path.with_extension("false"), &identity),
         tokio::task::spawn_blocking(move || {
             let mut peer = Peer::of(listener.accept().unwrap().0);
-            peer.write(&heard);
             let hello = peer.heard();
             assert!(matches!(hello, Some(Message::Hello(Hello { name, .. })) if name == "deceived"));
+            peer.write(&heard);
             // It does not say who it is to somebody like that.
             peer.heard()
         })
