@@ -10,6 +10,7 @@
 
 pub mod alert;
 mod ast;
+pub mod audit;
 mod auto_join;
 pub mod check;
 pub mod completeness;
