@@ -183,13 +183,15 @@ impl Writer {
             return (table, Piece::default());
         }
         pairs.sort_unstable();
+        let most = usize::from(grams::most(pages.len()));
         let pages = u32::try_from(pages.len()).expect("a page has a row");
-        (table, pairs::write(&pairs, pages, grams::RARITY, &mut self.chunks))
+        (table, pairs::write(&pairs, pages, most, &mut self.chunks))
     }
 
     fn index(&mut self, mut pairs: Vec<(u32, u32)>) -> Piece {
         pairs.sort_unstable();
-        pairs::write(&pairs, self.rows, INDEX_RARITY, &mut self.chunks)
+        let most = (self.rows / INDEX_RARITY).max(1) as usize;
+        pairs::write(&pairs, self.rows, most, &mut self.chunks)
     }
 }
 
