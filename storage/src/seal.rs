@@ -11,6 +11,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field};
 use arrow_select::concat::concat;
+use daemoneye_dsl::ipc::DECODED_LEN_MAX;
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, WriteTransaction};
 
 use crate::history::{self, Endings, Extent, Part};
@@ -276,10 +277,14 @@ pub(crate) fn make_of(
 /// A column of all parts. Texts are read a part after the other, so that no more than one is there twice.
 fn joined(field: &Field, sources: &mut [Source<'_, ReadTransaction>]) -> Result<ArrayRef, (usize, Fault)> {
     let of_all = |error: ArrowError| (0, Fault::Storage(error.into()));
+    let is_text = *field.data_type() == DataType::Utf8;
+    let rows = sources.iter().map(|source| source.kept.len()).sum();
+    let len = if is_text { sources.iter().map(|source| source.longest(field)).sum() } else { 0 };
     let columns = sources.iter_mut().enumerate();
     let mut columns = columns.map(|(at, source)| source.column(field).map_err(|fault| (at, fault)));
-    if *field.data_type() == DataType::Utf8 {
-        let mut texts = StringBuilder::new();
+    if is_text {
+        // More than it needs costs nothing until it is written to; growing leaves holes that the allocator keeps.
+        let mut texts = StringBuilder::with_capacity(rows, len);
         columns.try_for_each(|column| texts.append_array(column?.as_string()).map_err(of_all))?;
         return Ok(Arc::new(texts.finish()));
     }
@@ -312,7 +317,8 @@ pub(crate) struct Source<'t, T: Tables + 't> {
 
 enum Data<'t, T: Tables + 't> {
     Block(RecordBatch),
-    Segment(T::Table<'t, (Row, u32), &'static [u8]>),
+    /// With the bytes of its longest column.
+    Segment(T::Table<'t, (Row, u32), &'static [u8]>, usize),
 }
 
 impl<'t, T: Tables> Source<'t, T> {
@@ -330,7 +336,8 @@ impl<'t, T: Tables> Source<'t, T> {
                 let mut segment = history::open(&chunks, first)?;
                 let numbering = Numbering::of(first, &mut segment)?;
                 let (generation, rows) = (segment.segment().generation(), segment.segment().rows());
-                (Data::Segment(chunks), generation, numbering, rows)
+                let longest = usize::try_from(segment.segment().longest()).unwrap_or(0).min(DECODED_LEN_MAX);
+                (Data::Segment(chunks, longest), generation, numbering, rows)
             }
         };
         let endings = Endings::of(&txn.table(ENDINGS)?, &numbering)?;
@@ -342,6 +349,16 @@ impl<'t, T: Tables> Source<'t, T> {
         self.endings.len()
     }
 
+    /// Bytes of a column of texts at most.
+    fn longest(&self, field: &Field) -> usize {
+        match &self.data {
+            Data::Block(rows) => {
+                rows.column_by_name(field.name()).map_or(0, |column| column.as_string::<i32>().value_data().len())
+            }
+            Data::Segment(_, longest) => *longest,
+        }
+    }
+
     /// A column of the rows that are kept.
     pub(crate) fn column(&mut self, field: &Field) -> Result<ArrayRef, Fault> {
         let stored = match &self.data {
@@ -349,7 +366,7 @@ impl<'t, T: Tables> Source<'t, T> {
                 Some(column) => return Ok(column.clone()),
                 None => arrow_array::new_null_array(field.data_type(), rows.num_rows()),
             },
-            Data::Segment(chunks) => {
+            Data::Segment(chunks, _) => {
                 history::open(chunks, self.part.first())?.read(field.name(), field.data_type(), &self.kept)?
             }
         };
