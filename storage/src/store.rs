@@ -14,6 +14,7 @@ use redb::{
 use crate::Error;
 use crate::guard::guarded;
 use crate::memory::Memory;
+use crate::outbox;
 use crate::reader::{Each, Reader, Scan, StoredProcess};
 use crate::retention::{self, Dropped, Retention, Step};
 use crate::samples;
@@ -208,6 +209,12 @@ impl Store {
         let written = guarded(|| write(&txn))?;
         txn.commit()?;
         Ok(written)
+    }
+
+    /// Gives the events of this store another origin, those that wait too: where the ledger has numbers that this store
+    /// has not given yet, it is an older copy, and its numbers would be taken for those.
+    pub fn renew_origin(&self) -> Result<(), Error> {
+        self.write(outbox::renew)
     }
 
     /// [`View::live`] of the state as last committed.
