@@ -29,7 +29,7 @@ fn counted(stage: &Stage, arguments: &[&str]) -> Value {
 fn the_store_is_looked_after() {
     let stage = Stage::new();
     let (code, _, err) = cli(&stage, &["data", "stats", "--data", "data"]);
-    assert!(code == 2 && err.contains("no event store"), "{err}");
+    assert!(code == 2 && err.contains("nothing is stored at"), "{err}");
     let agent = Program::start(stage.agent());
     let _suspect = stage.suspect("s\u{1b}[31mly");
     agent.alert("the suspect", |_| true);

@@ -13,11 +13,10 @@ use serde_json::json;
 
 use crate::Error;
 use crate::block::{seal, unseal};
+use crate::ledger::OUTBOX;
 use crate::scan::quarantine;
 use crate::tables::{EVENTS, EVENTS_LEN_KEY, EVENTS_SHED_KEY, META, NEXT_EVENT_KEY, ORIGIN_KEY, Tables};
 
-/// What the name of an outbox begins with.
-const OUTBOX: &str = "outbox/";
 /// Events that wait at most.
 pub(crate) const EVENTS_MAX: u64 = 200_000;
 /// Bytes of all that wait.
