@@ -180,6 +180,7 @@ impl Agent {
         bounds.rule(&mut self.dataflow);
         let refused = loaded.refused();
         let statuses = loaded.statuses.clone();
+        let ran: Vec<_> = self.rules.iter().map(Rule::status_now).collect();
         let Some(turnover) = loaded.replace(&mut self.rules) else {
             tracing::error!(refused, "no rule compiles: the rules that ran go on");
             return;
@@ -188,7 +189,7 @@ impl Agent {
         turnover.log(self.rules.len());
         turnover.gone.iter().for_each(|id| self.dataflow.remove(*id));
         self.install();
-        if let Err(error) = self.note_rules(&statuses, at) {
+        if let Err(error) = self.note_rules(ran, &statuses, at) {
             tracing::error!(%error, "cannot note the rules that run now: `daemoneye-cli status` shows those before");
         }
         if let Err(error) = self.remove_old_rules() {
@@ -233,13 +234,21 @@ impl Agent {
         transaction.commit()
     }
 
-    fn note_rules(&self, rules: &[RuleStatus], at: Timestamp) -> Result<(), daemoneye_storage::Error> {
+    /// Notes what became of the rule files, and what is otherwise than before. Of those that ran, the file of some may
+    /// not have been usable for a while.
+    fn note_rules(
+        &self,
+        ran: Vec<RuleStatus>,
+        rules: &[RuleStatus],
+        at: Timestamp,
+    ) -> Result<(), daemoneye_storage::Error> {
         let mut rules = rules.to_vec();
         for stopped in self.rules.iter().filter(|rule| rule.quarantined.is_some()).map(Rule::status_now) {
             rules.retain(|rule| rule.path != stopped.path);
             rules.push(stopped);
         }
-        let (known, _damaged) = self.store.read()?.rules()?;
+        let (mut known, _damaged) = self.store.read()?.rules()?;
+        known.extend(ran);
         let facts = audit::of_rules(at, &Actor::component("agent"), &known, &rules);
         let mut transaction = self.store.begin()?;
         transaction.set_rules(&rules)?;
