@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use daemoneye_broker::payload::{Ask, Statement, Wish};
 use daemoneye_broker::{Client, Credential, Identity, Interest, Outcome, Role};
-use daemoneye_dsl::audit::{Action, Event};
-use daemoneye_storage::ledger::{Entry, Order, ReadLedger};
+use daemoneye_dsl::audit::{Action, Actor, Event, EventId, Fact};
+use daemoneye_dsl::types::Timestamp;
+use daemoneye_storage::ledger::{Entry, Ledger, Order, ReadLedger};
 use daemoneye_tests::{PATIENCE, Program, Stage, header, program};
+use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 use serde_json::Value;
 
@@ -71,6 +73,50 @@ fn suspected(stage: &Stage, agent: &Program, name: &str) -> Value {
     alert
 }
 
+/// A rule is added, changed, spoilt and removed, one reload after the other.
+fn rules_come_and_go(stage: &Stage, agent: &Program) {
+    let head = header("0f2f7d5c-6f0e-4f7c-9d7e-2f1b5a6c7d8f", "never");
+    let sql = head + "SELECT pid FROM processes WHERE name = 'never'";
+    let changed = sql.clone() + " OR name = 'neither'";
+    for (times, text) in [(1, Some(sql.as_str())), (2, Some(&changed)), (3, Some("SELECT")), (4, None)] {
+        match text {
+            Some(text) => drop(stage.rule("other", text)),
+            None => fs::remove_file(stage.rules().join("other.sql")).unwrap(),
+        }
+        agent.signal(Signal::SIGHUP);
+        agent.says_times("rules reloaded", times);
+    }
+}
+
+/// What the ledger of that test holds; operators are of this user.
+const ON_RECORD: [&str; 25] = [
+    "agent: component_started agent",
+    "agent: privileges_changed agent",
+    "agent: configuration_in_force ",
+    "agent: rule_loaded suspect",
+    "procmond: component_started procmond",
+    "procmond: privileges_changed procmond",
+    "agent: alert_raised 1",
+    "agent: alert_changed 1",
+    "operator: alert_changed 1 by UID",
+    "operator: query_refused  by UID",
+    "operator: silenced 1 by UID",
+    "operator: unsilenced 1 by UID",
+    "operator: exported rules by UID",
+    "operator: command_run statement by UID",
+    "operator: command_run statement by UID",
+    "operator: query_refused  by UID",
+    "broker: subscription_refused listener by UID",
+    "broker: connection_ended  by UID",
+    "agent: configuration_in_force ",
+    "agent: rule_loaded other",
+    "agent: rule_changed other",
+    "agent: rule_refused other",
+    "agent: rule_removed other",
+    "procmond: component_stopped procmond",
+    "agent: component_stopped agent",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happens_is_on_record_in_order_and_signed_at_the_end() {
     let stage = Stage::new();
@@ -101,21 +147,8 @@ async fn what_happens_is_on_record_in_order_and_signed_at_the_end() {
     let false_agent = Identity { name: "false".to_owned(), role: Role::Agent, key };
     assert!(Client::connect(stage.socket(), &false_agent).await.is_err());
 
-    let other = "0f2f7d5c-6f0e-4f7c-9d7e-2f1b5a6c7d8f";
-    let sql = "SELECT pid FROM processes WHERE name = 'never'";
-    let path = stage.rule("other", &(header(other, "never") + sql));
     fs::write(config.join("daemoneye.toml"), "[retention]\ndays = 8\n").unwrap();
-    let reload = |times| {
-        agent.signal(nix::sys::signal::Signal::SIGHUP);
-        agent.says_times("rules reloaded", times);
-    };
-    reload(1);
-    stage.rule("other", &(header(other, "never") + sql + " OR name = 'neither'"));
-    reload(2);
-    stage.rule("other", "SELECT");
-    reload(3);
-    fs::remove_file(path).unwrap();
-    reload(4);
+    rules_come_and_go(&stage, &agent);
     agent.shows("all of it in the ledger", || {
         let removed = ledger(&stage).iter().any(|entry| entry.event.action == Action::RuleRemoved);
         removed.then_some(())
@@ -127,34 +160,9 @@ async fn what_happens_is_on_record_in_order_and_signed_at_the_end() {
     agent.stop();
 
     let entries = ledger(&stage);
-    let uid = geteuid().as_raw();
-    let expected = [
-        "agent: component_started agent".to_owned(),
-        "agent: configuration_in_force ".to_owned(),
-        "agent: rule_loaded suspect".to_owned(),
-        "procmond: component_started procmond".to_owned(),
-        "agent: alert_raised 1".to_owned(),
-        "agent: alert_changed 1".to_owned(),
-        format!("operator: alert_changed 1 by {uid}"),
-        format!("operator: query_refused  by {uid}"),
-        format!("operator: silenced 1 by {uid}"),
-        format!("operator: unsilenced 1 by {uid}"),
-        format!("operator: exported rules by {uid}"),
-        format!("operator: command_run statement by {uid}"),
-        format!("operator: command_run statement by {uid}"),
-        format!("operator: query_refused  by {uid}"),
-        format!("broker: subscription_refused listener by {uid}"),
-        format!("broker: connection_ended  by {uid}"),
-        "agent: configuration_in_force ".to_owned(),
-        "agent: rule_loaded other".to_owned(),
-        "agent: rule_changed other".to_owned(),
-        "agent: rule_refused other".to_owned(),
-        "agent: rule_removed other".to_owned(),
-        "procmond: component_stopped procmond".to_owned(),
-        "agent: component_stopped agent".to_owned(),
-    ];
-    let found: Vec<_> = entries.iter().map(line).collect();
-    assert_eq!(found, expected, "{}", agent.log());
+    let uid = geteuid().to_string();
+    let expected = ON_RECORD.map(|line| line.replace("UID", &uid));
+    assert_eq!(entries.iter().map(line).collect::<Vec<_>>(), expected, "{}", agent.log());
     assert_eq!(signed(&stage), entries.len() as u64);
     let notes = fs::read_to_string(&exported).unwrap();
     assert!(notes.matches("\n— ").count() > 1, "{notes}");
@@ -164,6 +172,9 @@ async fn what_happens_is_on_record_in_order_and_signed_at_the_end() {
     let binary = fs::read(program("daemoneye-agent")).unwrap();
     assert_eq!(said(Action::ComponentStarted)["blake3"], blake3::hash(&binary).to_hex().as_str());
     assert_eq!(said(Action::ConfigurationInForce)["settings"]["retention.days"], 7);
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let capabilities = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap().trim();
+    assert_eq!(said(Action::PrivilegesChanged)["CapEff"], capabilities);
     assert_eq!(said(Action::Exported)["file"], file.to_str().unwrap());
 
     // Whoever listens is told the same, once.
@@ -232,4 +243,74 @@ fn a_damaged_ledger_is_left_alone_and_detection_goes_on() {
     let raised = entries.iter().filter(|entry| entry.event.action == Action::AlertRaised);
     assert_eq!(raised.count(), 1, "it has waited in the store");
     assert_eq!(line(&entries[0]), "agent: component_started agent");
+}
+
+/// Something that has happened often enough to fill a disk.
+fn many() -> Vec<Event> {
+    let actor = Actor::component("test");
+    let event = |number| {
+        let fact = Fact::new(Timestamp(0), actor.clone(), Action::CommandRun, "", &Value::String("x".repeat(500)));
+        fact.numbered(EventId { origin: "test".to_owned(), number })
+    };
+    (1..=10_000).map(event).collect()
+}
+
+#[test]
+fn where_the_ledger_has_no_room_the_rest_goes_on_and_nothing_is_lost() {
+    let stage = Stage::new();
+    fs::create_dir(stage.data()).unwrap();
+    let path = stage.data().join("ledger.redb");
+    Ledger::open(&path).unwrap().append(&many(), Timestamp(0)).unwrap();
+    let len = fs::metadata(&path).unwrap().len();
+    let agent = Program::start(stage.agent_on_a_small_disk());
+    agent.says_times("snapshot committed", 3);
+    // There is room for the event store, which is smaller.
+    agent.limit_files(&(len / 2).to_string());
+    let alert = suspected(&stage, &agent, "unrecorded");
+    agent.says("nothing is recorded in the ledger");
+    let (code, status, _) = cli(&stage, &["status"]);
+    assert!(code == 3 && status.contains("full") && status.contains("behind by"), "{code} {status}");
+    assert_eq!(agent.said("snapshot not stored yet"), 0);
+    agent.limit_files("unlimited");
+    agent.says("the ledger can be written again");
+    agent.stop();
+    let entries = ledger(&stage);
+    let raised: Vec<_> = entries.iter().filter(|entry| entry.event.action == Action::AlertRaised).collect();
+    assert_eq!((raised.len(), raised[0].event.subject.clone()), (1, alert["id"].to_string()));
+    assert_eq!(entries.iter().filter(|entry| entry.event.action == Action::EntriesShed).count(), 0);
+    assert_eq!(line(entries.last().unwrap()), "agent: component_stopped agent");
+}
+
+#[test]
+fn an_older_copy_of_the_store_and_a_ledger_that_is_gone_are_on_record() {
+    let stage = Stage::new();
+    let live = |name: &str| {
+        let agent = Program::start(stage.agent());
+        agent.says_times("snapshot committed", 2);
+        suspected(&stage, &agent, name);
+        agent.stop();
+    };
+    let (store, kept) = (stage.data().join("events.redb"), stage.path().join("kept"));
+    live("one");
+    fs::copy(&store, &kept).unwrap();
+    live("two");
+    fs::copy(&kept, &store).unwrap();
+    live("three");
+    let raised = |entries: &[Entry]| {
+        let raised = entries.iter().filter(|entry| entry.event.action == Action::AlertRaised);
+        raised.map(|entry| entry.event.subject.clone()).collect::<Vec<_>>()
+    };
+    let damage = |entries: &[Entry]| {
+        let damage = entries.iter().filter(|entry| entry.event.action == Action::DamageFound);
+        damage.map(|entry| entry.event.subject.clone()).collect::<Vec<_>>()
+    };
+    let entries = ledger(&stage);
+    assert_eq!(raised(&entries), ["1", "2", "2"], "what the older copy gave again is another");
+    assert_eq!(damage(&entries), ["event store"]);
+    for name in ["ledger.redb", "ledger.key"] {
+        fs::remove_file(stage.data().join(name)).unwrap();
+    }
+    live("four");
+    let entries = ledger(&stage);
+    assert_eq!((raised(&entries), damage(&entries)), (vec!["3".to_owned()], vec!["ledger".to_owned()]));
 }

@@ -223,14 +223,20 @@ impl Agent {
         let (before, (known, _damaged)) = (view.run()?, view.rules()?);
         let at = run.started;
         let mut program = audit::program(Path::new("/proc/self"));
-        program["version"] = run.version.as_str().into();
+        program.file["version"] = run.version.as_str().into();
         let killed = before.filter(|before| before.stopped.is_none()).map(|before| audit::was_killed(at, &before));
-        let began = [audit::started(at, "agent", Some(run.pid), &program), audit::in_force(at, settings)];
+        let began = audit::started(at, "agent", Some(run.pid), &program);
+        let in_force = audit::in_force(at, settings);
         let rules_facts = audit::of_rules(at, &Actor::component("agent"), &known, rules);
         let mut transaction = self.store.begin()?;
         transaction.set_run(run)?;
         transaction.set_rules(rules)?;
-        killed.iter().chain(&began).chain(&rules_facts).try_for_each(|fact| transaction.put_event(fact))?;
+        killed
+            .iter()
+            .chain(&began)
+            .chain([&in_force])
+            .chain(&rules_facts)
+            .try_for_each(|fact| transaction.put_event(fact))?;
         transaction.commit()
     }
 

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use crate::agent::Wanted;
 
 /// What may wait for the ledger's thread.
-const NOTED_LEN: usize = 4096;
+pub(crate) const NOTED_LEN: usize = 4096;
 
 /// What the ledger's thread is told.
 pub(crate) enum Noted {
@@ -113,10 +113,12 @@ pub(crate) fn of_broker(notice: &Notice, at: Timestamp) -> Option<Fact> {
     Some(Fact::new(at, actor, Action::named(&notice.action)?, &notice.name, &payload))
 }
 
-/// A component began, and what its program is.
-pub(crate) fn started(at: Timestamp, component: &str, pid: Option<u32>, program: &Value) -> Fact {
+/// A component began: what its program is, and what it may. No component takes or gives up anything after that.
+pub(crate) fn started(at: Timestamp, component: &str, pid: Option<u32>, program: &Program) -> [Fact; 2] {
     let actor = Actor { pid, ..Actor::component(component) };
-    Fact::new(at, actor, Action::ComponentStarted, component, program)
+    let Program { file, privileges } = program;
+    let started = Fact::new(at, actor.clone(), Action::ComponentStarted, component, file);
+    [started, Fact::new(at, actor, Action::PrivilegesChanged, component, privileges)]
 }
 
 /// A component ended, and how.
@@ -285,8 +287,16 @@ pub(crate) fn set_rule(
     facts.iter().try_for_each(|fact| transaction.put_event(fact))
 }
 
-/// What a running program is: its file's path and BLAKE3, its user and what it may.
-pub(crate) fn program(process: &Path) -> Value {
+/// What a running program is.
+pub(crate) struct Program {
+    /// Its file's path and BLAKE3.
+    pub(crate) file: Value,
+    /// Its users, groups and capabilities, as the system writes them.
+    pub(crate) privileges: Value,
+}
+
+/// What the system says of a process, by its folder in `/proc`.
+pub(crate) fn program(process: &Path) -> Program {
     let path = std::fs::read_link(process.join("exe"));
     let file = std::fs::File::open(process.join("exe"));
     let hash = file.and_then(|file| {
@@ -299,12 +309,12 @@ pub(crate) fn program(process: &Path) -> Value {
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.map(|value| value.split_whitespace().collect::<Vec<_>>().join(" "))
     };
-    json!({
+    let file = json!({
         "path": path.map(|path| path.display().to_string()).ok(),
         "blake3": hash.as_deref().ok(),
         "unread": hash.as_ref().err().map(ToString::to_string),
-        "uid": said("Uid"),
-        "gid": said("Gid"),
-        "capabilities": said("CapEff"),
-    })
+    });
+    let names = ["Uid", "Gid", "Groups", "CapEff", "CapPrm", "CapBnd", "NoNewPrivs", "Seccomp"];
+    let privileges = names.iter().map(|name| ((*name).to_owned(), json!(said(name)))).collect();
+    Program { file, privileges: Value::Object(privileges) }
 }

@@ -42,6 +42,15 @@ pub(crate) struct Orders {
     pub(crate) variables: BTreeMap<String, String>,
 }
 
+/// Gives other orders, if they are others.
+pub(crate) fn tell(orders: &watch::Sender<Option<Orders>>, new: Orders) {
+    orders.send_if_modified(|told| {
+        let differs = told.as_ref() != Some(&new);
+        *told = Some(new);
+        differs
+    });
+}
+
 /// Keeps a collector running that has the latest orders, until there are none. Its standard input is a pipe by which it
 /// gets the key that lets it in, and that the system closes with the agent, however the agent ends; that is the
 /// collector's sign to end.
@@ -133,7 +142,11 @@ async fn let_in(child: &mut Child, door: &Door) -> anyhow::Result<ChildStdin> {
 fn note_start(audit: &Audit, program: &Path, pid: Option<u32>) {
     let process = pid.map_or_else(|| program.to_owned(), |pid| Path::new("/proc").join(pid.to_string()));
     let (audit, at) = (audit.clone(), now());
-    tokio::task::spawn_blocking(move || audit.note(audit::started(at, NAME, pid, &audit::program(&process))));
+    tokio::task::spawn_blocking(move || {
+        for fact in audit::started(at, NAME, pid, &audit::program(&process)) {
+            audit.note(fact);
+        }
+    });
 }
 
 /// Lets a collector end whose standard input is closed; or says how it ended instead.

@@ -115,12 +115,7 @@ pub(crate) async fn serve(
                         watch = Watch::new(files);
                     }
                     sealer.keep(retention(settings.now()));
-                    let new = settings.orders(&edges.socket);
-                    orders.send_if_modified(|told| {
-                        let differs = told.as_ref() != Some(&new);
-                        *told = Some(new);
-                        differs
-                    });
+                    collector::tell(&orders, settings.orders(&edges.socket));
                     input
                 }
             },
@@ -168,17 +163,19 @@ pub(crate) async fn serve(
         keeper.await.context("the collector's keeper failed")?;
     }
     let _engine_has_ended = inputs.send(Input::Shutdown).is_err();
-    let engine = tokio::task::spawn_blocking(move || engine.join()).await.context("cannot wait for the engine")?;
-    let (agent, sinks) = engine.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    tokio::task::spawn_blocking(move || sealer.finish()).await.context("cannot wait for the sealer")?;
-    tokio::task::spawn_blocking(move || sinks.finish()).await.context("cannot wait for the sinks")?;
-    // The last entry is that the agent has stopped.
-    tokio::task::spawn_blocking(move || end(&agent)).await.context("cannot wait for the end to be noted")?;
+    let ending = move || {
+        let (agent, sinks) = engine.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        end(&agent, sealer, sinks);
+    };
+    tokio::task::spawn_blocking(ending).await.context("the engine failed")?;
     ledger.finish().await;
     telling.await.context("cannot wait for the last that is said of this agent")
 }
 
-fn end(agent: &Agent) {
+/// Ends what works beside the engine; that the agent has stopped is the last that is put on record.
+fn end(agent: &Agent, sealer: Sealer, sinks: Sinks) {
+    sealer.finish();
+    sinks.finish();
     if let Err(error) = agent.end_run(now()) {
         tracing::warn!(%error, "the end of this run is not on record: `daemoneye-cli status` takes it for killed");
     }

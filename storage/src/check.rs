@@ -11,6 +11,7 @@ use arrow_array::cast::AsArray;
 use arrow_schema::{DataType, Field};
 use redb::ReadableTable;
 
+use crate::damage::Damage;
 use crate::guard::guarded;
 use crate::history::{self, Extent, Part};
 use crate::keys::ProcKey;
@@ -42,15 +43,6 @@ pub struct Checked {
     pub damaged: Vec<Damage>,
     /// Damaged parts that are not named.
     pub unnamed: u64,
-}
-
-/// Something that is damaged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage {
-    /// What the log and errors call it.
-    pub part: String,
-    /// What is wrong with it.
-    pub why: String,
 }
 
 impl Checked {

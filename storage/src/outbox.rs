@@ -14,8 +14,9 @@ use serde_json::json;
 use crate::Error;
 use crate::block::{seal, unseal};
 use crate::ledger::OUTBOX;
-use crate::scan::quarantine;
-use crate::tables::{EVENTS, EVENTS_LEN_KEY, EVENTS_SHED_KEY, META, NEXT_EVENT_KEY, ORIGIN_KEY, Tables};
+use crate::tables::{
+    EVENTS, EVENTS_LEN_KEY, EVENTS_SHED_KEY, META, NEXT_EVENT_KEY, ORIGIN_KEY, ORIGIN_SINCE_KEY, Tables,
+};
 
 /// Events that wait at most.
 pub(crate) const EVENTS_MAX: u64 = 200_000;
@@ -44,33 +45,47 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Error> {
 /// Gives the events of this store another origin, those that wait too.
 pub(crate) fn renew(txn: &WriteTransaction) -> Result<(), Error> {
     let name = getrandom::u64().map_err(|error| {
-        Error::Storage(Box::new(redb::Error::Io(std::io::Error::other(format!(
-            "the system gives no random bytes: {error}"
-        )))))
+        let error = std::io::Error::other(format!("the system gives no random bytes: {error}"));
+        Error::Storage(Box::new(redb::Error::Io(error)))
     })?;
-    txn.open_table(META)?.insert(ORIGIN_KEY, name)?;
+    let first = txn.open_table(EVENTS)?.first()?.map(|(number, _)| number.value());
+    let since = first.map_or_else(|| next(txn), Ok)?;
+    let mut meta = txn.open_table(META)?;
+    meta.insert(ORIGIN_KEY, name)?;
+    meta.insert(ORIGIN_SINCE_KEY, since)?;
     Ok(())
 }
 
-/// What the ledger knows this store by.
-pub(crate) fn origin(txn: &impl Tables) -> Result<String, Error> {
-    let name = txn.table(META)?.get(ORIGIN_KEY)?.map(|name| name.value());
-    let name = name.ok_or_else(|| Error::Damaged("it does not say which store it is".to_owned()))?;
-    Ok(format!("{OUTBOX}{name:016x}"))
+/// What the ledger knows a store's events by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Its name, which no other store has.
+    pub name: String,
+    /// The first number under that name.
+    pub since: u64,
+}
+
+/// What the ledger knows this store's events by.
+pub(crate) fn origin(txn: &impl Tables) -> Result<Origin, Error> {
+    let (name, since) = (stored(txn, ORIGIN_KEY)?, stored(txn, ORIGIN_SINCE_KEY)?);
+    let (Some(name), Some(since)) = (name, since) else {
+        return Err(Error::Damaged("it does not say which store it is".to_owned()));
+    };
+    Ok(Origin { name: format!("{OUTBOX}{name:016x}"), since })
 }
 
 /// The number of the next event.
 pub(crate) fn next(txn: &impl Tables) -> Result<u64, Error> {
-    number(txn, NEXT_EVENT_KEY).map(|next| next.max(1))
+    Ok(stored(txn, NEXT_EVENT_KEY)?.unwrap_or(1))
 }
 
-fn number(txn: &impl Tables, key: &str) -> Result<u64, Error> {
-    Ok(txn.table(META)?.get(key)?.map_or(0, |number| number.value()))
+fn stored(txn: &impl Tables, key: &str) -> Result<Option<u64>, Error> {
+    Ok(txn.table(META)?.get(key)?.map(|number| number.value()))
 }
 
 /// Writes an event, after the count of those that there was no room for; counts it where there is none.
 pub(crate) fn put(txn: &WriteTransaction, fact: &Fact, bounds: Bounds) -> Result<(), Error> {
-    let shed = number(txn, EVENTS_SHED_KEY)?;
+    let shed = stored(txn, EVENTS_SHED_KEY)?.unwrap_or(0);
     let mut facts = Vec::new();
     if shed > 0 {
         let payload = json!({"events": shed, "where": "event store"});
@@ -119,14 +134,14 @@ pub(crate) fn forget(txn: &WriteTransaction, last: u64) -> Result<(), Error> {
 
 /// The events after that number, oldest first. In the place of one that is damaged stands that it is.
 pub(crate) fn after(txn: &impl Tables, last: u64) -> Result<Vec<Event>, Error> {
-    let origin = origin(txn)?;
+    let origin = origin(txn)?.name;
     let mut events = Vec::new();
     for entry in txn.table(EVENTS)?.range(last.saturating_add(1)..)?.take(EVENTS_READ_MAX) {
         let (number, sealed) = entry?;
         let number = number.value();
         let fact = decode(number, sealed.value()).unwrap_or_else(|why| {
             let what = name(number);
-            quarantine(&what, &why);
+            tracing::warn!(what, why, "a damaged event was set aside");
             let at = events.last().map_or_else(Default::default, |event: &Event| event.at);
             Fact::new(at, Actor::component("agent"), Action::DamageFound, &what, &json!({"why": why}))
         });

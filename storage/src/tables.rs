@@ -4,8 +4,8 @@
 //! meta       name                     u64      "format", "layout", "next_alert", "next_row", "next_turn",
 //!                                              "next_silence", "first_snapshot", "last_snapshot", "dropped_to",
 //!                                              "next_round", "last_round", "samples_dropped_to",
-//!                                              "believed", "doubted_for" (clock.rs), "origin", "next_event",
-//!                                              "events_len", "events_shed" (outbox.rs)
+//!                                              "believed", "doubted_for" (clock.rs), "origin", "origin_since",
+//!                                              "next_event", "events_len", "events_shed" (outbox.rs)
 //! offsets    collector instance       u64 u64  the last sequence whose batch was committed; when, as a turn
 //! blocks     first row                block    versions that were just recorded, and their keys (block.rs)
 //! segments   (first row, chunk)       chunk    versions that were sealed (segment/)
@@ -81,6 +81,7 @@ pub(crate) const BELIEVED_KEY: &str = "believed";
 pub(crate) const DOUBTED_FOR_KEY: &str = "doubted_for";
 pub(crate) const DROPPED_TO_KEY: &str = "dropped_to";
 pub(crate) const ORIGIN_KEY: &str = "origin";
+pub(crate) const ORIGIN_SINCE_KEY: &str = "origin_since";
 pub(crate) const NEXT_EVENT_KEY: &str = "next_event";
 pub(crate) const EVENTS_LEN_KEY: &str = "events_len";
 pub(crate) const EVENTS_SHED_KEY: &str = "events_shed";

@@ -16,10 +16,11 @@ use crate::gaps::Gap;
 use crate::guard::guarded;
 use crate::history::Extent;
 use crate::keys::ProcKey;
+use crate::outbox::{self, Origin};
 use crate::reader::{Each, Reader, Scan, StoredProcess};
 use crate::retention::{self, Dropped};
 use crate::tables::{ALERTS, DELIVERIES, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Row, TURNS, Tables};
-use crate::{Checked, Error, absent, alerts, check, gaps, history, outbox, room, samples, scan, status};
+use crate::{Checked, Error, absent, alerts, check, gaps, history, room, samples, scan, status};
 
 /// Deliveries that one [`View::deliveries`] names.
 pub const DELIVERIES_MAX: usize = 1024;
@@ -203,7 +204,7 @@ impl View {
     }
 
     /// What the ledger knows this store's events by.
-    pub fn origin(&self) -> Result<String, Error> {
+    pub fn origin(&self) -> Result<Origin, Error> {
         guarded(|| outbox::origin(&self.txn))
     }
 

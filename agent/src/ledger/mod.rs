@@ -24,14 +24,14 @@ use std::time::{Duration, Instant};
 use daemoneye_broker::Broker;
 use daemoneye_dsl::audit::{Action, Actor, Event, EventId, Fact};
 use daemoneye_dsl::status::LedgerHealth;
-use daemoneye_storage::{EVENTS_READ_MAX, Store};
+use daemoneye_storage::{Damage, EVENTS_READ_MAX, Origin, Store, take_damage};
 use serde_json::json;
 use tokio::sync::watch::Sender;
 
 pub(crate) use self::book::{Book, Policy};
 use self::publish::{Outgoing, Publisher, Tasks};
 use self::repeats::Repeats;
-use crate::audit::{self, Audit, Noted, Shared};
+use crate::audit::{self, Audit, NOTED_LEN, Noted, Shared};
 use crate::serve::now;
 
 /// Events that wait here while the ledger cannot be written.
@@ -129,35 +129,40 @@ impl Writer {
     fn run(mut self, noted: &Receiver<Noted>) {
         // What is in the outbox at the start is older than anything that can be noted.
         self.record();
-        loop {
-            let mut is_over = false;
-            let mut told = noted.recv_timeout(PERIOD);
-            loop {
-                match told {
-                    Ok(Noted::Fact(fact)) => self.take(fact),
-                    Ok(Noted::Wake) => {}
-                    Ok(Noted::End) | Err(RecvTimeoutError::Disconnected) => is_over = true,
-                    Err(RecvTimeoutError::Timeout) => break,
-                }
-                if is_over {
-                    break;
-                }
-                told = noted.try_recv().map_err(|_| RecvTimeoutError::Timeout);
+        while self.hear(noted) {
+            for Damage { part, why } in take_damage() {
+                self.number(audit::damage(now(), &part, &why));
             }
-            let repeated = if is_over { self.repeats.all() } else { self.repeats.over(Instant::now()) };
-            repeated.into_iter().for_each(|fact| self.number(fact));
-            if is_over {
-                self.failed = None;
-            }
+            let repeated = self.repeats.over(Instant::now());
+            self.number_all(repeated);
             self.record();
-            if is_over {
-                return self.end();
-            }
         }
+        let repeated = self.repeats.all();
+        self.number_all(repeated);
+        self.end();
     }
 
-    fn take(&mut self, fact: Fact) {
-        for fact in self.repeats.take(fact, Instant::now()) {
+    /// Takes what was noted, once something was or it is time to look; false at the end.
+    fn hear(&mut self, noted: &Receiver<Noted>) -> bool {
+        let mut told = noted.recv_timeout(PERIOD);
+        // Whoever notes more and more must not keep what was noted from being recorded.
+        for _ in 0..NOTED_LEN {
+            match told {
+                Ok(Noted::Fact(fact)) => {
+                    let facts = self.repeats.take(fact, Instant::now());
+                    self.number_all(facts);
+                }
+                Ok(Noted::Wake) => {}
+                Ok(Noted::End) | Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) => return true,
+            }
+            told = noted.try_recv().map_err(|_| RecvTimeoutError::Timeout);
+        }
+        true
+    }
+
+    fn number_all(&mut self, facts: Vec<Fact>) {
+        for fact in facts {
             self.number(fact);
         }
     }
@@ -186,7 +191,9 @@ impl Writer {
     fn signed(&mut self, written: anyhow::Result<Option<String>>) {
         match (written, self.failed.take()) {
             (Ok(signed), before) => {
-                signed.into_iter().for_each(|note| self.publisher.publish(Outgoing::Checkpoint(note)));
+                if let Some(note) = signed {
+                    self.publisher.publish(Outgoing::Checkpoint(note));
+                }
                 if before.is_some() {
                     tracing::info!("the ledger can be written again: what waited is in it");
                 }
@@ -250,10 +257,10 @@ impl Writer {
     /// Where the outbox has to be read on: its origin, and the last of its numbers that the ledger has.
     fn place(&mut self) -> anyhow::Result<(String, u64)> {
         let view = self.store.read()?;
-        let (origin, next) = (view.origin()?, view.next_event()?);
+        let (Origin { name: origin, since }, next) = (view.origin()?, view.next_event()?);
         let last = self.book.highest(&origin)?;
         if last < next {
-            return Ok((origin, last));
+            return Ok((origin, last.max(since - 1)));
         }
         // The numbers of an older copy of the store would be taken for those that the ledger has.
         self.store.renew_origin()?;
@@ -264,7 +271,8 @@ impl Writer {
         );
         tracing::error!(why, "the event store was replaced; its events go on under another origin");
         self.number(audit::damage(now(), "event store", &why));
-        Ok((self.store.read()?.origin()?, 0))
+        let Origin { name, since } = self.store.read()?.origin()?;
+        Ok((name, since - 1))
     }
 
     fn publish_waiting(&mut self, waiting: &[Event]) {
@@ -275,9 +283,10 @@ impl Writer {
         *published = waiting.last().map_or(*published, |event| event.id.number.max(*published));
     }
 
+    /// Records the last that there is, and signs all of it.
     fn end(mut self) {
-        let signed = self.book.sign(now());
-        self.signed(signed);
+        let written = self.append().and_then(|()| self.book.sign(now()));
+        self.signed(written);
         self.tell();
         if !self.pending.is_empty() {
             tracing::error!(

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use daemoneye_dsl::audit::Fact;
+use daemoneye_dsl::audit::{Action, Fact};
 use serde_json::Value;
 
 /// For how long the same is counted.
@@ -28,6 +28,9 @@ struct Repeated {
 impl Repeats {
     /// What is to be recorded now that this happened.
     pub(super) fn take(&mut self, fact: Fact, now: Instant) -> Vec<Fact> {
+        if !is_at_will(fact.action) {
+            return vec![fact];
+        }
         if let Some(known) = self.0.iter_mut().find(|known| known.is_about(&fact)) {
             known.again += 1;
             known.fact.at = fact.at;
@@ -57,6 +60,18 @@ impl Repeats {
     }
 }
 
+/// Whether somebody outside can make it happen as often as they like.
+fn is_at_will(action: Action) -> bool {
+    matches!(
+        action,
+        Action::QueryRefused
+            | Action::CommandRun
+            | Action::ConnectionRefused
+            | Action::ConnectionEnded
+            | Action::SubscriptionRefused
+    )
+}
+
 impl Repeated {
     fn is_about(&self, fact: &Fact) -> bool {
         let known = &self.fact;
@@ -79,7 +94,7 @@ impl Repeated {
 
 #[cfg(test)]
 mod tests {
-    use daemoneye_dsl::audit::{Action, Actor};
+    use daemoneye_dsl::audit::Actor;
     use daemoneye_dsl::types::Timestamp;
     use serde_json::json;
 

@@ -29,7 +29,9 @@ fn events_are_numbered_read_on_from_any_and_forgotten() {
     let store = Store::in_memory().unwrap();
     let mut txn = store.begin().unwrap();
     let many: Vec<_> = (1..=EVENTS_READ_MAX + 1).map(|number| number.to_string()).collect();
-    many.iter().for_each(|it| txn.put_event(&fact(it)).unwrap());
+    for subject in &many {
+        txn.put_event(&fact(subject)).unwrap();
+    }
     txn.commit().unwrap();
     let mut undone = store.begin().unwrap();
     undone.put_event(&fact("never")).unwrap();
@@ -47,10 +49,12 @@ fn events_are_numbered_read_on_from_any_and_forgotten() {
     let view = store.read().unwrap();
     assert_eq!(view.next_event().unwrap(), last + 2);
     let origin = view.origin().unwrap();
-    assert_eq!(view.events(0).unwrap()[0].id.origin, origin);
+    assert_eq!((&view.events(0).unwrap()[0].id.origin, origin.since), (&origin.name, 1));
     assert_ne!(origin, Store::in_memory().unwrap().read().unwrap().origin().unwrap());
     store.renew_origin().unwrap();
-    assert_ne!(store.read().unwrap().events(0).unwrap()[0].id.origin, origin);
+    let renewed = store.read().unwrap().origin().unwrap();
+    assert_eq!(renewed.since, last + 1, "those that wait go along");
+    assert_ne!(renewed.name, origin.name);
 }
 
 #[test]
