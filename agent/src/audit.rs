@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use daemoneye_broker::payload::{Deed, Export, Notice, Statement};
-use daemoneye_broker::{Delivery, Role};
+use daemoneye_broker::{Delivery, Role, SnapshotBatch};
 use daemoneye_dsl::alert::Alert;
 use daemoneye_dsl::audit::{Action, Actor, Fact};
 use daemoneye_dsl::silence::Silence;
@@ -119,6 +119,15 @@ pub(crate) fn started(at: Timestamp, component: &str, pid: Option<u32>, program:
     let Program { file, privileges } = program;
     let started = Fact::new(at, actor.clone(), Action::ComponentStarted, component, file);
     [started, Fact::new(at, actor, Action::PrivilegesChanged, component, privileges)]
+}
+
+/// A collector instance reports for the first time: the name that its snapshots, and the alerts of them, bear.
+pub(crate) fn reports(batch: &SnapshotBatch) -> Fact {
+    let pid = Some(batch.pid).filter(|pid| *pid > 0);
+    let actor = Actor { pid, ..Actor::component("collector") };
+    let payload =
+        json!({"table": batch.table, "first_snapshot": batch.sequence, "interval_micros": batch.interval_micros});
+    Fact::new(Timestamp(batch.collected_at), actor, Action::ComponentStarted, &batch.source, &payload)
 }
 
 /// A component ended, and how.

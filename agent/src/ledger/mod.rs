@@ -12,6 +12,7 @@
 //! could hold is counted, and the count is an entry.
 
 mod book;
+mod export;
 mod publish;
 mod repeats;
 
@@ -259,6 +260,13 @@ impl Writer {
         let view = self.store.read()?;
         let (Origin { name: origin, since }, next) = (view.origin()?, view.next_event()?);
         let last = self.book.highest(&origin)?;
+        if let Some(why) = self.book.contradiction()? {
+            tracing::error!(
+                why,
+                "the ledger is not the one that was signed: verify it with `daemoneye-cli audit verify`"
+            );
+            self.number(audit::damage(now(), "ledger", &why));
+        }
         if last < next {
             return Ok((origin, last.max(since - 1)));
         }
@@ -288,6 +296,7 @@ impl Writer {
         let written = self.append().and_then(|()| self.book.sign(now()));
         self.signed(written);
         self.tell();
+        self.book.finish();
         if !self.pending.is_empty() {
             tracing::error!(
                 events = self.pending.len(),
