@@ -37,6 +37,8 @@ use crate::serve::now;
 
 /// Events that wait here while the ledger cannot be written.
 const PENDING_MAX: usize = 4096;
+/// Bytes of their payloads.
+const PENDING_LEN_MAX: usize = 16 << 20;
 /// How often it looks for what nobody woke it for, and whether a checkpoint is due.
 const PERIOD: Duration = Duration::from_secs(5);
 /// How long it leaves a ledger alone that could not be written.
@@ -79,6 +81,7 @@ impl Ledger {
             run: format!("run-{}-{}", began.0, std::process::id()),
             numbered: 0,
             pending: Vec::new(),
+            pending_len: 0,
             shed: 0,
             repeats: Repeats::default(),
             published: None,
@@ -115,6 +118,7 @@ struct Writer {
     numbered: u64,
     /// Numbered, and not yet in the ledger.
     pending: Vec<Event>,
+    pending_len: usize,
     /// Facts that there was no room for here.
     shed: u64,
     repeats: Repeats,
@@ -169,10 +173,12 @@ impl Writer {
     }
 
     fn number(&mut self, fact: Fact) {
-        if self.pending.len() >= PENDING_MAX {
+        let len = self.pending_len + fact.payload.len();
+        if self.pending.len() >= PENDING_MAX || len > PENDING_LEN_MAX {
             self.shed += 1;
             return;
         }
+        self.pending_len = len;
         self.numbered += 1;
         let event = fact.numbered(EventId { origin: self.run.clone(), number: self.numbered });
         self.publisher.publish(Outgoing::Event(event.clone()));
@@ -225,6 +231,7 @@ impl Writer {
                 self.book.append(&batch, now())?;
             }
             self.pending.clear();
+            self.pending_len = 0;
             self.shared.recorded.store(last, Ordering::Release);
             self.tell_shed();
             if is_all && self.pending.is_empty() {
