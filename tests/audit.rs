@@ -200,7 +200,13 @@ fn each_alert_is_on_record_once_however_often_the_agent_is_killed() {
     let stage = Stage::new();
     let mut alive = Vec::new();
     for round in 0..KILLED {
+        // Every other agent finds the ledger taken, and leaves all that it has to say in the store.
+        let path = stage.data().join("ledger.redb");
+        let taken = (round % 2 == 1).then(|| Ledger::open(path).unwrap());
         let agent = Program::start(stage.agent());
+        if taken.is_some() {
+            agent.says("is in use by another writer");
+        }
         for number in 0..3 {
             alive.push(stage.suspect(&format!("s{round}-{number}")));
         }
