@@ -72,3 +72,59 @@ pub(crate) fn set_rule(
     let facts = of_rules(at, actor, before.as_slice(), std::slice::from_ref(rule));
     facts.iter().try_for_each(|fact| transaction.put_event(fact))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(name: &str, state: RuleState, revision: &str) -> RuleStatus {
+        let is_read = state != RuleState::Refused;
+        RuleStatus {
+            name: name.to_owned(),
+            state,
+            detail: Some(revision.to_owned()),
+            level: None,
+            id: is_read.then(|| format!("id of {name}")),
+            revision: is_read.then(|| revision.to_owned()),
+            path: format!("{name}.sql"),
+        }
+    }
+
+    fn facts(before: &[RuleStatus], after: &[RuleStatus]) -> Vec<String> {
+        let facts = of_rules(Timestamp(0), &Actor::component("agent"), before, after);
+        facts.iter().map(|fact| format!("{} {}", fact.action, fact.subject)).collect()
+    }
+
+    #[test]
+    fn each_change_is_a_fact_and_what_stays_is_none() {
+        use RuleState::{Limited, OtherSystem, Quarantined, Refused, Running};
+        let states = [
+            (None, Some((Running, "1")), "rule_loaded a"),
+            (Some((OtherSystem, "1")), Some((Limited, "1")), "rule_loaded a"),
+            (Some((Running, "1")), Some((Limited, "1")), ""),
+            (Some((Running, "1")), Some((Running, "2")), "rule_changed a"),
+            (Some((Quarantined, "1")), Some((Running, "2")), "rule_changed a"),
+            (Some((Running, "1")), Some((Quarantined, "1")), "rule_quarantined a"),
+            (Some((Quarantined, "1")), Some((Quarantined, "1")), ""),
+            (Some((Quarantined, "1")), Some((Running, "1")), "rule_released a"),
+            (Some((Running, "1")), None, "rule_removed a"),
+            (Some((Quarantined, "1")), None, "rule_removed a"),
+            (Some((OtherSystem, "1")), None, ""),
+            (None, Some((OtherSystem, "1")), ""),
+            (None, Some((Refused, "why")), "rule_refused a"),
+            (Some((Refused, "why")), Some((Refused, "why")), ""),
+            (Some((Refused, "why")), Some((Refused, "another")), "rule_refused a"),
+            (Some((Refused, "why")), Some((Running, "1")), "rule_loaded a"),
+            (Some((Refused, "why")), None, ""),
+            // The last good version goes on.
+            (Some((Running, "1")), Some((Refused, "why")), "rule_refused a"),
+        ];
+        for (before, after, expected) in states {
+            let of = |it: Option<(RuleState, &str)>| it.map(|(state, revision)| rule("a", state, revision));
+            let found = facts(of(before).as_slice(), of(after).as_slice());
+            assert_eq!(found.join(", "), expected, "{before:?} to {after:?}");
+        }
+        let (a, b) = (rule("a", Running, "1"), rule("b", Running, "1"));
+        assert_eq!(facts(&[a], &[b]), ["rule_loaded b", "rule_removed a"]);
+    }
+}
