@@ -14,6 +14,7 @@
 //! | `hash`, `tree` | what is hashed, the shape of the tree |
 //! | `proof` | inclusion and consistency: made, and checked by pure functions |
 //! | `note`, `checkpoint`, `key` | what is signed, and with what |
+//! | `evidence`, `verify` | a proof that goes elsewhere; whether the whole ledger is what was signed |
 //! | `tables`, `blocks`, `nodes` | where it lies |
 //!
 //! What it cannot do: whoever can write the file can cut entries off its end and put an older copy back, and whoever
@@ -23,6 +24,7 @@
 mod blocks;
 mod checkpoint;
 mod entry;
+mod evidence;
 mod hash;
 mod head;
 mod key;
@@ -32,6 +34,7 @@ mod note;
 mod proof;
 mod tables;
 mod tree;
+mod verify;
 mod view;
 
 #[cfg(test)]
@@ -39,12 +42,14 @@ mod tests;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use entry::{ENTRY_LEN_MAX, Entry, TEXT_LEN_MAX};
+pub use evidence::{PROOF_FILE_LEN_MAX, Proof};
 pub use hash::{Blake3, Digest, HASH_LEN, Hash, hex};
 pub use key::{SigningKey, public_path};
 pub use log::{Appended, Ledger, ORIGINS_MAX, OUTBOX};
 pub use note::{KeyKind, NOTE_LEN_MAX, Note, PublicKey, SIGNATURES_MAX, Signature};
 pub use proof::{PROOF_LEN_MAX, root_from_inclusion, verify_consistency, verify_inclusion};
 pub use tree::Frontier;
+pub use verify::{Against, Mismatch, Verified};
 pub use view::{LedgerView, Order, ReadLedger};
 
 use crate::Error;

@@ -22,7 +22,7 @@ use crate::tables::Tables;
 
 /// The ledger as another process reads it while it is being written.
 pub struct ReadLedger {
-    file: ReadFile,
+    pub(crate) file: ReadFile,
 }
 
 /// One committed state, unchanged by what is appended meanwhile.
