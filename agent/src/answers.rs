@@ -27,9 +27,11 @@ use daemoneye_dsl::types::Timestamp;
 use daemoneye_planner::{Counted, Patience, View, ask, layout, plan};
 use daemoneye_settings::lists::rule_lists;
 use daemoneye_storage::{Report, Store};
+use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
+use crate::audit::{self, Audit};
 use crate::serve::now;
 
 /// Statements that are answered at one time; further ones wait.
@@ -68,16 +70,20 @@ pub(crate) struct Answers {
     client: Client,
     seen: watch::Receiver<Option<Seen>>,
     turns: Arc<Semaphore>,
+    audit: Audit,
 }
 
 impl Answers {
-    pub(crate) fn new(store: Arc<Store>, client: Client, seen: watch::Receiver<Option<Seen>>) -> Self {
-        Self { store, client, seen, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    pub(crate) fn new(store: Arc<Store>, client: Client, seen: watch::Receiver<Option<Seen>>, audit: Audit) -> Self {
+        Self { store, client, seen, turns: Arc::new(Semaphore::new(AT_ONCE)), audit }
     }
 
     /// Answers in the background.
     pub(crate) fn answer(&self, statement: Statement, language: Language, delivery: Delivery) {
         let answers = self.clone();
+        let audit = self.audit.clone();
+        audit.note(audit::asked(now(), &delivery, &statement));
+        let asked = json!({"statement": statement.text});
         tokio::spawn(async move {
             let turn = tokio::select! {
                 turn = answers.turns.clone().acquire_owned() => turn.expect("nobody closes it"),
@@ -102,7 +108,10 @@ impl Answers {
             };
             match told {
                 Ok((Ok(told), _turn)) => delivery.reply(told.to_payload()),
-                Ok((Err(why), _turn)) => delivery.refuse(&why),
+                Ok((Err(why), _turn)) => {
+                    audit.note(audit::refused(now(), &delivery, &asked, &why));
+                    delivery.refuse(&why);
+                }
                 Err(_) => delivery.refuse("the statement's thread failed; the agent's log says why"),
             }
         });

@@ -9,6 +9,7 @@ use crate::Error;
 use crate::file::{File, Kind, ReadFile};
 use crate::guard::guarded;
 use crate::memory::Memory;
+use crate::outbox;
 use crate::reader::{Each, Reader, Scan, StoredProcess};
 use crate::retention::{self, Dropped, Retention, Step};
 use crate::samples;
@@ -131,6 +132,12 @@ impl Store {
 
     pub(crate) fn write<T>(&self, write: impl FnOnce(&WriteTransaction) -> Result<T, Error>) -> Result<T, Error> {
         self.file.write(write)
+    }
+
+    /// Gives the events of this store another origin, those that wait too: where the ledger has numbers that this store
+    /// has not given yet, it is an older copy, and its numbers would be taken for those.
+    pub fn renew_origin(&self) -> Result<(), Error> {
+        self.write(outbox::renew)
     }
 
     /// [`View::live`] of the state as last committed.

@@ -3,6 +3,7 @@
 use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
 use daemoneye_dsl::alert::Alert;
+use daemoneye_dsl::audit::Event;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::silence::Silence;
 use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStats, RuleStatus};
@@ -15,6 +16,7 @@ use crate::gaps::Gap;
 use crate::guard::guarded;
 use crate::history::Extent;
 use crate::keys::ProcKey;
+use crate::outbox::{self, Origin};
 use crate::reader::{Each, Reader, Scan, StoredProcess};
 use crate::retention::{self, Dropped};
 use crate::tables::{ALERTS, DELIVERIES, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Row, TURNS, Tables};
@@ -199,6 +201,21 @@ impl View {
     /// The silences that are stored, by number, and whether damage hides some.
     pub fn silences(&self) -> Result<(Vec<Silence>, Completeness), Error> {
         guarded(|| status::all(&self.txn, status::SILENCE))
+    }
+
+    /// What the ledger knows this store's events by.
+    pub fn origin(&self) -> Result<Origin, Error> {
+        guarded(|| outbox::origin(&self.txn))
+    }
+
+    /// The number that the next event gets.
+    pub fn next_event(&self) -> Result<u64, Error> {
+        guarded(|| outbox::next(&self.txn))
+    }
+
+    /// The events after that number, oldest first, at most [`crate::EVENTS_READ_MAX`]: ask again after the last.
+    pub fn events(&self, after: u64) -> Result<Vec<Event>, Error> {
+        guarded(|| outbox::after(&self.txn, after))
     }
 
     /// When nobody looked, by the beginning.

@@ -107,6 +107,16 @@ impl Stage {
         command
     }
 
+    /// The agent such that [`crate::Program::limit_files`] does not kill it: the kernel does that to who writes beyond the
+    /// bound, unless that signal is ignored.
+    pub fn agent_on_a_small_disk(&self) -> Command {
+        let inner = self.agent();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(inner.get_program()).args(inner.get_args());
+        shell.env("XDG_CONFIG_HOME", self.path()).env_remove("DAEMONEYE_LOG");
+        shell
+    }
+
     /// A collector by itself, not yet started.
     pub fn procmond(&self) -> Command {
         let mut command = Command::new(program("procmond"));

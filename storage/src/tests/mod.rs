@@ -9,6 +9,7 @@ mod full;
 mod gaps;
 mod integrity;
 mod model;
+mod outbox;
 mod retention;
 mod samples;
 mod scans;

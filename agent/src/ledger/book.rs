@@ -1,0 +1,148 @@
+//! The ledger's file, and the checkpoints over it: when they are due, and where else they go.
+//!
+//! A file that cannot be used is left as it is and tried again: it is evidence, and what is wrong with it may be mended.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use daemoneye_dsl::audit::Event;
+use daemoneye_dsl::status::LedgerHealth;
+use daemoneye_dsl::types::Timestamp;
+use daemoneye_storage::Error;
+use daemoneye_storage::ledger::{Ledger, SignedCheckpoint};
+
+/// What the settings say of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Policy {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// Entries after which a checkpoint is made.
+    pub(crate) every: u64,
+    /// The longest that an entry goes without one.
+    pub(crate) interval: Duration,
+    /// The file that checkpoints are appended to, if any.
+    pub(crate) export: Option<PathBuf>,
+}
+
+/// The ledger as its thread keeps it.
+pub(crate) struct Book {
+    policy: Policy,
+    /// None while it cannot be used.
+    ledger: Option<Ledger>,
+    entries: u64,
+    signed: u64,
+    signed_at: Option<Timestamp>,
+    /// When the first entry was appended that no checkpoint is over.
+    unsigned_since: Option<Instant>,
+    /// Checkpoints that are not exported yet.
+    unexported: Vec<String>,
+}
+
+impl Book {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            ledger: None,
+            entries: 0,
+            signed: 0,
+            signed_at: None,
+            unsigned_since: None,
+            unexported: Vec::new(),
+        }
+    }
+
+    /// The last number of an origin that it has; 0 where it has none.
+    pub(super) fn highest(&mut self, origin: &str) -> anyhow::Result<u64> {
+        Ok(self.with(|ledger| ledger.last_of(origin))?.unwrap_or(0))
+    }
+
+    /// Appends events, which are on the disk when this returns.
+    pub(super) fn append(&mut self, events: &[Event], now: Timestamp) -> anyhow::Result<()> {
+        let appended = self.with(|ledger| ledger.append(events, now))?;
+        self.entries = appended.entries.end;
+        if self.entries > self.signed {
+            self.unsigned_since.get_or_insert_with(Instant::now);
+        }
+        Ok(())
+    }
+
+    /// Signs if enough came together, or waited long enough.
+    pub(super) fn sign_if_due(&mut self, now: Timestamp) -> anyhow::Result<Option<String>> {
+        let Policy { every, interval, .. } = self.policy;
+        let is_old = self.unsigned_since.is_some_and(|since| since.elapsed() >= interval);
+        if is_old || self.entries - self.signed >= every { self.sign(now) } else { self.export_rest().map(|()| None) }
+    }
+
+    /// Signs what is not signed; gives the checkpoint, which is exported.
+    pub(super) fn sign(&mut self, now: Timestamp) -> anyhow::Result<Option<String>> {
+        let signed = self.with(|ledger| ledger.checkpoint(now))?;
+        self.unsigned_since = None;
+        let note = signed.map(|signed| self.keep(&signed));
+        if self.policy.export.is_some() {
+            self.unexported.extend(note.clone());
+        }
+        self.export_rest()?;
+        Ok(note)
+    }
+
+    fn keep(&mut self, signed: &SignedCheckpoint) -> String {
+        self.signed = signed.checkpoint().size;
+        self.signed_at = signed.checkpoint().time();
+        signed.note().to_string()
+    }
+
+    /// Appends to the file what is not there yet.
+    fn export_rest(&mut self) -> anyhow::Result<()> {
+        let Some(path) = &self.policy.export else { return Ok(()) };
+        while let Some(note) = self.unexported.first() {
+            append_to(path, note).with_context(|| format!("cannot export a checkpoint to {}", path.display()))?;
+            self.unexported.remove(0);
+        }
+        Ok(())
+    }
+
+    /// How it is.
+    pub(super) fn health(&self, waiting: u64, error: Option<String>) -> LedgerHealth {
+        let path = &self.policy.path;
+        LedgerHealth {
+            path: path.display().to_string(),
+            entries: self.entries,
+            bytes: std::fs::metadata(path).map_or(0, |file| file.len()),
+            waiting,
+            signed: self.signed,
+            signed_at: self.signed_at,
+            error,
+        }
+    }
+
+    /// Asks the ledger, which is opened for that if need be. After a failure of the disk it has to be opened again.
+    fn with<T>(&mut self, ask: impl Fn(&Ledger) -> Result<T, Error>) -> Result<T, Error> {
+        if self.ledger.is_none() {
+            let ledger = Ledger::open(&self.policy.path)?;
+            let view = ledger.read()?;
+            self.entries = view.size()?;
+            let last = view.checkpoint()?;
+            self.signed = 0;
+            if let Some(last) = last {
+                self.keep(&last);
+            }
+            self.unsigned_since = (self.entries > self.signed).then(Instant::now);
+            self.ledger = Some(ledger);
+        }
+        let asked = ask(self.ledger.as_ref().expect("it was opened"));
+        if asked.is_err() {
+            self.ledger = None;
+        }
+        asked
+    }
+}
+
+/// Adds a checkpoint to the end of a file, with an empty line behind it.
+fn append_to(path: &Path, note: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    file.write_all(format!("{note}\n").as_bytes())?;
+    file.sync_data()
+}
