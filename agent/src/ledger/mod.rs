@@ -15,6 +15,7 @@ mod book;
 mod publish;
 mod repeats;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -43,6 +44,7 @@ const RETRY: Duration = Duration::from_secs(10);
 
 /// The running ledger.
 pub(crate) struct Ledger {
+    path: PathBuf,
     audit: Audit,
     thread: JoinHandle<()>,
     tasks: Tasks,
@@ -66,6 +68,7 @@ impl Ledger {
         audit: Audit,
         health: Sender<LedgerHealth>,
     ) -> anyhow::Result<Self> {
+        let path = book.path().to_owned();
         let (publisher, tasks) = Publisher::start(broker, audit.clone()).await?;
         let Inflow { store, noted, shared } = inflow;
         let began = now();
@@ -85,12 +88,17 @@ impl Ledger {
             failed: None,
         };
         let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.run(&noted))?;
-        Ok(Self { audit, thread, tasks })
+        Ok(Self { path, audit, thread, tasks })
+    }
+
+    /// Where its file is.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.path.clone()
     }
 
     /// Records what there is, signs it, and ends.
     pub(crate) async fn finish(self) {
-        let Self { audit, thread, tasks } = self;
+        let Self { audit, thread, tasks, .. } = self;
         let ended = tokio::task::spawn_blocking(move || {
             audit.end();
             thread.join()
