@@ -66,6 +66,8 @@ pub(crate) struct Language {
 #[derive(Clone)]
 pub(crate) struct Answers {
     store: Arc<Store>,
+    /// Where the ledger is.
+    ledger: PathBuf,
     client: Client,
     seen: watch::Receiver<Option<Seen>>,
     turns: Arc<Semaphore>,
@@ -73,8 +75,13 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
-    pub(crate) fn new(store: Arc<Store>, client: Client, seen: watch::Receiver<Option<Seen>>, audit: Audit) -> Self {
-        Self { store, client, seen, turns: Arc::new(Semaphore::new(AT_ONCE)), audit }
+    pub(crate) fn new(
+        (store, ledger): (Arc<Store>, PathBuf),
+        client: Client,
+        seen: watch::Receiver<Option<Seen>>,
+        audit: Audit,
+    ) -> Self {
+        Self { store, ledger, client, seen, turns: Arc::new(Semaphore::new(AT_ONCE)), audit }
     }
 
     /// Answers in the background.
@@ -162,7 +169,7 @@ impl Work {
         if reads_present && seen.is_none() {
             return Ok(Told { is_too_early: true, ..Told::default() });
         }
-        let view = self.answers.store.read().map_err(|error| error.to_string())?;
+        let view = self.answers.store.read().map_err(|error| error.to_string())?.with_ledger(&self.answers.ledger);
         let view = View::new(seen.as_ref().map(|seen| &seen.rows), Some(&view));
         let counted = Counted::new(&view);
         let now = self.statement.now_micros.map_or_else(now, Timestamp);

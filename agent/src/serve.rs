@@ -83,7 +83,7 @@ pub(crate) async fn serve(
     let (well, felt) = channel(agent.health());
     let telling = tokio::spawn(health::tell(broker.client("health"), edges.run, felt, book_felt));
     let window = Window { seen: shown, health: well };
-    let answers = Answers::new(agent.store(), broker.client("answers"), seen, audit.clone());
+    let answers = Answers::new((agent.store(), ledger.path()), broker.client("answers"), seen, audit.clone());
     let (inputs, received) = mpsc::sync_channel(INPUT_LEN);
     let noting = audit.clone();
     let engine = std::thread::Builder::new()

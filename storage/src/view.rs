@@ -1,5 +1,7 @@
 //! A snapshot of the store, and what only its owner asks of it.
 
+use std::path::PathBuf;
+
 use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
 use daemoneye_dsl::alert::Alert;
@@ -20,7 +22,7 @@ use crate::outbox::{self, Origin};
 use crate::reader::{Each, Reader, Scan, StoredProcess};
 use crate::retention::{self, Dropped};
 use crate::tables::{ALERTS, DELIVERIES, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Row, TURNS, Tables};
-use crate::{Checked, Error, absent, alerts, check, gaps, history, room, samples, scan, status};
+use crate::{Checked, Error, absent, alerts, check, gaps, history, ledger, room, samples, scan, status};
 
 /// Deliveries that one [`View::deliveries`] names.
 pub const DELIVERIES_MAX: usize = 1024;
@@ -32,6 +34,8 @@ pub const CHANGES_MAX: usize = 1024;
 /// While it is alive, the space that newer transactions free is not reused: keep it for a question, not for a day.
 pub struct View {
     txn: ReadTransaction,
+    /// Where the ledger is, which is opened when it is asked for.
+    ledger: Option<PathBuf>,
 }
 
 /// The processes alive in the last snapshot that was recorded.
@@ -96,7 +100,13 @@ pub struct Room {
 
 impl View {
     pub(crate) fn new(txn: ReadTransaction) -> Self {
-        Self { txn }
+        Self { txn, ledger: None }
+    }
+
+    /// The view with the ledger at that path as the table `audit`, as it is whenever that is asked for.
+    #[must_use]
+    pub fn with_ledger(self, path: impl Into<PathBuf>) -> Self {
+        Self { ledger: Some(path.into()), ..self }
     }
 
     /// The processes alive in the last snapshot; nothing if no snapshot was recorded yet.
@@ -260,7 +270,10 @@ impl View {
 
 impl Reader for View {
     fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
-        scan::visit(&self.txn, scan, each)
+        match &self.ledger {
+            Some(ledger) if scan.table.name == ledger::table::NAME => ledger::table::visit(ledger, scan, each),
+            _ => scan::visit(&self.txn, scan, each),
+        }
     }
 
     fn process(&self, proc_id: &str) -> Result<Option<StoredProcess>, Error> {

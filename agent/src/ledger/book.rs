@@ -46,6 +46,11 @@ impl Book {
         Ok(Self { policy, exporter, ledger: None, entries: 0, signed: 0, signed_at: None, unsigned_since: None })
     }
 
+    /// Where the ledger is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.policy.path
+    }
+
     /// The last number of an origin that it has; 0 where it has none.
     pub(super) fn highest(&mut self, origin: &str) -> anyhow::Result<u64> {
         Ok(self.with(|ledger| ledger.last_of(origin))?.unwrap_or(0))

@@ -16,6 +16,7 @@ mod export;
 mod publish;
 mod repeats;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -46,6 +47,7 @@ const RETRY: Duration = Duration::from_secs(10);
 
 /// The running ledger.
 pub(crate) struct Ledger {
+    path: PathBuf,
     audit: Audit,
     thread: JoinHandle<()>,
     tasks: Tasks,
@@ -69,16 +71,22 @@ impl Ledger {
         audit: Audit,
         health: Sender<LedgerHealth>,
     ) -> anyhow::Result<Self> {
+        let path = book.path().to_owned();
         let (publisher, tasks) = Publisher::start(broker, audit.clone()).await?;
         let Inflow { store, noted, shared } = inflow;
         let writer = Writer::new(store, shared, book, publisher, health);
         let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.run(&noted))?;
-        Ok(Self { audit, thread, tasks })
+        Ok(Self { path, audit, thread, tasks })
+    }
+
+    /// Where its file is.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.path.clone()
     }
 
     /// Records what there is, signs it, and ends.
     pub(crate) async fn finish(self) {
-        let Self { audit, thread, tasks } = self;
+        let Self { audit, thread, tasks, .. } = self;
         let ended = tokio::task::spawn_blocking(move || {
             audit.end();
             thread.join()

@@ -68,9 +68,12 @@ pub struct Appended {
 impl Ledger {
     /// Opens the ledger at `path`, creating it and its key if nothing is there. Repairs it if its last writer was killed.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let file = fenced(|| File::open(path, LEDGER))?;
-        let current = match key::SigningKey::load(&key::secret_path(path))? {
+        Self::beside(fenced(|| File::open(path.as_ref(), LEDGER))?, path.as_ref())
+    }
+
+    /// The ledger in `file`, whose keys are beside `path`.
+    pub(crate) fn beside(file: File, path: &Path) -> Result<Self, Error> {
+        let current = match SigningKey::load(&key::secret_path(path))? {
             Some(key) => key,
             None if has_no_key(&file)? => {
                 let key = SigningKey::generate()?;

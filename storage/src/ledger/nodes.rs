@@ -102,3 +102,15 @@ impl NodeWriter {
         Ok(())
     }
 }
+
+/// Whether the last chunk of each level ends where the level of a tree over so many entries does.
+pub(crate) fn ends(table: &impl ReadableTable<(u8, u64), &'static [u8]>, size: u64) -> Result<bool, Error> {
+    for level in (0..u64::BITS).step_by(STEP as usize) {
+        let Some(last) = (size >> level).checked_sub(1) else { break };
+        let len = table.get(place(level, last))?.map(|chunk| chunk.value().len() as u64);
+        if len != Some((last % CHUNK_LEN + 1) * HASH_LEN as u64) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

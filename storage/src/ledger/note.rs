@@ -232,6 +232,16 @@ impl Display for Signature {
     }
 }
 
+/// The last of notes that follow one another: where its text begins, which has no empty line, to the end.
+pub fn last_note(notes: &str) -> &str {
+    let end = notes.trim_end_matches('\n').len();
+    let notes = &notes[..notes.len().min(end + 1)];
+    let Some((before, _)) = notes.rsplit_once("\n\n") else { return notes };
+    // Its text begins behind the last signature before it.
+    let begin = before.rfind("\n— ").and_then(|line| Some(line + 1 + before[line + 1..].find('\n')?));
+    notes[begin.unwrap_or_default()..].trim_start_matches('\n')
+}
+
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME_LEN_MAX && !name.contains(|char: char| char.is_whitespace() || char == '+')
 }

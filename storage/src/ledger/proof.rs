@@ -45,7 +45,7 @@ pub fn verify_consistency<H: Digest>(
     proof: &[Hash],
 ) -> bool {
     if old_size == new_size {
-        return proof.is_empty() && old_root == new_root;
+        return proof.is_empty() && old_root == new_root && (old_size > 0 || *old_root == H::digest(&[]));
     }
     if old_size > new_size || old_size == 0 {
         return false;

@@ -22,7 +22,7 @@ use crate::tables::Tables;
 
 /// The ledger as another process reads it while it is being written.
 pub struct ReadLedger {
-    file: ReadFile,
+    pub(crate) file: ReadFile,
 }
 
 /// One committed state, unchanged by what is appended meanwhile.
@@ -89,37 +89,45 @@ impl LedgerView {
         order: Order,
         each: &mut dyn FnMut(Entry, Hash) -> ControlFlow<()>,
     ) -> Result<(), Error> {
-        fenced(|| {
-            let (blocks, nodes) = (self.txn.table(BLOCKS)?, self.txn.table(NODES)?);
-            // Leaf hashes are read a chunk at a time.
-            let (mut begin, mut leaves) = (0, Vec::new());
-            let size = self.head()?.tree.size();
-            let mut checked = |sequence: u64, bytes: &[u8]| {
-                if !(begin..begin + leaves.len() as u64).contains(&sequence) {
-                    begin = sequence / nodes::CHUNK_LEN * nodes::CHUNK_LEN;
-                    leaves = nodes::stored(&nodes, 0, begin, size.min(begin + nodes::CHUNK_LEN))?;
-                }
-                let expected = usize::try_from(sequence - begin).ok().and_then(|at| leaves.get(at));
-                let (found, expected) = (Blake3::leaf(bytes), expected.copied().unwrap_or_default());
-                if found != expected {
-                    return Err(Error::damaged_ledger(format!(
-                        "entry {sequence} does not match its leaf hash: expected {}, found {}",
-                        hex(&expected),
-                        hex(&found)
-                    )));
-                }
-                let entry = Encoded::read(bytes).and_then(|entry| {
-                    let is_its_own = entry.sequence == sequence;
-                    is_its_own.then_some(entry).ok_or_else(|| format!("it says that it is entry {}", entry.sequence))
-                });
-                let entry = entry.map_err(|why| Error::damaged_ledger(format!("entry {sequence}: {why}")))?;
-                Ok(each(entry.to_entry(), found))
-            };
-            match order {
-                Order::Forwards => blocks::visit(&blocks, from, &mut checked),
-                Order::Backwards => blocks::visit_back(&blocks, from.min(size), &mut checked),
+        fenced(|| self.read_entries(from, order, each))
+    }
+
+    /// [`LedgerView::entries`], for who has a fence around redb already.
+    pub(crate) fn read_entries(
+        &self,
+        from: u64,
+        order: Order,
+        each: &mut dyn FnMut(Entry, Hash) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let (blocks, nodes) = (self.txn.table(BLOCKS)?, self.txn.table(NODES)?);
+        // Leaf hashes are read a chunk at a time.
+        let (mut begin, mut leaves) = (0, Vec::new());
+        let size = self.head()?.tree.size();
+        let mut checked = |sequence: u64, bytes: &[u8]| {
+            if !(begin..begin + leaves.len() as u64).contains(&sequence) {
+                begin = sequence / nodes::CHUNK_LEN * nodes::CHUNK_LEN;
+                leaves = nodes::stored(&nodes, 0, begin, size.min(begin + nodes::CHUNK_LEN))?;
             }
-        })
+            let expected = usize::try_from(sequence - begin).ok().and_then(|at| leaves.get(at));
+            let (found, expected) = (Blake3::leaf(bytes), expected.copied().unwrap_or_default());
+            if found != expected {
+                return Err(Error::damaged_ledger(format!(
+                    "entry {sequence} does not match its leaf hash: expected {}, found {}",
+                    hex(&expected),
+                    hex(&found)
+                )));
+            }
+            let entry = Encoded::read(bytes).and_then(|entry| {
+                let is_its_own = entry.sequence == sequence;
+                is_its_own.then_some(entry).ok_or_else(|| format!("it says that it is entry {}", entry.sequence))
+            });
+            let entry = entry.map_err(|why| Error::damaged_ledger(format!("entry {sequence}: {why}")))?;
+            Ok(each(entry.to_entry(), found))
+        };
+        match order {
+            Order::Forwards => blocks::visit(&blocks, from, &mut checked),
+            Order::Backwards => blocks::visit_back(&blocks, from.min(size), &mut checked),
+        }
     }
 
     /// The newest checkpoint; nothing if none was signed yet.

@@ -4,7 +4,7 @@ mod absent;
 mod check;
 mod crash;
 mod damage;
-mod disk;
+pub(crate) mod disk;
 mod full;
 mod gaps;
 mod integrity;

@@ -1,25 +1,12 @@
 //! What is appended is there, once, in order, whoever reads it.
 
-use std::ops::ControlFlow;
-
 use daemoneye_dsl::audit::{Action, Event};
 use daemoneye_dsl::types::Timestamp;
 
-use super::{event, events};
+use super::{entries, entries_from as all, event, events};
 use crate::Error;
-use crate::ledger::{Appended, Entry, Frontier, Ledger, LedgerView, Order, ReadLedger, SigningKey};
+use crate::ledger::{Appended, Frontier, Ledger, Order, ReadLedger, SigningKey};
 use crate::memory::Memory;
-
-fn all(view: &LedgerView, from: u64, order: Order) -> Vec<Entry> {
-    let mut all = Vec::new();
-    view.entries(from, order, &mut |entry, leaf| {
-        assert_eq!(leaf, entry.leaf());
-        all.push(entry);
-        ControlFlow::Continue(())
-    })
-    .unwrap();
-    all
-}
 
 #[test]
 fn entries_come_back_in_order_from_both_ends() {
@@ -31,7 +18,7 @@ fn entries_come_back_in_order_from_both_ends() {
         assert_eq!(appended, Appended { entries: batch, repeated: 0 });
     }
     let view = ledger.read().unwrap();
-    let forwards = all(&view, 0, Order::Forwards);
+    let forwards = entries(&view);
     assert_eq!(forwards.iter().map(|entry| entry.event.clone()).collect::<Vec<_>>(), events(0..2000));
     for (sequence, entry) in (0..).zip(&forwards) {
         assert_eq!(entry.sequence, sequence);
@@ -62,9 +49,9 @@ fn an_event_is_in_once_however_often_it_comes() {
     assert_eq!(ledger.last_of("run/b").unwrap(), Some(3));
     assert_eq!(ledger.last_of("c").unwrap(), None);
     assert_eq!(ledger.append(&mixed, Timestamp(9)).unwrap(), Appended { entries: 13..13, repeated: 9 });
-    let entries = all(&ledger.read().unwrap(), 0, Order::Forwards);
-    assert_eq!(entries[12].event, event("run/b", 3));
-    assert!(entries.iter().all(|entry| entry.recorded == Timestamp(5)), "the clock does not go back");
+    let found = entries(&ledger.read().unwrap());
+    assert_eq!(found[12].event, event("run/b", 3));
+    assert!(found.iter().all(|entry| entry.recorded == Timestamp(5)), "the clock does not go back");
 }
 
 #[test]
