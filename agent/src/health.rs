@@ -9,9 +9,9 @@ use crate::agent::Health;
 /// Publishes each change, until there are no more.
 pub(crate) async fn tell(client: Client, run: AgentRun, mut health: Receiver<Health>) {
     loop {
-        let Health { last_snapshot, rules, waiting } = health.borrow_and_update().clone();
+        let Health { last_snapshot, rules, waiting, alert_turn } = health.borrow_and_update().clone();
         let AgentRun { version, pid, started, .. } = run.clone();
-        let said = AgentHealth { version, pid, started, last_snapshot, rules, waiting };
+        let said = AgentHealth { version, pid, started, last_snapshot, rules, waiting, alert_turn };
         let json = serde_json::to_vec(&said).expect("health is JSON");
         if let Err(error) = client.publish_retained(&topic::health("agent"), json).await {
             tracing::debug!(%error, "nobody can be told how the agent is");

@@ -15,7 +15,7 @@ use tokio::sync::watch::channel;
 use tokio::time::{Instant, sleep_until};
 
 use crate::agent::Agent;
-use crate::answers::{Answers, Language};
+use crate::answers::Answers;
 use crate::engine::{self, Input, Window};
 use crate::evaluation::Bounds;
 use crate::sealer::Sealer;
@@ -165,10 +165,8 @@ pub(crate) async fn serve(
 fn obey(delivery: Delivery, answers: &Answers, settings: &InForce) -> Option<Input> {
     match Ask::from_payload(delivery.payload.clone()).map(|ask| ask.wish) {
         Ok(Some(payload::Wish::Order(order))) => return Some(Input::Order(order, delivery)),
-        Ok(Some(payload::Wish::Statement(statement))) => {
-            let language = Language { rules: settings.rule_paths(), limits: settings.now().limits };
-            answers.answer(statement, language, delivery);
-        }
+        Ok(Some(payload::Wish::Statement(statement))) => answers.answer(statement, settings.now().limits, delivery),
+        Ok(Some(payload::Wish::AlertsAfter(turn))) => answers.alerts_after(turn, delivery),
         Ok(Some(payload::Wish::Knowledge(what))) => match Knowledge::try_from(what) {
             Ok(Knowledge::Report) => answers.report(delivery),
             Ok(Knowledge::Settings) => delivery.reply(settings.to_json().to_string()),
