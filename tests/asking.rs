@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
 use daemoneye_broker::payload::Notice;
-use daemoneye_broker::{Client, Credential, Identity, Interest, Key, Role};
+use daemoneye_broker::{Client, Credential, Encryption, Identity, Interest, Key, Role};
 use daemoneye_tests::{PATIENCE, Program, Stage, program, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -132,7 +132,8 @@ async fn who_does_not_hold_the_key_is_refused_and_that_is_on_record() {
     let agent = running(&stage);
     let listener = stage.client("listener", Role::Operator).await;
     let mut record = listener.subscribe(&Interest::new("audit.broker.>")).await.unwrap();
-    let identity = |key| Identity { name: "stranger".to_owned(), role: Role::Operator, key };
+    let identity =
+        |key| Identity { name: "stranger".to_owned(), role: Role::Operator, key, encryption: Encryption::IfAsked };
     let strange = Credential::Installation(Key::generate().unwrap());
     let refused = Client::connect(stage.socket(), &identity(strange)).await.unwrap_err().to_string();
     // The broker proved first that it holds another key, so the stranger ends it.
@@ -263,5 +264,32 @@ fn alerts_are_followed_by_whom_the_store_is_closed_to() {
     once.dedup();
     assert_eq!(once.len(), states.len(), "each state comes once: {states:#?}");
     watch.kill();
+    agent.stop();
+}
+
+#[test]
+fn an_agent_that_encrypts_is_asked_as_any_other() {
+    let stage = Stage::new();
+    let config = stage.path().join("encrypted.toml");
+    fs::write(&config, "encryption = 'required'\n").unwrap();
+    let with_config = |mut command: Command| {
+        command.arg("--config").arg(&config);
+        command
+    };
+    let agent = Program::start(with_config(stage.agent()));
+    agent.says_times("snapshot committed", 2);
+    // It finds out by itself, and may insist.
+    let count = ["query", "SELECT count(*) > 0 AS some FROM processes"];
+    for asking in [command_line(&stage, &count), with_config(command_line(&stage, &count))] {
+        let asked = { asking }.output().unwrap();
+        assert!(said(&asked).contains("· agent, snapshot "), "{}", said(&asked));
+    }
+    agent.stop();
+    let agent = running(&stage);
+    let order = with_config(command_line(&stage, &["alerts", "ack", "1"])).output().unwrap();
+    let why = "the agent does not encrypt connections, which the settings of this program require";
+    assert!(said(&order).contains(why), "{}", said(&order));
+    let open = asked(&stage, &count);
+    assert!(said(&open).contains("· agent, snapshot "), "{}", said(&open));
     agent.stop();
 }

@@ -24,6 +24,7 @@ use crate::gate::{Gate, Peer};
 use crate::key::Key;
 use crate::listener::{self, Access};
 use crate::message::{Code, Fault, Message};
+use crate::seal::Seal;
 use crate::tree::Branch;
 use crate::wire::Wire;
 
@@ -318,6 +319,10 @@ impl Inlet for Link {
         if self.shared.lock().core.is_proved(self.id) { FRAME_LEN_MAX } else { UNPROVED_FRAME_LEN_MAX }
     }
 
+    fn seal(&self) -> Option<Seal> {
+        self.shared.lock().core.seal(self.id)
+    }
+
     async fn room(&self) -> Result<(), Fault> {
         loop {
             let (is_held, is_unread) = {
@@ -348,6 +353,10 @@ impl Outlet for Taker<'_> {
             }
             self.0.peer.output.notified().await;
         }
+    }
+
+    fn seal(&self) -> Option<Seal> {
+        Inlet::seal(self.0)
     }
 
     fn try_next(&mut self) -> Option<Message> {

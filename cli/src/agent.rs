@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use daemoneye_broker::message::Code;
 use daemoneye_broker::payload::{Ask, Deed, Knowledge, Order, Wish};
-use daemoneye_broker::{Client, Credential, Error, Identity, Interest, Outcome, Role, topic};
+use daemoneye_broker::{Client, Credential, Encryption, Error, Identity, Interest, Outcome, Role, topic};
 use daemoneye_dsl::status::{AgentHealth, AgentRun, CollectorHealth};
-use daemoneye_settings::Settings;
 use daemoneye_settings::paths::DataDir;
+use daemoneye_settings::{Settings, choices};
 use daemoneye_storage::{ReadStore, Report};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
@@ -93,6 +93,8 @@ pub(crate) struct Door {
     pub(crate) socket: PathBuf,
     /// The file with the key that it asks for.
     pub(crate) key: PathBuf,
+    /// Whether to do without an agent that does not encrypt.
+    pub(crate) encryption: Encryption,
 }
 
 impl Door {
@@ -100,7 +102,11 @@ impl Door {
     pub(crate) fn of(run: Option<&AgentRun>, settings: &Settings, data: &DataDir) -> Self {
         let told = || settings.socket.clone().unwrap_or_else(|| data.socket());
         let socket = run.map_or_else(told, |run| PathBuf::from(&run.socket));
-        Self { key: settings.key_to(&socket), socket }
+        let encryption = match settings.encryption {
+            choices::Encryption::Off => Encryption::IfAsked,
+            choices::Encryption::Required => Encryption::Required,
+        };
+        Self { key: settings.key_to(&socket), socket, encryption }
     }
 
     /// The same, as far as the store can be read.
@@ -116,7 +122,11 @@ impl Door {
 
     async fn connect(&self) -> Result<Client, Error> {
         let key = Credential::File(self.key.clone());
-        Client::connect(&self.socket, &Identity { name: NAME.to_owned(), role: Role::Operator, key }).await
+        Client::connect(
+            &self.socket,
+            &Identity { name: NAME.to_owned(), role: Role::Operator, key, encryption: self.encryption },
+        )
+        .await
     }
 }
 

@@ -46,6 +46,7 @@ use crate::{Ending, Globals, files, hunt, live, with_exit_codes};
 /// agent's store, or the files of --table.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Explain {
     /// Rules by name, id, tag or technique, or one statement in quotes
     #[arg(value_name = "RULE|SQL", required = true)]

@@ -49,6 +49,18 @@ pub struct Identity {
     pub role: Role,
     /// The key that it shows.
     pub key: Credential,
+    /// Whether it is content with a connection in the clear.
+    pub encryption: Encryption,
+}
+
+/// What a client says to encryption.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encryption {
+    /// As the broker wants it.
+    #[default]
+    IfAsked,
+    /// There is no connection without.
+    Required,
 }
 
 /// A client's key.

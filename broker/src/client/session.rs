@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::allocator;
 use crate::backoff::Backoff;
 use crate::client::table::{ClientOutlet, Ended, Table};
-use crate::client::{ANSWER, Client, Identity};
+use crate::client::{ANSWER, Client, Encryption, Identity};
 use crate::connection::{self, End, Inlet, UNPROVED_FRAME_LEN_MAX};
 use crate::core::CREDIT;
 use crate::error::Error;
@@ -19,6 +19,7 @@ use crate::key::{Key, Side, nonce};
 use crate::listener;
 use crate::message::{Challenge, Code, Fault, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN, Pong, Proof, Welcome};
 use crate::parcel::Draft;
+use crate::seal::{self, Seal};
 use crate::wire::Wire;
 
 /// Connects once; the connection goes on in a task of its own.
@@ -97,11 +98,12 @@ impl From<End> for Ended {
 struct Greeting {
     hello: Hello,
     key: Key,
+    encryption: Encryption,
 }
 
 impl Greeting {
     fn new(identity: &Identity) -> Result<Self, Error> {
-        let Identity { name, role, key } = identity;
+        let Identity { name, role, key, encryption } = identity;
         let hello = Hello {
             protocol_min: PROTOCOL_MIN,
             protocol_max: PROTOCOL_MAX,
@@ -109,8 +111,9 @@ impl Greeting {
             role: (*role).into(),
             nonce: nonce()?,
             key: key.kind().into(),
+            can_seal: true,
         };
-        Ok(Self { hello, key: key.key()? })
+        Ok(Self { hello, key: key.key()?, encryption: *encryption })
     }
 }
 
@@ -159,14 +162,26 @@ impl ClientInlet<'_> {
     /// The broker holds the key, so it is told that we do.
     fn prove(&self, challenge: &Challenge) -> Result<(), Fault> {
         let greeting = self.greeting().take();
-        let Greeting { hello, key } = greeting.ok_or_else(|| Fault::new(Code::Protocol, "unexpected Challenge"))?;
+        let Greeting { hello, key, encryption } =
+            greeting.ok_or_else(|| Fault::new(Code::Protocol, "unexpected Challenge"))?;
         if challenge.protocol != PROTOCOL_MAX {
             return Err(Fault::new(Code::Version, format!("the broker chose protocol {}", challenge.protocol)));
         }
-        if !key.holds(Side::Broker, &hello, challenge, &challenge.proof) {
+        if !key.holds(Side::Broker, (&hello, challenge), &[], &challenge.proof) {
             return Err(Fault::new(Code::Denied, "whoever listens at the socket does not hold the installation's key"));
         }
-        self.table.greet(Proof { proof: key.prove(Side::Client, &hello, challenge) });
+        if challenge.seal.is_empty() {
+            if encryption == Encryption::Required {
+                let text = "the agent does not encrypt connections, which the settings of this program require; set \
+                            `encryption` to required for the agent too, and restart it";
+                return Err(Fault::new(Code::Denied, text));
+            }
+            self.table.greet(Proof { proof: key.prove(Side::Client, &hello, challenge, &[]), ..Proof::default() });
+            return Ok(());
+        }
+        let (second, seal, hash) = seal::answer(&key, &challenge.seal)?;
+        self.table.lock().seal = Some(seal);
+        self.table.greet(Proof { proof: key.prove(Side::Client, &hello, challenge, &hash), seal: second });
         Ok(())
     }
 
@@ -176,6 +191,10 @@ impl ClientInlet<'_> {
 }
 
 impl Inlet for ClientInlet<'_> {
+    fn seal(&self) -> Option<Seal> {
+        self.table.lock().seal.clone()
+    }
+
     fn frame_len_max(&self) -> usize {
         if self.greeting().is_none() { FRAME_LEN_MAX } else { UNPROVED_FRAME_LEN_MAX }
     }

@@ -37,12 +37,13 @@ use self::asked::Asked;
 use self::publish::Held;
 use self::retained::Retained;
 use self::subscription::Subscription;
-use crate::gate::{Claim, Gate, Peer, Publisher};
+use crate::gate::{Admitted, Claim, Gate, Peer, Publisher};
 use crate::key::{self, Key};
 use crate::message::{Code, Fault, Hello, Message, Pong, Proof, Taken, Welcome, check_name};
 use crate::parcel::Entry;
 use crate::payload::Notice;
 use crate::routes::Routes;
+use crate::seal::Seal;
 use crate::topic;
 use crate::tree::{Branch, Role, Tree};
 
@@ -114,6 +115,8 @@ pub struct Core {
 struct Connection {
     peer: Peer,
     stage: Stage,
+    /// What it is encrypted with, if it is.
+    seal: Option<Seal>,
     replies: VecDeque<Message>,
     subscriptions: BTreeMap<u64, Subscription>,
     /// Subscriptions whose queue is not empty, each once, in the order of their turns.
@@ -172,6 +175,7 @@ impl Connection {
         Self {
             peer,
             stage,
+            seal: None,
             replies: VecDeque::new(),
             subscriptions: BTreeMap::new(),
             ready: VecDeque::new(),
@@ -426,13 +430,19 @@ impl Core {
 
     fn admit(&mut self, from: ConnectionId, proof: &Proof) -> Result<(), Fault> {
         if let Stage::Claims(claim) = mem::replace(&mut self.connection(from).stage, Stage::Silent) {
-            let (name, role) = claim.admit(proof)?;
+            let Admitted { name, role, seal } = claim.admit(proof)?;
             let connection = self.connection(from);
+            connection.seal = seal;
             connection.stage = Stage::Open(Publisher { name, role, peer: connection.peer }.into());
             self.unproved.remove(&from);
             self.reply(from, Welcome { connection: from.0, credit: CREDIT });
         }
         Ok(())
+    }
+
+    /// What a connection is encrypted with, since it was proved.
+    pub(crate) fn seal(&self, id: ConnectionId) -> Option<Seal> {
+        self.connections.get(&id)?.seal.clone()
     }
 
     /// Takes in nothing more from a connection at fault, and puts on record why, once.

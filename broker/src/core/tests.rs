@@ -91,7 +91,7 @@ fn the_handshake_comes_first_and_once() {
         name: name.to_owned(),
         role: role.into(),
         nonce: key::nonce().unwrap(),
-        key: 0,
+        ..Hello::default()
     };
     let fault = |core: &mut Core, peer: Peer, message: Message| {
         let id = core.connect(peer, NOW);
@@ -118,8 +118,8 @@ fn the_handshake_comes_first_and_once() {
         let hello = Hello { key: kind.into(), ..hello("a", role) };
         core.receive(id, hello.clone().into(), NOW)?;
         let Some(Message::Challenge(challenge)) = core.take(id, NOW) else { panic!("no challenge") };
-        let proof = key.prove(Side::Client, &hello, &challenge);
-        core.receive(id, Proof { proof }.into(), NOW)?;
+        let proof = key.prove(Side::Client, &hello, &challenge, &[]);
+        core.receive(id, Proof { proof, ..Proof::default() }.into(), NOW)?;
         assert!(matches!(core.take(id, NOW), Some(Message::Welcome(_))));
         assert_eq!(core.receive(id, hello.into(), NOW).unwrap_err().text, "unexpected Hello");
         Ok::<_, Fault>(())
@@ -135,7 +135,11 @@ fn the_handshake_comes_first_and_once() {
         let hello = Hello { key: KeyKind::Spawn.into(), ..hello("a", Role::Collector) };
         core.receive(id, hello.clone().into(), NOW)?;
         let Some(Message::Challenge(challenge)) = core.take(id, NOW) else { panic!("no challenge") };
-        core.receive(id, Proof { proof: key.prove(Side::Client, &hello, &challenge) }.into(), NOW)
+        core.receive(
+            id,
+            Proof { proof: key.prove(Side::Client, &hello, &challenge, &[]), ..Proof::default() }.into(),
+            NOW,
+        )
     };
     prove(&token, 5).unwrap();
     prove(&token, 6).unwrap_err();
@@ -154,7 +158,7 @@ fn a_group_may_ask_and_not_report() {
             name: "a".to_owned(),
             role: role.into(),
             nonce: key::nonce().unwrap(),
-            key: 0,
+            ..Hello::default()
         };
         core.receive(id, hello.into(), NOW).map_err(|fault| fault.text)
     };

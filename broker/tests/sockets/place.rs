@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use daemoneye_broker::payload::Notice;
 use daemoneye_broker::{
-    Broker, Bytes, Client, Credential, Event, Gap, Gate, Identity, Interest, Key, Limits, Outcome, Role, Settings,
-    Subscription, tree,
+    Broker, Bytes, Client, Credential, Encryption, Event, Gap, Gate, Identity, Interest, Key, Limits, Outcome, Role,
+    Settings, Subscription, tree,
 };
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -45,7 +45,7 @@ impl Place {
 
     pub(crate) fn identity(&self, name: &str) -> Identity {
         let key = Credential::Installation(self.key.clone());
-        Identity { name: name.to_owned(), role: Role::Collector, key }
+        Identity { name: name.to_owned(), role: Role::Collector, key, encryption: Encryption::IfAsked }
     }
 
     pub(crate) async fn client(&self, name: &str) -> Client {

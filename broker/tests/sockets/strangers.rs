@@ -55,7 +55,7 @@ async fn who_does_not_hold_the_key_stays_out() {
             1 => challenge.proof,
             _ => Bytes::new(),
         };
-        peer.say(Proof { proof });
+        peer.say(Proof { proof, ..Proof::default() });
         assert_eq!(peer.fault(), text);
         let notice = notices.next().await;
         assert_is_of_us(&notice, "connection_ended");
