@@ -61,18 +61,18 @@ pub(crate) async fn serve(
     mut settings: InForce,
     (mut signals, mut watch): (Signals, Watch),
 ) -> anyhow::Result<()> {
-    let client = broker.client("agent");
+    let client = broker.client("agent")?;
     let mut batches = client.subscribe(&Interest::new(topic::ALL_EVENTS).answering()).await?;
     let mut commands = client.subscribe(&Interest::new(topic::control("agent")).answering()).await?;
     let runtime = tokio::runtime::Handle::current();
     let sinks =
-        Sinks::start(agent.store(), edges.form, broker.client("alerts"), runtime).context("cannot start the sinks")?;
+        Sinks::start(agent.store(), edges.form, broker.client("alerts")?, runtime).context("cannot start the sinks")?;
     let sealer = Sealer::start(agent.store(), retention(settings.now())).context("cannot start the sealer")?;
     let (shown, seen) = channel(None);
     let (well, felt) = channel(agent.health());
-    let telling = tokio::spawn(health::tell(broker.client("health"), edges.run, felt));
+    let telling = tokio::spawn(health::tell(broker.client("health")?, edges.run, felt));
     let window = Window { seen: shown, health: well };
-    let answers = Answers::new(agent.store(), broker.client("answers"), seen);
+    let answers = Answers::new(agent.store(), broker.client("answers")?, seen);
     let (inputs, received) = mpsc::sync_channel(INPUT_LEN);
     let engine = std::thread::Builder::new()
         .name("engine".to_owned())

@@ -56,7 +56,7 @@ pub fn serve(folder: &Path, queued_bytes: usize) -> anyhow::Result<()> {
             group: None,
         };
         let broker = Broker::bind(socket(folder), settings)?;
-        let inner = broker.client("inner");
+        let inner = broker.client("inner")?;
         let questions = inner.subscribe(&Interest::new(INNER).answering()).await?;
         child::serve()?;
         reply(questions).await;

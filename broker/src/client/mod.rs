@@ -173,10 +173,12 @@ impl Client {
         outcome
     }
 
-    /// Sends what waits to be sent, then closes the connection, for clones and subscriptions too.
-    pub async fn close(self) {
+    /// Sends what waits to be sent, then closes the connection, for clones and subscriptions too. Where there is none at
+    /// present, what waits is lost. Gives what [`Client::shed`] says then.
+    pub async fn close(self) -> u64 {
         self.table().close();
         self.closed().await;
+        self.shed()
     }
 
     /// Resolves when the connection is gone for good, and says why.
@@ -196,7 +198,8 @@ impl Client {
         self.table().connection.load(Ordering::Acquire)
     }
 
-    /// Messages that were published while there was no connection and gave way to later ones.
+    /// Messages that were published and never sent: they gave way to later ones while there was no connection, or there
+    /// was none any more.
     pub fn shed(&self) -> u64 {
         self.table().shed.load(Ordering::Relaxed)
     }

@@ -37,8 +37,9 @@ pub(super) async fn connect(table: Arc<Table>, path: &Path, identity: &Identity)
 
 /// Connects again and again.
 pub(super) async fn keep(table: Arc<Table>, path: PathBuf, identity: Identity, mut backoff: Backoff) {
+    let mut warned = None;
     while !table.is_closing() {
-        let error = match attempt(&table, &path, &identity).await {
+        let (error, needs_somebody) = match attempt(&table, &path, &identity).await {
             Ok((end, was_open)) => {
                 if was_open {
                     backoff.reset();
@@ -46,14 +47,20 @@ pub(super) async fn keep(table: Arc<Table>, path: PathBuf, identity: Identity, m
                 match end {
                     End::Told(fault) if !may_pass(&fault) => return table.end(Ended::Refused(fault)),
                     End::Here => break,
-                    end => end.to_string(),
+                    end => (end.to_string(), matches!(&end, End::Found(fault) if !may_pass(fault))),
                 }
             }
             Err(error) if is_for_good(&error) => return table.end(Ended::Closed(error.to_string())),
-            Err(error) => error.to_string(),
+            Err(error) => (error.to_string(), matches!(error, Error::KeyFile { .. })),
         };
         let delay = backoff.next_delay();
-        tracing::debug!(error, ?delay, "connecting again");
+        // Whoever listens there does not hold our key, or we have none: it goes on until somebody sees to it.
+        if needs_somebody && warned.as_ref() != Some(&error) {
+            tracing::warn!(error, path = %path.display(), "cannot connect, and goes on trying");
+            warned = Some(error);
+        } else {
+            tracing::debug!(error, ?delay, "connecting again");
+        }
         // Whatever else there is to send has to wait.
         let closing = async {
             while !table.is_closing() {

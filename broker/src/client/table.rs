@@ -330,6 +330,11 @@ impl Table {
         self.ended.send_replace(Some(ended));
         let state = mem::replace(&mut *guard, State { has_ended: true, ..State::new(Draft::plain()) });
         drop(guard);
+        let unsent = state.outbox.len() as u64;
+        self.shed.fetch_add(unsent, Ordering::Relaxed);
+        if unsent > 0 {
+            tracing::warn!(messages = unsent, "there is no connection any more: what waited to be sent is lost");
+        }
         self.credit.close();
         self.room.notify_waiters();
         state.inboxes.values().for_each(|inbox| inbox.filled.notify_one());

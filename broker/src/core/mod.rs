@@ -10,7 +10,7 @@
 //! | bound | answer |
 //! |---|---|
 //! | queue of a subscription, with what was taken and is to be answered | what it asked for, see [`WhenFull`]: every message that it does not get is counted, and told in its place among those that it gets |
-//! | all queues together | as if each were full, but that nothing which waits gives way |
+//! | all queues together, and what waits with publishers | as if each were full, but that nothing which waits gives way, and nobody waits for room |
 //! | publications of one connection that wait for their outcome | the new one is refused |
 //! | replies that a connection has not taken; messages that wait with their publisher | its messages are not taken in, see [`Core::is_held`] |
 //! | messages of one connection in a second | the same |
@@ -63,7 +63,7 @@ const PATIENCE_MAX: Duration = Duration::from_secs(30);
 pub struct Limits {
     /// Connections from other processes at one time.
     pub connections_len: usize,
-    /// Bytes that wait in all queues; what several subscriptions share counts for each.
+    /// Bytes that wait in all queues and with publishers; what several subscriptions share counts for each.
     pub queued_bytes: usize,
     /// Messages that one connection from another process may publish in a second; more are not read until then.
     pub messages_per_sec: Option<u32>,
@@ -282,11 +282,7 @@ impl Core {
             Message::Acknowledge(body) => self.acknowledge(from, body, now),
             Message::Subscribe(body) => self.subscribe(from, &body, now)?,
             Message::Unsubscribe(body) => self.unsubscribe(from, &body, now),
-            Message::Cancel(body) => {
-                if let Some(publication) = self.connection(from).asking.remove(&body.request) {
-                    self.cancel(publication);
-                }
-            }
+            Message::Cancel(body) => self.withdraw(from, body.request, now),
             Message::Taken(Taken { subscription, number }) => self.taken((from, subscription), number),
             Message::Ping(_) => self.reply(from, Pong {}),
             Message::Pong(_) => {}
@@ -329,7 +325,8 @@ impl Core {
 
     /// Whether nothing more should be taken in from a connection for now.
     pub fn is_held(&self, id: ConnectionId) -> bool {
-        let waits = |it: &Connection| it.held.as_ref().is_some_and(Held::is_full);
+        let is_over = self.queued_bytes >= self.limits.queued_bytes;
+        let waits = |it: &Connection| it.held.as_ref().is_some_and(|held| held.is_full() || is_over);
         self.is_unread(id) || self.connections.get(&id).is_some_and(waits)
     }
 
@@ -390,7 +387,7 @@ impl Core {
         self.gate.forget(pid);
     }
 
-    /// Bytes that wait in all queues.
+    /// Bytes that wait in all queues and with publishers.
     pub fn queued_bytes(&self) -> usize {
         self.queued_bytes
     }

@@ -54,7 +54,7 @@ impl Place {
 
     /// One client past the socket and one over it.
     pub(crate) async fn both_ways(&self, broker: &Broker, name: &str) -> [Client; 2] {
-        [broker.client(name), self.client(name).await]
+        [broker.client(name).unwrap(), self.client(name).await]
     }
 }
 
@@ -139,7 +139,7 @@ pub(crate) struct Notices(Subscription);
 
 impl Notices {
     pub(crate) async fn of(broker: &Broker) -> Self {
-        Self(broker.client("audit").subscribe(&Interest::new("audit.broker.>")).await.unwrap())
+        Self(broker.client("audit").unwrap().subscribe(&Interest::new("audit.broker.>")).await.unwrap())
     }
 
     pub(crate) async fn next(&mut self) -> Notice {

@@ -94,7 +94,7 @@ fn holds(bytes: &[u8], text: &str) -> bool {
 async fn overheard(place: &Place, broker: &Broker) -> Vec<Vec<u8>> {
     let path = place.path.with_extension("between");
     let between = Between::listen(place, &path, Meddling::Nothing);
-    let answering = broker.client("witness");
+    let answering = broker.client("witness").unwrap();
     let mut asked = answering.subscribe(&Interest::new("t").answering()).await.unwrap();
     let client = Client::connect(&path, &place.identity("overheard")).await.unwrap();
     let (outcome, ()) = tokio::join!(client.request("t", SECRETS[0], PATIENCE), async {
