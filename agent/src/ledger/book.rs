@@ -2,7 +2,7 @@
 //!
 //! A file that cannot be used is left as it is and tried again: it is evidence, and what is wrong with it may be mended.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use daemoneye_dsl::audit::Event;
