@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use daemoneye_broker::payload::{Ask, Statement, Wish};
-use daemoneye_broker::{Client, Credential, Identity, Interest, Outcome, Role};
+use daemoneye_broker::{Client, Credential, Encryption, Identity, Interest, Outcome, Role};
 use daemoneye_dsl::audit::{Action, Actor, Event, EventId, Fact};
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_storage::ledger::{Entry, Ledger, Order, ReadLedger};
@@ -144,7 +144,7 @@ async fn what_happens_is_on_record_in_order_and_signed_at_the_end() {
     assert!(matches!(refused, Outcome::Refused(_)), "{refused:?}");
     assert!(listener.subscribe(&Interest::new("events.>")).await.is_err());
     let key = Credential::File(stage.socket().with_file_name("agent.key"));
-    let false_agent = Identity { name: "false".to_owned(), role: Role::Agent, key };
+    let false_agent = Identity { name: "false".to_owned(), role: Role::Agent, key, encryption: Encryption::IfAsked };
     assert!(Client::connect(stage.socket(), &false_agent).await.is_err());
 
     fs::write(config.join("daemoneye.toml"), "[retention]\ndays = 8\n").unwrap();
