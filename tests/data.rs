@@ -74,13 +74,7 @@ fn the_store_is_looked_after() {
         counted(&stage, &["query", "--data", "data", "-o", "ndjson", &format!("{sum} processes_history")]),
         stored
     );
-    // A byte of a block.
-    let store = stage.path().join("data/events.redb");
-    let mut bytes = fs::read(&store).unwrap();
-    // In an alert's record the names stand in quotes.
-    let at = bytes.windows(6).position(|window| window.ends_with(b"argv") && window[1] != b'"').map(|at| at + 2);
-    bytes[at.expect("a block has its columns' names")] ^= 1;
-    fs::write(&store, bytes).unwrap();
+    stage.damage_a_block();
     let (code, out, err) = cli(&stage, &["data", "check", "--data", "data", "-o", "ndjson"]);
     assert!(code == 1 && out.contains("of processes_history") && err.contains("damaged"), "{code} {out}{err}");
 }

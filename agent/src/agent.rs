@@ -565,6 +565,9 @@ fn note_collector(
     (processes, evaluation, completeness): (usize, Duration, &Completeness),
 ) -> Result<(), daemoneye_storage::Error> {
     let before = transaction.collector(&batch.source)?;
+    if before.is_none() {
+        transaction.put_event(&audit::reports(batch))?;
+    }
     let missed = batch.sequence.saturating_sub(known.unwrap_or(0)).saturating_sub(1);
     let now = Timestamp(batch.collected_at);
     transaction.set_collector(&CollectorStatus {

@@ -27,7 +27,6 @@ use daemoneye_dsl::types::Timestamp;
 use daemoneye_planner::{Counted, Patience, View, ask, layout, plan};
 use daemoneye_settings::lists::rule_lists;
 use daemoneye_storage::{Report, Store};
-use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
@@ -90,7 +89,7 @@ impl Answers {
         let answers = self.clone();
         let audit = self.audit.clone();
         audit.note(audit::asked(now(), &delivery, &statement));
-        let asked = json!({"statement": statement.text});
+        let asked = audit::of_statement(&statement);
         tokio::spawn(async move {
             let turn = tokio::select! {
                 turn = answers.turns.clone().acquire_owned() => turn.expect("nobody closes it"),

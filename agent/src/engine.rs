@@ -7,6 +7,7 @@ use daemoneye_broker::Delivery;
 use daemoneye_broker::SnapshotBatch;
 use daemoneye_broker::payload::Order;
 use daemoneye_dsl::types::Timestamp;
+use serde_json::json;
 use tokio::sync::watch::Sender;
 
 use crate::agent::{Agent, Health, Refusal, Taken, Wanted};
@@ -57,7 +58,7 @@ pub(crate) fn run(
     while let Ok(input) = inputs.recv() {
         match input {
             Input::Batch(delivery) => {
-                take(&mut agent, delivery, &sinks);
+                take(&mut agent, delivery, &sinks, audit);
                 window.seen.send_replace(agent.seen());
             }
             Input::Reload { loaded, bounds, sampled, at } => agent.reload(loaded, bounds, sampled, at),
@@ -73,14 +74,19 @@ pub(crate) fn run(
     (agent, sinks)
 }
 
-fn take(agent: &mut Agent, delivery: Delivery, sinks: &Sinks) {
+fn take(agent: &mut Agent, delivery: Delivery, sinks: &Sinks, audit: &Audit) {
+    let refuse = |delivery: Delivery, source: &str, why: &str| {
+        audit.note(audit::refused(now(), &delivery, &json!({"snapshot_of": source}), why));
+        delivery.refuse(why);
+    };
     let batch = match SnapshotBatch::from_payload(delivery.payload.clone()) {
         Ok(batch) => batch,
         Err(error) => {
             tracing::warn!(%error, "a batch that is none was refused");
-            return delivery.refuse(&error.to_string());
+            return refuse(delivery, "", &error.to_string());
         }
     };
+    let source = batch.source.clone();
     // At the gravest level, so that the span is there whatever is logged.
     let _snapshot = tracing::error_span!("snapshot", source = batch.source, sequence = batch.sequence).entered();
     match agent.take_in_turn(batch) {
@@ -100,7 +106,7 @@ fn take(agent: &mut Agent, delivery: Delivery, sinks: &Sinks) {
         }
         Err(error) => {
             tracing::error!(%error, "snapshot refused; nothing of it is stored");
-            delivery.refuse(&error.to_string());
+            refuse(delivery, &source, &error.to_string());
         }
     }
 }

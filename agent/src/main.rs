@@ -173,7 +173,8 @@ fn run(settings: InForce) -> anyhow::Result<()> {
         every: started.ledger.checkpoint_every as u64,
         interval: started.ledger.checkpoint_interval,
         export: started.ledger.export.clone(),
-    });
+    })
+    .context("cannot start the thread that exports checkpoints")?;
     let inflow = Inflow { store: agent.store(), noted, shared };
     let socket = started.socket();
     let run = AgentRun {

@@ -136,7 +136,7 @@ actions! {
     Unsilenced "unsilenced" "a silence was ended"
     AlertRaised "alert_raised" "an alert was raised: the hash of its content"
     AlertChanged "alert_changed" "the state of an alert changed"
-    QueryRefused "query_refused" "the agent refused a question or an order"
+    QueryRefused "query_refused" "the agent refused a question, an order or a snapshot"
     ConnectionRefused "connection_refused" "the broker refused a client"
     ConnectionEnded "connection_ended" "the broker ended a connection for what came over it"
     SubscriptionRefused "subscription_refused" "a client wanted to hear what it may not"

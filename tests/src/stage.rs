@@ -154,6 +154,16 @@ impl Stage {
         ReadStore::open(self.data().join("events.redb")).expect("the store can be opened")
     }
 
+    /// Changes a byte of a block of the store, which nobody has open.
+    pub fn damage_a_block(&self) {
+        let store = self.data().join("events.redb");
+        let mut bytes = fs::read(&store).expect("the store is there");
+        // In an alert's record the names stand in quotes.
+        let at = bytes.windows(6).position(|window| window.ends_with(b"argv") && window[1] != b'"').map(|at| at + 2);
+        bytes[at.expect("a block has its columns' names")] ^= 1;
+        fs::write(&store, bytes).expect("the store is the test's own");
+    }
+
     /// The collectors that serve this stage, whoever started them.
     pub fn collectors(&self) -> Vec<Pid> {
         let socket = self.socket();

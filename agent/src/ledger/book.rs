@@ -2,17 +2,16 @@
 //!
 //! A file that cannot be used is left as it is and tried again: it is evidence, and what is wrong with it may be mended.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use daemoneye_dsl::audit::Event;
 use daemoneye_dsl::status::LedgerHealth;
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_storage::Error;
 use daemoneye_storage::ledger::{Ledger, SignedCheckpoint};
+
+use super::export::{self, Exporter};
 
 /// What the settings say of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,21 +36,14 @@ pub(crate) struct Book {
     signed_at: Option<Timestamp>,
     /// When the first entry was appended that no checkpoint is over.
     unsigned_since: Option<Instant>,
-    /// Checkpoints that are not exported yet.
-    unexported: Vec<String>,
+    /// None where they are not exported.
+    exporter: Option<Exporter>,
 }
 
 impl Book {
-    pub(crate) fn new(policy: Policy) -> Self {
-        Self {
-            policy,
-            ledger: None,
-            entries: 0,
-            signed: 0,
-            signed_at: None,
-            unsigned_since: None,
-            unexported: Vec::new(),
-        }
+    pub(crate) fn new(policy: Policy) -> std::io::Result<Self> {
+        let exporter = policy.export.clone().map(Exporter::start).transpose()?;
+        Ok(Self { policy, exporter, ledger: None, entries: 0, signed: 0, signed_at: None, unsigned_since: None })
     }
 
     /// Where the ledger is.
@@ -62,6 +54,13 @@ impl Book {
     /// The last number of an origin that it has; 0 where it has none.
     pub(super) fn highest(&mut self, origin: &str) -> anyhow::Result<u64> {
         Ok(self.with(|ledger| ledger.last_of(origin))?.unwrap_or(0))
+    }
+
+    /// How the ledger is not the one that a checkpoint was exported of before this run; said once.
+    pub(super) fn contradiction(&mut self) -> anyhow::Result<Option<String>> {
+        let Some(known) = self.exporter.as_ref().and_then(Exporter::known) else { return Ok(None) };
+        let view = self.with(Ledger::read)?;
+        Ok(export::contradiction(known, &view)?)
     }
 
     /// Appends events, which are on the disk when this returns.
@@ -78,7 +77,7 @@ impl Book {
     pub(super) fn sign_if_due(&mut self, now: Timestamp) -> anyhow::Result<Option<String>> {
         let Policy { every, interval, .. } = self.policy;
         let is_old = self.unsigned_since.is_some_and(|since| since.elapsed() >= interval);
-        if is_old || self.entries - self.signed >= every { self.sign(now) } else { self.export_rest().map(|()| None) }
+        if is_old || self.entries - self.signed >= every { self.sign(now) } else { Ok(None) }
     }
 
     /// Signs what is not signed; gives the checkpoint, which is exported.
@@ -86,10 +85,9 @@ impl Book {
         let signed = self.with(|ledger| ledger.checkpoint(now))?;
         self.unsigned_since = None;
         let note = signed.map(|signed| self.keep(&signed));
-        if self.policy.export.is_some() {
-            self.unexported.extend(note.clone());
+        if let (Some(note), Some(exporter)) = (&note, &self.exporter) {
+            exporter.export(note);
         }
-        self.export_rest()?;
         Ok(note)
     }
 
@@ -97,16 +95,6 @@ impl Book {
         self.signed = signed.checkpoint().size;
         self.signed_at = signed.checkpoint().time();
         signed.note().to_string()
-    }
-
-    /// Appends to the file what is not there yet.
-    fn export_rest(&mut self) -> anyhow::Result<()> {
-        let Some(path) = &self.policy.export else { return Ok(()) };
-        while let Some(note) = self.unexported.first() {
-            append_to(path, note).with_context(|| format!("cannot export a checkpoint to {}", path.display()))?;
-            self.unexported.remove(0);
-        }
-        Ok(())
     }
 
     /// How it is.
@@ -119,7 +107,14 @@ impl Book {
             waiting,
             signed: self.signed,
             signed_at: self.signed_at,
-            error,
+            error: error.or_else(|| self.exporter.as_ref()?.error()),
+        }
+    }
+
+    /// Lets the last checkpoint leave.
+    pub(super) fn finish(&mut self) {
+        if let Some(exporter) = self.exporter.take() {
+            exporter.finish();
         }
     }
 
@@ -143,11 +138,4 @@ impl Book {
         }
         asked
     }
-}
-
-/// Adds a checkpoint to the end of a file, with an empty line behind it.
-fn append_to(path: &Path, note: &str) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-    file.write_all(format!("{note}\n").as_bytes())?;
-    file.sync_data()
 }

@@ -12,6 +12,7 @@
 //! could hold is counted, and the count is an entry.
 
 mod book;
+mod export;
 mod publish;
 mod repeats;
 
@@ -37,6 +38,8 @@ use crate::serve::now;
 
 /// Events that wait here while the ledger cannot be written.
 const PENDING_MAX: usize = 4096;
+/// Bytes of their payloads.
+const PENDING_LEN_MAX: usize = 16 << 20;
 /// How often it looks for what nobody woke it for, and whether a checkpoint is due.
 const PERIOD: Duration = Duration::from_secs(5);
 /// How long it leaves a ledger alone that could not be written.
@@ -71,22 +74,7 @@ impl Ledger {
         let path = book.path().to_owned();
         let (publisher, tasks) = Publisher::start(broker, audit.clone()).await?;
         let Inflow { store, noted, shared } = inflow;
-        let began = now();
-        let writer = Writer {
-            store,
-            shared,
-            book,
-            publisher,
-            health,
-            run: format!("run-{}-{}", began.0, std::process::id()),
-            numbered: 0,
-            pending: Vec::new(),
-            shed: 0,
-            repeats: Repeats::default(),
-            published: None,
-            missing: None,
-            failed: None,
-        };
+        let writer = Writer::new(store, shared, book, publisher, health);
         let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.run(&noted))?;
         Ok(Self { path, audit, thread, tasks })
     }
@@ -122,6 +110,7 @@ struct Writer {
     numbered: u64,
     /// Numbered, and not yet in the ledger.
     pending: Vec<Event>,
+    pending_len: usize,
     /// Facts that there was no room for here.
     shed: u64,
     repeats: Repeats,
@@ -134,6 +123,31 @@ struct Writer {
 }
 
 impl Writer {
+    fn new(
+        store: Arc<Store>,
+        shared: Arc<Shared>,
+        book: Book,
+        publisher: Publisher,
+        health: Sender<LedgerHealth>,
+    ) -> Self {
+        Self {
+            store,
+            shared,
+            book,
+            publisher,
+            health,
+            run: format!("run-{}-{}", now().0, std::process::id()),
+            numbered: 0,
+            pending: Vec::new(),
+            pending_len: 0,
+            shed: 0,
+            repeats: Repeats::default(),
+            published: None,
+            missing: None,
+            failed: None,
+        }
+    }
+
     fn run(mut self, noted: &Receiver<Noted>) {
         // What is in the outbox at the start is older than anything that can be noted.
         self.record();
@@ -176,10 +190,12 @@ impl Writer {
     }
 
     fn number(&mut self, fact: Fact) {
-        if self.pending.len() >= PENDING_MAX {
+        let len = self.pending_len + fact.payload.len();
+        if self.pending.len() >= PENDING_MAX || len > PENDING_LEN_MAX {
             self.shed += 1;
             return;
         }
+        self.pending_len = len;
         self.numbered += 1;
         let event = fact.numbered(EventId { origin: self.run.clone(), number: self.numbered });
         self.publisher.publish(Outgoing::Event(event.clone()));
@@ -232,6 +248,7 @@ impl Writer {
                 self.book.append(&batch, now())?;
             }
             self.pending.clear();
+            self.pending_len = 0;
             self.shared.recorded.store(last, Ordering::Release);
             self.tell_shed();
             if is_all && self.pending.is_empty() {
@@ -267,6 +284,13 @@ impl Writer {
         let view = self.store.read()?;
         let (Origin { name: origin, since }, next) = (view.origin()?, view.next_event()?);
         let last = self.book.highest(&origin)?;
+        if let Some(why) = self.book.contradiction()? {
+            tracing::error!(
+                why,
+                "the ledger is not the one that was signed: verify it with `daemoneye-cli audit verify`"
+            );
+            self.number(audit::damage(now(), "ledger", &why));
+        }
         if last < next {
             return Ok((origin, last.max(since - 1)));
         }
@@ -296,6 +320,7 @@ impl Writer {
         let written = self.append().and_then(|()| self.book.sign(now()));
         self.signed(written);
         self.tell();
+        self.book.finish();
         if !self.pending.is_empty() {
             tracing::error!(
                 events = self.pending.len(),
@@ -320,5 +345,89 @@ impl Writer {
         let next = self.store.read()?.next_event()?;
         let recorded = self.shared.recorded.load(Ordering::Acquire);
         Ok(next.saturating_sub(recorded + 1) + self.pending.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::ops::ControlFlow;
+    use std::path::Path;
+
+    use daemoneye_dsl::types::Timestamp;
+    use daemoneye_storage::ledger::{Order, ReadLedger};
+    use serde_json::Value;
+    use tokio::sync::{mpsc, watch};
+
+    use super::*;
+
+    fn fact(action: Action, subject: &str) -> Fact {
+        Fact::new(Timestamp(7), Actor::component("test"), action, subject, &json!({}))
+    }
+
+    /// A writer to the ledger at `path`, on a store of its own, and what it publishes.
+    fn writer(path: &Path) -> (Writer, mpsc::Receiver<Outgoing>) {
+        let policy = Policy { path: path.to_owned(), every: 1000, interval: Duration::from_hours(1), export: None };
+        let (outgoing, published) = mpsc::channel(10 * PENDING_MAX);
+        let (health, _nobody_asks) = watch::channel(LedgerHealth::default());
+        let store = Arc::new(Store::in_memory().unwrap());
+        let book = Book::new(policy).unwrap();
+        (Writer::new(store, Arc::default(), book, Publisher::to(outgoing), health), published)
+    }
+
+    fn wait(writer: &Writer, subject: &str) {
+        let mut transaction = writer.store.begin().unwrap();
+        transaction.put_event(&fact(Action::AlertRaised, subject)).unwrap();
+        transaction.commit().unwrap();
+    }
+
+    fn entries(path: &Path) -> Vec<Event> {
+        let view = ReadLedger::open(path).unwrap().read().unwrap();
+        let mut events = Vec::new();
+        view.entries(0, Order::Forwards, &mut |entry, _| {
+            events.push(entry.event);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        events
+    }
+
+    #[test]
+    fn what_waits_while_the_ledger_cannot_be_written_is_in_it_once_and_the_rest_is_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.redb");
+        fs::create_dir(&path).unwrap();
+        let (mut writer, mut published) = writer(&path);
+        wait(&writer, "1");
+        writer.record();
+        assert!(writer.failed.is_some() && writer.shared.recorded.load(Ordering::Relaxed) == 0);
+        writer.number_all((0..PENDING_MAX + 3).map(|_| fact(Action::RuleLoaded, "x")).collect());
+        writer.shared.shed.fetch_add(4, Ordering::Relaxed);
+        wait(&writer, "2");
+        writer.record();
+        assert_eq!((writer.pending.len(), writer.shed), (PENDING_MAX, 3), "it rests after a failure");
+        assert_eq!(writer.waiting().unwrap(), 2 + PENDING_MAX as u64);
+
+        fs::remove_dir(&path).unwrap();
+        writer.failed = None;
+        writer.record();
+        assert!(writer.failed.is_none() && writer.pending.is_empty());
+        assert_eq!((writer.shared.recorded.load(Ordering::Relaxed), writer.waiting().unwrap()), (2, 0));
+        writer.record();
+        let health = writer.health.borrow().clone();
+        writer.end();
+        let all = entries(&path);
+        assert_eq!((health.entries, health.error), (all.len() as u64, None));
+        let of = |action| all.iter().filter(move |event| event.action == action);
+        assert_eq!(of(Action::RuleLoaded).count(), PENDING_MAX);
+        assert_eq!(of(Action::AlertRaised).map(|event| event.subject.as_str()).collect::<Vec<_>>(), ["1", "2"]);
+        let shed: Vec<Value> =
+            of(Action::EntriesShed).map(|event| serde_json::from_str(&event.payload).unwrap()).collect();
+        assert_eq!(shed.iter().map(|payload| &payload["events"]).collect::<Vec<_>>(), [7]);
+        let mut told = 0;
+        while let Ok(outgoing) = published.try_recv() {
+            told += usize::from(matches!(outgoing, Outgoing::Event(_)));
+        }
+        assert_eq!(told, all.len(), "each is published once");
     }
 }

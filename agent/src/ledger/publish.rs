@@ -59,6 +59,12 @@ impl Publisher {
         Ok((Self { outgoing, shed: 0 }, Tasks { publishing, listening }))
     }
 
+    /// One that hands over to nobody else.
+    #[cfg(test)]
+    pub(super) fn to(outgoing: Sender<Outgoing>) -> Self {
+        Self { outgoing, shed: 0 }
+    }
+
     /// Hands something over. Never waits.
     pub(super) fn publish(&mut self, outgoing: Outgoing) {
         if self.outgoing.try_send(outgoing).is_err() {
