@@ -77,7 +77,7 @@ impl Book {
     pub(super) fn sign_if_due(&mut self, now: Timestamp) -> anyhow::Result<Option<String>> {
         let Policy { every, interval, .. } = self.policy;
         let is_old = self.unsigned_since.is_some_and(|since| since.elapsed() >= interval);
-        if is_old || self.entries - self.signed >= every { self.sign(now) } else { Ok(None) }
+        if is_old || self.entries.saturating_sub(self.signed) >= every { self.sign(now) } else { Ok(None) }
     }
 
     /// Signs what is not signed; gives the checkpoint, which is exported.
