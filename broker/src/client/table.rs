@@ -408,7 +408,7 @@ impl State {
     }
 
     /// Nothing more is to be sent.
-    fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         self.is_closing && self.control.is_empty() && (self.outbox.is_empty() || !self.is_open)
     }
 }
