@@ -29,7 +29,7 @@ fn counted(stage: &Stage, arguments: &[&str]) -> Value {
 fn the_store_is_looked_after() {
     let stage = Stage::new();
     let (code, _, err) = cli(&stage, &["data", "stats", "--data", "data"]);
-    assert!(code == 2 && err.contains("no event store"), "{err}");
+    assert!(code == 2 && err.contains("nothing is stored at"), "{err}");
     let agent = Program::start(stage.agent());
     let _suspect = stage.suspect("s\u{1b}[31mly");
     agent.alert("the suspect", |_| true);
@@ -74,22 +74,9 @@ fn the_store_is_looked_after() {
         counted(&stage, &["query", "--data", "data", "-o", "ndjson", &format!("{sum} processes_history")]),
         stored
     );
-    // A byte of a block.
-    let store = stage.path().join("data/events.redb");
-    let mut bytes = fs::read(&store).unwrap();
-    // In an alert's record the names stand in quotes.
-    let at = bytes.windows(6).position(|window| window.ends_with(b"argv") && window[1] != b'"').map(|at| at + 2);
-    bytes[at.expect("a block has its columns' names")] ^= 1;
-    fs::write(&store, bytes).unwrap();
+    stage.damage_a_block();
     let (code, out, err) = cli(&stage, &["data", "check", "--data", "data", "-o", "ndjson"]);
     assert!(code == 1 && out.contains("of processes_history") && err.contains("damaged"), "{code} {out}{err}");
-}
-
-/// Bounds how large files of a process may become.
-fn limit_files(agent: &Program, bytes: &str) {
-    let pid = agent.pid().to_string();
-    let status = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:")]).status();
-    assert!(status.expect("util-linux is there").success());
 }
 
 #[test]
@@ -98,21 +85,16 @@ fn what_happens_while_the_disk_is_full_is_found_when_it_has_room() {
     // An event: it is in no snapshot any more when there is room.
     let sql = format!("SELECT proc_id, pid FROM process_starts WHERE command_line GLOB '{}/*'", stage.bin().display());
     stage.rule("brief", &(header("5d0e8a7c-4a55-4f0b-9b0a-2c8f0b6d7e11", "{pid} was there") + &sql));
-    // The kernel kills who writes beyond the bound, unless that signal is ignored.
-    let inner = stage.agent();
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(inner.get_program()).args(inner.get_args());
-    shell.env("XDG_CONFIG_HOME", stage.path()).env_remove("DAEMONEYE_LOG");
-    let agent = Program::start(shell);
+    let agent = Program::start(stage.agent_on_a_small_disk());
     agent.says_times("snapshot committed", 3);
-    limit_files(&agent, "4096");
+    agent.limit_files("4096");
     agent.says("snapshot not stored yet");
     let suspect = stage.suspect("brief");
     let pid = suspect.pid();
     agent.says_times("snapshot not stored yet", agent.said("snapshot not stored yet") + 5);
     suspect.end();
     agent.says_times("snapshot not stored yet", agent.said("snapshot not stored yet") + 5);
-    limit_files(&agent, "unlimited");
+    agent.limit_files("unlimited");
     agent.says("the disk can be written to again");
     let alert = agent.alert("the one that came and went", |alert| alert["rule"]["name"] == "brief");
     assert_eq!(alert["row"]["pid"], pid);

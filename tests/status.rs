@@ -43,7 +43,7 @@ fn an_agent_that_is_well() {
     let stage = Stage::new();
     let (code, none) = status(&stage);
     assert_eq!((code, &none["agent"]["state"], &none["ok"]), (4, &json!("no_socket"), &json!(false)));
-    assert!(none["store"]["error"].as_str().unwrap().contains("no event store"));
+    assert!(none["store"]["error"].as_str().unwrap().contains("nothing is stored at"));
     let agent = Program::start(stage.agent());
     agent.says_times("snapshot committed", 3);
     let (code, well) = status(&stage);

@@ -6,12 +6,13 @@
 
 mod orders;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use daemoneye_broker::SnapshotBatch;
 use daemoneye_dsl::alert::SnapshotRef;
+use daemoneye_dsl::audit::Actor;
 use daemoneye_dsl::completeness::{Completeness, Reason, Scope};
 use daemoneye_dsl::ipc;
 use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStatus, patience};
@@ -22,6 +23,7 @@ use daemoneye_storage::{ProcessChange, Recorded, Store, Transaction};
 
 use crate::alerts::{Raised, Scene};
 use crate::answers::Seen;
+use crate::audit::{self, Audit};
 use crate::backlog::Backlog;
 use crate::evaluation::{Bounds, evaluate, new_dataflow};
 use crate::present::{Difference, Dishonest, Present};
@@ -62,6 +64,8 @@ pub(crate) struct Agent {
     snapshots: u64,
     /// What came while the disk was full.
     backlog: Backlog,
+    /// The way to the ledger.
+    audit: Audit,
 }
 
 /// How the agent is, as far as that changes.
@@ -75,6 +79,15 @@ pub(crate) struct Health {
     pub(crate) waiting: u64,
     /// The last turn that an alert was written in.
     pub(crate) alert_turn: u64,
+}
+
+/// What a run begins with.
+pub(crate) struct Beginning<'a> {
+    pub(crate) run: &'a AgentRun,
+    /// What became of every rule file.
+    pub(crate) rules: &'a [RuleStatus],
+    /// The settings in force.
+    pub(crate) settings: &'a serde_json::Value,
 }
 
 /// What became of a batch.
@@ -115,6 +128,7 @@ impl Agent {
         loaded: Loaded,
         bounds: Bounds,
         sampled: Duration,
+        audit: Audit,
     ) -> Result<Self, daemoneye_storage::Error> {
         let store = Arc::new(Store::open(path)?);
         let live = store.live()?;
@@ -140,6 +154,7 @@ impl Agent {
             refused,
             snapshots: 0,
             backlog: Backlog::default(),
+            audit,
         };
         agent.remove_old_rules()?;
         agent.install();
@@ -163,12 +178,13 @@ impl Agent {
 
     /// Runs what was read anew from now on. Rules that are as they were keep what they hold; the others are filled
     /// with the next snapshot.
-    pub(crate) fn reload(&mut self, loaded: Loaded, bounds: Bounds, sampled: Duration) {
+    pub(crate) fn reload(&mut self, loaded: Loaded, bounds: Bounds, sampled: Duration, at: Timestamp) {
         self.bounds = bounds;
         self.sampling.set(sampled);
         bounds.rule(&mut self.dataflow);
         let refused = loaded.refused();
         let statuses = loaded.statuses.clone();
+        let ran: Vec<_> = self.rules.iter().map(Rule::status_now).collect();
         let Some(turnover) = loaded.replace(&mut self.rules) else {
             tracing::error!(refused, "no rule compiles: the rules that ran go on");
             return;
@@ -177,7 +193,7 @@ impl Agent {
         turnover.log(self.rules.len());
         turnover.gone.iter().for_each(|id| self.dataflow.remove(*id));
         self.install();
-        if let Err(error) = self.note_rules(&statuses) {
+        if let Err(error) = self.note_rules(ran, &statuses, at) {
             tracing::error!(%error, "cannot note the rules that run now: `daemoneye-cli status` shows those before");
         }
         if let Err(error) = self.remove_old_rules() {
@@ -205,24 +221,54 @@ impl Agent {
     }
 
     /// Notes that it runs, and with which rules.
-    pub(crate) fn begin_run(&self, run: &AgentRun, rules: &[RuleStatus]) -> Result<(), daemoneye_storage::Error> {
+    pub(crate) fn begin_run(&self, beginning: &Beginning<'_>) -> Result<(), daemoneye_storage::Error> {
+        let Beginning { run, rules, settings } = beginning;
+        let view = self.store.read()?;
+        let (before, (known, _damaged)) = (view.run()?, view.rules()?);
+        let at = run.started;
+        let mut program = audit::program(Path::new("/proc/self"));
+        program.file["version"] = run.version.as_str().into();
+        let killed = before.filter(|before| before.stopped.is_none()).map(|before| audit::was_killed(at, &before));
+        let began = audit::started(at, "agent", Some(run.pid), &program);
+        let in_force = audit::in_force(at, settings);
+        let rules_facts = audit::of_rules(at, &Actor::component("agent"), &known, rules);
         let mut transaction = self.store.begin()?;
         transaction.set_run(run)?;
         transaction.set_rules(rules)?;
+        killed
+            .iter()
+            .chain(&began)
+            .chain([&in_force])
+            .chain(&rules_facts)
+            .try_for_each(|fact| transaction.put_event(fact))?;
         transaction.commit()
     }
 
-    fn note_rules(&self, rules: &[RuleStatus]) -> Result<(), daemoneye_storage::Error> {
+    /// Notes what became of the rule files, and what is otherwise than before. Of those that ran, the file of some may
+    /// not have been usable for a while.
+    fn note_rules(
+        &self,
+        ran: Vec<RuleStatus>,
+        rules: &[RuleStatus],
+        at: Timestamp,
+    ) -> Result<(), daemoneye_storage::Error> {
+        let mut rules = rules.to_vec();
+        for stopped in self.rules.iter().filter(|rule| rule.quarantined.is_some()).map(Rule::status_now) {
+            rules.retain(|rule| rule.path != stopped.path);
+            rules.push(stopped);
+        }
+        let (mut known, _damaged) = self.store.read()?.rules()?;
+        known.extend(ran);
+        let facts = audit::of_rules(at, &Actor::component("agent"), &known, &rules);
         let mut transaction = self.store.begin()?;
-        transaction.set_rules(rules)?;
-        let stopped = self.rules.iter().filter(|rule| rule.quarantined.is_some());
-        stopped.map(Rule::status_now).try_for_each(|status| transaction.set_rule(&status))?;
+        transaction.set_rules(&rules)?;
+        facts.iter().try_for_each(|fact| transaction.put_event(fact))?;
         transaction.commit()
     }
 
     /// Lets quarantined rules run again, from the next snapshot on, which fills them anew. All of them or, with the
     /// reason, none.
-    pub(crate) fn release(&mut self, names: &[String]) -> Result<(), String> {
+    pub(crate) fn release(&mut self, names: &[String], wanted: &Wanted) -> Result<(), String> {
         let mut released = Vec::new();
         if names.len() > self.rules.len() {
             return Err(format!("{} names are more than there are rules", names.len()));
@@ -236,7 +282,7 @@ impl Agent {
             }
             released.push(at);
         }
-        let noted = self.note_released(&released);
+        let noted = self.note_released(&released, wanted);
         noted.map_err(|error| format!("it cannot be put on record: {error}"))?;
         self.quarantined = None;
         for at in released {
@@ -249,9 +295,10 @@ impl Agent {
     }
 
     /// Ends the alerts about these rules too: where one reaches a bound again, that is another quarantine.
-    fn note_released(&self, released: &[usize]) -> Result<(), daemoneye_storage::Error> {
+    fn note_released(&self, released: &[usize], wanted: &Wanted) -> Result<(), daemoneye_storage::Error> {
         let mut transaction = self.store.begin()?;
-        released.iter().try_for_each(|at| transaction.set_rule(&self.rules[*at].status))?;
+        let mut released = released.iter().map(|at| &self.rules[*at].status);
+        released.try_for_each(|rule| audit::set_rule(&mut transaction, wanted.at, &wanted.by, rule))?;
         let (present, now) = (self.present.rows(), self.present.time().unwrap_or_default());
         let (silences, snapshot) = (Silences::default(), SnapshotRef::default());
         let mut scene = Scene { transaction: &mut transaction, present, now, snapshot, silences };
@@ -267,6 +314,7 @@ impl Agent {
         if let Some(last) = self.tallied.and(self.present.time()) {
             transaction.set_rule_stats(&tally::all(&self.rules, &self.dataflow, last))?;
         }
+        transaction.put_event(&audit::stopped(now, "agent", Some(run.pid), true, "it was told to"))?;
         transaction.set_run(&AgentRun { stopped: Some(now), ..run })?;
         transaction.commit()
     }
@@ -343,6 +391,7 @@ impl Agent {
         let mut transaction = self.store.begin()?;
         let silences = Silences::sifted(&mut transaction, now)?;
         transaction.set_offset(&batch.source, batch.sequence)?;
+        transaction.forget_events(self.audit.recorded())?;
         let recorded = transaction.record_processes(&ProcessChange {
             time: now,
             previous_time: self.present.time(),
@@ -353,6 +402,7 @@ impl Agent {
         })?;
         if let Some(last) = self.present.time().filter(|_| completeness.reasons.contains(&Reason::SamplingGap)) {
             transaction.note_gap(last, now)?;
+            transaction.put_event(&audit::gap(&batch.source, last, now))?;
         }
         if let Some(last) = self.present.time().filter(|_| self.source.is_none() && !self.missing.is_complete()) {
             let ended = transaction.end_others(&difference.rows, now, last)?;
@@ -443,7 +493,9 @@ impl Agent {
         if self.quarantined.as_ref() == Some(&now) {
             return Ok(vec![]);
         }
-        stopped().map(Rule::status_now).try_for_each(|status| scene.transaction.set_rule(&status))?;
+        let agent = Actor::component("agent");
+        let mut stopped = stopped().map(Rule::status_now);
+        stopped.try_for_each(|status| audit::set_rule(scene.transaction, scene.now, &agent, &status))?;
         self.tallied = None;
         let raised = self.settle_quarantines(scene, completeness)?;
         self.quarantined = Some(now);
@@ -517,6 +569,9 @@ fn note_collector(
     (processes, evaluation, completeness): (usize, Duration, &Completeness),
 ) -> Result<(), daemoneye_storage::Error> {
     let before = transaction.collector(&batch.source)?;
+    if before.is_none() {
+        transaction.put_event(&audit::reports(batch))?;
+    }
     let missed = batch.sequence.saturating_sub(known.unwrap_or(0)).saturating_sub(1);
     let now = Timestamp(batch.collected_at);
     transaction.set_collector(&CollectorStatus {
@@ -575,7 +630,8 @@ mod tests {
         assert_eq!((loaded.rules.len(), loaded.refused()), (1, 0));
         let state = Size { rows: 1_000, bytes: 1 << 20 };
         let bounds = Bounds { time: Duration::from_mins(1), state, grace: Duration::from_hours(1) };
-        Agent::open(&dir.path().join("events.redb"), loaded, bounds, Duration::from_mins(5)).unwrap()
+        let (audit, ..) = audit::channel();
+        Agent::open(&dir.path().join("events.redb"), loaded, bounds, Duration::from_mins(5), audit).unwrap()
     }
 
     fn process(pid: u32, name: &str, started: i64) -> Process {

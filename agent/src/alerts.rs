@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::alert::{ALERT_SCHEMA, Alert, AlertStatus, Dedup, Handling, Level, RuleRef, SnapshotRef, SourceRow};
+use daemoneye_dsl::audit::Actor;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::convert::to_text;
 use daemoneye_dsl::tables::{Process, lineage, version_columns};
@@ -18,6 +19,7 @@ use daemoneye_planner::Batch;
 use daemoneye_storage::{Error, MatchState, Reader, Transaction};
 use serde_json::Map;
 
+use crate::audit;
 use crate::rules::Rule;
 use crate::silences::Silences;
 
@@ -171,6 +173,7 @@ impl Scene<'_> {
                 let state = MatchState { alert_id: alert.id, weight: after, first_raised: self.now };
                 self.transaction.put_match_state(id, key, &state)?;
                 self.transaction.put_alert(&alert)?;
+                self.transaction.put_event(&audit::raised(self.now, &alert))?;
                 if alert.silenced.is_none() {
                     self.transaction.enqueue_delivery(alert.id)?;
                 }
@@ -207,9 +210,14 @@ impl Scene<'_> {
 
     fn update(&mut self, id: u64, change: impl FnOnce(&mut Alert)) -> Result<(), Error> {
         let Some(mut alert) = self.transaction.alert(id)? else { return Ok(()) };
+        let before = alert.status;
         change(&mut alert);
         alert.dedup.last_seen = self.now;
-        self.transaction.put_alert(&alert)
+        self.transaction.put_alert(&alert)?;
+        if alert.status != before {
+            self.transaction.put_event(&audit::changed(self.now, Actor::component("agent"), &alert))?;
+        }
+        Ok(())
     }
 
     fn alert(

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -30,6 +31,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
+use crate::audit::{self, Audit};
 use crate::serve::now;
 
 /// Statements that are answered at one time; further ones wait.
@@ -56,22 +58,33 @@ pub(crate) struct Seen {
 #[derive(Clone)]
 pub(crate) struct Answers {
     store: Arc<Store>,
+    /// Where the ledger is.
+    ledger: PathBuf,
     client: Client,
     seen: watch::Receiver<Option<Seen>>,
     turns: Arc<Semaphore>,
     /// Turns of what is short, and does not wait for statements.
     short_turns: Arc<Semaphore>,
+    audit: Audit,
 }
 
 impl Answers {
-    pub(crate) fn new(store: Arc<Store>, client: Client, seen: watch::Receiver<Option<Seen>>) -> Self {
+    pub(crate) fn new(
+        (store, ledger): (Arc<Store>, PathBuf),
+        client: Client,
+        seen: watch::Receiver<Option<Seen>>,
+        audit: Audit,
+    ) -> Self {
         let turns = || Arc::new(Semaphore::new(AT_ONCE));
-        Self { store, client, seen, turns: turns(), short_turns: turns() }
+        Self { store, ledger, client, seen, turns: turns(), short_turns: turns(), audit }
     }
 
     /// Answers in the background.
     pub(crate) fn answer(&self, statement: Statement, limits: Limits, delivery: Delivery) {
         let answers = self.clone();
+        let audit = self.audit.clone();
+        audit.note(audit::asked(now(), &delivery, &statement));
+        let asked = audit::of_statement(&statement);
         tokio::spawn(async move {
             let turn = tokio::select! {
                 turn = answers.turns.clone().acquire_owned() => turn.expect("nobody closes it"),
@@ -96,7 +109,10 @@ impl Answers {
             };
             match told {
                 Ok((Ok(told), _turn)) => delivery.reply(told.to_payload()),
-                Ok((Err(why), _turn)) => delivery.refuse(&why),
+                Ok((Err(why), _turn)) => {
+                    audit.note(audit::refused(now(), &delivery, &asked, &why));
+                    delivery.refuse(&why);
+                }
                 Err(_) => delivery.refuse("the statement's thread failed; the agent's log says why"),
             }
         });
@@ -181,7 +197,7 @@ impl Work {
         if reads_present && seen.is_none() {
             return Ok(Told { is_too_early: true, ..Told::default() });
         }
-        let view = self.answers.store.read().map_err(|error| error.to_string())?;
+        let view = self.answers.store.read().map_err(|error| error.to_string())?.with_ledger(&self.answers.ledger);
         let view = View::new(seen.as_ref().map(|seen| &seen.rows), Some(&view));
         let counted = Counted::new(&view);
         let now = self.statement.now_micros.map_or_else(now, Timestamp);

@@ -12,6 +12,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 
+use crate::audit::{self, Audit};
+use crate::serve::now;
+
+/// What the collector is called on record.
+const NAME: &str = "procmond";
 /// How long a collector may take to end by itself.
 const END_TIME: Duration = Duration::from_secs(3);
 
@@ -37,10 +42,19 @@ pub(crate) struct Orders {
     pub(crate) variables: BTreeMap<String, String>,
 }
 
+/// Gives other orders, if they are others.
+pub(crate) fn tell(orders: &watch::Sender<Option<Orders>>, new: Orders) {
+    orders.send_if_modified(|told| {
+        let differs = told.as_ref() != Some(&new);
+        *told = Some(new);
+        differs
+    });
+}
+
 /// Keeps a collector running that has the latest orders, until there are none. Its standard input is a pipe by which it
 /// gets the key that lets it in, and that the system closes with the agent, however the agent ends; that is the
 /// collector's sign to end.
-pub(crate) async fn keep(program: PathBuf, door: Door, mut told: watch::Receiver<Option<Orders>>) {
+pub(crate) async fn keep(program: PathBuf, door: Door, mut told: watch::Receiver<Option<Orders>>, audit: Audit) {
     let mut backoff = Backoff::default();
     while let Some(orders) = latest(&mut told) {
         match start(&program, &orders) {
@@ -48,6 +62,8 @@ pub(crate) async fn keep(program: PathBuf, door: Door, mut told: watch::Receiver
                 tracing::info!(pid = child.id(), program = %program.display(), "collector started");
                 let began = tokio::time::Instant::now();
                 let pid = child.id();
+                note_start(&audit, &program, pid);
+                let ended_with = |in_order, how: &str| audit.note(audit::stopped(now(), NAME, pid, in_order, how));
                 // Waiting for a child closes its standard input, unless that is held apart.
                 let input = match let_in(&mut child, &door).await {
                     Ok(input) => Some(input),
@@ -58,12 +74,16 @@ pub(crate) async fn keep(program: PathBuf, door: Door, mut told: watch::Receiver
                 };
                 tokio::select! {
                     ended = child.wait() => match ended {
-                        Ok(status) => tracing::warn!(%status, "the collector ended; starting it again"),
+                        Ok(status) => {
+                            tracing::warn!(%status, "the collector ended; starting it again");
+                            ended_with(false, &format!("by itself: {status}"));
+                        }
                         Err(error) => tracing::error!(%error, "cannot wait for the collector"),
                     },
                     () = others(&mut told, &orders) => {
                         drop(input);
-                        end(child).await;
+                        let how = end(child).await;
+                        ended_with(how.is_ok(), how.as_ref().map_or_else(|why| *why, |()| "it was told to"));
                         pid.inspect(|pid| door.forget(*pid));
                         backoff.reset();
                         continue;
@@ -118,11 +138,25 @@ async fn let_in(child: &mut Child, door: &Door) -> anyhow::Result<ChildStdin> {
     Ok(input)
 }
 
-async fn end(mut child: Child) {
+/// Puts on record which program runs, beside it: reading the file takes a while.
+fn note_start(audit: &Audit, program: &Path, pid: Option<u32>) {
+    let process = pid.map_or_else(|| program.to_owned(), |pid| Path::new("/proc").join(pid.to_string()));
+    let (audit, at) = (audit.clone(), now());
+    tokio::task::spawn_blocking(move || {
+        for fact in audit::started(at, NAME, pid, &audit::program(&process)) {
+            audit.note(fact);
+        }
+    });
+}
+
+/// Lets a collector end whose standard input is closed; or says how it ended instead.
+async fn end(mut child: Child) -> Result<(), &'static str> {
     if tokio::time::timeout(END_TIME, child.wait()).await.is_err() {
         tracing::warn!(pid = child.id(), "the collector did not end in time and is killed");
         if let Err(error) = child.kill().await {
             tracing::error!(%error, "cannot kill the collector");
         }
+        return Err("it did not end in time and was killed");
     }
+    Ok(())
 }

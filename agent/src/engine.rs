@@ -6,10 +6,13 @@ use std::time::Duration;
 use daemoneye_broker::Delivery;
 use daemoneye_broker::SnapshotBatch;
 use daemoneye_broker::payload::Order;
+use daemoneye_dsl::types::Timestamp;
+use serde_json::json;
 use tokio::sync::watch::Sender;
 
 use crate::agent::{Agent, Health, Refusal, Taken, Wanted};
 use crate::answers::Seen;
+use crate::audit::{self, Audit};
 use crate::evaluation::Bounds;
 use crate::rules::Loaded;
 use crate::serve::now;
@@ -27,6 +30,8 @@ pub(crate) enum Input {
         bounds: Bounds,
         /// How often processes are sampled.
         sampled: Duration,
+        /// When that was.
+        at: Timestamp,
     },
     /// From an operator, to be acknowledged.
     Order(Order, Delivery),
@@ -42,37 +47,46 @@ pub(crate) struct Window {
     pub(crate) health: Sender<Health>,
 }
 
-/// Takes inputs until the last, and shows what came of each. Gives the sinks back.
-pub(crate) fn run(mut agent: Agent, inputs: &mpsc::Receiver<Input>, sinks: Sinks, window: &Window) -> Sinks {
+/// Takes inputs until the last, and shows what came of each. Gives the agent and the sinks back.
+pub(crate) fn run(
+    mut agent: Agent,
+    inputs: &mpsc::Receiver<Input>,
+    sinks: Sinks,
+    window: &Window,
+    audit: &Audit,
+) -> (Agent, Sinks) {
     while let Ok(input) = inputs.recv() {
         match input {
             Input::Batch(delivery) => {
-                take(&mut agent, delivery, &sinks);
+                take(&mut agent, delivery, &sinks, audit);
                 window.seen.send_replace(agent.seen());
             }
-            Input::Reload { loaded, bounds, sampled } => agent.reload(loaded, bounds, sampled),
-            Input::Order(order, delivery) => obey(&mut agent, order, delivery),
+            Input::Reload { loaded, bounds, sampled, at } => agent.reload(loaded, bounds, sampled, at),
+            Input::Order(order, delivery) => obey(&mut agent, order, delivery, audit),
             Input::Shutdown => break,
         }
+        audit.wake();
         window.health.send_replace(agent.health());
     }
     if agent.waiting() > 0 {
         tracing::warn!(snapshots = agent.waiting(), "the disk could not be written to: what waited for it is lost");
     }
-    if let Err(error) = agent.end_run(now()) {
-        tracing::warn!(%error, "the end of this run is not on record: `daemoneye-cli status` takes it for killed");
-    }
-    sinks
+    (agent, sinks)
 }
 
-fn take(agent: &mut Agent, delivery: Delivery, sinks: &Sinks) {
+fn take(agent: &mut Agent, delivery: Delivery, sinks: &Sinks, audit: &Audit) {
+    let refuse = |delivery: Delivery, source: &str, why: &str| {
+        audit.note(audit::refused(now(), &delivery, &json!({"snapshot_of": source}), why));
+        delivery.refuse(why);
+    };
     let batch = match SnapshotBatch::from_payload(delivery.payload.clone()) {
         Ok(batch) => batch,
         Err(error) => {
             tracing::warn!(%error, "a batch that is none was refused");
-            return delivery.refuse(&error.to_string());
+            return refuse(delivery, "", &error.to_string());
         }
     };
+    let source = batch.source.clone();
     // At the gravest level, so that the span is there whatever is logged.
     let _snapshot = tracing::error_span!("snapshot", source = batch.source, sequence = batch.sequence).entered();
     match agent.take_in_turn(batch) {
@@ -92,18 +106,20 @@ fn take(agent: &mut Agent, delivery: Delivery, sinks: &Sinks) {
         }
         Err(error) => {
             tracing::error!(%error, "snapshot refused; nothing of it is stored");
-            delivery.refuse(&error.to_string());
+            refuse(delivery, &source, &error.to_string());
         }
     }
 }
 
-fn obey(agent: &mut Agent, order: Order, delivery: Delivery) {
-    let uid = delivery.publisher().and_then(|publisher| publisher.peer.uid);
-    match agent.obey(order, Wanted { uid, at: now() }) {
+fn obey(agent: &mut Agent, order: Order, delivery: Delivery, audit: &Audit) {
+    let wanted = Wanted { by: audit::actor_of(&delivery), at: now() };
+    let asked = order.deed.as_ref().map(audit::of_deed).unwrap_or_default();
+    match agent.obey(order, wanted) {
         Ok(None) => delivery.acknowledge(),
         Ok(Some(silence)) => delivery.reply(serde_json::to_vec(&silence).expect("a silence is JSON")),
         Err(why) => {
             tracing::warn!(why, "order refused");
+            audit.note(audit::refused(now(), &delivery, &asked, &why));
             delivery.refuse(&why);
         }
     }

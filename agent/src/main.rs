@@ -10,12 +10,14 @@ mod access;
 mod agent;
 mod alerts;
 mod answers;
+mod audit;
 mod backlog;
 mod collector;
 mod compactor;
 mod engine;
 mod evaluation;
 mod health;
+mod ledger;
 mod own;
 mod present;
 mod rules;
@@ -38,8 +40,9 @@ use daemoneye_dsl::status::AgentRun;
 use daemoneye_settings::choices::{AlertForm, Mode};
 use daemoneye_settings::{Files, Flags, Sources, flag};
 
-use crate::agent::Agent;
+use crate::agent::{Agent, Beginning};
 use crate::evaluation::Bounds;
+use crate::ledger::{Book, Inflow, Policy};
 use crate::serve::{Edges, Signals};
 use crate::settings::InForce;
 use crate::sinks::terminal::Form;
@@ -163,7 +166,16 @@ fn run(settings: InForce) -> anyhow::Result<()> {
     let collector = (started.collector.mode == Mode::Spawn).then(collector::find).transpose()?;
     let (rules, refused) = (loaded.rules.len(), loaded.refused());
     let statuses = loaded.statuses.clone();
-    let agent = Agent::open(&data.events(), loaded, Bounds::of(&started), started.samples.interval)?;
+    let (audit, noted, shared) = audit::channel();
+    let agent = Agent::open(&data.events(), loaded, Bounds::of(&started), started.samples.interval, audit.clone())?;
+    let book = Book::new(Policy {
+        path: started.ledger_in(&data),
+        every: started.ledger.checkpoint_every as u64,
+        interval: started.ledger.checkpoint_interval,
+        export: started.ledger.export.clone(),
+    })
+    .context("cannot start the thread that exports checkpoints")?;
+    let inflow = Inflow { store: agent.store(), noted, shared };
     let socket = started.socket();
     let run = AgentRun {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -187,10 +199,10 @@ fn run(settings: InForce) -> anyhow::Result<()> {
         // From here on a signal ends it in order: what begins below leaves a socket file and a collector behind.
         let signals = Signals::new().context("cannot take signals")?;
         let broker = access::open(&started, &socket)?;
-        agent.begin_run(&run, &statuses)?;
+        agent.begin_run(&Beginning { run: &run, rules: &statuses, settings: &settings.values() })?;
         tracing::info!(rules, refused, store = %data.events().display(), socket = %socket.display(), "agent started");
-        let ended =
-            serve::serve(&broker, agent, Edges { collector, socket, form, run }, settings, (signals, watch)).await;
+        let edges = Edges { collector, socket, form, run, book, inflow };
+        let ended = serve::serve(&broker, agent, edges, settings, audit, (signals, watch)).await;
         broker.shutdown().await;
         ended
     })

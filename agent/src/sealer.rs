@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use daemoneye_storage::{Cause, Dropped, Error, Kept, Retention, Store};
 
+use crate::audit::Audit;
 use crate::compactor::Compactor;
 use crate::serve;
 
@@ -26,9 +27,9 @@ pub(crate) struct Sealer {
 }
 
 impl Sealer {
-    pub(crate) fn start(store: Arc<Store>, retention: Retention) -> std::io::Result<Self> {
+    pub(crate) fn start(store: Arc<Store>, retention: Retention, audit: Audit) -> std::io::Result<Self> {
         let (orders, told) = channel();
-        let work = Work { store, retention, looked: None, compactor: Compactor::default() };
+        let work = Work { store, audit, retention, looked: None, compactor: Compactor::default() };
         let thread = std::thread::Builder::new().name("sealer".to_owned()).spawn(move || work.run(&told))?;
         Ok(Self { orders, thread })
     }
@@ -49,6 +50,7 @@ impl Sealer {
 
 struct Work {
     store: Arc<Store>,
+    audit: Audit,
     retention: Retention,
     /// When it last found nothing to drop.
     looked: Option<Instant>,
@@ -97,6 +99,7 @@ impl Work {
         match self.store.keep(self.retention)? {
             Some(dropped) => {
                 log(&dropped);
+                self.audit.wake();
                 Ok(true)
             }
             None => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use daemoneye_broker::payload::{self, Ask, Knowledge};
 use daemoneye_broker::{Broker, Delivery, Event, Gap, Interest, topic};
-use daemoneye_dsl::status::AgentRun;
+use daemoneye_dsl::status::{AgentRun, LedgerHealth};
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp};
 use daemoneye_settings::Settings;
 use daemoneye_storage::Retention;
@@ -16,8 +16,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::agent::Agent;
 use crate::answers::Answers;
+use crate::audit::{self, Audit};
 use crate::engine::{self, Input, Window};
 use crate::evaluation::Bounds;
+use crate::ledger::{Book, Inflow, Ledger};
 use crate::sealer::Sealer;
 use crate::settings::InForce;
 use crate::sinks::Sinks;
@@ -42,6 +44,10 @@ pub(crate) struct Edges {
     pub(crate) form: Form,
     /// What is said of this run.
     pub(crate) run: AgentRun,
+    /// The ledger.
+    pub(crate) book: Book,
+    /// What goes into it.
+    pub(crate) inflow: Inflow,
 }
 
 /// What a signal asks for.
@@ -59,29 +65,36 @@ pub(crate) async fn serve(
     agent: Agent,
     edges: Edges,
     mut settings: InForce,
+    audit: Audit,
     (mut signals, mut watch): (Signals, Watch),
 ) -> anyhow::Result<()> {
+    let (kept, book_felt) = channel(LedgerHealth::default());
+    let ledger = Ledger::start(broker, edges.book, edges.inflow, audit.clone(), kept).await;
+    let ledger = ledger.context("cannot start the ledger's thread")?;
     let client = broker.client("agent")?;
     let mut batches = client.subscribe(&Interest::new(topic::ALL_EVENTS).answering()).await?;
     let mut commands = client.subscribe(&Interest::new(topic::control("agent")).answering()).await?;
     let runtime = tokio::runtime::Handle::current();
     let sinks =
         Sinks::start(agent.store(), edges.form, broker.client("alerts")?, runtime).context("cannot start the sinks")?;
-    let sealer = Sealer::start(agent.store(), retention(settings.now())).context("cannot start the sealer")?;
+    let sealer =
+        Sealer::start(agent.store(), retention(settings.now()), audit.clone()).context("cannot start the sealer")?;
     let (shown, seen) = channel(None);
     let (well, felt) = channel(agent.health());
-    let telling = tokio::spawn(health::tell(broker.client("health")?, edges.run, felt));
+    let telling = tokio::spawn(health::tell(broker.client("health")?, edges.run, felt, book_felt));
     let window = Window { seen: shown, health: well };
-    let answers = Answers::new(agent.store(), broker.client("answers")?, seen);
+    let answers = Answers::new((agent.store(), ledger.path()), broker.client("answers")?, seen, audit.clone());
     let (inputs, received) = mpsc::sync_channel(INPUT_LEN);
+    let noting = audit.clone();
     let engine = std::thread::Builder::new()
         .name("engine".to_owned())
-        .spawn(move || engine::run(agent, &received, sinks, &window))
+        .spawn(move || engine::run(agent, &received, sinks, &window, &noting))
         .context("cannot start the engine's thread")?;
 
     let (orders, told) = channel(Some(settings.orders(&edges.socket)));
     let spawns = edges.collector.is_some();
-    let keeper = edges.collector.map(|program| tokio::spawn(collector::keep(program, broker.door(), told)));
+    let keeper =
+        edges.collector.map(|program| tokio::spawn(collector::keep(program, broker.door(), told, audit.clone())));
     let (mut heard, mut looked) = (Instant::now(), Instant::now());
     loop {
         let patience = patience(spawns.then(|| settings.now().collector.interval));
@@ -93,7 +106,8 @@ pub(crate) async fn serve(
                     break;
                 }
                 Wish::Reload => {
-                    let (after, files, input) = tokio::task::spawn_blocking(|| reload(settings))
+                    let noting = audit.clone();
+                    let (after, files, input) = tokio::task::spawn_blocking(move || reload(settings, &noting))
                         .await
                         .context("cannot wait for the settings to be read")?;
                     settings = after;
@@ -101,12 +115,7 @@ pub(crate) async fn serve(
                         watch = Watch::new(files);
                     }
                     sealer.keep(retention(settings.now()));
-                    let new = settings.orders(&edges.socket);
-                    orders.send_if_modified(|told| {
-                        let differs = told.as_ref() != Some(&new);
-                        *told = Some(new);
-                        differs
-                    });
+                    collector::tell(&orders, settings.orders(&edges.socket));
                     input
                 }
             },
@@ -124,7 +133,7 @@ pub(crate) async fn serve(
                 None => break,
             },
             asked = commands.message() => match asked {
-                Some(delivery) => obey(delivery, &answers, &settings),
+                Some(delivery) => obey(delivery, &answers, &settings, &audit),
                 None => break,
             },
             () = sleep_until(heard + patience) => {
@@ -154,15 +163,30 @@ pub(crate) async fn serve(
         keeper.await.context("the collector's keeper failed")?;
     }
     let _engine_has_ended = inputs.send(Input::Shutdown).is_err();
-    let sinks = tokio::task::spawn_blocking(move || engine.join()).await.context("cannot wait for the engine")?;
-    let sinks = sinks.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    telling.await.context("cannot wait for the last that is said of this agent")?;
-    tokio::task::spawn_blocking(move || sealer.finish()).await.context("cannot wait for the sealer")?;
-    tokio::task::spawn_blocking(move || sinks.finish()).await.context("cannot wait for the sinks")
+    let ending = move || {
+        let (agent, sinks) = engine.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        end(&agent, sealer, sinks);
+    };
+    tokio::task::spawn_blocking(ending).await.context("the engine failed")?;
+    ledger.finish().await;
+    telling.await.context("cannot wait for the last that is said of this agent")
+}
+
+/// Ends what works beside the engine; that the agent has stopped is the last that is put on record.
+fn end(agent: &Agent, sealer: Sealer, sinks: Sinks) {
+    sealer.finish();
+    sinks.finish();
+    if let Err(error) = agent.end_run(now()) {
+        tracing::warn!(%error, "the end of this run is not on record: `daemoneye-cli status` takes it for killed");
+    }
 }
 
 /// Sees to what an operator asks; gives what the engine is to do, if anything.
-fn obey(delivery: Delivery, answers: &Answers, settings: &InForce) -> Option<Input> {
+fn obey(delivery: Delivery, answers: &Answers, settings: &InForce, audit: &Audit) -> Option<Input> {
+    let refuse = |delivery: Delivery, why: &str| {
+        audit.note(audit::refused(now(), &delivery, &serde_json::Value::Null, why));
+        delivery.refuse(why);
+    };
     match Ask::from_payload(delivery.payload.clone()).map(|ask| ask.wish) {
         Ok(Some(payload::Wish::Order(order))) => return Some(Input::Order(order, delivery)),
         Ok(Some(payload::Wish::Statement(statement))) => answers.answer(statement, settings.now().limits, delivery),
@@ -170,19 +194,20 @@ fn obey(delivery: Delivery, answers: &Answers, settings: &InForce) -> Option<Inp
         Ok(Some(payload::Wish::Knowledge(what))) => match Knowledge::try_from(what) {
             Ok(Knowledge::Report) => answers.report(delivery),
             Ok(Knowledge::Settings) => delivery.reply(settings.to_json().to_string()),
-            Err(_) => delivery.refuse(UNKNOWN),
+            Err(_) => refuse(delivery, UNKNOWN),
         },
-        Ok(None) => delivery.refuse(UNKNOWN),
-        Err(error) => delivery.refuse(&error.to_string()),
+        Ok(None) => refuse(delivery, UNKNOWN),
+        Err(error) => refuse(delivery, &error.to_string()),
     }
     None
 }
 
 /// Reads settings and rules anew; gives what the engine is to take up, if anything, with the files that it is from.
-fn reload(mut settings: InForce) -> (InForce, Option<Files>, Option<Input>) {
+fn reload(mut settings: InForce, audit: &Audit) -> (InForce, Option<Files>, Option<Input>) {
     tracing::info!(signal = "SIGHUP", "reading settings and rules again");
-    if !settings.reload() {
-        return (settings, None, None);
+    let Some(changed) = settings.reload() else { return (settings, None, None) };
+    if !changed.is_empty() {
+        audit.note(audit::in_force(now(), &serde_json::json!({"changed": changed})));
     }
     let files = Files::below(&settings.rule_paths());
     let input = load(&settings);
@@ -202,7 +227,7 @@ fn look(settings: InForce, mut watch: Watch) -> (InForce, Watch, Option<Input>) 
 fn load(settings: &InForce) -> Input {
     let loaded = rules::load(&settings.rule_paths(), settings.now().limits);
     loaded.report(settings.drawing());
-    Input::Reload { loaded, bounds: Bounds::of(settings.now()), sampled: settings.now().samples.interval }
+    Input::Reload { loaded, bounds: Bounds::of(settings.now()), sampled: settings.now().samples.interval, at: now() }
 }
 
 /// What the settings let the store keep.

@@ -14,6 +14,8 @@ use daemoneye_settings::list::{ALL, Effect, Setting};
 use daemoneye_settings::logging::{self, Logging};
 use daemoneye_settings::{Effective, Error, Finding, Problems, Settings, Sources};
 
+use serde_json::{Map, Value, json};
+
 use crate::collector::Orders;
 
 /// What is in force.
@@ -45,18 +47,20 @@ impl InForce {
         &self.started.settings
     }
 
-    /// Reads everything again. Tells whether it was right.
-    pub(crate) fn reload(&mut self) -> bool {
+    /// Reads everything again. Tells whether it was right, and what changed.
+    pub(crate) fn reload(&mut self) -> Option<Map<String, Value>> {
         let new = match self.sources.load() {
             Ok(new) => new,
             Err(Problems(problems)) => {
                 problems.iter().for_each(log_problem);
                 tracing::error!(problems = problems.len(), "settings refused; those before stay in force");
-                return false;
+                return None;
             }
         };
         new.remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
+        let mut changed = Map::new();
         for change in new.changes(&self.latest).filter(|change| change.setting.effect == Effect::Reload) {
+            changed.insert(change.setting.name.to_owned(), new.value(change.setting));
             let origin = new.origin(change.setting).to_string();
             tracing::info!(
                 setting = change.setting.name,
@@ -73,16 +77,27 @@ impl InForce {
         }
         self.logging.set_levels(&new.settings.log);
         self.latest = new;
-        true
+        Some(changed)
     }
 
     /// Every setting with the value in force and where it is said.
-    pub(crate) fn to_json(&self) -> serde_json::Value {
-        let in_force = |setting: &Setting| match setting.effect {
+    pub(crate) fn to_json(&self) -> Value {
+        ALL.iter().map(|setting| Value::Object(self.in_force(setting).describe(setting))).collect()
+    }
+
+    /// The value in force of every setting, for the record.
+    pub(crate) fn values(&self) -> Value {
+        let value = |setting: &&Setting| (setting.name.to_owned(), self.in_force(setting).value(setting));
+        let values: Map<_, _> =
+            ALL.iter().filter(|setting| setting.effect != Effect::EachRun).map(|it| value(&it)).collect();
+        json!({"settings": values})
+    }
+
+    fn in_force(&self, setting: &Setting) -> &Effective {
+        match setting.effect {
             Effect::Restart => &self.started,
             Effect::Reload | Effect::EachRun => &self.latest,
-        };
-        ALL.iter().map(|setting| serde_json::Value::Object(in_force(setting).describe(setting))).collect()
+        }
     }
 
     /// How findings are drawn on standard error, where the log is for people.

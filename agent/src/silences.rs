@@ -5,6 +5,8 @@ use daemoneye_dsl::silence::Silence;
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_storage::{Error, Transaction};
 
+use crate::audit;
+
 /// Silences that may be in force at one time.
 pub(crate) const SILENCES_LEN_MAX: usize = 1024;
 
@@ -19,6 +21,7 @@ impl Silences {
             transaction.silences()?.into_iter().partition(|silence| silence.is_over(now));
         for silence in over {
             transaction.remove_silence(silence.number)?;
+            transaction.put_event(&audit::unsilenced(now, None, silence.number))?;
             tracing::info!(silence = silence.number, rule = silence.rule, "a silence has ended");
         }
         Ok(Self(in_force))

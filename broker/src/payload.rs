@@ -87,7 +87,7 @@ pub enum Knowledge {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Order {
     /// What.
-    #[prost(oneof = "Deed", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "Deed", tags = "1, 2, 3, 4, 5")]
     pub deed: Option<Deed>,
 }
 
@@ -106,6 +106,9 @@ pub enum Deed {
     /// To end the silence of this number.
     #[prost(uint64, tag = "4")]
     Unsilence(u64),
+    /// To put on record that a program takes a table out of the store, which it reads by itself.
+    #[prost(message, tag = "5")]
+    Export(Export),
 }
 
 /// Quarantined rules that are to run again: all of them, or none.
@@ -148,6 +151,23 @@ pub struct Silence {
     /// What the operator has to say.
     #[prost(string, optional, tag = "5")]
     pub note: Option<String>,
+}
+
+/// What is about to be taken out of the store.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Export {
+    /// The table.
+    #[prost(string, tag = "1")]
+    pub table: String,
+    /// The file that it goes to.
+    #[prost(string, tag = "2")]
+    pub file: String,
+    /// Its rows from then on: microseconds since 1970 UTC; from the beginning where it does not say.
+    #[prost(int64, optional, tag = "3")]
+    pub from_micros: Option<i64>,
+    /// And before then.
+    #[prost(int64, optional, tag = "4")]
+    pub to_micros: Option<i64>,
 }
 
 /// A SELECT.

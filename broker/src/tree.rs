@@ -77,7 +77,7 @@ pub const PRODUCT: &[Branch] = &[
         pattern: topic::ALL_AUDIT,
         publishers: &[Role::Agent],
         subscribers: &[Role::Operator, Role::Agent],
-        doc: "`audit.<actor>.<action>`: what bears on security",
+        doc: "`audit.<actor>.<action>`: what bears on security, as JSON; what the broker itself refused, on `audit.broker.>`, as a `Notice`; the last checkpoint of the ledger, on `audit.agent.checkpoint`, as text",
     },
     Branch {
         pattern: "health.agent",

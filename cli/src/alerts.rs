@@ -12,14 +12,13 @@ use std::time::Instant;
 use anyhow::Context;
 use daemoneye_dsl::alert::{Alert, AlertStatus, Handling, Level};
 use daemoneye_dsl::types::{Timestamp, Value};
-use jiff::tz::TimeZone;
 
 use crate::agent::SAME_RELEASE;
 use crate::asked::{Answer, Place, literal};
 use crate::output::{Format, print, write_json};
 use crate::progress::Progress;
 use crate::query::incomplete;
-use crate::render::{Align, Cell, Column, Extent, Table};
+use crate::render::{Align, Cell, Column, Extent, Table, local_second, offset};
 use crate::screen::{Mark, Screen, count, paint_of};
 use crate::{Ending, Globals, with_exit_codes};
 
@@ -221,16 +220,6 @@ fn write_list(alerts: &[Alert], globals: &Globals, screen: &Screen) -> anyhow::R
     };
     let table = Table { columns, rows: alerts.iter().map(row).collect(), header: true, indent: 0 };
     Ok(print(screen, |out| table.write(out, form, screen, globals))?.unwrap_or(Extent::Whole))
-}
-
-/// How far the zone is from UTC at present: said once above the times, so that a line of 80 columns has room.
-fn offset(zone: &TimeZone) -> String {
-    jiff::Timestamp::now().to_zoned(zone.clone()).strftime("%:z").to_string()
-}
-
-fn local_second(moment: Timestamp, zone: &TimeZone) -> String {
-    let shown = jiff::Timestamp::from_microsecond(moment.0).map(|it| it.to_zoned(zone.clone()));
-    shown.map_or_else(|_| moment.rfc3339(), |it| it.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 /// What operators made of it; `silenced` where nobody was told of it and nobody said anything.

@@ -6,6 +6,7 @@
 mod agent;
 mod alerts;
 mod asked;
+mod audit;
 mod bag;
 mod completions;
 mod config;
@@ -83,6 +84,7 @@ enum Command {
     Rules(rules::Rules),
     Schema(schema::Schema),
     Alerts(alerts::Alerts),
+    Audit(audit::Audit),
     Status(status::Status),
     Data(data::Data),
     Config(config::Config),
@@ -163,7 +165,8 @@ Examples:
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done; what permissions hide is stated, and is no failure
-  1    lint, fmt --check, config or data check found something; --exit-code: too
+  1    lint, fmt --check, config, data check or audit verify found something;
+       --exit-code: too
   2    a flag, setting, path, rule or statement is wrong, or cannot be read
   3    the answer is incomplete, as is said; --allow-degraded makes it 0 or 1
   4    the agent cannot be reached
@@ -260,6 +263,7 @@ fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Ending> {
         Command::Rules(rules) => rules::run(rules, globals, screen),
         Command::Schema(schema) => schema::run(schema, globals, screen),
         Command::Alerts(alerts) => alerts::run(alerts, globals, screen),
+        Command::Audit(audit) => audit::run(audit, globals, screen),
         Command::Status(status) => status::run(status, globals, screen),
         Command::Data(data) => data::run(data, globals, screen),
         Command::Config(config) => config::run(config, globals, screen),

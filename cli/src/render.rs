@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use anstyle::Style as Paint;
 use daemoneye_dsl::diagnostic::Style;
-use daemoneye_dsl::types::{MICROS_PER_SEC, Type, Value, display_interval};
+use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp, Type, Value, display_interval};
 use jiff::tz::TimeZone;
 
 use crate::Globals;
@@ -169,6 +169,17 @@ pub(crate) fn local_time(micros: i64, zone: &TimeZone) -> String {
         |_| micros.to_string(),
         |moment| moment.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.f%:z").to_string(),
     )
+}
+
+/// How far the zone is from UTC at present: said once above the times, so that a line of 80 columns has room.
+pub(crate) fn offset(zone: &TimeZone) -> String {
+    jiff::Timestamp::now().to_zoned(zone.clone()).strftime("%:z").to_string()
+}
+
+/// A moment to the second, without the zone's offset.
+pub(crate) fn local_second(moment: Timestamp, zone: &TimeZone) -> String {
+    let shown = jiff::Timestamp::from_microsecond(moment.0).map(|it| it.to_zoned(zone.clone()));
+    shown.map_or_else(|_| moment.rfc3339(), |it| it.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 /// A length of time as people say it: `4 s`, `2 h 13 m`.

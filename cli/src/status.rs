@@ -5,13 +5,14 @@
 
 mod page;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use daemoneye_dsl::completeness::{Completeness, Reason};
-use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleState, patience};
+use daemoneye_dsl::status::{AgentRun, CollectorStatus, LedgerHealth, RuleState, patience};
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_settings::Settings;
 use daemoneye_settings::paths::{DataDir, is_root};
+use daemoneye_storage::ledger::{Checkpoint, ReadLedger, SignedCheckpoint};
 use daemoneye_storage::{Error, Gap, ReadStore, Report};
 use serde_json::{Value as Json, json};
 
@@ -72,6 +73,8 @@ struct Facts {
     told_by_agent: bool,
     /// What the agent says of itself.
     heard: Heard,
+    /// The audit ledger, as the agent says or its file; nothing where there is none.
+    ledger: Option<LedgerHealth>,
 }
 
 impl Facts {
@@ -87,8 +90,11 @@ impl Facts {
         let told = heard.report.take().and_then(Result::ok);
         let told_by_agent = told.is_some();
         let stored = told.map_or(stored, Ok);
+        let ledger = heard.agent.as_ref().map(|agent| agent.ledger.clone());
+        let ledger = ledger.or_else(|| read_ledger(&settings.ledger_in(&data)));
         Self {
             reached,
+            ledger,
             told_by_agent,
             heard,
             store_len: std::fs::metadata(data.events()).ok().map(|file| file.len()),
@@ -154,7 +160,8 @@ impl Facts {
     }
 
     fn is_degraded(&self) -> bool {
-        !self.completeness().is_complete()
+        let is_off_record = self.ledger.as_ref().is_some_and(|ledger| ledger.error.is_some());
+        is_off_record || !self.completeness().is_complete()
     }
 
     /// The same question with root's rights.
@@ -182,6 +189,7 @@ impl Facts {
                 "health": self.heard.agent,
                 "same_version": self.run().map(|run| run.version == env!("CARGO_PKG_VERSION")),
             },
+            "ledger": self.ledger,
             "collectors": stored.map(|stored| &stored.collectors),
             "collectors_health": self.heard.collectors,
             "overdue": self.is_overdue(),
@@ -229,4 +237,22 @@ fn rules_json(report: &Report) -> Json {
     let not_running = report.rules.iter().filter(|rule| rule.state != RuleState::Running);
     object.insert("not_running".to_owned(), not_running.map(|rule| json!(rule)).collect());
     object.into()
+}
+
+/// How a ledger is that nobody writes to; nothing where there is no file.
+fn read_ledger(path: &Path) -> Option<LedgerHealth> {
+    let bytes = std::fs::metadata(path).ok()?.len();
+    let health = LedgerHealth { path: path.display().to_string(), bytes, ..LedgerHealth::default() };
+    let read = || {
+        let view = ReadLedger::open(path)?.read()?;
+        Ok::<_, Error>((view.size()?, view.checkpoint()?))
+    };
+    Some(match read() {
+        Ok((entries, last)) => {
+            let last = last.as_ref().map(SignedCheckpoint::checkpoint);
+            let (signed, signed_at) = (last.map_or(0, |last| last.size), last.and_then(Checkpoint::time));
+            LedgerHealth { entries, signed, signed_at, ..health }
+        }
+        Err(error) => LedgerHealth { error: Some(error.to_string()), ..health },
+    })
 }

@@ -21,8 +21,9 @@ pub(crate) fn data_dir(named: Option<&PathBuf>, settings: &Settings) -> DataDir 
 
 /// Opens the store in a data directory.
 pub(crate) fn open(data: Option<&PathBuf>, settings: &Settings) -> Result<Stored, Error> {
-    let path = data_dir(data, settings).events();
-    let view = ReadStore::open(&path)?.read()?;
+    let data = data_dir(data, settings);
+    let path = data.events();
+    let view = ReadStore::open(&path)?.read()?.with_ledger(settings.ledger_in(&data));
     Ok(Stored { path, view })
 }
 

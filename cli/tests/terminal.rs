@@ -312,7 +312,7 @@ fn what_cannot_be_watched_is_said() {
         (&["query", "--watch=50ms", "SELECT 1 AS x"][..], "between 100ms and 1d"),
         (&["query", "--watch", "5s", "SELECT 1 AS x"], "write --watch=5s"),
         (&["query", "--watch", "-o", "csv", "SELECT 1 AS x"], "ask for `-o table` or `-o ndjson`"),
-        (&["query", "--watch", "SELECT name FROM process_starts", "--data", "/none/such"], "no event store"),
+        (&["query", "--watch", "SELECT name FROM process_starts", "--data", "/none/such"], "nothing is stored at"),
         (&["query", "--csv-safe", "SELECT 1 AS x"], "add `-o csv`"),
     ] {
         let output = run(arguments);

@@ -232,6 +232,16 @@ impl From<Completeness> for AlertCompleteness {
 }
 
 impl Alert {
+    /// The record: the very bytes that are stored, and that [`Alert::hash`] is about.
+    pub fn record(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("an alert is JSON")
+    }
+
+    /// BLAKE3 over its record, in hex: what the ledger holds of it.
+    pub fn hash(&self) -> String {
+        blake3::hash(&self.record()).to_hex().to_string()
+    }
+
     /// It becomes what an operator wants.
     pub fn handle(&mut self, handled: Handled) {
         self.handling = handled.handling;

@@ -41,6 +41,27 @@ pub struct AgentHealth {
     pub waiting: u64,
     /// The last turn that an alert was written in.
     pub alert_turn: u64,
+    /// The audit ledger.
+    pub ledger: LedgerHealth,
+}
+
+/// How the audit ledger is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerHealth {
+    /// Its file.
+    pub path: String,
+    /// Its entries.
+    pub entries: u64,
+    /// Bytes of its file.
+    pub bytes: u64,
+    /// Events that it does not have yet.
+    pub waiting: u64,
+    /// The entries that the last checkpoint is over.
+    pub signed: u64,
+    /// When that was made.
+    pub signed_at: Option<Timestamp>,
+    /// Why it cannot be written, or its checkpoints cannot be exported.
+    pub error: Option<String>,
 }
 
 /// How a collector is, as it says on `health.<its name>`.

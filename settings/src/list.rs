@@ -114,6 +114,7 @@ pub const COMPONENTS: &[Component] = &[
         name: "engine",
         targets: &["daemoneye_agent::agent", "daemoneye_agent::alerts", "daemoneye_agent::engine", "daemoneye_planner"],
     },
+    Component { name: "ledger", targets: &["daemoneye_agent::ledger", "daemoneye_storage::ledger"] },
     Component { name: "rules", targets: &["daemoneye_agent::rules", "daemoneye_dsl"] },
     Component { name: "settings", targets: &["daemoneye_settings", "daemoneye_agent::settings"] },
     Component { name: "sinks", targets: &["daemoneye_agent::sinks"] },
@@ -292,6 +293,41 @@ pub const ALL: &[Setting] = &[
         effect: Effect::Reload,
         users: &[User::Agent],
     },
+    Setting {
+        name: "ledger.path",
+        kind: Kind::Path,
+        default: Unset::Found("`ledger.redb` in the data directory"),
+        doc: "The audit ledger: what bears on security, in order, so that its removal or change can be detected. The key \
+              that signs it lies beside it.",
+        effect: Effect::Restart,
+        users: &[User::Agent, User::Cli],
+    },
+    Setting {
+        name: "ledger.checkpoint_every",
+        kind: Kind::Number { min: 1, max: 1_000_000 },
+        default: Unset::Number(1000),
+        doc: "Entries after which a checkpoint is signed. There is one at each orderly end besides.",
+        effect: Effect::Restart,
+        users: &[User::Agent],
+    },
+    Setting {
+        name: "ledger.checkpoint_interval",
+        kind: Kind::Duration { min: MICROS_PER_SEC, max: 7 * DAY },
+        default: Unset::Word("1h"),
+        doc: "The longest that an entry goes without a checkpoint that is over it.",
+        effect: Effect::Restart,
+        users: &[User::Agent],
+    },
+    Setting {
+        name: "ledger.export",
+        kind: Kind::Path,
+        default: Unset::Found("none"),
+        doc: "A file to which each checkpoint is appended. Only a checkpoint that is kept where this host cannot change it \
+              shows that the end of the ledger was cut off, or all of it written anew: let this file be on another host, \
+              or carry it there.",
+        effect: Effect::Restart,
+        users: &[User::Agent],
+    },
     limit(limits::TEXT, "Bytes of text that a rule or a statement may have."),
     limit(limits::TOKENS, "Tokens that a statement may have."),
     limit(limits::TERMS, "Operands of AND and OR that a statement may have."),
@@ -363,6 +399,7 @@ pub const ALL: &[Setting] = &[
         ..level("log.levels.collector", "The level of procmond and of the agent's care for it.")
     },
     level("log.levels.engine", "The level of snapshots, rules at work and alerts raised."),
+    level("log.levels.ledger", "The level of the audit ledger."),
     level("log.levels.rules", "The level of loading rules."),
     level("log.levels.settings", "The level of reading settings and what changes with them."),
     level("log.levels.sinks", "The level of delivering alerts."),

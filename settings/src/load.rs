@@ -310,7 +310,8 @@ impl Effective {
             "data" => text(self.settings.data_dir().path()),
             "socket" => text(&self.settings.socket()),
             "key" => text(&self.settings.key_to(&self.settings.socket())),
-            "group" => "none".into(),
+            "group" | "ledger.export" => "none".into(),
+            "ledger.path" => text(&self.settings.ledger_in(&self.settings.data_dir())),
             "rules.paths" => self.settings.rule_paths().iter().map(|path| text(path)).collect(),
             // What else has no value of its own is the level of a component.
             _ => self.settings.log.level.word().into(),

@@ -37,6 +37,11 @@ impl DataDir {
         self.0.join("events.redb")
     }
 
+    /// The audit ledger.
+    pub fn ledger(&self) -> PathBuf {
+        self.0.join("ledger.redb")
+    }
+
     /// The broker's socket.
     pub fn socket(&self) -> PathBuf {
         self.0.join("agent.sock")

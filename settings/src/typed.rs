@@ -30,6 +30,8 @@ pub struct Settings {
     pub retention: Retention,
     /// What is kept of what processes use.
     pub samples: Samples,
+    /// The audit ledger.
+    pub ledger: Ledger,
     /// How large statements may be.
     pub limits: Limits,
     /// The collector.
@@ -81,6 +83,21 @@ pub struct Samples {
     /// How often they are taken; never, where it is zero.
     #[serde(with = "duration")]
     pub interval: Duration,
+}
+
+/// `ledger`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ledger {
+    /// The file, where it was said.
+    pub path: Option<PathBuf>,
+    /// Entries after which a checkpoint is signed.
+    pub checkpoint_every: usize,
+    /// The longest that an entry goes without one.
+    #[serde(with = "duration")]
+    pub checkpoint_interval: Duration,
+    /// The file that checkpoints are appended to, if any.
+    pub export: Option<PathBuf>,
 }
 
 /// `collector`
@@ -147,6 +164,11 @@ impl Settings {
     /// The file with the key to a socket, said or found.
     pub fn key_to(&self, socket: &Path) -> PathBuf {
         self.key.clone().unwrap_or_else(|| socket.with_file_name("agent.key"))
+    }
+
+    /// The audit ledger, said or in that data directory.
+    pub fn ledger_in(&self, data: &DataDir) -> PathBuf {
+        self.ledger.path.clone().unwrap_or_else(|| data.ledger())
     }
 
     /// The rule paths, said or found; empty where there are none.

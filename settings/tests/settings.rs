@@ -63,7 +63,7 @@ fn the_three_forms_say_the_same() {
     let loaded: Vec<_> = texts.iter().map(|(name, _, text)| from_text(name, text, &[]).unwrap()).collect();
     let values = |effective: &Effective| -> Vec<_> {
         // Relative paths start where the file lies, and that is another folder each time.
-        let local = ["socket", "key", "rules.paths"];
+        let local = ["socket", "key", "rules.paths", "ledger.path"];
         ALL.iter().filter(|it| !local.contains(&it.name)).map(|it| (it.name, effective.value(it))).collect()
     };
     assert_eq!(values(&loaded[0]), values(&loaded[1]));

@@ -21,8 +21,7 @@ const BATCH_ROWS_MAX: usize = 1024;
 
 /// The bytes of an alert.
 pub(crate) fn encode(alert: &Alert) -> Vec<u8> {
-    let json = serde_json::to_vec(alert).expect("an alert is JSON");
-    seal(&context(alert.id), &json)
+    seal(&context(alert.id), &alert.record())
 }
 
 fn decode(id: u64, sealed: &[u8]) -> Result<Alert, String> {

@@ -11,16 +11,17 @@ use arrow_array::cast::AsArray;
 use arrow_schema::{DataType, Field};
 use redb::ReadableTable;
 
+use crate::damage::Damage;
 use crate::guard::guarded;
 use crate::history::{self, Extent, Part};
 use crate::keys::ProcKey;
 use crate::seal::Source;
 use crate::segment::Fault;
 use crate::tables::{
-    ALERTS, DELIVERIES, ENDINGS, LIVE, MATCHES, MOMENT, Row, SAMPLES, SEEN_TO, SEGMENTS, STATUS, TURNS, Tables,
+    ALERTS, DELIVERIES, ENDINGS, EVENTS, LIVE, MATCHES, MOMENT, Row, SAMPLES, SEEN_TO, SEGMENTS, STATUS, TURNS, Tables,
     segment_fields,
 };
-use crate::{Error, MatchState, absent, alerts, samples, status};
+use crate::{Error, MatchState, absent, alerts, outbox, samples, status};
 
 /// Damaged parts that are named; the others are counted.
 const NAMED_MAX: usize = 1000;
@@ -42,15 +43,6 @@ pub struct Checked {
     pub damaged: Vec<Damage>,
     /// Damaged parts that are not named.
     pub unnamed: u64,
-}
-
-/// Something that is damaged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage {
-    /// What the log and errors call it.
-    pub part: String,
-    /// What is wrong with it.
-    pub why: String,
 }
 
 impl Checked {
@@ -232,6 +224,12 @@ fn check_state(txn: &impl Tables, checked: &mut Checked) -> Result<(), Error> {
         checked.matches += 1;
         if let Err(error) = MatchState::decode(rule, key, sealed.value()) {
             checked.of(error, &format!("a match of rule {rule}"))?;
+        }
+    }
+    for entry in txn.table(EVENTS)?.iter()? {
+        let (number, sealed) = entry?;
+        if let Err(why) = outbox::check(number.value(), sealed.value()) {
+            checked.note(outbox::name(number.value()), why);
         }
     }
     for entry in txn.table(STATUS)?.iter()? {

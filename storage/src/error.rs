@@ -1,4 +1,4 @@
-//! What can go wrong with a store, by what the caller can do about it.
+//! What can go wrong with the event store or the ledger, by what the caller can do about it.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -10,19 +10,19 @@ use redb::{CommitError, CompactionError, DatabaseError, StorageError, TableError
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nothing is there to read.
-    #[error("no event store at {}: it is created when the agent first runs; check the path", .0.display())]
+    #[error("nothing is stored at {}: it is created when the agent first runs; check the path", .0.display())]
     NotFound(PathBuf),
     /// The file's permissions forbid it.
-    #[error("cannot open the event store at {}: permission denied; run as its owner or as root", .0.display())]
+    #[error("cannot open {}: permission denied; run as its owner or as root", .0.display())]
     Denied(PathBuf),
     /// Another process writes to it.
-    #[error("the event store at {} is in use by another writer; stop the agent that has it open", .0.display())]
+    #[error("{} is in use by another writer; stop the agent that has it open", .0.display())]
     Locked(PathBuf),
     /// Its writer was killed; only a writer can bring it back.
-    #[error("the event store at {} was not closed cleanly; start the agent once, which repairs it", .0.display())]
+    #[error("{} was not closed cleanly; start the agent once, which repairs it", .0.display())]
     NeedsRepair(PathBuf),
     /// Somebody reads it, and what is to be done needs it alone.
-    #[error("the event store is being read; try again when nobody reads it")]
+    #[error("the file is being read; try again when nobody reads it")]
     Busy,
     /// Not a store, or not one that this version can read.
     #[error("{} {why}; move it away or name another path", path.display())]
@@ -35,14 +35,25 @@ pub enum Error {
     /// A part that was asked for by name is damaged. (Scans set damaged blocks aside and go on.)
     #[error("the event store is damaged: {0}; move it away and restart the agent, which begins a new one")]
     Damaged(String),
+    /// The ledger's own entries, nodes or notes contradict each other.
+    #[error("the ledger is damaged: {0}; keep its file as evidence, move it away, and the agent begins a new one")]
+    Ledger(String),
+    /// What somebody gave as a checkpoint, a proof or a key is none.
+    #[error("this is no {what}: {why}; give one as `daemoneye-cli audit` writes it")]
+    Malformed {
+        /// What it was to be.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The disk is full; nothing of the transaction was stored.
-    #[error("the disk that holds the event store is full; free space there")]
+    #[error("the disk that holds the data directory is full; free space there")]
     Full,
     /// The rows or the question contradict the store or the catalog; nothing was stored.
     #[error("refused: {0}")]
     Refused(String),
     /// Any other failure while opening.
-    #[error("cannot open the event store at {}: {cause}; check the disk, or name another path", path.display())]
+    #[error("cannot open {}: {cause}; check the disk, or name another path", path.display())]
     Open {
         /// The file.
         path: PathBuf,
@@ -50,7 +61,7 @@ pub enum Error {
         cause: Box<redb::Error>,
     },
     /// Any other failure of the storage.
-    #[error("the event store failed: {0}; check the disk that holds it, then restart the agent")]
+    #[error("the storage failed: {0}; check the disk that holds the data directory, then restart the agent")]
     Storage(Box<redb::Error>),
 }
 
@@ -64,6 +75,19 @@ impl Error {
     /// Whether the disk is full or failed: [`crate::Store::recover`] helps once it is well again.
     pub fn is_of_the_disk(&self) -> bool {
         matches!(self, Self::Full | Self::Storage(_))
+    }
+
+    /// Damage to the ledger.
+    pub(crate) fn damaged_ledger(why: String) -> Self {
+        Self::Ledger(why)
+    }
+
+    /// What the storage said, where it said it of the ledger.
+    pub(crate) fn of_ledger(self) -> Self {
+        match self {
+            Self::Damaged(why) => Self::Ledger(why),
+            other => other,
+        }
     }
 
     /// What opening the file at `path` ran into.
@@ -91,7 +115,7 @@ impl Error {
             ErrorKind::PermissionDenied => Self::Denied(path),
             ErrorKind::IsADirectory => Self::Foreign { path, why: "is a directory".to_owned() },
             ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
-                Self::Foreign { path, why: "is not an event store".to_owned() }
+                Self::Foreign { path, why: "is not a file of this program".to_owned() }
             }
             _ if is_full(&error) => Self::Full,
             _ => Self::Open { path, cause: Box::new(error.into()) },

@@ -17,15 +17,19 @@ mod alerts;
 mod block;
 mod check;
 mod clock;
+mod damage;
 mod error;
+mod file;
 mod filter;
 mod gaps;
 mod guard;
 mod history;
 mod keys;
+pub mod ledger;
 mod matches;
 mod memory;
 mod numbering;
+mod outbox;
 mod reader;
 mod record;
 mod report;
@@ -50,10 +54,12 @@ pub mod lies {
     pub use crate::segment::lies::{block, segment};
 }
 
-pub use check::{Checked, Damage};
+pub use check::Checked;
+pub use damage::{Damage, take_damage};
 pub use error::Error;
 pub use gaps::Gap;
 pub use matches::MatchState;
+pub use outbox::{EVENTS_READ_MAX, Origin};
 pub use reader::{Each, Probe, Question, Reader, Scan, Scanned, StoredProcess, Tally, Test};
 pub use record::{ProcessChange, Recorded};
 pub use report::Report;

@@ -18,6 +18,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, TimestampMicrosecondArray};
 use arrow_schema::Field;
+use daemoneye_dsl::audit::{Action, Actor, Fact};
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp, Type, Value};
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, Table as Written, WriteTransaction};
@@ -30,10 +31,10 @@ use crate::scan::quarantine;
 use crate::seal::{self, Draft, Source};
 use crate::segment::{Fault, Spans};
 use crate::tables::{
-    BLOCKS, DROPPED_TO_KEY, DROPS, DropNote, LAST_SNAPSHOT_KEY, META, MOMENT, SAMPLES, SAMPLES_DROPPED_TO_KEY,
+    BLOCKS, DROPPED_TO_KEY, DROPS, DropNote, HISTORY, LAST_SNAPSHOT_KEY, META, MOMENT, SAMPLES, SAMPLES_DROPPED_TO_KEY,
     SEEN_FROM, SEEN_TO, SEGMENTS, Tables,
 };
-use crate::{Error, clock};
+use crate::{Error, clock, outbox};
 
 /// Notes of drops that are kept; when there are more, the two oldest become one.
 const DROPS_MAX: u64 = 256;
@@ -73,6 +74,14 @@ pub enum Kept {
 }
 
 impl Kept {
+    /// The table that it is the history of.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Versions => HISTORY,
+            Self::Samples => samples::TABLE,
+        }
+    }
+
     /// Where the moment stands before which it is no longer whole.
     fn key(self) -> &'static str {
         match self {
@@ -332,7 +341,10 @@ pub(crate) fn note(txn: &WriteTransaction, dropped: &Dropped) -> Result<(), Erro
     let mut meta = txn.open_table(META)?;
     let before = meta.get(key)?.map_or(i64::MIN, |to| to.value().cast_signed());
     meta.insert(key, before.max(dropped.to.0).cast_unsigned())?;
-    Ok(())
+    drop(meta);
+    let payload = serde_json::to_value(dropped).expect("a note is JSON");
+    let fact = Fact::new(dropped.at, Actor::component("agent"), Action::HistoryDropped, dropped.of.name(), &payload);
+    outbox::put(txn, &fact, outbox::Bounds::USUAL)
 }
 
 /// Makes one note of the two oldest that are about the same.

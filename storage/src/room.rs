@@ -4,8 +4,8 @@ use redb::{Key, ReadableTableMetadata, TableDefinition, Value};
 
 use crate::Error;
 use crate::tables::{
-    ALERTS, BLOCKS, DELIVERIES, DROPS, ENDINGS, GAPS, HOLES, LIVE, MATCHES, META, OFFSETS, RULES, SAMPLES, SEGMENTS,
-    STATUS, TURN_OF, TURNS, Tables,
+    ALERTS, BLOCKS, DELIVERIES, DROPS, ENDINGS, EVENTS, GAPS, HOLES, LIVE, MATCHES, META, OFFSETS, RULES, SAMPLES,
+    SEGMENTS, STATUS, TURN_OF, TURNS, Tables,
 };
 use crate::view::Room;
 
@@ -20,7 +20,7 @@ pub(crate) fn room(txn: &impl Tables) -> Result<Room, Error> {
             + of(txn, DROPS)?
             + of(txn, GAPS)?
             + of(txn, HOLES)?,
-        alerts: of(txn, ALERTS)? + of(txn, TURNS)? + of(txn, TURN_OF)? + of(txn, DELIVERIES)?,
+        alerts: of(txn, ALERTS)? + of(txn, TURNS)? + of(txn, TURN_OF)? + of(txn, DELIVERIES)? + of(txn, EVENTS)?,
         state: of(txn, MATCHES)? + of(txn, RULES)? + of(txn, STATUS)? + of(txn, OFFSETS)? + of(txn, META)?,
     })
 }

@@ -29,7 +29,7 @@ use crate::segment::{ChunkTable, Fault, PAGE_ROWS, Reading, Spans};
 use crate::tables::{
     BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, STARTED, Tables,
 };
-use crate::{Error, absent, alerts, gaps, retention, status};
+use crate::{Error, absent, alerts, damage, gaps, retention, status};
 
 /// What `observed_by` holds for what a comparison of snapshots showed.
 pub(crate) const BY_SNAPSHOT: &str = "snapshot";
@@ -408,6 +408,7 @@ pub(crate) fn by_snapshot(rows: usize) -> ArrayRef {
 /// Says in the log what was set aside; the answer's completeness says that something was.
 pub(crate) fn quarantine(what: &str, why: &str) {
     tracing::warn!(what, why, "a damaged part of the event store was set aside");
+    damage::found(what, why);
 }
 
 /// [`crate::Reader::process`].

@@ -11,7 +11,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field};
 use arrow_select::concat::concat;
-use redb::{ReadTransaction, ReadableTable, WriteTransaction};
+use daemoneye_dsl::ipc::DECODED_LEN_MAX;
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, WriteTransaction};
 
 use crate::history::{self, Endings, Extent, Part};
 use crate::numbering::{self, Numbering};
@@ -20,6 +21,10 @@ use crate::scan::quarantine;
 use crate::segment::{self, Edition, Fault, SEGMENT_ROWS_MAX, Spans};
 use crate::tables::{BLOCKS, ENDINGS, ROW, Row, SEGMENTS, Tables, segment_fields};
 use crate::{Error, absent, block};
+
+/// Endings that are noted beside settled segments, one for so many of their rows, from which on the segment with most
+/// of them takes them in.
+const ROWS_AN_ENDING: u64 = 64;
 
 /// When there is enough to seal, and how much goes into one segment.
 #[derive(Clone, Copy, Debug)]
@@ -88,8 +93,11 @@ pub(crate) fn draft(txn: &ReadTransaction, bounds: &Bounds, all: bool) -> Result
         let rows: u64 = blocks().map(|part| u64::from(part.rows)).sum();
         let due = rows >= bounds.due_rows || blocks().count() >= bounds.due_blocks || all;
         // Segments first: blocks come all the time, and would leave no time for them.
-        let merged = to_merge(&parts, bounds);
-        let chosen = merged.or_else(|| if due { run(&parts, Sized::is_block, 1, bounds) } else { None });
+        let again = match to_merge(&parts, bounds) {
+            None => to_complete(txn, &parts, bounds)?,
+            merged => merged,
+        };
+        let chosen = again.or_else(|| if due { run(&parts, Sized::is_block, 1, bounds) } else { None });
         let Some(chosen) = chosen else { return Ok(None) };
         match make(txn, &parts[chosen.clone()]) {
             Ok(draft) => return Ok(Some(draft)),
@@ -193,12 +201,35 @@ fn to_merge(parts: &[Sized], bounds: &Bounds) -> Option<Range<usize>> {
     let last = tier(SEGMENT_ROWS_MAX / 2);
     let smaller = (0..last)
         .find_map(|most| run(parts, |part| !part.is_block() && tier(part.rows) <= most, bounds.merged, bounds));
-    smaller.or_else(|| {
-        let following = parts.iter().rev().filter(|part| !part.is_block()).take(bounds.merged).count();
-        let settled = parts.iter().rposition(|part| !part.is_block())? + 1;
-        let settled = &parts[..settled.saturating_sub(following)];
-        run(settled, |part| !part.is_block() && part.rows <= SEGMENT_ROWS_MAX / 2, bounds.merged, bounds)
-    })
+    let settled = &parts[..settled(parts, bounds)];
+    smaller
+        .or_else(|| run(settled, |part| !part.is_block() && part.rows <= SEGMENT_ROWS_MAX / 2, bounds.merged, bounds))
+}
+
+/// How many parts come before the last segments.
+fn settled(parts: &[Sized], bounds: &Bounds) -> usize {
+    let mut segments = parts.iter().enumerate().filter(|(_, part)| !part.is_block()).map(|(at, _)| at);
+    segments.nth_back(bounds.merged - 1).unwrap_or(0)
+}
+
+/// The settled segment beside which most endings are noted, if there are many: each question about a moment reads them.
+fn to_complete(txn: &ReadTransaction, parts: &[Sized], bounds: &Bounds) -> Result<Option<Range<usize>>, Error> {
+    let endings = txn.table(ENDINGS)?;
+    let rows = |parts: &[Sized]| parts.iter().map(|part| u64::from(part.rows)).sum::<u64>();
+    let (settled, others) = parts.split_at(settled(parts, bounds));
+    if endings.len()? <= rows(others) + rows(settled) / ROWS_AN_ENDING {
+        return Ok(None);
+    }
+    // So many more than all others can have that some segment has its share.
+    let mut most = None;
+    for (at, part) in settled.iter().enumerate().filter(|(_, part)| !part.is_block()) {
+        let to = parts.get(at + 1).map_or(Row::MAX, |next| next.part.first());
+        let late = endings.range(part.part.first()..to)?.count() as u64;
+        if late > u64::from(part.rows) / ROWS_AN_ENDING {
+            most = most.max(Some((late, at)));
+        }
+    }
+    Ok(most.map(|(_, at)| at..at + 1))
 }
 
 /// Makes a segment of parts, reading a column at a time; on a fault, which part has it.
@@ -246,10 +277,14 @@ pub(crate) fn make_of(
 /// A column of all parts. Texts are read a part after the other, so that no more than one is there twice.
 fn joined(field: &Field, sources: &mut [Source<'_, ReadTransaction>]) -> Result<ArrayRef, (usize, Fault)> {
     let of_all = |error: ArrowError| (0, Fault::Storage(error.into()));
+    let is_text = *field.data_type() == DataType::Utf8;
+    let rows = sources.iter().map(|source| source.kept.len()).sum();
+    let len = if is_text { sources.iter().map(|source| source.longest(field)).sum() } else { 0 };
     let columns = sources.iter_mut().enumerate();
     let mut columns = columns.map(|(at, source)| source.column(field).map_err(|fault| (at, fault)));
-    if *field.data_type() == DataType::Utf8 {
-        let mut texts = StringBuilder::new();
+    if is_text {
+        // More than it needs costs nothing until it is written to; growing leaves holes that the allocator keeps.
+        let mut texts = StringBuilder::with_capacity(rows, len);
         columns.try_for_each(|column| texts.append_array(column?.as_string()).map_err(of_all))?;
         return Ok(Arc::new(texts.finish()));
     }
@@ -282,7 +317,8 @@ pub(crate) struct Source<'t, T: Tables + 't> {
 
 enum Data<'t, T: Tables + 't> {
     Block(RecordBatch),
-    Segment(T::Table<'t, (Row, u32), &'static [u8]>),
+    /// With the bytes of its longest column.
+    Segment(T::Table<'t, (Row, u32), &'static [u8]>, usize),
 }
 
 impl<'t, T: Tables> Source<'t, T> {
@@ -300,7 +336,8 @@ impl<'t, T: Tables> Source<'t, T> {
                 let mut segment = history::open(&chunks, first)?;
                 let numbering = Numbering::of(first, &mut segment)?;
                 let (generation, rows) = (segment.segment().generation(), segment.segment().rows());
-                (Data::Segment(chunks), generation, numbering, rows)
+                let longest = usize::try_from(segment.segment().longest()).unwrap_or(0).min(DECODED_LEN_MAX);
+                (Data::Segment(chunks, longest), generation, numbering, rows)
             }
         };
         let endings = Endings::of(&txn.table(ENDINGS)?, &numbering)?;
@@ -312,6 +349,16 @@ impl<'t, T: Tables> Source<'t, T> {
         self.endings.len()
     }
 
+    /// Bytes of a column of texts at most.
+    fn longest(&self, field: &Field) -> usize {
+        match &self.data {
+            Data::Block(rows) => {
+                rows.column_by_name(field.name()).map_or(0, |column| column.as_string::<i32>().value_data().len())
+            }
+            Data::Segment(_, longest) => *longest,
+        }
+    }
+
     /// A column of the rows that are kept.
     pub(crate) fn column(&mut self, field: &Field) -> Result<ArrayRef, Fault> {
         let stored = match &self.data {
@@ -319,7 +366,7 @@ impl<'t, T: Tables> Source<'t, T> {
                 Some(column) => return Ok(column.clone()),
                 None => arrow_array::new_null_array(field.data_type(), rows.num_rows()),
             },
-            Data::Segment(chunks) => {
+            Data::Segment(chunks, _) => {
                 history::open(chunks, self.part.first())?.read(field.name(), field.data_type(), &self.kept)?
             }
         };

@@ -152,7 +152,7 @@ fn matching(txn: &impl Tables, rule_id: &str) -> Result<i64, Error> {
     Ok(rows)
 }
 
-fn batch(scan: &Scan<'_>, rows: &[Vec<Value>]) -> Result<RecordBatch, Error> {
+pub(crate) fn batch(scan: &Scan<'_>, rows: &[Vec<Value>]) -> Result<RecordBatch, Error> {
     let column = |at: &usize| scan.table.columns[*at].ty.array(rows.iter().map(|cells| cells[*at].clone()));
     let columns = scan.columns.iter().map(column).collect();
     let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));

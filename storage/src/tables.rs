@@ -4,7 +4,8 @@
 //! meta       name                     u64      "format", "layout", "next_alert", "next_row", "next_turn",
 //!                                              "next_silence", "first_snapshot", "last_snapshot", "dropped_to",
 //!                                              "next_round", "last_round", "samples_dropped_to",
-//!                                              "believed", "doubted_for" (clock.rs)
+//!                                              "believed", "doubted_for" (clock.rs), "origin", "origin_since",
+//!                                              "next_event", "events_len", "events_shed" (outbox.rs)
 //! offsets    collector instance       u64 u64  the last sequence whose batch was committed; when, as a turn
 //! blocks     first row                block    versions that were just recorded, and their keys (block.rs)
 //! segments   (first row, chunk)       chunk    versions that were sealed (segment/)
@@ -22,6 +23,7 @@
 //!                                              silences
 //! gaps       (i64, i64)               ()       moments between which nobody looked (gaps.rs)
 //! drops      number                   (…)      what retention took out (retention.rs)
+//! events     number                   sealed   JSON: a fact that the ledger is to have (outbox.rs)
 //! holes      row                      row      rows that it took out between two parts, up to before the second (absent.rs)
 //! ```
 //!
@@ -35,11 +37,11 @@ use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, Value, WriteTra
 use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
 
-use crate::Error;
 use crate::samples::Number;
+use crate::{Error, outbox};
 
 /// The version of everything in this file; a store with another one is not opened.
-pub(crate) const FORMAT: u64 = 6;
+pub(crate) const FORMAT: u64 = 7;
 
 pub(crate) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 pub(crate) const OFFSETS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("offsets");
@@ -63,6 +65,8 @@ pub(crate) const DROPS: TableDefinition<u64, DropNote> = TableDefinition::new("d
 /// Two of them never touch.
 pub(crate) const HOLES: TableDefinition<Row, Row> = TableDefinition::new("holes");
 
+pub(crate) const EVENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("events");
+
 pub(crate) const GAPS: TableDefinition<(i64, i64), ()> = TableDefinition::new("gaps");
 
 pub(crate) const FORMAT_KEY: &str = "format";
@@ -76,6 +80,11 @@ pub(crate) const LAST_SNAPSHOT_KEY: &str = "last_snapshot";
 pub(crate) const BELIEVED_KEY: &str = "believed";
 pub(crate) const DOUBTED_FOR_KEY: &str = "doubted_for";
 pub(crate) const DROPPED_TO_KEY: &str = "dropped_to";
+pub(crate) const ORIGIN_KEY: &str = "origin";
+pub(crate) const ORIGIN_SINCE_KEY: &str = "origin_since";
+pub(crate) const NEXT_EVENT_KEY: &str = "next_event";
+pub(crate) const EVENTS_LEN_KEY: &str = "events_len";
+pub(crate) const EVENTS_SHED_KEY: &str = "events_shed";
 pub(crate) const NEXT_ROUND_KEY: &str = "next_round";
 pub(crate) const LAST_ROUND_KEY: &str = "last_round";
 pub(crate) const SAMPLES_DROPPED_TO_KEY: &str = "samples_dropped_to";
@@ -186,6 +195,7 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(GAPS)?;
     txn.open_table(DROPS)?;
     txn.open_table(HOLES)?;
+    outbox::create(txn)?;
     let mut meta = txn.open_table(META)?;
     meta.insert(FORMAT_KEY, FORMAT)?;
     meta.insert(LAYOUT_KEY, layout())?;

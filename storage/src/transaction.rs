@@ -2,6 +2,7 @@
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::alert::Alert;
+use daemoneye_dsl::audit::Fact;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::silence::Silence;
 use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStats, RuleStatus};
@@ -14,7 +15,7 @@ use crate::reader::{Each, Reader, Scan, StoredProcess};
 use crate::record::{self, ProcessChange, Recorded};
 use crate::samples::Round;
 use crate::tables::{ALERTS, DELIVERIES, MATCHES, META, NEXT_ALERT_KEY, NEXT_SILENCE_KEY, OFFSETS, RULES};
-use crate::{Error, alerts, gaps, samples, scan, status};
+use crate::{Error, alerts, gaps, outbox, samples, scan, status};
 
 /// Collector instances whose offset is remembered.
 pub(crate) const SOURCES_MAX: usize = 64;
@@ -231,6 +232,17 @@ impl Transaction {
             matches.remove((rule_id, key.as_slice()))?;
         }
         Ok(())
+    }
+
+    /// Writes what the ledger is to have: it is true once this is committed. Where the ledger is too far behind, it is
+    /// counted, and the count is written when there is room again.
+    pub fn put_event(&mut self, fact: &Fact) -> Result<(), Error> {
+        outbox::put(&self.txn, fact, outbox::Bounds::USUAL)
+    }
+
+    /// Removes the events up to that number, which are durable in the ledger.
+    pub fn forget_events(&mut self, last: u64) -> Result<(), Error> {
+        outbox::forget(&self.txn, last)
     }
 
     /// Puts an alert into the outbox of the sinks, where it stays until [`crate::Store::delivered`]: at least once.

@@ -1,8 +1,11 @@
 //! A snapshot of the store, and what only its owner asks of it.
 
+use std::path::PathBuf;
+
 use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
 use daemoneye_dsl::alert::{Alert, AlertChanges};
+use daemoneye_dsl::audit::Event;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::silence::Silence;
 use daemoneye_dsl::status::{AgentRun, CollectorStatus, RuleStats, RuleStatus};
@@ -15,10 +18,11 @@ use crate::gaps::Gap;
 use crate::guard::guarded;
 use crate::history::Extent;
 use crate::keys::ProcKey;
+use crate::outbox::{self, Origin};
 use crate::reader::{Each, Reader, Scan, StoredProcess};
 use crate::retention::{self, Dropped};
 use crate::tables::{ALERTS, DELIVERIES, LAST_SNAPSHOT_KEY, LIVE, META, OFFSETS, Row, TURNS, Tables};
-use crate::{Checked, Error, absent, alerts, check, gaps, history, room, samples, scan, status};
+use crate::{Checked, Error, absent, alerts, check, gaps, history, ledger, room, samples, scan, status};
 
 /// Deliveries that one [`View::deliveries`] names.
 pub const DELIVERIES_MAX: usize = 1024;
@@ -30,6 +34,8 @@ pub const CHANGES_MAX: usize = 1024;
 /// While it is alive, the space that newer transactions free is not reused: keep it for a question, not for a day.
 pub struct View {
     txn: ReadTransaction,
+    /// Where the ledger is, which is opened when it is asked for.
+    ledger: Option<PathBuf>,
 }
 
 /// The processes alive in the last snapshot that was recorded.
@@ -94,7 +100,13 @@ pub struct Room {
 
 impl View {
     pub(crate) fn new(txn: ReadTransaction) -> Self {
-        Self { txn }
+        Self { txn, ledger: None }
+    }
+
+    /// The view with the ledger at that path as the table `audit`, as it is whenever that is asked for.
+    #[must_use]
+    pub fn with_ledger(self, path: impl Into<PathBuf>) -> Self {
+        Self { ledger: Some(path.into()), ..self }
     }
 
     /// The processes alive in the last snapshot; nothing if no snapshot was recorded yet.
@@ -208,6 +220,21 @@ impl View {
         guarded(|| status::all(&self.txn, status::SILENCE))
     }
 
+    /// What the ledger knows this store's events by.
+    pub fn origin(&self) -> Result<Origin, Error> {
+        guarded(|| outbox::origin(&self.txn))
+    }
+
+    /// The number that the next event gets.
+    pub fn next_event(&self) -> Result<u64, Error> {
+        guarded(|| outbox::next(&self.txn))
+    }
+
+    /// The events after that number, oldest first, at most [`crate::EVENTS_READ_MAX`]: ask again after the last.
+    pub fn events(&self, after: u64) -> Result<Vec<Event>, Error> {
+        guarded(|| outbox::after(&self.txn, after))
+    }
+
     /// When nobody looked, by the beginning.
     pub fn gaps(&self) -> Result<Vec<Gap>, Error> {
         guarded(|| gaps::all(&self.txn))
@@ -250,7 +277,10 @@ impl View {
 
 impl Reader for View {
     fn visit(&self, scan: &Scan<'_>, each: Each<'_>) -> Result<Completeness, Error> {
-        scan::visit(&self.txn, scan, each)
+        match &self.ledger {
+            Some(ledger) if scan.table.name == ledger::table::NAME => ledger::table::visit(ledger, scan, each),
+            _ => scan::visit(&self.txn, scan, each),
+        }
     }
 
     fn process(&self, proc_id: &str) -> Result<Option<StoredProcess>, Error> {

@@ -95,6 +95,13 @@ impl Program {
         until(PATIENCE, look).unwrap_or_else(|| panic!("{} did not show {what}\n{}", self.name, self.log()))
     }
 
+    /// Bounds how large its files may become, in bytes or `unlimited`: the disk is full for what is larger.
+    pub fn limit_files(&self, bytes: &str) {
+        let pid = self.pid.to_string();
+        let status = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:")]).status();
+        assert!(status.expect("util-linux is there").success());
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         kill(self.pid, signal).unwrap_or_else(|error| panic!("{signal} to {}: {error}", self.name));

@@ -107,6 +107,16 @@ impl Stage {
         command
     }
 
+    /// The agent such that [`crate::Program::limit_files`] does not kill it: the kernel does that to who writes beyond the
+    /// bound, unless that signal is ignored.
+    pub fn agent_on_a_small_disk(&self) -> Command {
+        let inner = self.agent();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(inner.get_program()).args(inner.get_args());
+        shell.env("XDG_CONFIG_HOME", self.path()).env_remove("DAEMONEYE_LOG");
+        shell
+    }
+
     /// A collector by itself, not yet started.
     pub fn procmond(&self) -> Command {
         let mut command = Command::new(program("procmond"));
@@ -142,6 +152,16 @@ impl Stage {
 
     fn store(&self) -> ReadStore {
         ReadStore::open(self.data().join("events.redb")).expect("the store can be opened")
+    }
+
+    /// Changes a byte of a block of the store, which nobody has open.
+    pub fn damage_a_block(&self) {
+        let store = self.data().join("events.redb");
+        let mut bytes = fs::read(&store).expect("the store is there");
+        // In an alert's record the names stand in quotes.
+        let at = bytes.windows(6).position(|window| window.ends_with(b"argv") && window[1] != b'"').map(|at| at + 2);
+        bytes[at.expect("a block has its columns' names")] ^= 1;
+        fs::write(&store, bytes).expect("the store is the test's own");
     }
 
     /// The collectors that serve this stage, whoever started them.

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use daemoneye_broker::payload::{self, Deed, Handle, Order};
 use daemoneye_dsl::alert::{Alert, Handled, Handling, NOTE_LEN_MAX};
+use daemoneye_dsl::audit::Actor;
 use daemoneye_dsl::silence::Silence;
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp};
 use daemoneye_storage::{Error, Transaction};
 use serde_json::{Map, Value};
 
 use crate::agent::Agent;
+use crate::audit;
 use crate::rules::Rule;
 use crate::silences::{SILENCES_LEN_MAX, Silences};
 
@@ -19,9 +21,9 @@ const ALERTS_LEN_MAX: usize = 1000;
 const SILENCE_MICROS_MAX: i64 = 366 * 24 * 3600 * MICROS_PER_SEC;
 
 /// Who wants something done, as the broker knows them, and when.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Wanted {
-    pub(crate) uid: Option<u32>,
+    pub(crate) by: Actor,
     pub(crate) at: Timestamp,
 }
 
@@ -42,10 +44,14 @@ impl Agent {
     /// Does what an operator wants; gives the record that it made, if any, or says why nothing was done.
     pub(crate) fn obey(&mut self, order: Order, wanted: Wanted) -> Result<Option<Silence>, String> {
         match order.deed {
-            Some(Deed::Release(release)) => self.release(&release.rules).map(|()| None),
-            Some(Deed::Handle(wish)) => self.done(|transaction| handle(transaction, wish, wanted).map(|()| None)),
-            Some(Deed::Silence(wish)) => self.done(|transaction| self.silence(transaction, wish, wanted).map(Some)),
+            Some(Deed::Release(release)) => self.release(&release.rules, &wanted).map(|()| None),
+            Some(Deed::Handle(wish)) => self.done(|transaction| handle(transaction, wish, &wanted).map(|()| None)),
+            Some(Deed::Silence(wish)) => self.done(|transaction| self.silence(transaction, wish, &wanted).map(Some)),
             Some(Deed::Unsilence(it)) => self.done(|transaction| unsilence(transaction, it, wanted).map(|()| None)),
+            Some(Deed::Export(export)) => {
+                let fact = audit::exported(&export, wanted);
+                self.done(|transaction| Ok(transaction.put_event(&fact)?)).map(|()| None)
+            }
             None => Err("this agent does not know what is to be done: it may be of another version".to_owned()),
         }
     }
@@ -65,7 +71,7 @@ impl Agent {
         &self,
         transaction: &mut Transaction,
         asked: payload::Silence,
-        wanted: Wanted,
+        wanted: &Wanted,
     ) -> Result<Silence, Unmet> {
         let payload::Silence { rule, key, alert, for_micros, note } = asked;
         let note = checked(note)?;
@@ -88,11 +94,12 @@ impl Agent {
                 (rule.name.clone(), rule.header.id.clone(), key)
             }
         };
-        let Wanted { uid, at } = wanted;
+        let (uid, at) = (wanted.by.uid, wanted.at);
         let ends = Timestamp(at.0.saturating_add(for_micros));
         let number = transaction.next_silence()?;
         let silence = Silence { number, rule, rule_id, key, ends, made: at, uid, note };
         transaction.put_silence(&silence)?;
+        transaction.put_event(&audit::silenced(at, wanted.by.clone(), &silence))?;
         let Silence { rule, note, .. } = &silence;
         tracing::info!(silence = number, rule, ends = ends.rfc3339(), uid, note, "silence made");
         Ok(silence)
@@ -110,7 +117,7 @@ impl Agent {
     }
 }
 
-fn handle(transaction: &mut Transaction, handle: Handle, wanted: Wanted) -> Result<(), Unmet> {
+fn handle(transaction: &mut Transaction, handle: Handle, wanted: &Wanted) -> Result<(), Unmet> {
     let Handle { alerts, handling, note } = handle;
     let Some(handling) = Handling::parse(&handling) else {
         return refused("this agent does not know what is to become of them: it may be of another version");
@@ -127,10 +134,11 @@ fn handle(transaction: &mut Transaction, handle: Handle, wanted: Wanted) -> Resu
         if let Some(why) = hindrance(&alert, handling) {
             return refused(why);
         }
-        let Wanted { uid, at } = wanted;
+        let (uid, at) = (wanted.by.uid, wanted.at);
         tracing::info!(alert = id, handling = handling.name(), uid, note, "alert handled");
         alert.handle(Handled { handling, at, uid, note: note.clone() });
         transaction.put_alert(&alert)?;
+        transaction.put_event(&audit::changed(at, wanted.by.clone(), &alert))?;
     }
     Ok(())
 }
@@ -139,7 +147,8 @@ fn unsilence(transaction: &mut Transaction, number: u64, wanted: Wanted) -> Resu
     if !transaction.remove_silence(number)? {
         return refused(format!("there is no silence {number}; `daemoneye-cli alerts silences` names them"));
     }
-    tracing::info!(silence = number, uid = wanted.uid, "silence ended");
+    tracing::info!(silence = number, uid = wanted.by.uid, "silence ended");
+    transaction.put_event(&audit::unsilenced(wanted.at, Some(wanted.by), number))?;
     Ok(())
 }
 

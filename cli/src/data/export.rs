@@ -15,12 +15,15 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
+use daemoneye_broker::Outcome;
+use daemoneye_broker::payload::{self, Deed};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::{Catalog, Table};
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_storage::{Probe, Question, Reader, Scan, Test};
 
 use self::form::{Form, Writer};
+use crate::agent::{Door, order};
 use crate::progress::{Progress, Unit};
 use crate::query::incomplete;
 use crate::screen::{Mark, Screen, count};
@@ -30,7 +33,7 @@ use crate::{Ending, Globals, replace, store, with_exit_codes};
 ///
 /// NDJSON and CSV are as `query` writes them, text made harmless as there; Parquet and Arrow hold the exact values.
 /// Rows are written as they are read, so it does not matter how many there are. The store is only read, beside the agent
-/// if it runs.
+/// if it runs, which puts on record what was exported and by whom.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
 pub(super) struct Export {
@@ -136,6 +139,7 @@ pub(super) fn run(export: &Export, globals: &Globals, screen: &Screen) -> anyhow
     let catalog = Catalog::builtin();
     let table = catalog.table(export.table.name()).expect("a table of the catalog");
     let period = Period::of(export, table)?;
+    put_on_record(export, &period, globals, screen);
     progress.step(&format!("writing {}", export.file.display()), Unit::Things, None);
     let written = replace::stream(&export.file, export.force, |file| {
         let writer = Writer::begin(form, globals.csv_safe, table, BufWriter::new(file))?;
@@ -150,6 +154,26 @@ pub(super) fn run(export: &Export, globals: &Globals, screen: &Screen) -> anyhow
         screen.say(Mark::Warning, &incomplete(&completeness));
     }
     Ok(Ending::Done { found: false, degraded: !completeness.is_complete() })
+}
+
+/// Tells the agent what is taken out of its store. Whoever can read the store need not have a running agent, and then
+/// nobody else could put it on record: that is said.
+fn put_on_record(export: &Export, period: &Period, globals: &Globals, screen: &Screen) {
+    let door = Door::find(&globals.settings, &store::data_dir(export.data.as_ref(), &globals.settings));
+    let file = std::path::absolute(&export.file).unwrap_or_else(|_| export.file.clone());
+    let told = payload::Export {
+        table: export.table.name().to_owned(),
+        file: file.display().to_string(),
+        from_micros: period.from,
+        to_micros: period.to,
+    };
+    let why = match order(&door, Deed::Export(told)) {
+        Ok(Outcome::Accepted(_)) => return,
+        Ok(Outcome::Refused(why)) => why,
+        Ok(Outcome::Nobody) => door.deaf(),
+        Err(reached) => reached.why(&door),
+    };
+    screen.say(Mark::Warning, &format!("the audit ledger does not say that this was exported: {why}"));
 }
 
 /// Reads the rows and writes those of the period.

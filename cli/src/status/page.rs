@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style as Paint};
 use daemoneye_dsl::completeness::{Reason, Scope};
-use daemoneye_dsl::status::{CollectorHealth, CollectorStatus, RuleState, RuleStats, RuleStatus};
+use daemoneye_dsl::status::{CollectorHealth, CollectorStatus, LedgerHealth, RuleState, RuleStats, RuleStatus};
 use daemoneye_dsl::types::MICROS_PER_SEC;
 use daemoneye_storage::{Error, Kept, Report};
 
@@ -54,6 +54,9 @@ pub(super) fn write(facts: &Facts, globals: &Globals, screen: &Screen) -> anyhow
         say("rules", rules(stored, globals));
     }
     say("store", store(facts, globals, screen));
+    if let Some(health) = &facts.ledger {
+        say("ledger", ledger(facts, health, screen));
+    }
     if facts.stored.is_ok() {
         say("input", input(facts));
     }
@@ -293,6 +296,27 @@ fn store(facts: &Facts, globals: &Globals, screen: &Screen) -> (Word, Vec<String
         return (Word::Warning, lines);
     }
     (Word::Ok, lines)
+}
+
+fn ledger(facts: &Facts, health: &LedgerHealth, screen: &Screen) -> (Word, Vec<String>) {
+    let LedgerHealth { path, entries, bytes: len, waiting, signed, signed_at, error } = health;
+    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let mut lines = vec![format!("{path} · {}", bytes(*len))];
+    let last = signed_at.map(|at| format!(" at {}", local_time(at.0 / 1_000_000 * 1_000_000, &screen.zone)));
+    let checkpoint = match signed {
+        0 => "no checkpoint yet".to_owned(),
+        signed => format!("the last checkpoint{} is over {signed}", last.unwrap_or_default()),
+    };
+    lines.push(format!("{}, {checkpoint}", count(number(*entries), "entry", "entries")));
+    if *waiting > 0 {
+        lines.push(format!("behind by {}", count(number(*waiting), "event", "events")));
+    }
+    let Some(why) = error else { return (Word::Ok, lines) };
+    lines.push(why.clone());
+    if facts.reached == Reached::Answers {
+        lines.push("next: mend that; what waits is recorded as soon as it can be".to_owned());
+    }
+    (Word::Error, lines)
 }
 
 fn input(facts: &Facts) -> (Word, Vec<String>) {

@@ -5,6 +5,7 @@
 //! [`row!`] makes from the declaration, so a new column is a compile error until every platform supplies it.
 
 mod alerts;
+mod audit;
 mod collectors;
 pub mod lineage;
 mod process_samples;
@@ -206,6 +207,7 @@ impl Catalog {
             rules::rules(),
             rule_stats::rule_stats(),
             collectors::collectors(),
+            audit::audit(),
         ];
         Self { tables: tables.into_iter().map(Arc::new).collect(), lists: Lists::default(), limits: Limits::default() }
     }

@@ -1,14 +1,13 @@
 //! Groups whose input comes part by part: what is held is one row of numbers a group, however many rows there are.
 //!
-//! Texts that come as dictionaries are grouped by their codes: a text is looked up once for each dictionary.
+//! One text as the key is looked up as it is; where texts come as dictionaries, once for each dictionary.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
-use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch, StringArray};
 use arrow_schema::DataType;
 use daemoneye_dsl::expr::{Collation, Expr, ExprKind};
 use daemoneye_dsl::query::{Aggregate, AggregateKind};
@@ -33,13 +32,32 @@ pub(super) struct Folding<'g> {
 
 /// The groups so far.
 struct Groups {
-    codec: RowCodec,
-    by_key: HashMap<Box<[u8]>, u32>,
-    /// Keys of the groups, as the first row of each has them, in the order in which they came.
-    firsts: Vec<RecordBatch>,
+    keys: Keys,
     totals: Vec<Totals>,
-    /// The dictionary at hand, and the group of each of its codes.
-    codes: Option<(StringArray, Vec<u32>)>,
+}
+
+/// The number of the group of each key.
+enum Keys {
+    /// Of one TEXT.
+    Text {
+        known: Texts,
+        /// The dictionary at hand, and the group of each of its codes.
+        codes: Option<(StringArray, Vec<u32>)>,
+    },
+    /// Of anything else.
+    Rows {
+        codec: RowCodec,
+        by_key: HashMap<Box<[u8]>, u32>,
+        /// Keys of the groups, as the first row of each has them, in the order in which they came.
+        firsts: Vec<RecordBatch>,
+    },
+}
+
+/// The number of the group of each text, and of NULL.
+#[derive(Default)]
+struct Texts {
+    by_text: HashMap<String, u32>,
+    null: Option<u32>,
 }
 
 /// Of a code whose group was not looked up yet; there are never so many groups.
@@ -78,21 +96,16 @@ impl<'g> Folding<'g> {
 
     pub(super) fn fold(&self, context: &Context<'_>, input: &Node) -> Result<RecordBatch, Error> {
         let types: Vec<Type> = self.group.keys.iter().map(|key| key.ty).collect();
-        let mut groups = Groups {
-            codec: RowCodec::new(&types),
-            by_key: HashMap::new(),
-            firsts: vec![],
-            totals: self.group.aggregates.iter().filter_map(kind).collect(),
-            codes: None,
-        };
+        let totals = self.group.aggregates.iter().filter_map(kind).collect();
+        let mut groups = Groups { keys: Keys::of(&types), totals };
         if types.is_empty() {
             // Without keys there is one group, even of no rows.
-            groups.find(&[], &[0]);
+            groups.keys.find(&[], 1);
         }
         let leeway = Leeway { coded: self.coded.as_slice(), read: Some(&self.read) };
         input.stream(context, leeway, &mut |rows| {
             self.take(context, &rows, &mut groups);
-            within(groups.by_key.len(), ROWS_MAX, "the result of an operation")?;
+            within(groups.keys.len(), ROWS_MAX, "the result of an operation")?;
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(groups.finish(&types, &self.group.aggregates))
@@ -104,19 +117,18 @@ impl<'g> Folding<'g> {
         }
         let coded = self.coded.map(|column| rows.column(column)).and_then(|column| column.as_dictionary_opt());
         let numbers = match coded {
-            Some(coded) => groups.of_codes(coded.keys(), coded.values().as_string()),
+            Some(coded) => groups.keys.of_codes(coded.keys(), coded.values().as_string()),
             None => {
                 let evaluator = context.evaluator(rows);
                 let keys: Vec<ArrayRef> = self.group.keys.iter().map(|key| evaluator.values(key)).collect();
-                let all: Vec<u32> = (0u32..).take(rows.num_rows()).collect();
-                groups.find(&keys, &all)
+                groups.keys.find(&keys, rows.num_rows())
             }
         };
         let evaluator = context.evaluator(rows);
         for (aggregate, totals) in self.group.aggregates.iter().zip(&mut groups.totals) {
             let admitted = aggregate.filter.as_ref().map(|filter| evaluator.matching(filter));
             let arg = aggregate.args.first().map(|arg| evaluator.values(arg));
-            totals.grow(groups.by_key.len());
+            totals.grow(groups.keys.len());
             match admitted {
                 Some(rows) => {
                     totals.add(rows.into_iter().map(|row| (row as usize, numbers[row as usize])), arg.as_ref());
@@ -127,83 +139,125 @@ impl<'g> Folding<'g> {
     }
 }
 
-impl Groups {
-    /// The groups of some rows of key columns; new ones begin.
-    fn find(&mut self, keys: &[ArrayRef], rows: &[u32]) -> Vec<u32> {
-        let len = rows.len();
-        if keys.is_empty() && !self.by_key.is_empty() {
+impl Keys {
+    fn of(types: &[Type]) -> Self {
+        match types {
+            [Type::Text] => Self::Text { known: Texts::default(), codes: None },
+            _ => Self::Rows { codec: RowCodec::new(types), by_key: HashMap::new(), firsts: vec![] },
+        }
+    }
+
+    /// How many groups there are.
+    fn len(&self) -> usize {
+        match self {
+            Self::Text { known, .. } => known.len(),
+            Self::Rows { by_key, .. } => by_key.len(),
+        }
+    }
+
+    /// The groups of the rows of key columns; new ones begin.
+    fn find(&mut self, keys: &[ArrayRef], len: usize) -> Vec<u32> {
+        let (codec, by_key, firsts) = match self {
+            Self::Text { known, .. } => {
+                return keys[0].as_string::<i32>().iter().map(|text| known.number(text)).collect();
+            }
+            Self::Rows { codec, by_key, firsts } => (codec, by_key, firsts),
+        };
+        if keys.is_empty() && !by_key.is_empty() {
             return vec![0; len];
         }
         let mut new = Vec::new();
-        let encoded = self.codec.encode(keys, len);
         let mut found = Vec::with_capacity(len);
-        for (row, key) in rows.iter().zip(encoded) {
-            let next = u32::try_from(self.by_key.len()).expect("groups are bounded");
-            let number = *self.by_key.entry(key).or_insert(next);
+        for (row, key) in (0u32..).zip(codec.encode(keys, len)) {
+            let next = u32::try_from(by_key.len()).expect("groups are bounded");
+            let number = *by_key.entry(key).or_insert(next);
             if number == next {
-                new.push(*row);
+                new.push(row);
             }
             found.push(number);
         }
         if !new.is_empty() {
-            self.firsts.push(take(&batch(keys.to_vec(), len), &new));
+            firsts.push(take(&batch(keys.to_vec(), len), &new));
         }
         found
     }
 
     /// The groups of texts that are told by their codes.
-    fn of_codes(&mut self, codes: &arrow_array::PrimitiveArray<UInt32Type>, texts: &StringArray) -> Vec<u32> {
-        let is_known = |(known, _): &(StringArray, _)| known.to_data().ptr_eq(&texts.to_data());
-        // NULL is the last.
-        let mut groups = match self.codes.take().filter(is_known) {
-            Some((_, groups)) => groups,
-            None => vec![UNKNOWN; texts.len() + 1],
-        };
-        let null = u32::try_from(texts.len()).expect("a dictionary is bounded");
-        let places: Vec<u32>;
-        let places = match codes.nulls() {
-            None => codes.values(),
-            Some(nulls) => {
-                places = codes
-                    .values()
-                    .iter()
-                    .zip(nulls)
-                    .map(|(code, is_valid)| if is_valid { *code } else { null })
-                    .collect();
-                places.as_slice()
-            }
-        };
-        let mut found: Vec<u32> = places.iter().map(|code| groups[*code as usize]).collect();
-        if found.contains(&UNKNOWN) {
-            let unknown = places.iter().zip(&found).filter(|(_, group)| **group == UNKNOWN);
-            let unknown: Vec<u32> = unknown.map(|(code, _)| *code).collect::<BTreeSet<_>>().into_iter().collect();
-            let values: StringArray =
-                unknown.iter().map(|code| (*code < null).then(|| texts.value(*code as usize))).collect();
-            let all: Vec<u32> = (0u32..).take(unknown.len()).collect();
-            for (code, number) in unknown.iter().zip(self.find(&[Arc::new(values)], &all)) {
-                groups[*code as usize] = number;
-            }
-            found.iter_mut().zip(places).for_each(|(group, code)| *group = groups[*code as usize]);
+    fn of_codes(&mut self, codes: &PrimitiveArray<UInt32Type>, texts: &StringArray) -> Vec<u32> {
+        let Self::Text { known, codes: at_hand } = self else { unreachable!("only one text comes by its code") };
+        if !at_hand.as_ref().is_some_and(|(at_hand, _)| at_hand.to_data().ptr_eq(&texts.to_data())) {
+            *at_hand = Some((texts.clone(), vec![UNKNOWN; texts.len()]));
         }
-        self.codes = Some((texts.clone(), groups));
-        found
+        let (_, groups) = at_hand.as_mut().expect("it was just set");
+        let mut of_code = |code: u32, known: &mut Texts| {
+            let group = &mut groups[code as usize];
+            if *group == UNKNOWN {
+                *group = known.number(Some(texts.value(code as usize)));
+            }
+            *group
+        };
+        if codes.null_count() == 0 {
+            return codes.values().iter().map(|code| of_code(*code, known)).collect();
+        }
+        let number = |code: Option<u32>| match code {
+            Some(code) => of_code(code, known),
+            None => known.number(None),
+        };
+        codes.iter().map(number).collect()
     }
 
+    /// The keys in order, NULL first, and the number of the group of each.
+    fn sorted(self, types: &[Type]) -> (Vec<ArrayRef>, Vec<u32>) {
+        match self {
+            Self::Text { known: Texts { by_text, null }, .. } => {
+                let mut order: Vec<_> =
+                    by_text.into_iter().map(|(text, number)| (beginning(text.as_bytes()), text, number)).collect();
+                order.sort_unstable();
+                let texts = order.iter().map(|(_, text, _)| Some(text));
+                let texts: StringArray = null.map(|_| None).into_iter().chain(texts).collect();
+                (vec![Arc::new(texts)], null.into_iter().chain(order.iter().map(|it| it.2)).collect())
+            }
+            Self::Rows { by_key, firsts, .. } => {
+                let mut order: Vec<_> =
+                    by_key.into_iter().map(|(key, number)| (beginning(&key), key, number)).collect();
+                order.sort_unstable();
+                let order: Vec<u32> = order.into_iter().map(|(_, _, number)| number).collect();
+                let columns = match types {
+                    [] => vec![],
+                    _ => take(&stack(&firsts, &empty(types)), &order).columns().to_vec(),
+                };
+                (columns, order)
+            }
+        }
+    }
+}
+
+impl Texts {
+    fn len(&self) -> usize {
+        self.by_text.len() + usize::from(self.null.is_some())
+    }
+
+    /// The number of the group of a text; a new one begins.
+    fn number(&mut self, text: Option<&str>) -> u32 {
+        let next = u32::try_from(self.len()).expect("groups are bounded");
+        match text {
+            None => *self.null.get_or_insert(next),
+            Some(text) => *self.by_text.entry_ref(text).or_insert(next),
+        }
+    }
+}
+
+/// The first bytes of a key, by which most are told, so that they lie side by side.
+fn beginning(key: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+    u64::from_be_bytes(bytes)
+}
+
+impl Groups {
     /// Groups in the order of their keys.
     fn finish(self, types: &[Type], aggregates: &[Aggregate]) -> RecordBatch {
-        // Most keys are told by their first bytes, which lie here side by side.
-        let beginning = |key: &[u8]| {
-            let mut bytes = [0; 8];
-            bytes.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
-            u64::from_be_bytes(bytes)
-        };
-        let mut order: Vec<_> = self.by_key.into_iter().map(|(key, number)| (beginning(&key), key, number)).collect();
-        order.sort_unstable();
-        let order: Vec<u32> = order.into_iter().map(|(_, _, number)| number).collect();
-        let mut columns = match types {
-            [] => vec![],
-            _ => take(&stack(&self.firsts, &empty(types)), &order).columns().to_vec(),
-        };
+        let (mut columns, order) = self.keys.sorted(types);
         for (aggregate, mut totals) in aggregates.iter().zip(self.totals) {
             totals.grow(order.len());
             columns.push(aggregate.ty.array(order.iter().map(|number| totals.value(*number as usize, aggregate))));

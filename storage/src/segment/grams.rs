@@ -7,13 +7,13 @@
 /// Letters of a gram.
 pub(super) const GRAM_LEN: usize = 4;
 /// A gram that more than one page in so many has is not worth its bytes.
-pub(super) const RARITY: u32 = 16;
+const RARITY: usize = 16;
 /// Bits of a gram's key.
 const KEY_BITS: u32 = 22;
 
-/// The pages of so many that may have a gram which is kept.
-fn most(pages: usize) -> usize {
-    (pages / RARITY as usize).max(1)
+/// The pages of so many that may have a gram which is kept; one more than that is a byte still.
+pub(super) fn most(pages: usize) -> u8 {
+    u8::try_from((pages / RARITY).clamp(1, 254)).expect("clamped")
 }
 
 /// The keys of all grams of a text whose ASCII letters are folded.
@@ -33,15 +33,15 @@ pub(super) struct Seen {
     keys: Vec<u32>,
     folded: Vec<u8>,
     /// How many pages have a key, up to one more than `most`.
-    pages: Vec<u16>,
-    most: u16,
+    pages: Vec<u8>,
+    most: u8,
 }
 
 impl Seen {
     /// Of so many pages.
     pub(super) fn of(pages: usize) -> Self {
-        let most = u16::try_from(most(pages)).unwrap_or(u16::MAX - 1);
-        Self { bits: vec![0; 1 << (KEY_BITS - 6)], keys: vec![], folded: vec![], pages: vec![0; 1 << KEY_BITS], most }
+        let (bits, counts) = (vec![0; 1 << (KEY_BITS - 6)], vec![0; 1 << KEY_BITS]);
+        Self { bits, keys: vec![], folded: vec![], pages: counts, most: most(pages) }
     }
 
     pub(super) fn add(&mut self, text: &[u8]) {
@@ -64,7 +64,7 @@ impl Seen {
             bits[(key >> 6) as usize] = 0;
             let pages = &mut pages[*key as usize];
             let is_kept = *pages <= *most;
-            *pages += u16::from(is_kept);
+            *pages += u8::from(is_kept);
             is_kept
         })
     }

@@ -17,9 +17,9 @@ use super::pieces::{Chunks, Fault, PIECE_LEN, Piece};
 const BLOCK_LEN: usize = 2 << 10;
 const ENTRY_LEN: usize = 4 + PIECE_LEN;
 
-/// Writes pairs of a key and a place, in order and each once, of places below `places`; a key that more than
-/// `places / rarity` of them have is left to be looked for.
-pub(super) fn write(pairs: &[(u32, u32)], places: u32, rarity: u32, chunks: &mut Chunks) -> Piece {
+/// Writes pairs of a key and a place, in order and each once, of places below `places`; a key that more than `most` of
+/// them have is left to be looked for.
+pub(super) fn write(pairs: &[(u32, u32)], places: u32, most: usize, chunks: &mut Chunks) -> Piece {
     let mut root = Vec::new();
     let mut block = Vec::new();
     let (mut first, mut last) = (0, 0);
@@ -33,7 +33,7 @@ pub(super) fn write(pairs: &[(u32, u32)], places: u32, rarity: u32, chunks: &mut
         }
         put_varint(u64::from(key - last), &mut block);
         last = key;
-        if group.len() > (places / rarity).max(1) as usize {
+        if group.len() > most {
             put_varint(u64::from(places) << 1, &mut block);
             continue;
         }

@@ -20,6 +20,8 @@ use crate::keys::ProcKey;
 const INDEX_RARITY: u32 = 8;
 /// Texts that take less are not worth an index of grams.
 const GRAMS_FROM: usize = 128 << 10;
+/// Letters of texts for each gram of a page that is kept, about.
+const LETTERS_A_PAIR: usize = 12;
 /// Rows whose texts lie together, unlike where they are long: whole pages of rows, so that their codes are near each
 /// other.
 const WINDOW_ROWS_MAX: usize = 4 * PAGE_ROWS as usize;
@@ -160,10 +162,10 @@ impl Writer {
     /// The pages of texts, and the index of their grams.
     fn text_pages(&mut self, texts: &[&str]) -> (Piece, Piece) {
         let mut table = Vec::new();
-        let mut pairs = Vec::new();
         let all: usize = texts.iter().map(|text| text.len()).sum();
         let pages = page_lens(texts);
         let mut seen = (all >= GRAMS_FROM).then(|| Seen::of(pages.len()));
+        let mut pairs = Vec::with_capacity(if seen.is_some() { all / LETTERS_A_PAIR } else { 0 });
         let mut from = 0;
         for (count, page) in pages.iter().zip(0..) {
             let texts = &texts[from..from + count];
@@ -183,13 +185,15 @@ impl Writer {
             return (table, Piece::default());
         }
         pairs.sort_unstable();
+        let most = usize::from(grams::most(pages.len()));
         let pages = u32::try_from(pages.len()).expect("a page has a row");
-        (table, pairs::write(&pairs, pages, grams::RARITY, &mut self.chunks))
+        (table, pairs::write(&pairs, pages, most, &mut self.chunks))
     }
 
     fn index(&mut self, mut pairs: Vec<(u32, u32)>) -> Piece {
         pairs.sort_unstable();
-        pairs::write(&pairs, self.rows, INDEX_RARITY, &mut self.chunks)
+        let most = (self.rows / INDEX_RARITY).max(1) as usize;
+        pairs::write(&pairs, self.rows, most, &mut self.chunks)
     }
 }
 

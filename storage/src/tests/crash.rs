@@ -3,10 +3,12 @@
 //! on. Of history that is missing which retention took out, and when: all that it had to leave is there. A disk that
 //! only fails is no worse than one that dies: the store answers with errors, and one that is opened again is right.
 
+use daemoneye_dsl::audit::Action;
 use daemoneye_dsl::tables::Process;
 use daemoneye_dsl::types::Timestamp;
 
 use super::disk::{Disk, Fails};
+use super::outbox::fact;
 use super::samples::using;
 use super::{Delta, alert, everything, version};
 use crate::history::{self, Part};
@@ -39,6 +41,7 @@ fn commit(store: &Store, n: u64) -> Result<(), Error> {
     txn.record_samples(&round.expect("the first is due"))?;
     let id = txn.next_alert_id()?;
     txn.put_alert(&alert(id, time))?;
+    txn.put_event(&fact(&n.to_string()))?;
     txn.enqueue_delivery(id)?;
     let state = MatchState { alert_id: id, weight: 1, first_raised: Timestamp(time) };
     txn.put_match_state("r", &n.to_be_bytes(), &state)?;
@@ -204,6 +207,10 @@ fn holds(bytes: Vec<u8>, seen: Seen, expected: &[Held], until: Until, context: &
     let found = store.read().unwrap().offset("procmond").unwrap().unwrap_or(0);
     assert!(found == seen.committed || found == seen.committed + 1, "{context}: {seen:?}, {found} found");
     expected[usize::try_from(found).unwrap()].is_held_by(&store, context);
+    let events = store.read().unwrap().events(0).unwrap();
+    assert!(events.iter().zip(1..).all(|(event, number)| event.id.number == number), "{context}: numbers have gaps");
+    let told: Vec<_> = events.iter().filter(|it| it.action == Action::AlertRaised).map(|it| &it.subject).collect();
+    assert_eq!(told, (1..=found).map(|n| n.to_string()).collect::<Vec<_>>().iter().collect::<Vec<_>>(), "{context}");
     let waiting = store.deliveries().unwrap();
     let at_least: Vec<u64> = (seen.sent + 1..=found).collect();
     let at_most: Vec<u64> = (seen.delivered + 1..=found).collect();

@@ -10,7 +10,7 @@ use crate::memory::Memory;
 
 /// A disk of which some operations fail, and which knows what was not synced.
 #[derive(Debug, Clone)]
-pub(super) struct Disk {
+pub(crate) struct Disk {
     file: Arc<Memory>,
     state: Arc<Mutex<State>>,
 }
@@ -26,24 +26,24 @@ struct State {
 
 /// Which operations fail, counted from 1: of those that change the disk, and of those that read it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Fails {
+pub(crate) struct Fails {
     changes: Range<usize>,
     reads: Range<usize>,
 }
 
 impl Fails {
     /// The power goes in the middle of a change.
-    pub(super) fn all_from(change: usize) -> Self {
+    pub(crate) fn all_from(change: usize) -> Self {
         Self { changes: change..usize::MAX, ..Self::default() }
     }
 
     /// One change fails and leaves half of itself; the next are made.
-    pub(super) fn one(change: usize) -> Self {
+    pub(crate) fn one(change: usize) -> Self {
         Self { changes: change..change + 1, ..Self::default() }
     }
 
     /// One read fails.
-    pub(super) fn one_read(read: usize) -> Self {
+    pub(crate) fn one_read(read: usize) -> Self {
         Self { reads: read..read + 1, ..Self::default() }
     }
 }
@@ -68,19 +68,19 @@ impl Change {
 }
 
 impl Disk {
-    pub(super) fn new(bytes: Vec<u8>, fails: Fails) -> Self {
+    pub(crate) fn new(bytes: Vec<u8>, fails: Fails) -> Self {
         let state = State { durable: bytes.clone(), fails, ..State::default() };
         Self { file: Arc::new(Memory::of(bytes)), state: Arc::new(Mutex::new(state)) }
     }
 
     /// How many changes and reads were asked for.
-    pub(super) fn operations(&self) -> (usize, usize) {
+    pub(crate) fn operations(&self) -> (usize, usize) {
         let state = self.state.lock().unwrap();
         (state.changes, state.reads)
     }
 
     /// What the file holds, for a process that opens it next.
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         self.file.bytes()
     }
 
@@ -105,7 +105,7 @@ impl Disk {
     }
 
     /// What the platter holds after the power went: of what was not synced, what the seed picks.
-    pub(super) fn after_power_loss(&self, seed: u64) -> Vec<u8> {
+    pub(crate) fn after_power_loss(&self, seed: u64) -> Vec<u8> {
         let state = self.state.lock().unwrap();
         let mut bytes = state.durable.clone();
         let mut random = seed;

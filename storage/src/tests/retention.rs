@@ -1,5 +1,6 @@
 //! What retention takes, what it leaves, and who is told.
 
+use daemoneye_dsl::audit::Action;
 use daemoneye_dsl::completeness::Reason;
 use daemoneye_dsl::types::Timestamp;
 
@@ -45,6 +46,9 @@ fn the_living_stay_and_can_still_end() {
     let Dropped { rows, from, to, cause, .. } = dropped[0];
     assert_eq!((rows, from, to, cause), (90, Timestamp(1), Timestamp(2), Cause::Age));
     assert_eq!(store.read().unwrap().drops().unwrap(), dropped);
+    let told = &store.read().unwrap().events(0).unwrap()[0];
+    assert_eq!((told.action, told.subject.as_str()), (Action::HistoryDropped, "processes_history"));
+    assert_eq!(serde_json::from_str::<Dropped>(&told.payload).unwrap(), dropped[0]);
     assert_eq!(ids(&store).len(), 11);
     assert_eq!(store.live().unwrap().unwrap().versions.num_rows(), 11);
     // What is left is found by id, ends, and is sealed anew together with others.

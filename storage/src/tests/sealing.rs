@@ -8,9 +8,12 @@ use arrow_schema::DataType;
 use daemoneye_dsl::pattern::{Pattern, Required};
 use daemoneye_dsl::tables::{Process, Table, version_columns};
 use daemoneye_dsl::types::{Timestamp, Type, Value};
+use redb::ReadableTableMetadata;
 
 use super::{id_text, table};
+use crate::seal::Bounds;
 use crate::segment::SEGMENT_ROWS_MAX;
+use crate::tables::{ENDINGS, Tables};
 use crate::{Probe, ProcessChange, Question, Reader, Scan, Store, Test};
 
 const WORDS: [&str; 12] = [
@@ -278,7 +281,7 @@ fn what_happens_while_a_segment_is_made_is_not_lost() {
     };
     record(1, &all[..6], &[]);
     record(2, &all[6..], &all[..2]);
-    let draft = crate::seal::draft(&store.reading().unwrap(), &crate::seal::Bounds::USUAL, true).unwrap().unwrap();
+    let draft = crate::seal::draft(&store.reading().unwrap(), &Bounds::USUAL, true).unwrap().unwrap();
     record(3, &[], &all[2..4]);
     let before = super::everything(&store.read().unwrap());
     store.exchange(draft).unwrap();
@@ -326,4 +329,37 @@ fn blocks_and_segments_come_together_by_themselves() {
     assert!(written <= 4 * next, "each row is written a few times: {written} for {next}");
     let found = store.read().unwrap().process(&id_text(5)).unwrap().unwrap();
     assert_eq!(found.row.column_by_name("proc_id").unwrap().as_string::<i32>().value(0), id_text(5));
+}
+
+#[test]
+fn settled_segments_take_in_what_ended_since() {
+    let store = Store::in_memory().unwrap();
+    let none = versions(&[]);
+    let mut random = |below: usize| 7 % below;
+    let mut before = Vec::new();
+    let bounds = Bounds { due_rows: 100, merged: 2, tier_rows: 100, len: 6_000, ..Bounds::USUAL };
+    for time in 1..=60 {
+        let of = |time: i64| u64::try_from(time).unwrap() * 100;
+        let started: Vec<Process> = (of(time)..of(time + 1)).map(|n| process(n, &mut random)).collect();
+        let mut txn = store.begin().unwrap();
+        txn.record_processes(&ProcessChange {
+            time: Timestamp(time),
+            previous_time: (time > 1).then_some(Timestamp(time - 1)),
+            baseline: time == 1,
+            started: &versions(&started),
+            changed: &none,
+            exited: &versions(&before),
+        })
+        .unwrap();
+        txn.commit().unwrap();
+        // A few live on.
+        before = started.into_iter().skip(1).collect();
+        let everything = (time % 20 == 0).then(|| super::everything(&store.read().unwrap()));
+        while store.seal_within(&bounds, false).unwrap().is_some() {}
+        assert!(everything.is_none_or(|everything| everything == super::everything(&store.read().unwrap())));
+    }
+    let reading = store.reading().unwrap();
+    let endings = reading.table(ENDINGS).unwrap();
+    let late = endings.len().unwrap();
+    assert!(late < 600, "{late} of 5,841 endings are beside the segments");
 }

@@ -158,7 +158,7 @@ fn opening_says_what_is_wrong() {
     std::fs::write(&text, "not a store ".repeat(1000)).unwrap();
     for error in [Store::open(&text).err(), ReadStore::open(&text).err()] {
         let error = error.unwrap().to_string();
-        assert!(error.contains("text is not an event store; move it away"), "{error}");
+        assert!(error.contains("text is not a file of this program; move it away"), "{error}");
     }
     let empty = folder.path().join("empty");
     std::fs::write(&empty, "").unwrap();
@@ -178,7 +178,7 @@ fn opening_says_what_is_wrong() {
     txn.commit().unwrap();
     drop(db);
     for error in [Store::open(&path).err(), ReadStore::open(&path).err()] {
-        assert!(error.unwrap().to_string().contains("has format 99, and this version reads 6"));
+        assert!(error.unwrap().to_string().contains("has format 99, and this version reads 7"));
     }
 }
 
