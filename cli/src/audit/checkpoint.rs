@@ -29,7 +29,7 @@ pub(super) struct Newest {
 const EXAMPLES: &str = "\
 Examples:
   sudo daemoneye-cli audit checkpoint | ssh vault 'cat >> host7.checkpoints'
-  daemoneye-cli audit checkpoint --out monday.checkpoint";
+  daemoneye-cli audit checkpoint --out monday";
 
 pub(super) fn run(newest: &Newest, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let form = Format::of_text(globals.output)?;

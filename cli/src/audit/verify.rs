@@ -51,7 +51,7 @@ pub(super) struct Verify {
 const EXAMPLES: &str = "\
 Examples:
   sudo daemoneye-cli audit verify
-  daemoneye-cli audit verify --data copy/ --key host7.pub --checkpoint monday.checkpoint
+  daemoneye-cli audit verify --data copy/ --key host7.pub --checkpoint monday
   daemoneye-cli audit verify --proof 8841.proof --key host7.pub";
 
 pub(super) fn run(verify: &Verify, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
