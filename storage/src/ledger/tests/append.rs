@@ -83,7 +83,8 @@ fn what_cannot_be_an_entry_is_refused_and_nothing_with_it_is_in() {
 
 #[test]
 fn a_ledger_without_entries_is_whole() {
-    let view = Ledger::in_memory().unwrap().read().unwrap();
+    let ledger = Ledger::in_memory().unwrap();
+    let view = ledger.read().unwrap();
     let verified = view.verify(&Against::default(), 2, &|_| {}).unwrap().unwrap();
     assert_eq!((verified.entries, verified.checkpoints, verified.keys.len()), (0..0, 0, 1));
     assert_eq!(verified.root, Blake3::digest(&[]));
