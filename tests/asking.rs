@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
 use daemoneye_broker::payload::Notice;
-use daemoneye_broker::{Client, Credential, Identity, Interest, Key, Role};
+use daemoneye_broker::{Client, Credential, Encryption, Identity, Interest, Key, Role};
 use daemoneye_tests::{PATIENCE, Program, Stage, program, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -132,7 +132,8 @@ async fn who_does_not_hold_the_key_is_refused_and_that_is_on_record() {
     let agent = running(&stage);
     let listener = stage.client("listener", Role::Operator).await;
     let mut record = listener.subscribe(&Interest::new("audit.broker.>")).await.unwrap();
-    let identity = |key| Identity { name: "stranger".to_owned(), role: Role::Operator, key };
+    let identity =
+        |key| Identity { name: "stranger".to_owned(), role: Role::Operator, key, encryption: Encryption::IfAsked };
     let strange = Credential::Installation(Key::generate().unwrap());
     let refused = Client::connect(stage.socket(), &identity(strange)).await.unwrap_err().to_string();
     // The broker proved first that it holds another key, so the stranger ends it.
@@ -161,4 +162,134 @@ fn a_key_that_others_can_read_is_not_used() {
     let output = stage.agent().output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("others may read or write it"), "{}", said(&output));
+}
+
+/// A file of rules beside those of the agent, with a list that the agent does not have.
+fn drafts(stage: &Stage) -> String {
+    let drafts = stage.path().join("drafts");
+    fs::create_dir_all(drafts.join("lists")).unwrap();
+    fs::write(drafts.join("lists/names.txt"), "hunted\n").unwrap();
+    let rule = |name: &str, sql: &str| fs::write(drafts.join(name).with_extension("sql"), sql).unwrap();
+    rule("of_now", "SELECT proc_id, pid, name FROM processes WHERE name IN (SELECT value FROM list('names'))");
+    rule("of_then", "SELECT proc_id, pid FROM process_starts WHERE name = 'hunted'");
+    drafts.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_hunt_is_the_agents_as_long_as_it_answers() {
+    let stage = Stage::new();
+    let agent = running(&stage);
+    let suspect = stage.suspect("hunted");
+    agent.alert("it is seen", |alert| alert["row"]["pid"] == suspect.pid());
+    let drafts = drafts(&stage);
+    let hunt = |more: &[&str]| asked(&stage, &[&["hunt", "-o", "ndjson", "--rules", &drafts], more].concat());
+    let found = |hunt: &Output| {
+        let mut found: Vec<_> = rows(hunt).iter().map(|it| it["rule"].as_str().unwrap().to_owned()).collect();
+        found.sort();
+        found
+    };
+    let by_agent = hunt(&[]);
+    assert_eq!(found(&by_agent), ["of_now", "of_then"], "{}", said(&by_agent));
+    assert!(said(&by_agent).contains(" processes · agent, snapshot "), "{}", said(&by_agent));
+    assert!(said(&by_agent).contains("the agent matched"), "{}", said(&by_agent));
+    let live = hunt(&["--live"]);
+    assert!(said(&live).contains("live snapshot") && !said(&live).contains("agent,"), "{}", said(&live));
+    assert_eq!(found(&live), ["of_now", "of_then"], "{}", said(&live));
+    agent.stop();
+    let stored = hunt(&[]);
+    assert!(said(&stored).contains("live snapshot") && said(&stored).contains("store "), "{}", said(&stored));
+    assert_eq!(found(&stored), ["of_now", "of_then"], "{}", said(&stored));
+}
+
+#[test]
+fn what_is_explained_is_looked_at_where_the_agent_looks() {
+    let stage = Stage::new();
+    let agent = running(&stage);
+    let suspect = stage.suspect("explained");
+    agent.alert("it is seen", |alert| alert["row"]["pid"] == suspect.pid());
+    let sql = "SELECT pid FROM process_starts WHERE name = 'explained'";
+    let explain = |more: &[&str]| asked(&stage, &[&["explain", "-o", "json", sql], more].concat());
+    let json = |output: &Output| serde_json::from_slice::<Value>(&output.stdout).unwrap()[0].clone();
+    let by_agent = explain(&["--analyze"]);
+    assert_eq!(json(&by_agent)["analysis"]["rows"], 1, "{}", said(&by_agent));
+    assert!(json(&by_agent)["analysis"]["operations"][0]["times"].as_u64() > Some(0));
+    assert_eq!(said(&by_agent).trim(), "agent", "it says who looked");
+    let live = explain(&["--analyze", "--live"]);
+    assert_eq!(json(&live)["analysis"]["rows"], 1, "{}", said(&live));
+    assert!(said(&live).starts_with("store "), "{}", said(&live));
+    let pid = suspect.pid().to_string();
+    let sql = "SELECT pid FROM processes WHERE name = 'another'";
+    let why = asked(&stage, &["explain", "-o", "json", sql, "--why-not", &pid]);
+    assert_eq!(json(&why)["why_not"]["matches"], false, "{}", said(&why));
+    assert!(said(&why).starts_with("agent, snapshot "), "{}", said(&why));
+    // Nobody waits any longer, and the agent does not go on.
+    let slow = asked(&stage, &["explain", "-o", "json", "--analyze", "--timeout", "200ms", ENDLESS]);
+    assert_ne!(slow.status.code(), Some(0));
+    assert!(said(&slow).contains("was stopped after 200ms"), "{}", said(&slow));
+    agent.stop();
+}
+
+#[test]
+fn alerts_are_followed_by_whom_the_store_is_closed_to() {
+    let stage = Stage::new();
+    let agent = running(&stage);
+    let early = stage.suspect("early");
+    agent.alert("the first", |alert| alert["row"]["pid"] == early.pid());
+    // What an operator without the agent's rights sees: its socket, not its store.
+    let elsewhere = stage.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(stage.socket(), elsewhere.join("agent.sock")).unwrap();
+    fs::copy(stage.socket().with_file_name("agent.key"), elsewhere.join("agent.key")).unwrap();
+    let mut watch = Command::new(program("daemoneye-cli"));
+    watch.args(["alerts", "watch", "-o", "ndjson", "--data"]).arg(&elsewhere).env("XDG_CONFIG_HOME", stage.path());
+    let watch = Program::start(watch);
+    watch.says("following agent");
+    watch.alert("what is open", |alert| alert["row"]["pid"] == early.pid());
+    let late = stage.suspect("late");
+    watch.alert("what comes", |alert| alert["row"]["pid"] == late.pid());
+    let noted = asked(&stage, &["alerts", "ack", "1"]);
+    assert!(noted.status.success(), "{}", said(&noted));
+    watch.alert("what changes", |alert| alert["id"] == 1 && alert["handling"] == "acknowledged");
+    agent.kill();
+    watch.says("no agent is at work");
+    let agent = running(&stage);
+    watch.says("the agent is back");
+    let last = stage.suspect("last");
+    watch.alert("what comes from the next", |alert| alert["row"]["pid"] == last.pid());
+    let states = watch.alerts();
+    let states = states.iter().map(|it| (&it["id"], &it["handling"], &it["status"], &it["dedup"]["count"]));
+    let states: Vec<String> = states.map(|state| format!("{state:?}")).collect();
+    let mut once = states.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), states.len(), "each state comes once: {states:#?}");
+    watch.kill();
+    agent.stop();
+}
+
+#[test]
+fn an_agent_that_encrypts_is_asked_as_any_other() {
+    let stage = Stage::new();
+    let config = stage.path().join("encrypted.toml");
+    fs::write(&config, "encryption = 'required'\n").unwrap();
+    let with_config = |mut command: Command| {
+        command.arg("--config").arg(&config);
+        command
+    };
+    let agent = Program::start(with_config(stage.agent()));
+    agent.says_times("snapshot committed", 2);
+    // It finds out by itself, and may insist.
+    let count = ["query", "SELECT count(*) > 0 AS some FROM processes"];
+    for asking in [command_line(&stage, &count), with_config(command_line(&stage, &count))] {
+        let asked = { asking }.output().unwrap();
+        assert!(said(&asked).contains("· agent, snapshot "), "{}", said(&asked));
+    }
+    agent.stop();
+    let agent = running(&stage);
+    let order = with_config(command_line(&stage, &["alerts", "ack", "1"])).output().unwrap();
+    let why = "the agent does not encrypt connections, which the settings of this program require";
+    assert!(said(&order).contains(why), "{}", said(&order));
+    let open = asked(&stage, &count);
+    assert!(said(&open).contains("· agent, snapshot "), "{}", said(&open));
+    agent.stop();
 }

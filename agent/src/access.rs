@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use daemoneye_broker::{Broker, Gate, Key, Limits, Settings as BrokerSettings, tree};
 use daemoneye_settings::Settings;
+use daemoneye_settings::choices::Encryption;
 
 /// Listens at the socket, with the key that lies beside it or where the settings say.
 pub(crate) fn open(settings: &Settings, socket: &Path) -> anyhow::Result<Broker> {
@@ -13,6 +14,7 @@ pub(crate) fn open(settings: &Settings, socket: &Path) -> anyhow::Result<Broker>
     let group = settings.group.as_deref().map(|name| admit(name, &path, socket)).transpose()?;
     let gate = Gate::new(key, own_users());
     let gate = if group.is_some() { gate.open_to_group() } else { gate };
+    let gate = if settings.encryption == Encryption::Required { gate.encrypted() } else { gate };
     let limits = Limits { messages_per_sec: Some(MESSAGES_PER_SEC), ..Limits::default() };
     Ok(Broker::bind(socket, BrokerSettings { gate, tree: tree::PRODUCT, limits, group })?)
 }

@@ -77,6 +77,8 @@ pub(crate) struct Health {
     pub(crate) rules: u64,
     /// Snapshots that wait for the disk.
     pub(crate) waiting: u64,
+    /// The last turn that an alert was written in.
+    pub(crate) alert_turn: u64,
 }
 
 /// What a run begins with.
@@ -169,7 +171,9 @@ impl Agent {
     /// How it is.
     pub(crate) fn health(&self) -> Health {
         let running = self.rules.iter().filter(|rule| rule.quarantined.is_none()).count();
-        Health { last_snapshot: self.present.time(), rules: running as u64, waiting: self.waiting() as u64 }
+        // Whoever follows the alerts looks when it grows; a store that cannot be read has none to show.
+        let alert_turn = self.store.read().and_then(|view| view.last_turn()).unwrap_or_default();
+        Health { last_snapshot: self.present.time(), rules: running as u64, waiting: self.waiting() as u64, alert_turn }
     }
 
     /// Runs what was read anew from now on. Rules that are as they were keep what they hold; the others are filled

@@ -12,21 +12,22 @@ use std::time::{Duration, Instant};
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use daemoneye_broker::message::PAYLOAD_LEN_MAX;
-use daemoneye_broker::payload::{Statement, TableRead, Told};
+use daemoneye_broker::payload::{ListText, Statement, TableRead, Told};
 use daemoneye_broker::{Client, Delivery, Error, Outcome};
 use daemoneye_dsl::check::check_query_with;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::diagnostic::{Severity, Source};
 use daemoneye_dsl::ipc;
 use daemoneye_dsl::limits::Limits;
+use daemoneye_dsl::lists::{List, Lists};
 use daemoneye_dsl::parameters::Parameters;
 use daemoneye_dsl::query::Query;
 use daemoneye_dsl::tables::Catalog;
 use daemoneye_dsl::tables::lineage::Lineage;
 use daemoneye_dsl::types::Timestamp;
-use daemoneye_planner::{Counted, Patience, View, ask, layout, plan};
-use daemoneye_settings::lists::rule_lists;
+use daemoneye_planner::{Analysis, Counted, Patience, Plan, View, analyze, ask, layout, plan};
 use daemoneye_storage::{Report, Store};
+use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
@@ -53,15 +54,6 @@ pub(crate) struct Seen {
     pub(crate) completeness: Completeness,
 }
 
-/// What statements are checked against.
-#[derive(Clone, Debug)]
-pub(crate) struct Language {
-    /// Where rules lie, and the lists beside them.
-    pub(crate) rules: Vec<PathBuf>,
-    /// How large a statement may be.
-    pub(crate) limits: Limits,
-}
-
 /// What answers.
 #[derive(Clone)]
 pub(crate) struct Answers {
@@ -71,6 +63,8 @@ pub(crate) struct Answers {
     client: Client,
     seen: watch::Receiver<Option<Seen>>,
     turns: Arc<Semaphore>,
+    /// Turns of what is short, and does not wait for statements.
+    short_turns: Arc<Semaphore>,
     audit: Audit,
 }
 
@@ -81,11 +75,12 @@ impl Answers {
         seen: watch::Receiver<Option<Seen>>,
         audit: Audit,
     ) -> Self {
-        Self { store, ledger, client, seen, turns: Arc::new(Semaphore::new(AT_ONCE)), audit }
+        let turns = || Arc::new(Semaphore::new(AT_ONCE));
+        Self { store, ledger, client, seen, turns: turns(), short_turns: turns(), audit }
     }
 
     /// Answers in the background.
-    pub(crate) fn answer(&self, statement: Statement, language: Language, delivery: Delivery) {
+    pub(crate) fn answer(&self, statement: Statement, limits: Limits, delivery: Delivery) {
         let answers = self.clone();
         let audit = self.audit.clone();
         audit.note(audit::asked(now(), &delivery, &statement));
@@ -99,7 +94,7 @@ impl Answers {
             let work = Work {
                 answers,
                 statement,
-                language,
+                limits,
                 unwanted: unwanted.clone(),
                 runtime: Handle::current(),
                 was_slow: Cell::new(false),
@@ -127,34 +122,67 @@ impl Answers {
 impl Answers {
     /// Says how the system is, in the background.
     pub(crate) fn report(&self, delivery: Delivery) {
+        self.tell(delivery, |store| {
+            let report = store.read().and_then(|view| Report::read(&view)).map_err(|error| error.to_string())?;
+            Some(json(&report))
+                .filter(|json| fits(json))
+                .ok_or_else(|| "there is more to say of it than a message holds".to_owned())
+        });
+    }
+
+    /// Says which alerts were written after a turn, in the background.
+    pub(crate) fn alerts_after(&self, turn: u64, delivery: Delivery) {
+        self.tell(delivery, move |store| {
+            let changes = store.read().and_then(|view| view.alert_changes(turn));
+            let mut changes = changes.map_err(|error| error.to_string())?;
+            // Whoever asks goes on from the last that it is told.
+            loop {
+                let said = json(&changes);
+                if fits(&said) {
+                    return Ok(said);
+                }
+                let half = changes.changed.len() / 2;
+                if half == 0 {
+                    return Err("an alert is larger than a message".to_owned());
+                }
+                changes.changed.truncate(half);
+            }
+        });
+    }
+
+    /// Reads the store on a thread of its own, and replies.
+    fn tell(&self, delivery: Delivery, read: impl FnOnce(&Store) -> Result<Vec<u8>, String> + Send + 'static) {
         let answers = self.clone();
         tokio::spawn(async move {
-            let turn = answers.turns.clone().acquire_owned().await.expect("nobody closes it");
+            let turn = answers.short_turns.clone().acquire_owned().await.expect("nobody closes it");
             let reading = tokio::task::spawn_blocking(move || {
-                let report = answers.store.read().and_then(|view| Report::read(&view));
+                let read = read(&answers.store);
                 drop(turn);
-                report
+                read
             });
             match reading.await {
-                Ok(Ok(report)) => {
-                    let json = serde_json::to_vec(&report).expect("a report is JSON");
-                    if json.len() > PAYLOAD_LEN_MAX {
-                        return delivery.refuse("there is more to say of it than a message holds");
-                    }
-                    delivery.reply(json);
-                }
-                Ok(Err(error)) => delivery.refuse(&error.to_string()),
+                Ok(Ok(json)) => delivery.reply(json),
+                Ok(Err(why)) => delivery.refuse(&why),
                 Err(_) => delivery.refuse("the thread of the answer failed; the agent's log says why"),
             }
         });
     }
 }
 
+fn json(what: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(what).expect("it is JSON")
+}
+
+fn fits(json: &[u8]) -> bool {
+    json.len() <= PAYLOAD_LEN_MAX
+}
+
 /// One statement on its thread.
 struct Work {
     answers: Answers,
     statement: Statement,
-    language: Language,
+    /// How large it may be.
+    limits: Limits,
     unwanted: Arc<AtomicBool>,
     runtime: Handle,
     /// The reader took too long for a part.
@@ -174,6 +202,9 @@ impl Work {
         let counted = Counted::new(&view);
         let now = self.statement.now_micros.map_or_else(now, Timestamp);
         let plan = plan(&query);
+        if self.statement.analyze {
+            return self.analyze(&plan, &counted, now, seen.as_ref().filter(|_| reads_present));
+        }
         let layout = layout(&plan);
         let ended = ask(&plan, &counted, now, Some(&self.patience()), &mut |rows| {
             let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
@@ -186,14 +217,18 @@ impl Work {
         if self.was_slow.get() {
             completeness.add(Reason::StatementTimedOut);
         }
-        let read = |(table, rows, _)| TableRead { table, rows: rows as u64 };
-        Ok(Told {
-            is_too_early: false,
-            completeness: serde_json::to_string(&completeness.and(&ended.completeness)).map_err(|it| it.to_string())?,
-            before_limit: ended.before_limit.map(|rows| rows as u64),
-            read: counted.by_table().into_iter().map(read).collect(),
-            snapshot_micros: seen.map(|seen| seen.time.0),
-        })
+        let told = told(&counted, &completeness.and(&ended.completeness), seen);
+        Ok(Told { before_limit: ended.before_limit.map(|rows| rows as u64), ..told })
+    }
+
+    /// Measures what each operation does; the rows are nobody's.
+    fn analyze(&self, plan: &Plan, reader: &Counted<'_>, now: Timestamp, seen: Option<&Seen>) -> Result<Told, String> {
+        let Analysis { answer, measured } = analyze(plan, reader, now, &self.patience());
+        let completeness = answer.as_ref().map(|answer| answer.completeness.clone()).unwrap_or_default();
+        let rows = answer.map(|answer| answer.rows.num_rows()).map_err(|error| error.to_string());
+        let measured = serde_json::to_string(&(rows, measured)).map_err(|error| error.to_string())?;
+        let missing = seen.map(|seen| seen.completeness.clone()).unwrap_or_default();
+        Ok(Told { measured, ..told(reader, &missing.and(&completeness), seen) })
     }
 
     fn check(&self) -> Result<Query, String> {
@@ -201,8 +236,11 @@ impl Work {
         for text in &self.statement.parameters {
             parameters.bind(text).map_err(|error| format!("{error:#}"))?;
         }
-        let (lists, _what_the_log_has_said) = rule_lists(&self.language.rules);
-        let catalog = Catalog::builtin().with_lists(lists).with_limits(self.language.limits);
+        let mut lists = Lists::default();
+        for ListText { name, text } in &self.statement.lists {
+            let _one_too_many_is_unknown = lists.add(name, List::parse(name, text));
+        }
+        let catalog = Catalog::builtin().with_lists(lists).with_limits(self.limits);
         let checked = check_query_with(&Source::query(&self.statement.text), &catalog, &parameters);
         checked.rule.map(|rule| rule.query).ok_or_else(|| {
             let error = checked.diagnostics.iter().find(|it| it.severity == Severity::Error);
@@ -230,6 +268,17 @@ impl Work {
             }
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// What is said of every answer.
+fn told(reader: &Counted<'_>, completeness: &Completeness, seen: Option<&Seen>) -> Told {
+    let read = |(table, rows, _)| TableRead { table, rows: rows as u64 };
+    Told {
+        completeness: serde_json::to_string(completeness).expect("it is JSON"),
+        read: reader.by_table().into_iter().map(read).collect(),
+        snapshot_micros: seen.map(|seen| seen.time.0),
+        ..Told::default()
     }
 }
 

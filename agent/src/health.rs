@@ -14,10 +14,10 @@ pub(crate) async fn tell(
     mut ledger: Receiver<LedgerHealth>,
 ) {
     loop {
-        let Health { last_snapshot, rules, waiting } = health.borrow_and_update().clone();
+        let Health { last_snapshot, rules, waiting, alert_turn } = health.borrow_and_update().clone();
         let ledger_now = ledger.borrow_and_update().clone();
         let AgentRun { version, pid, started, .. } = run.clone();
-        let said = AgentHealth { version, pid, started, last_snapshot, rules, waiting, ledger: ledger_now };
+        let said = AgentHealth { version, pid, started, last_snapshot, rules, waiting, alert_turn, ledger: ledger_now };
         let json = serde_json::to_vec(&said).expect("health is JSON");
         if let Err(error) = client.publish_retained(&topic::health("agent"), json).await {
             tracing::debug!(%error, "nobody can be told how the agent is");

@@ -15,7 +15,7 @@ use tokio::sync::watch::channel;
 use tokio::time::{Instant, sleep_until};
 
 use crate::agent::Agent;
-use crate::answers::{Answers, Language};
+use crate::answers::Answers;
 use crate::audit::{self, Audit};
 use crate::engine::{self, Input, Window};
 use crate::evaluation::Bounds;
@@ -71,19 +71,19 @@ pub(crate) async fn serve(
     let (kept, book_felt) = channel(LedgerHealth::default());
     let ledger = Ledger::start(broker, edges.book, edges.inflow, audit.clone(), kept).await;
     let ledger = ledger.context("cannot start the ledger's thread")?;
-    let client = broker.client("agent");
+    let client = broker.client("agent")?;
     let mut batches = client.subscribe(&Interest::new(topic::ALL_EVENTS).answering()).await?;
     let mut commands = client.subscribe(&Interest::new(topic::control("agent")).answering()).await?;
     let runtime = tokio::runtime::Handle::current();
     let sinks =
-        Sinks::start(agent.store(), edges.form, broker.client("alerts"), runtime).context("cannot start the sinks")?;
+        Sinks::start(agent.store(), edges.form, broker.client("alerts")?, runtime).context("cannot start the sinks")?;
     let sealer =
         Sealer::start(agent.store(), retention(settings.now()), audit.clone()).context("cannot start the sealer")?;
     let (shown, seen) = channel(None);
     let (well, felt) = channel(agent.health());
-    let telling = tokio::spawn(health::tell(broker.client("health"), edges.run, felt, book_felt));
+    let telling = tokio::spawn(health::tell(broker.client("health")?, edges.run, felt, book_felt));
     let window = Window { seen: shown, health: well };
-    let answers = Answers::new((agent.store(), ledger.path()), broker.client("answers"), seen, audit.clone());
+    let answers = Answers::new((agent.store(), ledger.path()), broker.client("answers")?, seen, audit.clone());
     let (inputs, received) = mpsc::sync_channel(INPUT_LEN);
     let noting = audit.clone();
     let engine = std::thread::Builder::new()
@@ -189,10 +189,8 @@ fn obey(delivery: Delivery, answers: &Answers, settings: &InForce, audit: &Audit
     };
     match Ask::from_payload(delivery.payload.clone()).map(|ask| ask.wish) {
         Ok(Some(payload::Wish::Order(order))) => return Some(Input::Order(order, delivery)),
-        Ok(Some(payload::Wish::Statement(statement))) => {
-            let language = Language { rules: settings.rule_paths(), limits: settings.now().limits };
-            answers.answer(statement, language, delivery);
-        }
+        Ok(Some(payload::Wish::Statement(statement))) => answers.answer(statement, settings.now().limits, delivery),
+        Ok(Some(payload::Wish::AlertsAfter(turn))) => answers.alerts_after(turn, delivery),
         Ok(Some(payload::Wish::Knowledge(what))) => match Knowledge::try_from(what) {
             Ok(Knowledge::Report) => answers.report(delivery),
             Ok(Knowledge::Settings) => delivery.reply(settings.to_json().to_string()),

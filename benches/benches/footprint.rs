@@ -30,7 +30,7 @@ mod linux {
     use std::collections::HashSet;
     use std::fs;
     use std::io::{BufRead, BufReader, Read};
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
     use std::process::{Child, Command, Stdio};
     use std::sync::mpsc::{Receiver, channel};
     use std::time::{Duration, Instant};
@@ -41,6 +41,7 @@ mod linux {
     use arrow_array::{Array, RecordBatch};
     use daemoneye_benches::crowd::Crowd;
     use daemoneye_benches::measure::{Verdict, number, size_or};
+    use daemoneye_benches::programs::{Running, build};
     use daemoneye_dsl::tables::Catalog;
     use daemoneye_settings::paths::DataDir;
     use daemoneye_storage::{ReadStore, Reader, Scan};
@@ -120,33 +121,6 @@ mod linux {
         verdict.expect(percent_together < FLOOR_PERCENT, || format!("together {percent_together:.2} % of one core"));
         agent.stop()?;
         verdict.finish()
-    }
-
-    /// Builds what ships, and says where it is.
-    fn build() -> anyhow::Result<PathBuf> {
-        let own = std::env::current_exe()?;
-        let release = own.ancestors().nth(2).context("this program is in no target folder")?;
-        let target = release.parent().context("this program is in no target folder")?;
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo)
-            .args(["build", "--quiet", "--release", "--bins", "-p", "daemoneye-agent", "-p", "daemoneye-collectors"])
-            .arg("--target-dir")
-            .arg(target)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()?;
-        ensure!(built.success(), "cannot build the programs: {built}");
-        Ok(target.join("release"))
-    }
-
-    /// A process of ours, killed with this value.
-    struct Running(Child);
-
-    impl Drop for Running {
-        fn drop(&mut self) {
-            // One that has ended cannot be killed, and is what is wanted.
-            drop(self.0.kill());
-            drop(self.0.wait());
-        }
     }
 
     /// This program under a miner's name.

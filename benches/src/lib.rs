@@ -14,5 +14,6 @@ pub mod engine;
 pub mod host;
 pub mod measure;
 pub mod past;
+pub mod programs;
 pub mod rows;
 pub mod sqlite;

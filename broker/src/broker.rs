@@ -23,7 +23,8 @@ use crate::frame::FRAME_LEN_MAX;
 use crate::gate::{Gate, Peer};
 use crate::key::Key;
 use crate::listener::{self, Access};
-use crate::message::{Code, Fault, Message};
+use crate::message::{Code, Fault, Message, check_name};
+use crate::seal::Seal;
 use crate::tree::Branch;
 use crate::wire::Wire;
 
@@ -80,8 +81,10 @@ impl Broker {
         Ok(Self { shared, accepting, clock })
     }
 
-    /// A client in this process: what it publishes and receives is not serialised. Needs a tokio runtime around it.
-    pub fn client(&self, name: &str) -> Client {
+    /// A client in this process: what it publishes and receives is not serialised. Needs a tokio runtime around it. An
+    /// error only where nobody may be called so.
+    pub fn client(&self, name: &str) -> Result<Client, Error> {
+        check_name(name).map_err(Error::Invalid)?;
         let link =
             self.shared.connect(Peering { is_inside: true, ..Peering::default() }, |core| core.connect_local(name));
         let (client, ends) = client::local(link.id.number());
@@ -92,7 +95,7 @@ impl Broker {
                 () = link.peer.cancelled.notified() => ends.end(End::There),
             }
         });
-        client
+        Ok(client)
     }
 
     /// Where to say which processes were started here.
@@ -105,7 +108,7 @@ impl Broker {
         self.shared.peers_len()
     }
 
-    /// Bytes that wait in all queues.
+    /// Bytes that wait in all queues and with publishers.
     pub fn queued_bytes(&self) -> usize {
         self.shared.lock().core.queued_bytes()
     }
@@ -318,6 +321,10 @@ impl Inlet for Link {
         if self.shared.lock().core.is_proved(self.id) { FRAME_LEN_MAX } else { UNPROVED_FRAME_LEN_MAX }
     }
 
+    fn seal(&self) -> Option<Seal> {
+        self.shared.lock().core.seal(self.id)
+    }
+
     async fn room(&self) -> Result<(), Fault> {
         loop {
             let (is_held, is_unread) = {
@@ -348,6 +355,10 @@ impl Outlet for Taker<'_> {
             }
             self.0.peer.output.notified().await;
         }
+    }
+
+    fn seal(&self) -> Option<Seal> {
+        Inlet::seal(self.0)
     }
 
     fn try_next(&mut self) -> Option<Message> {

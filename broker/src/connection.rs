@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use crate::frame::{self, FRAME_LEN_MAX};
 use crate::message::{Code, Fault, Message, Ping};
 use crate::outgoing::Outgoing;
+use crate::seal::{Opener, Seal};
 
 /// How long the first message may take.
 pub(crate) const HANDSHAKE_SECS: u64 = 5;
@@ -41,6 +42,10 @@ pub(crate) trait Inlet {
     }
     /// Resolves when the next message may come; at fault is who keeps it from coming.
     async fn room(&self) -> Result<(), Fault>;
+    /// What the connection is encrypted with, once both sides have agreed on it.
+    fn seal(&self) -> Option<Seal> {
+        None
+    }
 }
 
 /// Where a connection gets what goes.
@@ -49,6 +54,10 @@ pub(crate) trait Outlet {
     async fn next(&mut self) -> Option<Message>;
     /// The next message if there is one now.
     fn try_next(&mut self) -> Option<Message>;
+    /// See [`Inlet::seal`].
+    fn seal(&self) -> Option<Seal> {
+        None
+    }
 }
 
 /// Why a connection ended.
@@ -130,7 +139,7 @@ async fn pass(outlet: &mut impl Outlet, inlet: &impl Inlet) -> Result<(), End> {
 }
 
 async fn read(reader: &mut (impl AsyncRead + Unpin), inlet: &impl Inlet) -> End {
-    let mut arrivals = Arrivals { buffer: BytesMut::new(), chunk: vec![0; CHUNK_LEN / 32] };
+    let mut arrivals = Arrivals { buffer: BytesMut::new(), chunk: vec![0; CHUNK_LEN / 32], opener: None };
     let mut patience_secs = HANDSHAKE_SECS;
     loop {
         let next = timeout(Duration::from_secs(patience_secs), arrivals.next_message(reader, inlet)).await;
@@ -142,7 +151,15 @@ async fn read(reader: &mut (impl AsyncRead + Unpin), inlet: &impl Inlet) -> End 
         if let Message::Fault(fault) = message {
             return End::Told(fault.printable());
         }
+        // The last that either side says in the clear.
+        let was_last = matches!(message, Message::Challenge(_) | Message::Proof(_));
         if let Err(fault) = inlet.receive(message) {
+            return End::Found(fault);
+        }
+        if was_last
+            && let Some(seal) = inlet.seal()
+            && let Err(fault) = arrivals.open_from_here(seal.opener())
+        {
             return End::Found(fault);
         }
         patience_secs = SILENCE_SECS;
@@ -157,9 +174,19 @@ struct Arrivals {
     buffer: BytesMut,
     /// What is read into, the same again and again; small until much comes.
     chunk: Vec<u8>,
+    /// What comes is encrypted.
+    opener: Option<Opener>,
 }
 
 impl Arrivals {
+    /// What is not yet taken apart, and what comes, is encrypted.
+    fn open_from_here(&mut self, mut opener: Opener) -> Result<(), Fault> {
+        let came = self.buffer.split();
+        opener.open(&came, &mut self.buffer)?;
+        self.opener = Some(opener);
+        Ok(())
+    }
+
     async fn next_message(
         &mut self,
         reader: &mut (impl AsyncRead + Unpin),
@@ -176,9 +203,13 @@ impl Arrivals {
             let read = reader.read(&mut self.chunk).await?;
             if read == 0 {
                 let cut = Fault::new(Code::Protocol, "the stream ends in the midst of a frame");
-                return Err(if self.buffer.is_empty() { End::There } else { cut.into() });
+                let is_within = !self.buffer.is_empty() || self.opener.as_ref().is_some_and(Opener::is_within);
+                return Err(if is_within { cut.into() } else { End::There });
             }
-            self.buffer.extend_from_slice(&self.chunk[..read]);
+            match &mut self.opener {
+                Some(opener) => opener.open(&self.chunk[..read], &mut self.buffer)?,
+                None => self.buffer.extend_from_slice(&self.chunk[..read]),
+            }
             if read == self.chunk.len() {
                 self.chunk.resize(CHUNK_LEN, 0);
             }
@@ -198,7 +229,14 @@ async fn write(writer: &mut (impl AsyncWrite + Unpin), outlet: &mut impl Outlet,
             if let Message::Fault(fault) = message {
                 return fault.into();
             }
+            // Welcome is the first that is encrypted on the broker's side, Proof the last that is not on the client's.
+            if let Message::Welcome(_) = message {
+                outlet.seal().into_iter().for_each(|seal| unwritten.seal_from_here(seal.sealer()));
+            }
             unwritten.push(&message);
+            if let Message::Proof(_) = message {
+                outlet.seal().into_iter().for_each(|seal| unwritten.seal_from_here(seal.sealer()));
+            }
             next = if unwritten.len() < CHUNK_LEN { outlet.try_next() } else { None };
         }
         if let Err(error) = unwritten.write_to(writer).await {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::key::{Key, KeyKind, Side};
 use crate::message::{Challenge, Code, Fault, Hello, PROTOCOL_MAX, PROTOCOL_MIN, Proof, check_name};
+use crate::seal::{Offer, Seal};
 use crate::tree::Role;
 
 /// The process at the other end, as the system says; what it does not say is none.
@@ -38,6 +39,8 @@ pub struct Gate {
     users: Option<Vec<u32>>,
     /// Operators may be of any user: the system tells who may open the socket and read the key.
     has_group: bool,
+    /// Connections are encrypted.
+    seals: bool,
 }
 
 /// A client that has said hello and has to prove it.
@@ -47,13 +50,23 @@ pub(crate) struct Claim {
     challenge: Challenge,
     role: Role,
     key: Key,
+    /// The exchange of keys that was begun with it.
+    offer: Option<Offer>,
+}
+
+/// A client that has proved what it said.
+pub(crate) struct Admitted {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    /// What its connection is encrypted with from now on.
+    pub(crate) seal: Option<Seal>,
 }
 
 impl Gate {
     /// Lets in who holds `key` and is one of `users`; where there are none, whoever the system lets open the socket and
     /// read the key.
     pub fn new(key: Key, users: Option<Vec<u32>>) -> Self {
-        Self { key, spawned: HashMap::new(), users, has_group: false }
+        Self { key, spawned: HashMap::new(), users, has_group: false, seals: false }
     }
 
     /// Operators need not be of these users: the socket and the key are open to a group, and to no one else. What a
@@ -61,6 +74,12 @@ impl Gate {
     #[must_use]
     pub fn open_to_group(self) -> Self {
         Self { has_group: true, ..self }
+    }
+
+    /// Connections are encrypted, and who cannot do that does not come in.
+    #[must_use]
+    pub fn encrypted(self) -> Self {
+        Self { seals: true, ..self }
     }
 
     /// Lets in the process of this number as a collector, if it holds this key.
@@ -87,9 +106,15 @@ impl Gate {
         let unknown = |error: prost::UnknownEnumValue| Fault::new(Code::Protocol, error.to_string());
         let role = Role::try_from(hello.role).map_err(unknown)?;
         let key = self.key(peer, role, KeyKind::try_from(hello.key).map_err(unknown)?)?.clone();
-        let mut challenge = Challenge { protocol, nonce, proof: bytes::Bytes::new() };
-        challenge.proof = key.prove(Side::Broker, &hello, &challenge);
-        Ok(Claim { hello, challenge, role, key })
+        if self.seals && !hello.can_seal {
+            let text = "connections to this agent are encrypted, and the client offers none; install both from the \
+                        same release, or set the agent's `encryption` to off";
+            return Err(Fault::new(Code::Denied, text));
+        }
+        let (offer, seal) = self.seals.then(|| Offer::new(&key)).transpose()?.unzip();
+        let mut challenge = Challenge { protocol, nonce, seal: seal.unwrap_or_default(), ..Challenge::default() };
+        challenge.proof = key.prove(Side::Broker, &hello, &challenge, &[]);
+        Ok(Claim { hello, challenge, role, key, offer })
     }
 
     fn key(&self, peer: Peer, role: Role, kind: KeyKind) -> Result<&Key, Fault> {
@@ -118,10 +143,13 @@ impl Claim {
         self.challenge.clone()
     }
 
-    /// The name and the role, once proved.
-    pub(crate) fn admit(self, proof: &Proof) -> Result<(String, Role), Fault> {
-        if self.key.holds(Side::Client, &self.hello, &self.challenge, &proof.proof) {
-            return Ok((self.hello.name, self.role));
+    /// Who it is, once proved.
+    pub(crate) fn admit(self, proof: &Proof) -> Result<Admitted, Fault> {
+        let exchanged = self.offer.map(|offer| offer.complete(&proof.seal)).transpose()?;
+        let (seal, hash) = exchanged.unzip();
+        let said = (&self.hello, &self.challenge);
+        if self.key.holds(Side::Client, said, &hash.unwrap_or_default(), &proof.proof) {
+            return Ok(Admitted { name: self.hello.name, role: self.role, seal });
         }
         Err(Fault::new(Code::Denied, "the client does not hold the broker's key"))
     }

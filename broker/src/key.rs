@@ -1,8 +1,10 @@
 //! How both sides of a connection prove that they hold the same key, and what a key is.
 //!
 //! The proof of each is HMAC-SHA-256 under the key of: its label (`daemoneye broker` or `daemoneye client`), then what
-//! both have said, each preceded by its length in eight bytes little-endian: protocol, role, kind of key, the client's
-//! name, the client's nonce, the broker's nonce. Fresh nonces of both sides make a recorded proof worthless, the label
+//! both have said, each preceded by its length in eight bytes little-endian: protocol, role, kind of key, whether the
+//! client can encrypt, the client's name, the client's nonce, the broker's nonce, the broker's `seal`, and of the client
+//! the hash of the exchange of keys (see `seal.rs`; empty where there is none, as on the broker's side). Numbers are of
+//! four bytes little-endian. Fresh nonces of both sides make a recorded proof worthless, the label
 //! one that is sent back. The broker proves first, so that nobody who merely sits at its socket is taken for it.
 
 use std::fmt::{self, Debug, Formatter};
@@ -112,24 +114,39 @@ impl Key {
         Ok(key)
     }
 
-    pub(crate) fn prove(&self, side: Side, hello: &Hello, challenge: &Challenge) -> Bytes {
-        Bytes::copy_from_slice(&self.mac(side, hello, challenge).finalize().into_bytes())
+    /// That this side holds the key; `exchange` is the hash of the exchange of keys, once there was one.
+    pub(crate) fn prove(&self, side: Side, hello: &Hello, challenge: &Challenge, exchange: &[u8]) -> Bytes {
+        Bytes::copy_from_slice(&self.mac(side, hello, challenge, exchange).finalize().into_bytes())
     }
 
     /// Whether `proof` is the other side's, in the same time whatever differs.
-    pub(crate) fn holds(&self, side: Side, hello: &Hello, challenge: &Challenge, proof: &[u8]) -> bool {
-        self.mac(side, hello, challenge).verify_slice(proof).is_ok()
+    pub(crate) fn holds(
+        &self,
+        side: Side,
+        (hello, challenge): (&Hello, &Challenge),
+        exchange: &[u8],
+        proof: &[u8],
+    ) -> bool {
+        self.mac(side, hello, challenge, exchange).verify_slice(proof).is_ok()
     }
 
-    fn mac(&self, side: Side, hello: &Hello, challenge: &Challenge) -> Hmac<Sha256> {
+    /// The secret that connections are encrypted from: of this key, and of no use to prove that one holds it.
+    pub(crate) fn for_seals(&self) -> Zeroizing<[u8; KEY_LEN]> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0[..]).expect("HMAC takes keys of any length");
+        mac.update(b"daemoneye seal");
+        Zeroizing::new(mac.finalize().into_bytes().into())
+    }
+
+    fn mac(&self, side: Side, hello: &Hello, challenge: &Challenge, exchange: &[u8]) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0[..]).expect("HMAC takes keys of any length");
         mac.update(match side {
             Side::Broker => b"daemoneye broker",
             Side::Client => b"daemoneye client",
         });
-        let numbers = [challenge.protocol.to_le_bytes(), hello.role.to_le_bytes(), hello.key.to_le_bytes()];
+        let can_seal = u32::from(hello.can_seal).to_le_bytes();
+        let numbers = [challenge.protocol.to_le_bytes(), hello.role.to_le_bytes(), hello.key.to_le_bytes(), can_seal];
         let said = numbers.iter().map(|number| &number[..]);
-        for part in said.chain([hello.name.as_bytes(), &hello.nonce, &challenge.nonce]) {
+        for part in said.chain([hello.name.as_bytes(), &hello.nonce, &challenge.nonce, &challenge.seal, exchange]) {
             mac.update(&(part.len() as u64).to_le_bytes());
             mac.update(part);
         }
@@ -179,22 +196,31 @@ mod tests {
 
     fn said() -> (Hello, Challenge) {
         let hello = Hello { name: "a".to_owned(), nonce: nonce().unwrap(), ..Hello::default() };
-        (hello, Challenge { protocol: 1, nonce: nonce().unwrap(), proof: Bytes::new() })
+        (hello, Challenge { protocol: 1, nonce: nonce().unwrap(), ..Challenge::default() })
     }
 
     #[test]
     fn a_proof_is_of_one_key_one_side_and_one_conversation() {
         let (key, (hello, challenge)) = (Key::generate().unwrap(), said());
-        let proof = key.prove(Side::Client, &hello, &challenge);
-        assert!(key.holds(Side::Client, &hello, &challenge, &proof));
-        assert!(!key.holds(Side::Broker, &hello, &challenge, &proof), "sent back");
-        assert!(!Key::generate().unwrap().holds(Side::Client, &hello, &challenge, &proof), "another key");
+        let proof = key.prove(Side::Client, &hello, &challenge, b"hash");
+        let holds = |key: &Key, side, hello, challenge, exchange: &[u8], proof: &[u8]| {
+            key.holds(side, (hello, challenge), exchange, proof)
+        };
+        assert!(holds(&key, Side::Client, &hello, &challenge, b"hash", &proof));
+        assert!(!holds(&key, Side::Broker, &hello, &challenge, b"hash", &proof), "sent back");
+        let other = Key::generate().unwrap();
+        assert!(!holds(&other, Side::Client, &hello, &challenge, b"hash", &proof), "another key");
         let (other_hello, other_challenge) = said();
-        assert!(!key.holds(Side::Client, &other_hello, &challenge, &proof), "recorded");
-        assert!(!key.holds(Side::Client, &hello, &other_challenge, &proof), "recorded");
+        assert!(!holds(&key, Side::Client, &other_hello, &challenge, b"hash", &proof), "recorded");
+        assert!(!holds(&key, Side::Client, &hello, &other_challenge, b"hash", &proof), "recorded");
         let role = Hello { role: 1, ..hello.clone() };
-        assert!(!key.holds(Side::Client, &role, &challenge, &proof), "another role");
-        assert!(!key.holds(Side::Client, &hello, &challenge, &proof[..31]), "cut");
+        assert!(!holds(&key, Side::Client, &role, &challenge, b"hash", &proof), "another role");
+        let can_seal = Hello { can_seal: true, ..hello.clone() };
+        assert!(!holds(&key, Side::Client, &can_seal, &challenge, b"hash", &proof), "talked out of encryption");
+        let sealed = Challenge { seal: Bytes::from_static(b"first"), ..challenge.clone() };
+        assert!(!holds(&key, Side::Client, &hello, &sealed, b"hash", &proof), "talked into it");
+        assert!(!holds(&key, Side::Client, &hello, &challenge, b"", &proof), "another exchange");
+        assert!(!holds(&key, Side::Client, &hello, &challenge, b"hash", &proof[..31]), "cut");
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use interprocess::ConnectWaitMode;
 use interprocess::local_socket::tokio::{Listener, Stream, prelude::*};
 use interprocess::local_socket::{ConnectOptions, ListenerOptions, Name};
 use tokio::io::AsyncWriteExt;
@@ -22,6 +21,7 @@ use crate::message::{Code, Fault, Message};
 const PATH_LEN_MAX: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
 
 /// How long to wait for whoever may listen at a path already.
+#[cfg(unix)]
 const PROBE_SECS: u64 = 1;
 /// How long to wait after the system refused to accept, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -59,22 +59,25 @@ fn open_to_group(path: &Path, Access { group }: Access) -> io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))
 }
 
-/// Pipes have no groups.
+/// Pipes have no groups: nobody is let in whom nobody meant.
 #[cfg(windows)]
-#[expect(clippy::unnecessary_wraps, reason = "the same shape as on Unix")]
-fn open_to_group(_path: &Path, _access: Access) -> io::Result<()> {
-    Ok(())
+fn open_to_group(_path: &Path, Access { group }: Access) -> io::Result<()> {
+    let refused = || io::Error::new(io::ErrorKind::Unsupported, "pipes have no groups; leave `group` out");
+    group.map_or(Ok(()), |_| Err(refused()))
 }
 
 /// What the system says about the process at the other end.
 pub(crate) fn peer(stream: &Stream) -> Peer {
     use interprocess::local_socket::traits::StreamCommon;
     let Ok(credentials) = stream.peer_creds() else { return Peer::default() };
-    let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok());
     #[cfg(unix)]
-    return Peer { uid: credentials.euid(), gid: credentials.egid(), pid };
+    return Peer {
+        uid: credentials.euid(),
+        gid: credentials.egid(),
+        pid: credentials.pid().and_then(|pid| u32::try_from(pid).ok()),
+    };
     #[cfg(windows)]
-    Peer { pid, ..Peer::default() }
+    Peer { pid: credentials.pid(), ..Peer::default() }
 }
 
 /// Connects to whoever listens at `path`.
@@ -117,7 +120,7 @@ fn remove_stale(path: &Path) -> Result<(), Error> {
         Ok(file) if !file.file_type().is_socket() => return Err(Error::NotASocket { path: path.to_owned() }),
         Ok(_) => {}
     }
-    let wait = ConnectWaitMode::Timeout(Duration::from_secs(PROBE_SECS));
+    let wait = interprocess::ConnectWaitMode::Timeout(Duration::from_secs(PROBE_SECS));
     let probe = ConnectOptions::new().name(socket_name(path)?).wait_mode(wait);
     match interprocess::local_socket::Stream::from_options(&probe) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path).map_err(failed),

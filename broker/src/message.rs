@@ -178,6 +178,9 @@ pub struct Hello {
     /// Which key it holds, a [`crate::KeyKind`].
     #[prost(enumeration = "crate::key::KeyKind", tag = "6")]
     pub key: i32,
+    /// It can encrypt, if it is asked to.
+    #[prost(bool, tag = "7")]
+    pub can_seal: bool,
 }
 
 /// The broker's answer to [`Hello`]: see [`crate::key`].
@@ -192,6 +195,9 @@ pub struct Challenge {
     /// That the broker holds the key.
     #[prost(bytes = "bytes", tag = "3")]
     pub proof: Bytes,
+    /// The first message of an exchange of keys, where the broker asks for encryption; else empty.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub seal: Bytes,
 }
 
 /// The client's answer to [`Challenge`].
@@ -200,6 +206,9 @@ pub struct Proof {
     /// That the client holds the key.
     #[prost(bytes = "bytes", tag = "1")]
     pub proof: Bytes,
+    /// The second message of the exchange, where there was a first: whatever follows is encrypted.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub seal: Bytes,
 }
 
 /// The broker's answer to [`Proof`].

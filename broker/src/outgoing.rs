@@ -9,7 +9,10 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::connection::KEPT_LEN_MAX;
 use crate::message::Message;
+use crate::seal::Sealer;
 
+/// The most that is encrypted ahead of what the other side takes.
+const SEALED_AT_ONCE: usize = 256 << 10;
 /// The most pieces that are written at once.
 const SLICES_LEN_MAX: usize = 16;
 
@@ -20,6 +23,10 @@ pub(crate) struct Outgoing {
     /// What comes after the pieces.
     buffer: BytesMut,
     len: usize,
+    /// What closes all that follows, where the connection is encrypted.
+    sealer: Option<Sealer>,
+    /// How many of the first pieces go as they are.
+    ready_len: usize,
 }
 
 impl Outgoing {
@@ -35,6 +42,36 @@ impl Outgoing {
         }
     }
 
+    /// What is appended from now on goes encrypted.
+    pub(crate) fn seal_from_here(&mut self, sealer: Sealer) {
+        if !self.buffer.is_empty() {
+            self.pieces.push_back(self.buffer.split().freeze());
+        }
+        self.ready_len = self.pieces.len();
+        self.sealer = Some(sealer);
+    }
+
+    /// Encrypts what comes next, up to a bound, once everything that is ready has gone.
+    fn seal_some(&mut self) {
+        let Some(sealer) = self.sealer.as_mut().filter(|_| self.ready_len == 0) else { return };
+        let mut plain = BytesMut::new();
+        while let Some(piece) = self.pieces.front_mut() {
+            plain.extend_from_slice(&piece.split_to(piece.len().min(SEALED_AT_ONCE - plain.len())));
+            if !piece.is_empty() {
+                break;
+            }
+            self.pieces.pop_front();
+        }
+        if self.pieces.is_empty() {
+            plain.extend_from_slice(&self.buffer.split_to(self.buffer.len().min(SEALED_AT_ONCE - plain.len())));
+        }
+        let mut sealed = BytesMut::with_capacity(plain.len() + plain.len() / 1024 + 64);
+        sealer.seal(&plain, &mut sealed);
+        self.len = self.len - plain.len() + sealed.len();
+        self.pieces.push_front(sealed.freeze());
+        self.ready_len = 1;
+    }
+
     /// Bytes that wait.
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -43,8 +80,11 @@ impl Outgoing {
     /// Writes all of it. Takes out exactly what was written, even if this future is dropped midway.
     pub(crate) async fn write_to(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         while self.len > 0 {
+            self.seal_some();
             let mut slices = [IoSlice::new(&[]); SLICES_LEN_MAX];
             let pieces = self.pieces.iter().map(|piece| &piece[..]).chain([&self.buffer[..]]);
+            let ready = if self.sealer.is_some() { self.ready_len } else { SLICES_LEN_MAX };
+            let pieces = pieces.take(ready);
             let mut len = 0;
             for (slice, piece) in slices.iter_mut().zip(pieces) {
                 *slice = IoSlice::new(piece);
@@ -71,6 +111,7 @@ impl Outgoing {
                 return;
             }
             self.pieces.pop_front();
+            self.ready_len = self.ready_len.saturating_sub(1);
         }
         self.buffer.advance(written);
     }

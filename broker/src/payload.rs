@@ -53,7 +53,7 @@ impl SnapshotBatch {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Ask {
     /// What.
-    #[prost(oneof = "Wish", tags = "1, 2, 3")]
+    #[prost(oneof = "Wish", tags = "1, 2, 3, 4")]
     pub wish: Option<Wish>,
 }
 
@@ -69,6 +69,9 @@ pub enum Wish {
     /// What the agent knows of itself; the reply says it in JSON.
     #[prost(enumeration = "Knowledge", tag = "3")]
     Knowledge(i32),
+    /// The alerts that were written after this turn; the reply says them in JSON.
+    #[prost(uint64, tag = "4")]
+    AlertsAfter(u64),
 }
 
 /// What the agent can be asked about itself.
@@ -186,6 +189,23 @@ pub struct Statement {
     /// next comes.
     #[prost(string, tag = "5")]
     pub rows_to: String,
+    /// The lists that it asks for: those of whoever asks, who need not see what the agent does.
+    #[prost(message, repeated, tag = "6")]
+    pub lists: Vec<ListText>,
+    /// Its rows are not wanted, but what each operation did.
+    #[prost(bool, tag = "7")]
+    pub analyze: bool,
+}
+
+/// A list of values.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ListText {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Its values, one a line.
+    #[prost(string, tag = "2")]
+    pub text: String,
 }
 
 /// How a [`Statement`] ended.
@@ -206,6 +226,9 @@ pub struct Told {
     /// When the snapshot that it read was collected: microseconds since 1970 UTC; nothing where it read none.
     #[prost(int64, optional, tag = "5")]
     pub snapshot_micros: Option<i64>,
+    /// Where it was analyzed, what each operation did, in JSON.
+    #[prost(string, tag = "6")]
+    pub measured: String,
 }
 
 /// Rows that a statement looked at.

@@ -1,28 +1,26 @@
 //! The running agent: whether it answers, for which its broker is asked for a handshake, and what it is told to do.
 
+mod asking;
+
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::time::Duration;
 
-use anyhow::bail;
 use daemoneye_broker::message::Code;
-use daemoneye_broker::payload::{Ask, Deed, Knowledge, Order, Statement, Told, Wish};
-use daemoneye_broker::{Bytes, Client, Credential, Error, Event, Identity, Interest, Outcome, Role, topic};
+use daemoneye_broker::payload::{Ask, Deed, Knowledge, Order, Wish};
+use daemoneye_broker::{Client, Credential, Encryption, Error, Identity, Interest, Outcome, Role, topic};
 use daemoneye_dsl::status::{AgentHealth, AgentRun, CollectorHealth};
-use daemoneye_dsl::untrusted::Untrusted;
-use daemoneye_settings::Settings;
 use daemoneye_settings::paths::DataDir;
+use daemoneye_settings::{Settings, choices};
 use daemoneye_storage::{ReadStore, Report};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use tokio::time::timeout;
+
+pub(crate) use self::asking::{Answered, Asking, Reply, statement};
 
 /// How long an agent that is well takes at most to answer.
 pub(crate) const ANSWER: Duration = Duration::from_secs(1);
-/// A statement bounds itself.
-const AS_LONG_AS_IT_TAKES: Duration = Duration::from_hours(48);
 /// How long it may take to do what it is told: it finishes the snapshot that it is at.
 const OBEYS: Duration = Duration::from_secs(30);
 /// How long what it last said of itself may take to come.
@@ -95,6 +93,8 @@ pub(crate) struct Door {
     pub(crate) socket: PathBuf,
     /// The file with the key that it asks for.
     pub(crate) key: PathBuf,
+    /// Whether to do without an agent that does not encrypt.
+    pub(crate) encryption: Encryption,
 }
 
 impl Door {
@@ -102,7 +102,11 @@ impl Door {
     pub(crate) fn of(run: Option<&AgentRun>, settings: &Settings, data: &DataDir) -> Self {
         let told = || settings.socket.clone().unwrap_or_else(|| data.socket());
         let socket = run.map_or_else(told, |run| PathBuf::from(&run.socket));
-        Self { key: settings.key_to(&socket), socket }
+        let encryption = match settings.encryption {
+            choices::Encryption::Off => Encryption::IfAsked,
+            choices::Encryption::Required => Encryption::Required,
+        };
+        Self { key: settings.key_to(&socket), socket, encryption }
     }
 
     /// The same, as far as the store can be read.
@@ -118,62 +122,11 @@ impl Door {
 
     async fn connect(&self) -> Result<Client, Error> {
         let key = Credential::File(self.key.clone());
-        Client::connect(&self.socket, &Identity { name: NAME.to_owned(), role: Role::Operator, key }).await
-    }
-}
-
-/// The agent's ear, for one statement.
-pub(crate) struct Asking {
-    /// Has a thread of its own: the connection lives on while nobody reads what we print.
-    runtime: Runtime,
-    client: Client,
-}
-
-impl Asking {
-    /// Connects.
-    pub(crate) fn open(door: &Door) -> Result<Self, Reached> {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.map_err(|error| Reached::Failed(error.to_string()))?;
-        let connected = runtime.block_on(async { timeout(ANSWER, door.connect()).await });
-        let client = connected.unwrap_or(Err(Error::TimedOut(ANSWER))).map_err(unreached)?;
-        Ok(Self { runtime, client })
-    }
-
-    /// Asks a statement; hands over its rows in parts, as they come and until told to stop. The next part is made when
-    /// the last was handed over.
-    pub(crate) fn ask(
-        &self,
-        statement: &Statement,
-        each: &mut dyn FnMut(Bytes) -> anyhow::Result<ControlFlow<()>>,
-    ) -> anyhow::Result<Told> {
-        self.runtime.block_on(async {
-            let rows_to = topic::reply(self.client.connection(), 1);
-            let mut parts = self.client.subscribe(&Interest::new(rows_to.as_str()).answering()).await?;
-            let ask = Ask::from(Wish::Statement(Statement { rows_to, ..statement.clone() })).to_payload();
-            let control = topic::control("agent");
-            let mut asked = pin!(self.client.request(&control, ask, AS_LONG_AS_IT_TAKES));
-            let outcome = loop {
-                tokio::select! {
-                    biased;
-                    part = parts.recv() => match part {
-                        Some(Event::Message(part)) => match each(part.payload.clone())? {
-                            ControlFlow::Continue(()) => part.acknowledge(),
-                            ControlFlow::Break(()) => part.refuse("no more is wanted"),
-                        },
-                        Some(Event::Gap(_)) => bail!("rows of the answer were lost on the way; ask again"),
-                        None => return Err(self.client.closed().await.into()),
-                    },
-                    outcome = &mut asked => break outcome?,
-                }
-            };
-            match outcome {
-                Outcome::Accepted(told) => Ok(Told::from_payload(told)?),
-                Outcome::Refused(why) => {
-                    bail!("the agent did not answer: {}; with --live this program does", Untrusted(&why).terminal())
-                }
-                Outcome::Nobody => bail!("the agent takes no questions yet: try again, or with --live"),
-            }
-        })
+        Client::connect(
+            &self.socket,
+            &Identity { name: NAME.to_owned(), role: Role::Operator, key, encryption: self.encryption },
+        )
+        .await
     }
 }
 

@@ -100,7 +100,7 @@ fn run_list(list: &List, globals: &Globals, screen: &Screen) -> anyhow::Result<E
     let place = Place::find(list.data.as_ref(), &globals.settings, screen)?;
     let wanted =
         Wanted { level: list.level, rules: &list.rule, status: list.status, handling: list.handling, since: None };
-    let Answer { rows, completeness, before_limit } = place.ask(&wanted.sql(list.limit))?;
+    let Answer { rows, completeness, before_limit } = place.ask(&wanted.sql("*", Some(list.limit)))?;
     let alerts = alerts(&rows)?;
     let matching = before_limit.unwrap_or(alerts.len());
     let all = if wanted.is_all() { matching } else { count_all(&place)? };
@@ -143,8 +143,8 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// The statement that gives the newest, at most `limit`.
-    fn sql(&self, limit: usize) -> String {
+    /// The statement that gives these columns of the newest, at most `limit`; or of all, the oldest first.
+    fn sql(&self, columns: &str, limit: Option<usize>) -> String {
         let any = |column: &str, values: &mut dyn Iterator<Item = &str>| {
             format!("{column} IN ({})", values.map(literal).collect::<Vec<_>>().join(", "))
         };
@@ -158,8 +158,10 @@ impl Wanted<'_> {
         }
         conditions.extend(self.status.map(|status| any("status", &mut std::iter::once(status.name()))));
         conditions.extend(self.handling.map(|handling| any("handling", &mut std::iter::once(handling.name()))));
+        conditions.extend(self.since.map(|since| format!("last_seen >= {}", literal(&since.rfc3339()))));
         let conditions = if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") };
-        format!("SELECT * FROM alerts WHERE {conditions} ORDER BY id DESC LIMIT {limit}")
+        let newest = limit.map(|limit| format!(" ORDER BY id DESC LIMIT {limit}")).unwrap_or_default();
+        format!("SELECT {columns} FROM alerts WHERE {conditions}{newest}")
     }
 
     fn is_all(&self) -> bool {
@@ -180,7 +182,8 @@ impl List {
     /// `20 of 143 alerts that match, 250 in all (--limit 20)`.
     fn counted(&self, shown: usize, matching: usize, all: usize) -> String {
         let of = count(matching, "alert", "alerts");
-        let all = if matching < all { format!(" that match, {all} in all") } else { String::new() };
+        let matches = if matching == 1 { "matches" } else { "match" };
+        let all = if matching < all { format!(" that {matches}, {all} in all") } else { String::new() };
         let cut = if shown < matching { format!(" (--limit {})", self.limit) } else { String::new() };
         format!("{shown} of {of}{all}{cut}")
     }

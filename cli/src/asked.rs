@@ -9,20 +9,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use arrow_array::RecordBatch;
-use daemoneye_broker::payload::Statement;
+use daemoneye_dsl::alert::AlertChanges;
 use daemoneye_dsl::check::check_query;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::diagnostic::Source;
-use daemoneye_dsl::ipc;
-use daemoneye_dsl::query::Query;
+use daemoneye_dsl::query::{CheckedRule, Query};
 use daemoneye_dsl::tables::Catalog;
 use daemoneye_dsl::types::Value;
-use daemoneye_planner::{Patience, View, ask, layout, plan};
+use daemoneye_planner::{Patience, View, ask, plan};
 use daemoneye_settings::Settings;
 
-use crate::agent::{Asking, Door, Reached};
+use crate::agent::{Answered, Asking, statement};
 use crate::live;
-use crate::screen::{Mark, Screen};
+use crate::screen::Screen;
 use crate::store::{self, Stored};
 
 /// What one of these statements may take.
@@ -45,15 +44,10 @@ pub(crate) struct Answer {
 impl Place {
     /// Looks for the agent, then for its store.
     pub(crate) fn find(data: Option<&PathBuf>, settings: &Settings, screen: &Screen) -> anyhow::Result<Self> {
-        let door = Door::find(settings, &store::data_dir(data, settings));
-        let reached = match Asking::open(&door) {
-            Ok(asking) => return Ok(Self::Agent(asking)),
-            Err(reached) => reached,
-        };
-        if matches!(reached, Reached::OtherProtocol(_)) {
-            screen.say(Mark::Warning, &format!("the agent is not asked: {}", reached.why(&door)));
+        match Asking::find(data, settings, screen) {
+            Some(asking) => Ok(Self::Agent(asking)),
+            None => Ok(Self::Store(store::open(data, settings)?)),
         }
-        Ok(Self::Store(store::open(data, settings)?))
     }
 
     /// Where the rows come from.
@@ -66,46 +60,56 @@ impl Place {
 
     /// Asks a statement that compiles; gives all rows.
     pub(crate) fn ask(&self, sql: &str) -> anyhow::Result<Answer> {
+        let mut rows = Vec::new();
+        let answer = self.each(sql, &mut |row| {
+            rows.push(row);
+            ControlFlow::Continue(())
+        })?;
+        Ok(Answer { rows, ..answer })
+    }
+
+    /// Asks a statement that compiles; hands over its rows as they come.
+    pub(crate) fn each(
+        &self,
+        sql: &str,
+        each: &mut dyn FnMut(Vec<Value>) -> ControlFlow<()>,
+    ) -> anyhow::Result<Answer> {
         let checked = check_query(&Source::query(sql), &Catalog::builtin());
-        let query = checked.rule.map(|rule| rule.query).ok_or_else(|| anyhow!("cannot ask `{sql}`"))?;
+        let rule = checked.rule.ok_or_else(|| anyhow!("cannot ask `{sql}`"))?;
+        let mut cells = |part: RecordBatch| {
+            let row = |row| part.columns().iter().map(|column| Value::at(column, row)).collect();
+            (0..part.num_rows()).try_for_each(|at| each(row(at)))
+        };
         match self {
-            Self::Agent(asking) => ask_agent(asking, sql, &query),
-            Self::Store(stored) => ask_store(stored, &query),
+            Self::Agent(asking) => ask_agent(asking, &rule, &mut cells),
+            Self::Store(stored) => ask_store(stored, &rule.query, &mut cells),
+        }
+    }
+
+    /// The alerts that were written after a turn.
+    pub(crate) fn alerts_after(&self, turn: u64) -> anyhow::Result<AlertChanges> {
+        match self {
+            Self::Agent(asking) => asking.alerts_after(turn),
+            Self::Store(stored) => Ok(stored.view.alert_changes(turn)?),
         }
     }
 }
 
-fn ask_agent(asking: &Asking, sql: &str, query: &Query) -> anyhow::Result<Answer> {
-    let statement = Statement {
-        text: sql.to_owned(),
-        limit_micros: u64::try_from(LIMIT.as_micros()).unwrap_or(u64::MAX),
-        ..Statement::default()
-    };
-    let (mut rows, layout) = (Vec::new(), layout(&plan(query)));
-    let told = asking.ask(&statement, &mut |part| {
-        let part = ipc::decode(&part, &layout).context("the agent sent rows that are none")?;
-        rows.extend(cells(&part));
-        Ok(ControlFlow::Continue(()))
-    })?;
-    let completeness = serde_json::from_str(&told.completeness).context("the agent does not say how complete it is")?;
-    let before_limit = told.before_limit.and_then(|rows| usize::try_from(rows).ok());
-    Ok(Answer { rows, completeness, before_limit })
+type Each<'e> = &'e mut dyn FnMut(RecordBatch) -> ControlFlow<()>;
+
+fn ask_agent(asking: &Asking, rule: &CheckedRule, each: Each<'_>) -> anyhow::Result<Answer> {
+    let reply = asking.ask(&rule.query, statement(rule, LIMIT, None), each)?;
+    let Answered { completeness, before_limit, .. } =
+        reply.answered()?.context("the agent has seen no snapshot yet: try again")?;
+    Ok(Answer { rows: Vec::new(), completeness, before_limit })
 }
 
-fn ask_store(stored: &Stored, query: &Query) -> anyhow::Result<Answer> {
+fn ask_store(stored: &Stored, query: &Query, each: Each<'_>) -> anyhow::Result<Answer> {
     static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
     let view = View::new(None, Some(&stored.view));
     let patience = Patience { clock: || BEGAN.elapsed(), limit: LIMIT, stop: None };
-    let mut rows = Vec::new();
-    let ended = ask(&plan(query), &view, live::now(), Some(&patience), &mut |part| {
-        rows.extend(cells(&part));
-        ControlFlow::Continue(())
-    })?;
-    Ok(Answer { rows, completeness: ended.completeness, before_limit: ended.before_limit })
-}
-
-fn cells(part: &RecordBatch) -> impl Iterator<Item = Vec<Value>> + '_ {
-    (0..part.num_rows()).map(|row| part.columns().iter().map(|column| Value::at(column, row)).collect())
+    let ended = ask(&plan(query), &view, live::now(), Some(&patience), each)?;
+    Ok(Answer { rows: Vec::new(), completeness: ended.completeness, before_limit: ended.before_limit })
 }
 
 /// A text as it stands in a statement.

@@ -19,13 +19,14 @@ use daemoneye_dsl::lists;
 use daemoneye_dsl::match_key::MatchKey;
 use daemoneye_dsl::query::CheckedRule;
 use daemoneye_dsl::ruleset::RuleSet;
-use daemoneye_dsl::types::{MICROS_PER_SEC, display_interval};
+use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp, display_interval};
 use daemoneye_planner::{Plan, explain, matches_are_events, plan, recomputed};
 use serde_json::{Map, Value, json};
 
 use self::analyze::Analyzed;
 use self::state::State;
 use self::why_not::Answer;
+use crate::agent::Asking;
 use crate::file_table::{FileArguments, FileTables, NowArgument};
 use crate::output::{Format, Json, print, write_json};
 use crate::page::Page;
@@ -34,15 +35,18 @@ use crate::query::incomplete;
 use crate::render::Cell;
 use crate::screen::{Mark, Screen, paint_of};
 use crate::sources::Sources;
+use crate::timeout::TimeoutArgument;
 use crate::{Ending, Globals, files, hunt, live, with_exit_codes};
 
 /// Show how a rule or a statement is run.
 ///
 /// The plan, the tables it reads, whether the agent runs it on what changed or takes parts of it anew, and what tells
 /// one match from another. Reads nothing but the rules; needs no agent and no rights. With --state, --analyze or
-/// --why-not it runs once over what is there now: a live snapshot, the agent's store, or the files of --table.
+/// --why-not it runs once over what is there now: what the agent sees, if it answers, else a live snapshot and the
+/// agent's store, or the files of --table.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Explain {
     /// Rules by name, id, tag or technique, or one statement in quotes
     #[arg(value_name = "RULE|SQL", required = true)]
@@ -71,6 +75,11 @@ pub(crate) struct Explain {
     files: FileArguments,
     #[command(flatten)]
     moment: NowArgument,
+    /// Ask no agent: take a snapshot of this moment, and read the store
+    #[arg(long, requires = "looks")]
+    live: bool,
+    #[command(flatten)]
+    patience: TimeoutArgument,
 }
 
 const EXAMPLES: &str = "\
@@ -159,20 +168,16 @@ struct View<'a> {
 impl View<'_> {
     fn show(&self, rules: &[&CheckedRule]) -> anyhow::Result<Ending> {
         let mut explained: Vec<_> = rules.iter().map(|rule| Explained::of(rule)).collect();
-        let mut completeness = Completeness::default();
+        let (mut completeness, mut origins) = (Completeness::default(), Vec::new());
         if self.asked.looks() {
             let shown = Progress::begin(self.screen, "looking");
-            let queries: Vec<_> = rules.iter().map(|rule| &rule.query).collect();
-            let place = (self.asked.data.as_ref(), &self.globals.settings);
-            let moment = self.asked.moment.moment()?;
-            let sources = Sources::open(&queries, place, self.files, moment, &mut live::snapshot)?;
-            for it in &mut explained {
-                it.look(self.asked, &sources)?;
-                completeness = completeness.and(&it.completeness(&sources));
-            }
+            (completeness, origins) = self.look(&mut explained)?;
             drop(shown);
         }
         self.write(&explained)?;
+        if !origins.is_empty() {
+            self.screen.say(Mark::Note, &origins.join(" · "));
+        }
         for it in &explained {
             it.analyzed.as_ref().map_or(Ok(()), Analyzed::failed)?;
         }
@@ -180,6 +185,33 @@ impl View<'_> {
             self.screen.say(Mark::Warning, &incomplete(&completeness));
         }
         Ok(Ending::Done { found: false, degraded: !completeness.is_complete() })
+    }
+
+    /// Looks at what is there; gives what was missing of it, and where it was.
+    fn look(&self, explained: &mut [Explained<'_>]) -> anyhow::Result<(Completeness, Vec<String>)> {
+        let (asked, settings) = (self.asked, &self.globals.settings);
+        let moment = asked.moment.moment()?;
+        let asks = !asked.live && self.files.is_empty();
+        let agent = asks.then(|| Asking::find(asked.data.as_ref(), settings, self.screen)).flatten();
+        let mut completeness = Completeness::default();
+        if let Some(agent) = agent.as_ref().filter(|_| asked.analyze)
+            && let Some(origin) = analyzed_by(agent, explained, (moment, asked.patience))?
+        {
+            let all = explained.iter().map(|it| it.completeness(Completeness::default()));
+            return Ok((all.fold(completeness, |all, one| all.and(&one)), vec![origin]));
+        }
+        let mut look = |now| match agent.as_ref().map(Asking::processes).transpose()?.flatten() {
+            Some(seen) => Ok(seen),
+            None => live::snapshot(now).map(Into::into),
+        };
+        let queries: Vec<_> = explained.iter().map(|it| &it.rule.query).collect();
+        let place = (asked.data.as_ref(), settings);
+        let sources = Sources::open(&queries, place, self.files, moment, &mut look)?;
+        for it in explained {
+            it.look(asked, &sources)?;
+            completeness = completeness.and(&it.completeness(sources.completeness(&it.rule.query)));
+        }
+        Ok((completeness, sources.origins()))
     }
 
     fn write(&self, explained: &[Explained<'_>]) -> anyhow::Result<()> {
@@ -197,6 +229,21 @@ impl View<'_> {
         page.print()?;
         Ok(())
     }
+}
+
+/// Has the agent analyze them; gives where it looked, or nothing where it has seen no snapshot yet.
+fn analyzed_by(
+    agent: &Asking,
+    explained: &mut [Explained<'_>],
+    how: (Option<Timestamp>, TimeoutArgument),
+) -> anyhow::Result<Option<String>> {
+    let mut looked = None;
+    for it in explained {
+        let Some((analyzed, origin)) = Analyzed::by(agent, (it.rule, &it.plan), how)? else { return Ok(None) };
+        it.analyzed = Some(analyzed);
+        looked = Some(origin);
+    }
+    Ok(looked)
 }
 
 /// What is to be said about one rule.
@@ -244,7 +291,7 @@ impl<'a> Explained<'a> {
             self.state = Some(State::of(&self.plan, sources).map_err(named)?);
         }
         if asked.analyze {
-            self.analyzed = Some(Analyzed::of(&self.plan, sources));
+            self.analyzed = Some(Analyzed::of(&self.plan, sources, asked.patience));
         }
         if let Some(row) = &asked.why_not {
             self.answer = Some(Answer::of(self.rule, row, sources).map_err(named)?);
@@ -252,11 +299,11 @@ impl<'a> Explained<'a> {
         Ok(())
     }
 
-    /// What was missing from what was looked at.
-    fn completeness(&self, sources: &Sources<'_>) -> Completeness {
+    /// What was missing from what was looked at, which is complete but for `sources`.
+    fn completeness(&self, sources: Completeness) -> Completeness {
         let looks = self.state.iter().map(|it| &it.completeness).chain(self.analyzed.iter().map(|it| &it.completeness));
         let looks = looks.chain(self.answer.iter().map(Answer::completeness));
-        let mut all = looks.fold(sources.completeness(&self.rule.query), Completeness::and);
+        let mut all = looks.fold(sources, Completeness::and);
         if !self.rule.absent.is_empty() {
             all.add(Reason::ColumnAbsentInData);
         }

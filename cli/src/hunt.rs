@@ -1,46 +1,45 @@
 //! `hunt`: every rule once, over now.
 //!
-//! Nothing has to be installed: rules come from files, `processes` from a live snapshot. Rules over tables that only
-//! history has run where an agent keeps a store that can be read; where not, they are named, as is every rule that
-//! could not see all it asks for.
+//! An agent that answers runs them, over what it sees. Nothing has to be installed for it, though: without one,
+//! `processes` is a live snapshot, and rules over tables that only history has run where a store can be read; where
+//! not, they are named, as is every rule that could not see all it asks for.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
+mod ground;
+mod page;
+mod report;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use daemoneye_collectors::Snapshot;
 use daemoneye_dsl::alert::Level;
-use daemoneye_dsl::completeness::{Completeness, Reason, Scope};
-use daemoneye_dsl::convert::to_text;
+use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::diagnostic::nearest;
 use daemoneye_dsl::header::Header;
-use daemoneye_dsl::query::{Absent, CheckedRule};
+use daemoneye_dsl::query::CheckedRule;
 use daemoneye_dsl::ruleset::{RuleFile, RuleSet};
-use daemoneye_dsl::tables::{Access, Catalog};
-use daemoneye_dsl::types::{Timestamp, Value};
-use daemoneye_planner::{Counted, View, ask, plan, stacked};
-use daemoneye_storage::{Error, Reader};
-use serde_json::{Map, json};
+use daemoneye_dsl::tables::Catalog;
+use daemoneye_dsl::types::Timestamp;
 
+use self::ground::{Ground, Present};
+pub(crate) use self::page::{names, techniques};
+use self::page::{show, summarize};
+use self::report::Finding;
+pub(crate) use self::report::Subject;
 use crate::file_table::{FileArguments, FileTables, NowArgument};
-use crate::output::{Format, print, write_json};
-use crate::progress::{Progress, Unit};
-use crate::query::incomplete;
-use crate::render::{Align, Cell, Column, Extent, Table};
-use crate::screen::{Mark, Screen, count, paint_of};
-use crate::store::{self, Stored};
+use crate::progress::Progress;
+use crate::render::Extent;
+use crate::screen::{Mark, Screen, count};
 use crate::timeout::TimeoutArgument;
-use crate::{Ending, Globals, files, live, sources, with_exit_codes};
-
-/// Rules that one line of the summary names; `-v` names all.
-const NAMED_MAX: usize = 6;
+use crate::{Ending, Globals, files, live, sources, store, with_exit_codes};
 
 /// Run rules once over what runs now.
 ///
-/// Takes a live snapshot by itself: no agent, no root, no configuration. Rules over history run where there is an
-/// agent's store to read, and with --table over files: collected logs, or records that stand in for `processes`.
+/// The agent runs them, if it answers: over its latest snapshot and its history. Otherwise, and with --live, this
+/// program takes a snapshot by itself, with no agent, no root and no configuration; rules over history run where there
+/// is an agent's store to read. With --table they run over files: collected logs, or records that stand in for
+/// `processes`.
 /// Findings go to standard output, the gravest first; what was looked at, and what could not be, to standard error.
 /// A file without a rule header runs under its name; what it finds has no level and no title.
 #[derive(Debug, clap::Args)]
@@ -61,6 +60,9 @@ pub(crate) struct Hunt {
     moment: NowArgument,
     #[command(flatten)]
     patience: TimeoutArgument,
+    /// Ask no agent: take a snapshot of this moment, and read the store
+    #[arg(long)]
+    live: bool,
     /// Exit with 1 when something was found
     #[arg(long)]
     exit_code: bool,
@@ -74,60 +76,12 @@ Examples:
   daemoneye-cli hunt --rules ~/drafts -o ndjson | jq .row.pid
   daemoneye-cli hunt --table processes=sysmon.jsonl --now 2026-11-22T10:30:00Z";
 
-/// One match of one rule.
-struct Finding<'a> {
-    /// Only a header gives one.
-    level: Option<Level>,
-    rule: &'a str,
-    title: Option<String>,
-    tags: &'a [String],
-    row: Map<String, serde_json::Value>,
-    /// The process that it is about, as far as the row says.
-    subject: Subject,
-    completeness: Completeness,
-}
-
-/// A process as a row names it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Subject {
-    pub(crate) proc_id: Option<String>,
-    /// Where there is no `proc_id`.
-    pub(crate) pid: Option<i64>,
-}
-
-/// What a hunt came to.
-#[derive(Default)]
-struct Report<'a> {
-    findings: Vec<Finding<'a>>,
-    /// Rules that ran.
-    ran: usize,
-    completeness: Completeness,
-    need_history: Vec<&'a str>,
-    elsewhere: Vec<&'a str>,
-    stopped: Vec<(&'a str, String)>,
-    /// Rules and columns that this user may not read of every process.
-    hidden: Limits<'a>,
-    /// Rules and columns that nobody collects yet.
-    uncollected: Limits<'a>,
-    /// Columns of files that no record has, and the rules that ask for them.
-    absent: BTreeMap<Absent, Vec<&'a str>>,
-    /// What `-v` adds.
-    timings: Vec<String>,
-    /// The rows of the tables that were read.
-    rows: usize,
-}
-
 /// What compiling and running took of the processor.
 struct Effort {
     compiled: usize,
     compile: Duration,
-    run: Duration,
-}
-
-#[derive(Default)]
-struct Limits<'a> {
-    rules: Vec<&'a str>,
-    columns: BTreeSet<String>,
+    /// Nothing where another program ran them.
+    run: Option<Duration>,
 }
 
 pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
@@ -159,31 +113,43 @@ pub(crate) fn run(hunt: &Hunt, globals: &Globals, screen: &Screen) -> anyhow::Re
         screen.say(Mark::Warning, &text);
     }
     let progress = Progress::begin(screen, "reading the processes");
+    let place = (hunt.data.as_ref(), &globals.settings);
+    let agent = if hunt.live || !files.is_empty() {
+        None
+    } else {
+        ground::Agent::find(place, (now, hunt.patience), screen)?.map(Box::new)
+    };
+    let is_here = agent.is_none();
     let asked = || chosen.rules.iter().any(|rule| sources::reads_present(&rule.query));
-    let present = files.is_empty() || (files.processes().is_none() && asked());
-    let snapshot = present.then(|| live::snapshot(now)).transpose()?;
-    let history = chosen.rules.iter().any(|rule| !sources::stored_tables(&rule.query).is_empty());
+    let looks = is_here && (files.is_empty() || (files.processes().is_none() && asked()));
+    let snapshot = looks.then(|| live::snapshot(now)).transpose()?;
+    let history = is_here && chosen.rules.iter().any(|rule| !sources::stored_tables(&rule.query).is_empty());
     let stored = history.then(|| store::open(hunt.data.as_ref(), &globals.settings));
     // A store that was named has to be there; the usual one may not.
     if let (Some(Err(error)), Some(_)) = (&stored, &hunt.data) {
         bail!("{error}");
     }
-    let stored_view = stored.as_ref().and_then(|stored| stored.as_ref().ok());
-    let present =
-        Present { now, patience: hunt.patience, snapshot: snapshot.as_ref(), stored: stored_view, files: &files };
+    let (stored, why_not_stored) = match stored {
+        Some(Ok(stored)) => (Some(stored), None),
+        Some(Err(error)) => (None, Some(error)),
+        None => (None, None),
+    };
+    let (snapshot, stored) = (snapshot.as_ref(), stored.as_ref());
+    let here = || Ground::Here(Present { now, patience: hunt.patience, snapshot, stored, files: &files });
+    let ground = agent.map_or_else(here, Ground::Agent);
     let before = cpu_time();
-    let mut report = present.hunt(&chosen.rules, &progress);
-    let effort = Effort { compiled: set.rules().count(), compile, run: cpu_time().saturating_sub(before) };
+    let mut report = ground.hunt(&chosen.rules, &progress)?;
+    let run = is_here.then(|| cpu_time().saturating_sub(before));
+    let effort = Effort { compiled: set.rules().count(), compile, run };
     drop(progress);
     if !chosen.refused.is_empty() || !found.unreadable.is_empty() {
         report.completeness.add(Reason::RuleRefused);
     }
     let rules = count(report.ran, "rule", "rules");
-    let looked = format!("{rules} from {} × {}", found.place, present.describe());
+    let looked = format!("{rules} from {} × {}", found.place, ground.describe());
     screen.say(Mark::Note, &format!("{looked} · {} ms", started.elapsed().as_millis()));
     let extent = show(&report.findings, globals, screen)?;
-    let why = stored.and_then(Result::err);
-    summarize(&report, &effort, &chosen.refused, snapshot.as_ref(), why.as_ref(), globals, screen);
+    summarize(&report, &effort, &chosen.refused, &ground, why_not_stored.as_ref(), globals, screen);
     if extent == Extent::Cut {
         screen.say(Mark::Note, "values cut to fit (--full shows them)");
     }
@@ -243,128 +209,6 @@ fn means(word: &str, rule: &CheckedRule) -> bool {
     rule.name().eq_ignore_ascii_case(word) || rule.header.as_ref().is_some_and(is_of)
 }
 
-/// What rules look at.
-struct Present<'a> {
-    now: Timestamp,
-    /// What each may take.
-    patience: TimeoutArgument,
-    snapshot: Option<&'a Snapshot>,
-    stored: Option<&'a Stored>,
-    files: &'a FileTables,
-}
-
-impl Present<'_> {
-    /// `312 processes and 40 records of events · live snapshot · file events.jsonl`.
-    fn describe(&self) -> String {
-        let processes = self.snapshot.map(|snapshot| format!("{} processes", snapshot.rows.num_rows()));
-        let rows: Vec<_> = processes.into_iter().chain(self.files.describe()).collect();
-        let origins = self.snapshot.map(live::note).into_iter().chain(self.stored.map(store::note));
-        let origins: Vec<_> = origins.chain(self.files.origins()).collect();
-        format!("{} · {}", rows.join(" and "), origins.join(" · "))
-    }
-
-    fn hunt<'r>(&self, rules: &[&'r CheckedRule], progress: &Progress) -> Report<'r> {
-        let processes = self.files.processes().or(self.snapshot.map(|snapshot| &snapshot.rows));
-        let view = View::new(processes, self.stored.map(|stored| &stored.view as &dyn Reader));
-        let view = self.files.before(&view);
-        let counted = Counted::new(&view);
-        let completeness = self.snapshot.map(|snapshot| snapshot.completeness.clone()).unwrap_or_default();
-        let mut report = Report { completeness, ..Report::default() };
-        progress.step("running rules", Unit::Things, Some(rules.len() as u64));
-        for rule in rules {
-            progress.advance(1);
-            let name = rule.name();
-            // The records of a file may be another system's.
-            let is_for = |header: &Header| header.platform.iter().any(|platform| platform == std::env::consts::OS);
-            let is_for_here = rule.header.as_ref().is_none_or(is_for);
-            if !is_for_here && !sources::reads_files(&rule.query) {
-                report.elsewhere.push(name);
-            } else if self.stored.is_none() && !sources::stored_tables(&rule.query).is_empty() {
-                report.need_history.push(name);
-            } else {
-                self.note_limits(rule, &mut report);
-                let started = Instant::now();
-                let before = report.findings.len();
-                if let Err(error) = self.run(rule, &counted, &mut report) {
-                    report.stopped.push((name, error.to_string()));
-                    report.completeness.add(Reason::RuleQuarantined);
-                }
-                let rows = count(report.findings.len() - before, "row", "rows");
-                report.timings.push(format!("{name}: {rows} in {:.1} ms", started.elapsed().as_secs_f64() * 1e3));
-            }
-        }
-        report.rows = counted.total();
-        report.findings.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| a.rule.cmp(b.rule)));
-        report
-    }
-
-    fn run<'r>(
-        &self,
-        rule: &'r CheckedRule,
-        reader: &dyn Reader,
-        report: &mut Report<'r>,
-    ) -> Result<(), daemoneye_planner::Error> {
-        let (plan, mut parts) = (plan(&rule.query), vec![]);
-        let ended = ask(&plan, reader, self.now, Some(&self.patience.begin()), &mut |rows| {
-            parts.push(rows);
-            ControlFlow::Continue(())
-        })?;
-        let header = rule.header.as_ref();
-        report.ran += 1;
-        if ended.completeness.reasons.contains(&Reason::StatementTimedOut) {
-            report.stopped.push((rule.name(), "its time was over: make it narrower, or --timeout longer".to_owned()));
-        }
-        let mut completeness = sources::completeness(&rule.query, self.snapshot).and(&ended.completeness);
-        if !rule.absent.is_empty() {
-            completeness.add(Reason::ColumnAbsentInData);
-        }
-        report.completeness = std::mem::take(&mut report.completeness).and(&completeness);
-        let names: Vec<_> = rule.query.output.iter().map(|output| output.name.as_str()).collect();
-        let rows = &stacked(&plan, &parts);
-        report.findings.extend((0..rows.num_rows()).map(|row| {
-            let cells: Vec<_> = rows.columns().iter().map(|column| Value::at(column, row)).collect();
-            let value = |name: &str| names.iter().position(|it| *it == name).map(|at| &cells[at]);
-            let overriding = value("alert_level").and_then(Value::as_text).and_then(Level::parse);
-            Finding {
-                level: overriding.or(header.map(|header| header.level)),
-                rule: rule.name(),
-                title: header.map(|it| it.title.render(|name| value(name).map(to_text).unwrap_or_default())),
-                tags: header.map(|header| header.tags.as_slice()).unwrap_or_default(),
-                subject: Subject {
-                    proc_id: value("proc_id")
-                        .or_else(|| Some(&cells[rule.query.output.iter().position(|output| output.identity)?]))
-                        .and_then(Value::as_text)
-                        .map(str::to_owned),
-                    pid: value("pid").and_then(Value::as_integer),
-                },
-                row: names.iter().zip(&cells).map(|(name, cell)| ((*name).to_owned(), cell.to_json())).collect(),
-                completeness: completeness.clone(),
-            }
-        }));
-        Ok(())
-    }
-
-    /// Notes which columns the rule asks for in vain.
-    fn note_limits<'r>(&self, rule: &'r CheckedRule, report: &mut Report<'r>) {
-        for absent in &rule.absent {
-            report.absent.entry(absent.clone()).or_default().push(rule.name());
-        }
-        let unreadable = self.snapshot.is_some_and(|snapshot| snapshot.unreadable > 0);
-        for (table, column) in rule.query.columns_read() {
-            let of_now = sources::is_present(&table.table);
-            let limits = match column.access {
-                Access::Owner if of_now && unreadable => &mut report.hidden,
-                Access::Uncollected => &mut report.uncollected,
-                Access::Owner | Access::Open | Access::Absent => continue,
-            };
-            limits.columns.insert(column.name.to_string());
-            if limits.rules.last() != Some(&rule.name()) {
-                limits.rules.push(rule.name());
-            }
-        }
-    }
-}
-
 /// What rules find in one snapshot, for whoever shows its processes.
 pub(crate) struct Hits {
     /// The gravest first.
@@ -385,13 +229,18 @@ pub(crate) struct Hit {
 }
 
 /// Runs the rules of `found` over a snapshot alone: what is in the store has happened, and marks no process.
-pub(crate) fn hits(found: files::Found, snapshot: &Snapshot, now: Timestamp, progress: &Progress) -> Hits {
+pub(crate) fn hits(
+    found: files::Found,
+    snapshot: &Snapshot,
+    now: Timestamp,
+    progress: &Progress,
+) -> anyhow::Result<Hits> {
     let set = RuleSet::check(found.sources, &Catalog::builtin().with_lists(found.lists).with_limits(found.limits));
     let files = FileTables::default();
     let rules: Vec<_> = set.rules().collect();
-    let report =
-        Present { now, patience: TimeoutArgument::default(), snapshot: Some(snapshot), stored: None, files: &files }
-            .hunt(&rules, progress);
+    let patience = TimeoutArgument::default();
+    let ground = Ground::Here(Present { now, patience, snapshot: Some(snapshot), stored: None, files: &files });
+    let report = ground.hunt(&rules, progress)?;
     let refused = set.refused().count();
     let mut silent: Vec<_> =
         report.stopped.iter().map(|(rule, why)| format!("rule {rule} was stopped: {why}")).collect();
@@ -411,67 +260,12 @@ pub(crate) fn hits(found: files::Found, snapshot: &Snapshot, now: Timestamp, pro
         let (level, title) = (finding.level?, finding.title?);
         Some(Hit { level, rule: finding.rule.to_owned(), title, subject: finding.subject })
     };
-    Hits {
+    Ok(Hits {
         looked: format!("{} from {}{history}", count(report.ran, "rule", "rules"), found.place),
         found: report.findings.into_iter().filter_map(hit).collect(),
         silent,
         completeness,
-    }
-}
-
-fn show(findings: &[Finding<'_>], globals: &Globals, screen: &Screen) -> anyhow::Result<Extent> {
-    let form = Format::of_data(globals.output);
-    if let Some(form) = form.json() {
-        let objects = findings.iter().map(|finding| {
-            let object = json!({
-                "rule": finding.rule, "level": finding.level, "title": finding.title, "row": finding.row,
-                "completeness": finding.completeness.to_json(),
-            });
-            object.as_object().cloned().unwrap_or_default()
-        });
-        print(screen, |out| write_json(out, form, objects))?;
-        return Ok(Extent::Whole);
-    }
-    let columns = vec![
-        Column::new("level", Align::Left),
-        Column::new("rule", Align::Text),
-        Column::new("title", Align::Text),
-        Column::new("techniques", Align::Text),
-    ];
-    let row = |finding: &Finding<'_>| {
-        vec![
-            finding.level.map_or_else(|| Cell::new("-"), |level| Cell::painted(level.name(), paint_of(level))),
-            Cell::new(finding.rule),
-            Cell::new(finding.said()),
-            Cell::new(techniques(finding.tags)),
-        ]
-    };
-    let plain = form == Format::Table;
-    let rows = findings.iter().map(row).collect();
-    let table = Table { columns, rows, header: !plain, indent: if plain { 2 } else { 0 } };
-    Ok(print(screen, |out| table.write(out, form, screen, globals))?.unwrap_or(Extent::Whole))
-}
-
-/// The ATT&CK techniques among tags, as analysts write them: `T1059.004`.
-pub(crate) fn techniques(tags: &[String]) -> String {
-    let technique = |tag: &String| {
-        let id = tag.strip_prefix("attack.")?;
-        id.strip_prefix('t')?.starts_with(|c: char| c.is_ascii_digit()).then(|| id.to_uppercase())
-    };
-    tags.iter().filter_map(technique).collect::<Vec<_>>().join(" ")
-}
-
-impl Finding<'_> {
-    /// The title, else the row.
-    fn said(&self) -> String {
-        let cells = || {
-            self.row.iter().map(|(name, value)| match value {
-                serde_json::Value::String(text) => format!("{name}={text}"),
-                other => format!("{name}={other}"),
-            })
-        };
-        self.title.clone().unwrap_or_else(|| cells().collect::<Vec<_>>().join(" "))
-    }
+    })
 }
 
 /// What this process has had of the processor.
@@ -486,109 +280,4 @@ pub(crate) fn cpu_time() -> Duration {
 pub(crate) fn cpu_time() -> Duration {
     static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
     START.elapsed()
-}
-
-fn summarize(
-    report: &Report<'_>,
-    effort: &Effort,
-    refused: &[&RuleFile],
-    snapshot: Option<&Snapshot>,
-    store: Option<&Error>,
-    globals: &Globals,
-    screen: &Screen,
-) {
-    let named = |rules: &[&str]| names(rules, globals.verbose);
-    let note = |text: String| screen.say(Mark::Note, &text);
-    let columns = |limits: &Limits<'_>| limits.columns.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-    if globals.verbose {
-        report.timings.iter().cloned().for_each(note);
-    }
-    let extent = match (report.completeness.is_complete(), report.completeness.scope) {
-        (true, Scope::All) => "complete",
-        (true, Scope::Visible) => "complete for what you may see",
-        (false, _) => "incomplete",
-    };
-    note(format!("{} · {extent}", by_level(&report.findings)));
-    let millis = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
-    let (compile, run) = (millis(effort.compile), millis(effort.run));
-    let (compiled, rows) = (effort.compiled, count(report.rows, "row", "rows"));
-    let matches = count(report.findings.len(), "match", "matches");
-    note(format!(
-        "compiled {compiled}, refused {} · {rows}, {matches} · processor: {compile} to compile, {run} to match",
-        refused.len()
-    ));
-    if !report.need_history.is_empty() {
-        let why = match store {
-            None | Some(Error::NotFound(_)) => "start the agent".to_owned(),
-            Some(error) => error.to_string(),
-        };
-        let rules = count(report.need_history.len(), "rule needs", "rules need");
-        note(format!("{rules} history: {why} ({})", named(&report.need_history)));
-    }
-    if let Some(snapshot) = snapshot.filter(|_| !report.hidden.rules.is_empty()) {
-        let rules = count(report.hidden.rules.len(), "rule is", "rules are");
-        let processes = format!("{} of {} processes", snapshot.unreadable, snapshot.rows.num_rows());
-        let what = format!("{} cannot be read of {processes}{}", columns(&report.hidden), live::remedy());
-        note(format!("{rules} limited: {what} ({})", named(&report.hidden.rules)));
-    }
-    if !report.uncollected.rules.is_empty() {
-        let rules = count(report.uncollected.rules.len(), "rule is", "rules are");
-        let what = format!("nothing collects {} yet", columns(&report.uncollected));
-        note(format!("{rules} limited: {what} ({})", named(&report.uncollected.rules)));
-    }
-    if !report.elsewhere.is_empty() {
-        let rules = count(report.elsewhere.len(), "rule is", "rules are");
-        note(format!("{rules} for other systems ({})", named(&report.elsewhere)));
-    }
-    for (Absent { table, column }, rules) in &report.absent {
-        let text = format!("no record of {table} has a column {column}, which is NULL ({})", named(rules));
-        screen.say(Mark::Warning, &text);
-    }
-    for (rule, error) in &report.stopped {
-        screen.say(Mark::Warning, &format!("rule {rule} was stopped: {error}"));
-    }
-    for file in refused {
-        screen.say(Mark::Warning, &format!("rule {} was refused and did not run", file.source.stem()));
-    }
-    if !report.completeness.is_complete() {
-        screen.say(Mark::Warning, &incomplete(&report.completeness));
-    }
-}
-
-/// `2 findings (1 high, 1 medium)`.
-fn by_level(findings: &[Finding<'_>]) -> String {
-    let of = |level| findings.iter().filter(|finding| finding.level == level).count();
-    let levels = Level::ALL.iter().rev().map(|level| (of(Some(*level)), level.name()));
-    let levels = levels.chain([(of(None), "without level")]);
-    let levels: Vec<_> = levels.filter(|(number, _)| *number > 0).map(|(n, name)| format!("{n} {name}")).collect();
-    let total = count(findings.len(), "finding", "findings");
-    if levels.is_empty() { total } else { format!("{total} ({})", levels.join(", ")) }
-}
-
-/// Rules by name, or the first of many.
-pub(crate) fn names(rules: &[&str], all: bool) -> String {
-    let shown = if all { rules.len() } else { NAMED_MAX.min(rules.len()) };
-    let listed = rules[..shown].join(", ");
-    match rules.len() - shown {
-        0 => listed,
-        more => format!("{listed} and {more} more, which -v names"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn techniques_are_written_as_analysts_do() {
-        let tags = ["attack.execution", "attack.t1059.004", "cve.2021.44228", "attack.t1190", "attack.tools"];
-        assert_eq!(techniques(&tags.map(str::to_owned)), "T1059.004 T1190");
-    }
-
-    #[test]
-    fn long_lists_of_names_are_counted() {
-        assert_eq!(names(&["a", "b"], false), "a, b");
-        assert_eq!(names(&["r"; 8], false), "r, r, r, r, r, r and 2 more, which -v names");
-        assert_eq!(names(&["r"; 8], true).matches('r').count(), 8);
-    }
 }

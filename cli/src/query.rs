@@ -5,30 +5,28 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use arrow_array::RecordBatch;
 use daemoneye_broker::payload::Statement;
 use daemoneye_dsl::check::check_query_with;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::diagnostic::Source;
-use daemoneye_dsl::ipc;
 use daemoneye_dsl::parameters::Parameters;
 use daemoneye_dsl::query::{CheckedRule, Query as Select};
-use daemoneye_dsl::tables::{Catalog, Kind};
 use daemoneye_dsl::types::{Timestamp, Type, Value, display_interval};
-use daemoneye_planner::{Ended, ask, layout, plan, stacked};
+use daemoneye_planner::{Ended, ask, plan, stacked};
 use serde_json::Map;
 
-use crate::agent::{Asking, Door, Reached};
+use crate::agent::{Answered, Asking, statement};
 use crate::file_table::{FileArguments, FileTables, NowArgument};
 use crate::output::{Format, Json, print, write_json};
 use crate::progress::Progress;
-use crate::render::{Cell, Column, Extent, Table, lasting, local_time};
+use crate::render::{Cell, Column, Extent, Table, local_time};
 use crate::screen::{Mark, Screen, count, draws_in_place};
 use crate::sources::{Sources, describe};
 use crate::timeout::TimeoutArgument;
 use crate::watch::Frame;
-use crate::{Ending, Globals, files, live, store, watch, with_exit_codes};
+use crate::{Ending, Globals, files, live, watch, with_exit_codes};
 
 /// Ask one SELECT.
 ///
@@ -138,7 +136,7 @@ pub(crate) fn run(query: &Query, globals: &Globals, screen: &Screen) -> anyhow::
     let form = Format::of_data(globals.output);
     let place = (query.data.as_ref(), &globals.settings);
     let mut waiting = Some(Progress::begin(screen, "asking"));
-    let open = || Sources::open(&[&rule.query], place, &files, moment, &mut live::snapshot);
+    let open = || Sources::open(&[&rule.query], place, &files, moment, &mut |now| live::snapshot(now).map(Into::into));
     let sources = Place::choose(query, &rule, moment, (globals, screen), &open)?;
     let (mut asked, extent) = if matches!(form, Format::Ndjson | Format::Csv) {
         let mut end_waiting = || drop(waiting.take());
@@ -190,6 +188,7 @@ impl Query {
         let (select, moment) = (&rule.query, self.moment.moment()?);
         let form = Format::of_data(globals.output);
         let mut look = live::snapshots()?;
+        let mut look = |now| look(now).map(Into::into);
         let ask = || {
             let started = Instant::now();
             let time = live::now();
@@ -347,24 +346,11 @@ impl<'a> Place<'a> {
         if query.live || query.files.are_given() {
             return open().map(Self::Here);
         }
-        let data = store::data_dir(query.data.as_ref(), &globals.settings);
-        let door = Door::find(&globals.settings, &data);
-        let asking = match Asking::open(&door) {
-            Ok(asking) => asking,
-            Err(reached) => {
-                if matches!(reached, Reached::OtherProtocol(_)) {
-                    screen.say(Mark::Warning, &format!("the agent is not asked: {}", reached.why(&door)));
-                }
-                return open().map(Self::Here);
-            }
+        let Some(asking) = Asking::find(query.data.as_ref(), &globals.settings, screen) else {
+            return open().map(Self::Here);
         };
-        let statement = Statement {
-            text: rule.source.text.clone(),
-            parameters: query.param.clone(),
-            limit_micros: u64::try_from(query.patience.limit().as_micros()).unwrap_or(u64::MAX),
-            now_micros: moment.map(|moment| moment.0),
-            rows_to: String::new(),
-        };
+        let statement = statement(rule, query.patience.limit(), moment);
+        let statement = Statement { parameters: query.param.clone(), ..statement };
         Ok(Self::Agent(asking, statement, open))
     }
 }
@@ -376,29 +362,11 @@ fn ask_agent(
     statement: &Statement,
     each: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
 ) -> anyhow::Result<Option<Asked>> {
-    let (mut shown, layout) = (0, layout(&plan(select)));
-    let told = asking.ask(statement, &mut |part| {
-        let rows = ipc::decode(&part, &layout).context("the agent sent rows that are none")?;
-        shown += rows.num_rows();
-        Ok(each(rows))
-    })?;
-    if told.is_too_early {
-        return Ok(None);
-    }
-    let before_limit = told.before_limit.and_then(|rows| usize::try_from(rows).ok());
-    let read = told.read.iter().map(|it| {
-        let kind = Catalog::builtin().table(&it.table).map_or(Kind::State, |table| table.kind);
-        (it.table.clone(), usize::try_from(it.rows).unwrap_or(usize::MAX), kind)
-    });
-    let age = told.snapshot_micros.map(|at| live::now().0.saturating_sub(at).max(0));
-    let snapshot = age.map(|age| format!(", snapshot {} ago", lasting(age)));
-    Ok(Some(Asked {
-        shown,
-        found: if select.limit.is_some() { before_limit } else { Some(shown) },
-        completeness: serde_json::from_str(&told.completeness).context("the agent does not say how complete it is")?,
-        read: describe(&read.collect::<Vec<_>>()),
-        origins: vec![format!("agent{}", snapshot.unwrap_or_default())],
-    }))
+    let Some(answered) = asking.ask(select, statement.clone(), each)?.answered()? else { return Ok(None) };
+    let origins = vec![answered.origin()];
+    let Answered { rows: shown, completeness, before_limit, read, .. } = answered;
+    let found = if select.limit.is_some() { before_limit } else { Some(shown) };
+    Ok(Some(Asked { shown, found, completeness, read: describe(&read), origins }))
 }
 
 /// The rows as JSON has them.

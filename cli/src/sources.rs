@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use arrow_array::RecordBatch;
 use daemoneye_collectors::Snapshot;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::query::Query;
@@ -53,18 +54,33 @@ pub(crate) struct Sources<'a> {
     /// What `now()` is.
     pub(crate) now: Timestamp,
     files: &'a FileTables,
-    snapshot: Option<Snapshot>,
+    snapshot: Option<Seen>,
     stored: Option<Stored>,
 }
 
+/// The processes of some moment.
+pub(crate) struct Seen {
+    /// In the layout of `processes`.
+    pub(crate) rows: RecordBatch,
+    pub(crate) completeness: Completeness,
+    /// Where they come from.
+    pub(crate) origin: String,
+}
+
+impl From<Snapshot> for Seen {
+    fn from(snapshot: Snapshot) -> Self {
+        Self { origin: live::note(&snapshot), rows: snapshot.rows, completeness: snapshot.completeness }
+    }
+}
+
 impl<'a> Sources<'a> {
-    /// Takes a snapshot and opens the store, as far as one of the queries reads them.
+    /// Looks at the processes and opens the store, as far as one of the queries reads them.
     pub(crate) fn open(
         queries: &[&Query],
         (data, settings): (Option<&PathBuf>, &Settings),
         files: &'a FileTables,
         moment: Option<Timestamp>,
-        look: &mut dyn FnMut(Timestamp) -> anyhow::Result<Snapshot>,
+        look: &mut dyn FnMut(Timestamp) -> anyhow::Result<Seen>,
     ) -> anyhow::Result<Self> {
         let now = moment.unwrap_or_else(live::now);
         let asks_present = files.processes().is_none() && queries.iter().any(|query| reads_present(query));
@@ -83,7 +99,7 @@ impl<'a> Sources<'a> {
     /// Asks it something.
     pub(crate) fn ask<T>(&self, ask: impl FnOnce(&Counted<'_>) -> T) -> T {
         let view = View::new(
-            self.files.processes().or(self.snapshot.as_ref().map(|snapshot| &snapshot.rows)),
+            self.files.processes().or(self.snapshot.as_ref().map(|seen| &seen.rows)),
             self.stored.as_ref().map(|stored| &stored.view as &dyn Reader),
         );
         let view = self.files.before(&view);
@@ -92,13 +108,14 @@ impl<'a> Sources<'a> {
 
     /// How complete the answer to a query can be at best.
     pub(crate) fn completeness(&self, query: &Query) -> Completeness {
-        let snapshot = self.snapshot.as_ref().filter(|_| reads_present(query));
-        snapshot.map(|snapshot| snapshot.completeness.clone()).unwrap_or_default()
+        let seen = self.snapshot.as_ref().filter(|_| reads_present(query));
+        seen.map(|seen| seen.completeness.clone()).unwrap_or_default()
     }
 
     /// Where the rows come from.
     pub(crate) fn origins(&self) -> Vec<String> {
-        let others = self.snapshot.as_ref().map(live::note).into_iter().chain(self.stored.as_ref().map(store::note));
+        let seen = self.snapshot.iter().map(|seen| seen.origin.clone());
+        let others = seen.chain(self.stored.as_ref().map(store::note));
         self.files.origins().into_iter().chain(others).collect()
     }
 }

@@ -127,7 +127,7 @@ impl Tree {
                 return Ok(Looked::default());
             }
         };
-        let hits = hunt::hits(found, snapshot, now, &Progress::begin(screen, "running rules"));
+        let hits = hunt::hits(found, snapshot, now, &Progress::begin(screen, "running rules"))?;
         hits.silent.iter().for_each(|why| screen.say(Mark::Warning, why));
         let elsewhere = forest.mark(hits.found);
         if elsewhere > 0 {

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory, Parser, error::ErrorKind};
-use daemoneye_broker::Credential;
+use daemoneye_broker::{self as broker, Credential};
 use daemoneye_collectors::redact::Redactor;
 use daemoneye_dsl::diagnostic::Style;
-use daemoneye_settings::choices::Redact;
+use daemoneye_settings::choices::{Encryption, Redact};
 use daemoneye_settings::logging::Logging;
 use daemoneye_settings::{Collector, Files, Flags, Settings, Sources, flag};
 
@@ -133,7 +133,11 @@ fn main() -> ExitCode {
     let done = match &settings.socket {
         _ if options.once => once::run(redactor, options.quiet == 0),
         Some(socket) => options.credential(&settings, socket).and_then(|key| {
-            publish::run((socket, key), redactor, settings.collector.interval, options.exit_with_stdin)?;
+            let encryption = match settings.encryption {
+                Encryption::Off => broker::Encryption::IfAsked,
+                Encryption::Required => broker::Encryption::Required,
+            };
+            publish::run((socket, key, encryption), redactor, settings.collector.interval, options.exit_with_stdin)?;
             Ok(ExitCode::SUCCESS)
         }),
         None => {

@@ -12,7 +12,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Context;
-use daemoneye_broker::{Backoff, Client, Credential, Error, Identity, Key, Outcome, Role, SnapshotBatch, topic};
+use daemoneye_broker::{
+    Backoff, Client, Credential, Encryption, Error, Identity, Key, Outcome, Role, SnapshotBatch, topic,
+};
 use daemoneye_collectors::redact::Redactor;
 use daemoneye_collectors::{CollectError, Collector, Snapshot, processes};
 use daemoneye_dsl::completeness::{Completeness, Scope};
@@ -34,13 +36,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Publishes until told to stop.
 pub(crate) fn run(
-    (socket, key): (&Path, Credential),
+    (socket, key, encryption): (&Path, Credential, Encryption),
     redactor: Redactor,
     interval: Duration,
     exit_with_stdin: bool,
 ) -> anyhow::Result<()> {
     let publisher = Publisher::new(processes::here_redacting(redactor)?, interval);
-    let identity = Identity { name: NAME.to_owned(), role: Role::Collector, key };
+    let identity = Identity { name: NAME.to_owned(), role: Role::Collector, key, encryption };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let stopped = runtime.block_on(async {
         let stop = stop(exit_with_stdin)?;

@@ -173,7 +173,7 @@ fn listen(socket: &Path) -> Broker {
 }
 
 async fn subscribed(broker: &Broker, pattern: &str) -> Subscription {
-    broker.client("test").subscribe(&Interest::new(pattern).answering()).await.unwrap()
+    broker.client("test").unwrap().subscribe(&Interest::new(pattern).answering()).await.unwrap()
 }
 
 fn has_process(batch: &SnapshotBatch, pid: u32) -> bool {

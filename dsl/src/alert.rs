@@ -205,6 +205,16 @@ pub struct Alert {
     pub sources: Vec<SourceRow>,
 }
 
+/// Alerts that were written after some turn, as programs tell each other.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AlertChanges {
+    /// The last turn that there is.
+    pub turn: u64,
+    /// Each with the turn of its last write, ascending, as it is now or with what is wrong with it. While the last of
+    /// them has a lower turn than the last that there is, there are more.
+    pub changed: Vec<(u64, Result<Alert, String>)>,
+}
+
 /// [`Completeness`] in its JSON form, `complete` spelled out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertCompleteness {

@@ -39,6 +39,8 @@ pub struct AgentHealth {
     pub rules: u64,
     /// Snapshots that wait in its memory for the disk.
     pub waiting: u64,
+    /// The last turn that an alert was written in.
+    pub alert_turn: u64,
     /// The audit ledger.
     pub ledger: LedgerHealth,
 }

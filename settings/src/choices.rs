@@ -45,6 +45,16 @@ choices! {
 }
 
 choices! {
+    /// Whether connections to the agent are encrypted.
+    Encryption {
+        /// They are not: the system keeps others from the socket
+        Off = "off",
+        /// They are, and who does not encrypt does not come in
+        Required = "required",
+    }
+}
+
+choices! {
     /// What becomes of secrets in command lines and environments.
     Redact {
         /// Each is replaced by a token, the same for the same secret on this host

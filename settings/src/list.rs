@@ -7,7 +7,7 @@
 use daemoneye_dsl::limits::{self, Limit};
 use daemoneye_dsl::types::MICROS_PER_SEC;
 
-use crate::choices::{AlertForm, Choice, Color, Level, LogForm, Mode, Redact};
+use crate::choices::{AlertForm, Choice, Color, Encryption, Level, LogForm, Mode, Redact};
 
 /// One setting.
 #[derive(Debug)]
@@ -195,6 +195,15 @@ pub const ALL: &[Setting] = &[
               data directory, in which they can read nothing else.",
         effect: Effect::Restart,
         users: &[User::Agent],
+    },
+    Setting {
+        name: "encryption",
+        kind: Kind::Choice(Encryption::CHOICES),
+        default: Unset::Word("off"),
+        doc: "Whether what goes over the socket is encrypted. Whoever connects finds out what the agent wants; where it \
+              is set for them too, they do without an agent that does not encrypt.",
+        effect: Effect::Restart,
+        users: &[User::Agent, User::Procmond, User::Cli],
     },
     Setting {
         name: "rules.paths",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use daemoneye_dsl::limits::Limits;
 use serde::{Deserialize, Serialize};
 
-use crate::choices::{AlertForm, Color, Level, LogForm, Mode, Redact};
+use crate::choices::{AlertForm, Color, Encryption, Level, LogForm, Mode, Redact};
 use crate::paths::{DataDir, default_data_dir, default_rules};
 
 /// Every setting of [`crate::list::ALL`], checked.
@@ -22,6 +22,8 @@ pub struct Settings {
     pub key: Option<PathBuf>,
     /// The group whose members may ask the agent.
     pub group: Option<String>,
+    /// Whether connections are encrypted.
+    pub encryption: Encryption,
     /// The rules.
     pub rules: Rules,
     /// What is kept of history.

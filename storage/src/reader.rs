@@ -10,6 +10,7 @@ use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::pattern::Literal;
 use daemoneye_dsl::tables::Table;
 use daemoneye_dsl::types::{Timestamp, Value};
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
@@ -68,7 +69,7 @@ pub struct Scan<'a> {
 }
 
 /// What scans of history did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Segments that there are.
     pub segments: u64,

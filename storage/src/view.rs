@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
-use daemoneye_dsl::alert::Alert;
+use daemoneye_dsl::alert::{Alert, AlertChanges};
 use daemoneye_dsl::audit::Event;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::silence::Silence;
@@ -186,6 +186,13 @@ impl View {
             }
             Ok(changed)
         })
+    }
+
+    /// [`View::changed_alerts`] as programs tell each other.
+    pub fn alert_changes(&self, after: u64) -> Result<AlertChanges, Error> {
+        let told = |Changed { turn, alert }| (turn, alert.map_err(|error| error.to_string()));
+        let changed = self.changed_alerts(after)?.into_iter().map(told).collect();
+        Ok(AlertChanges { turn: self.last_turn()?, changed })
     }
 
     /// The last agent that ran on this store; nothing if none did.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use daemoneye_broker::{Client, Credential, Identity, Role};
+use daemoneye_broker::{Client, Credential, Encryption, Identity, Role};
 use daemoneye_dsl::alert::Alert;
 use daemoneye_dsl::check::check_query;
 use daemoneye_dsl::diagnostic::Source;
@@ -76,7 +76,7 @@ impl Stage {
     /// Connects to the agent, showing its key.
     pub async fn client(&self, name: &str, role: Role) -> Client {
         let key = Credential::File(self.socket().with_file_name("agent.key"));
-        let identity = Identity { name: name.to_owned(), role, key };
+        let identity = Identity { name: name.to_owned(), role, key, encryption: Encryption::IfAsked };
         Client::connect(self.socket(), &identity).await.expect("the agent lets its user in")
     }
 

@@ -46,8 +46,8 @@ impl Publisher {
     /// Publishes in the background, and listens to what the broker refuses.
     pub(super) async fn start(broker: &Broker, audit: Audit) -> anyhow::Result<(Self, Tasks)> {
         let (outgoing, waiting) = mpsc::channel(WAITING_LEN);
-        let publishing = tokio::spawn(publish(broker.client("audit"), waiting));
-        let client = broker.client("ledger");
+        let publishing = tokio::spawn(publish(broker.client("audit")?, waiting));
+        let client = broker.client("ledger")?;
         let interest = Interest::new("audit.broker.>").when_full(WhenFull::DropNewest).room(REFUSALS);
         let refusals = client.subscribe(&interest).await?;
         let listening = tokio::spawn(async move {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use daemoneye_broker::{
-    Broker, Client, Credential, Event, Gap, Gate, Identity, Interest, Key, Limits, Outcome, Role, Settings,
+    Broker, Client, Credential, Encryption, Event, Gap, Gate, Identity, Interest, Key, Limits, Outcome, Role, Settings,
     Subscription, tree,
 };
 use tokio::runtime::{Builder, Runtime};
@@ -37,8 +37,12 @@ fn runtime() -> anyhow::Result<Runtime> {
 }
 
 async fn client(folder: &Path) -> anyhow::Result<Client> {
-    let identity =
-        Identity { name: "bench".to_owned(), role: Role::Operator, key: Credential::Installation(key(folder)?) };
+    let identity = Identity {
+        name: "bench".to_owned(),
+        role: Role::Operator,
+        key: Credential::Installation(key(folder)?),
+        encryption: Encryption::IfAsked,
+    };
     Ok(Client::connect(socket(folder), &identity).await?)
 }
 
@@ -52,7 +56,7 @@ pub fn serve(folder: &Path, queued_bytes: usize) -> anyhow::Result<()> {
             group: None,
         };
         let broker = Broker::bind(socket(folder), settings)?;
-        let inner = broker.client("inner");
+        let inner = broker.client("inner")?;
         let questions = inner.subscribe(&Interest::new(INNER).answering()).await?;
         child::serve()?;
         reply(questions).await;

@@ -49,6 +49,18 @@ pub struct Identity {
     pub role: Role,
     /// The key that it shows.
     pub key: Credential,
+    /// Whether it is content with a connection in the clear.
+    pub encryption: Encryption,
+}
+
+/// What a client says to encryption.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encryption {
+    /// As the broker wants it.
+    #[default]
+    IfAsked,
+    /// There is no connection without.
+    Required,
 }
 
 /// A client's key.
@@ -161,10 +173,12 @@ impl Client {
         outcome
     }
 
-    /// Sends what waits to be sent, then closes the connection, for clones and subscriptions too.
-    pub async fn close(self) {
+    /// Sends what waits to be sent, then closes the connection, for clones and subscriptions too. Where there is none at
+    /// present, what waits is lost. Gives what [`Client::shed`] says then.
+    pub async fn close(self) -> u64 {
         self.table().close();
         self.closed().await;
+        self.shed()
     }
 
     /// Resolves when the connection is gone for good, and says why.
@@ -184,7 +198,8 @@ impl Client {
         self.table().connection.load(Ordering::Acquire)
     }
 
-    /// Messages that were published while there was no connection and gave way to later ones.
+    /// Messages that were published and never sent: they gave way to later ones while there was no connection, or there
+    /// was none any more.
     pub fn shed(&self) -> u64 {
         self.table().shed.load(Ordering::Relaxed)
     }

@@ -48,6 +48,11 @@ impl Outbox {
         self.full_bytes + self.draft.cost()
     }
 
+    /// Messages that wait.
+    pub(super) fn len(&self) -> usize {
+        self.full.iter().map(Parcel::len).sum::<usize>() + self.draft.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.full.is_empty() && self.draft.is_empty()
     }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::allocator;
 use crate::backoff::Backoff;
 use crate::client::table::{ClientOutlet, Ended, Table};
-use crate::client::{ANSWER, Client, Identity};
+use crate::client::{ANSWER, Client, Encryption, Identity};
 use crate::connection::{self, End, Inlet, UNPROVED_FRAME_LEN_MAX};
 use crate::core::CREDIT;
 use crate::error::Error;
@@ -19,6 +19,7 @@ use crate::key::{Key, Side, nonce};
 use crate::listener;
 use crate::message::{Challenge, Code, Fault, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN, Pong, Proof, Welcome};
 use crate::parcel::Draft;
+use crate::seal::{self, Seal};
 use crate::wire::Wire;
 
 /// Connects once; the connection goes on in a task of its own.
@@ -36,8 +37,9 @@ pub(super) async fn connect(table: Arc<Table>, path: &Path, identity: &Identity)
 
 /// Connects again and again.
 pub(super) async fn keep(table: Arc<Table>, path: PathBuf, identity: Identity, mut backoff: Backoff) {
+    let mut warned = None;
     while !table.is_closing() {
-        let error = match attempt(&table, &path, &identity).await {
+        let (error, needs_somebody) = match attempt(&table, &path, &identity).await {
             Ok((end, was_open)) => {
                 if was_open {
                     backoff.reset();
@@ -45,14 +47,20 @@ pub(super) async fn keep(table: Arc<Table>, path: PathBuf, identity: Identity, m
                 match end {
                     End::Told(fault) if !may_pass(&fault) => return table.end(Ended::Refused(fault)),
                     End::Here => break,
-                    end => end.to_string(),
+                    end => (end.to_string(), matches!(&end, End::Found(fault) if !may_pass(fault))),
                 }
             }
             Err(error) if is_for_good(&error) => return table.end(Ended::Closed(error.to_string())),
-            Err(error) => error.to_string(),
+            Err(error) => (error.to_string(), matches!(error, Error::KeyFile { .. })),
         };
         let delay = backoff.next_delay();
-        tracing::debug!(error, ?delay, "connecting again");
+        // Whoever listens there does not hold our key, or we have none: it goes on until somebody sees to it.
+        if needs_somebody && warned.as_ref() != Some(&error) {
+            tracing::warn!(error, path = %path.display(), "cannot connect, and goes on trying");
+            warned = Some(error);
+        } else {
+            tracing::debug!(error, ?delay, "connecting again");
+        }
         // Whatever else there is to send has to wait.
         let closing = async {
             while !table.is_closing() {
@@ -97,11 +105,12 @@ impl From<End> for Ended {
 struct Greeting {
     hello: Hello,
     key: Key,
+    encryption: Encryption,
 }
 
 impl Greeting {
     fn new(identity: &Identity) -> Result<Self, Error> {
-        let Identity { name, role, key } = identity;
+        let Identity { name, role, key, encryption } = identity;
         let hello = Hello {
             protocol_min: PROTOCOL_MIN,
             protocol_max: PROTOCOL_MAX,
@@ -109,8 +118,9 @@ impl Greeting {
             role: (*role).into(),
             nonce: nonce()?,
             key: key.kind().into(),
+            can_seal: true,
         };
-        Ok(Self { hello, key: key.key()? })
+        Ok(Self { hello, key: key.key()?, encryption: *encryption })
     }
 }
 
@@ -159,14 +169,26 @@ impl ClientInlet<'_> {
     /// The broker holds the key, so it is told that we do.
     fn prove(&self, challenge: &Challenge) -> Result<(), Fault> {
         let greeting = self.greeting().take();
-        let Greeting { hello, key } = greeting.ok_or_else(|| Fault::new(Code::Protocol, "unexpected Challenge"))?;
+        let Greeting { hello, key, encryption } =
+            greeting.ok_or_else(|| Fault::new(Code::Protocol, "unexpected Challenge"))?;
         if challenge.protocol != PROTOCOL_MAX {
             return Err(Fault::new(Code::Version, format!("the broker chose protocol {}", challenge.protocol)));
         }
-        if !key.holds(Side::Broker, &hello, challenge, &challenge.proof) {
+        if !key.holds(Side::Broker, (&hello, challenge), &[], &challenge.proof) {
             return Err(Fault::new(Code::Denied, "whoever listens at the socket does not hold the installation's key"));
         }
-        self.table.greet(Proof { proof: key.prove(Side::Client, &hello, challenge) });
+        if challenge.seal.is_empty() {
+            if encryption == Encryption::Required {
+                let text = "the agent does not encrypt connections, which the settings of this program require; set \
+                            `encryption` to required for the agent too, and restart it";
+                return Err(Fault::new(Code::Denied, text));
+            }
+            self.table.greet(Proof { proof: key.prove(Side::Client, &hello, challenge, &[]), ..Proof::default() });
+            return Ok(());
+        }
+        let (second, seal, hash) = seal::answer(&key, &challenge.seal)?;
+        self.table.lock().seal = Some(seal);
+        self.table.greet(Proof { proof: key.prove(Side::Client, &hello, challenge, &hash), seal: second });
         Ok(())
     }
 
@@ -176,6 +198,10 @@ impl ClientInlet<'_> {
 }
 
 impl Inlet for ClientInlet<'_> {
+    fn seal(&self) -> Option<Seal> {
+        self.table.lock().seal.clone()
+    }
+
     fn frame_len_max(&self) -> usize {
         if self.greeting().is_none() { FRAME_LEN_MAX } else { UNPROVED_FRAME_LEN_MAX }
     }
@@ -224,3 +250,6 @@ impl Inlet for ClientInlet<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use crate::connection::{End, Outlet};
 use crate::error::Error;
 use crate::message::{Cancel, Fault, Message, Outcome, Welcome};
 use crate::parcel::Draft;
+use crate::seal::Seal;
 use crate::topic::Topic;
 
 /// Bytes of publications that may wait to be sent; one always may.
@@ -57,6 +58,8 @@ pub(super) struct State {
     is_open: bool,
     is_closing: bool,
     has_ended: bool,
+    /// What the connection is encrypted with, if it is.
+    pub(super) seal: Option<Seal>,
     /// Counts the connections that were lost: what is about a delivery of one means nothing on the next.
     epoch: u64,
 }
@@ -306,6 +309,7 @@ impl Table {
         let state = &mut *guard;
         state.is_open = false;
         state.epoch += 1;
+        state.seal = None;
         state.control.clear();
         self.connection.store(0, Ordering::Release);
         self.open.send_replace(false);
@@ -326,6 +330,11 @@ impl Table {
         self.ended.send_replace(Some(ended));
         let state = mem::replace(&mut *guard, State { has_ended: true, ..State::new(Draft::plain()) });
         drop(guard);
+        let unsent = state.outbox.len() as u64;
+        self.shed.fetch_add(unsent, Ordering::Relaxed);
+        if unsent > 0 {
+            tracing::warn!(messages = unsent, "there is no connection any more: what waited to be sent is lost");
+        }
         self.credit.close();
         self.room.notify_waiters();
         state.inboxes.values().for_each(|inbox| inbox.filled.notify_one());
@@ -356,6 +365,7 @@ impl State {
             is_open: false,
             is_closing: false,
             has_ended: false,
+            seal: None,
             epoch: 0,
         }
     }
@@ -398,13 +408,16 @@ impl State {
     }
 
     /// Nothing more is to be sent.
-    fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         self.is_closing && self.control.is_empty() && (self.outbox.is_empty() || !self.is_open)
     }
 }
 
 /// Lets go what is gathered in time. A thread, because the timers of tasks know no less than a millisecond.
 fn keep_time(table: &Weak<Table>) {
+    // The system wakes who sleeps up to 50 µs late, to wake others along with it; that is much of what is waited here.
+    #[cfg(target_os = "linux")]
+    let _or_late = nix::sys::prctl::set_timerslack(1);
     loop {
         std::thread::park();
         let until = |table: Arc<Table>| table.lock().gathering.as_ref().map(|gathering| gathering.until);
@@ -431,6 +444,10 @@ impl Outlet for ClientOutlet<'_> {
             }
             filled.await;
         }
+    }
+
+    fn seal(&self) -> Option<Seal> {
+        self.0.lock().seal.clone()
     }
 
     fn try_next(&mut self) -> Option<Message> {

@@ -10,7 +10,7 @@
 //! | bound | answer |
 //! |---|---|
 //! | queue of a subscription, with what was taken and is to be answered | what it asked for, see [`WhenFull`]: every message that it does not get is counted, and told in its place among those that it gets |
-//! | all queues together | as if each were full, but that nothing which waits gives way |
+//! | all queues together, and what waits with publishers | as if each were full, but that nothing which waits gives way, and nobody waits for room |
 //! | publications of one connection that wait for their outcome | the new one is refused |
 //! | replies that a connection has not taken; messages that wait with their publisher | its messages are not taken in, see [`Core::is_held`] |
 //! | messages of one connection in a second | the same |
@@ -37,12 +37,13 @@ use self::asked::Asked;
 use self::publish::Held;
 use self::retained::Retained;
 use self::subscription::Subscription;
-use crate::gate::{Claim, Gate, Peer, Publisher};
+use crate::gate::{Admitted, Claim, Gate, Peer, Publisher};
 use crate::key::{self, Key};
 use crate::message::{Code, Fault, Hello, Message, Pong, Proof, Taken, Welcome, check_name};
 use crate::parcel::Entry;
 use crate::payload::Notice;
 use crate::routes::Routes;
+use crate::seal::Seal;
 use crate::topic;
 use crate::tree::{Branch, Role, Tree};
 
@@ -62,7 +63,7 @@ const PATIENCE_MAX: Duration = Duration::from_secs(30);
 pub struct Limits {
     /// Connections from other processes at one time.
     pub connections_len: usize,
-    /// Bytes that wait in all queues; what several subscriptions share counts for each.
+    /// Bytes that wait in all queues and with publishers; what several subscriptions share counts for each.
     pub queued_bytes: usize,
     /// Messages that one connection from another process may publish in a second; more are not read until then.
     pub messages_per_sec: Option<u32>,
@@ -114,6 +115,8 @@ pub struct Core {
 struct Connection {
     peer: Peer,
     stage: Stage,
+    /// What it is encrypted with, if it is.
+    seal: Option<Seal>,
     replies: VecDeque<Message>,
     subscriptions: BTreeMap<u64, Subscription>,
     /// Subscriptions whose queue is not empty, each once, in the order of their turns.
@@ -172,6 +175,7 @@ impl Connection {
         Self {
             peer,
             stage,
+            seal: None,
             replies: VecDeque::new(),
             subscriptions: BTreeMap::new(),
             ready: VecDeque::new(),
@@ -278,11 +282,7 @@ impl Core {
             Message::Acknowledge(body) => self.acknowledge(from, body, now),
             Message::Subscribe(body) => self.subscribe(from, &body, now)?,
             Message::Unsubscribe(body) => self.unsubscribe(from, &body, now),
-            Message::Cancel(body) => {
-                if let Some(publication) = self.connection(from).asking.remove(&body.request) {
-                    self.cancel(publication);
-                }
-            }
+            Message::Cancel(body) => self.withdraw(from, body.request, now),
             Message::Taken(Taken { subscription, number }) => self.taken((from, subscription), number),
             Message::Ping(_) => self.reply(from, Pong {}),
             Message::Pong(_) => {}
@@ -325,7 +325,8 @@ impl Core {
 
     /// Whether nothing more should be taken in from a connection for now.
     pub fn is_held(&self, id: ConnectionId) -> bool {
-        let waits = |it: &Connection| it.held.as_ref().is_some_and(Held::is_full);
+        let is_over = self.queued_bytes >= self.limits.queued_bytes;
+        let waits = |it: &Connection| it.held.as_ref().is_some_and(|held| held.is_full() || is_over);
         self.is_unread(id) || self.connections.get(&id).is_some_and(waits)
     }
 
@@ -386,7 +387,7 @@ impl Core {
         self.gate.forget(pid);
     }
 
-    /// Bytes that wait in all queues.
+    /// Bytes that wait in all queues and with publishers.
     pub fn queued_bytes(&self) -> usize {
         self.queued_bytes
     }
@@ -426,13 +427,19 @@ impl Core {
 
     fn admit(&mut self, from: ConnectionId, proof: &Proof) -> Result<(), Fault> {
         if let Stage::Claims(claim) = mem::replace(&mut self.connection(from).stage, Stage::Silent) {
-            let (name, role) = claim.admit(proof)?;
+            let Admitted { name, role, seal } = claim.admit(proof)?;
             let connection = self.connection(from);
+            connection.seal = seal;
             connection.stage = Stage::Open(Publisher { name, role, peer: connection.peer }.into());
             self.unproved.remove(&from);
             self.reply(from, Welcome { connection: from.0, credit: CREDIT });
         }
         Ok(())
+    }
+
+    /// What a connection is encrypted with, since it was proved.
+    pub(crate) fn seal(&self, id: ConnectionId) -> Option<Seal> {
+        self.connections.get(&id)?.seal.clone()
     }
 
     /// Takes in nothing more from a connection at fault, and puts on record why, once.

@@ -55,6 +55,21 @@ impl Held {
         self.rest_bytes += parcel.cost();
         self.rest.push_back(parcel);
     }
+
+    /// Takes out the message that asks under this number, before anybody has seen it; whether there was one.
+    fn remove(&mut self, request: u64) -> bool {
+        let asks = |parcel: &Parcel| parcel.entries().position(|entry| entry.request == request);
+        let found = self.rest.iter().enumerate().find_map(|(n, parcel)| Some((n, asks(parcel)?)));
+        let Some((n, at)) = found else { return false };
+        let mut after = self.rest.remove(n).expect("it was found there");
+        let before = after.split_to(at);
+        let _withdrawn = after.pop();
+        for parcel in [after, before].into_iter().filter(|parcel| !parcel.is_empty()) {
+            self.rest.insert(n, parcel);
+        }
+        self.rest_bytes = self.rest.iter().map(Parcel::cost).sum();
+        true
+    }
 }
 
 impl Allowance {
@@ -80,10 +95,12 @@ impl Core {
         let connection = self.connection(from);
         let wait = connection.allowance.as_mut().map_or(Duration::ZERO, |it| it.spend(parcel.len(), now));
         if let Some(held) = &mut connection.held {
+            let cost = parcel.cost();
             held.push(parcel);
             if held.pending.is_empty() {
                 held.until = held.until.max(now + wait);
             }
+            self.queued_bytes += cost;
             return Ok(());
         }
         if wait.is_zero() {
@@ -268,7 +285,7 @@ impl Core {
             if fitting > 0 {
                 subscription.push(parcel.split_to(fitting), None);
             }
-            if subscription.when_full == WhenFull::Block && !subscription.is_stalled {
+            if subscription.when_full == WhenFull::Block && !subscription.is_stalled && within {
                 rest = Some(parcel);
             } else {
                 subscription.push_gap(parcel.len());
@@ -306,9 +323,39 @@ impl Core {
             }
         }
         let rest_bytes = rest.iter().map(Parcel::cost).sum();
-        self.connection(id).held = Some(Held { pending, rest, rest_bytes, until });
+        let held = Held { pending, rest, rest_bytes, until };
+        self.queued_bytes += held.bytes();
+        self.connection(id).held = Some(held);
         self.holding.insert(id);
         self.call_by(until);
+    }
+
+    /// Nobody waits for the outcome of a request any more, wherever it is: who has it learns so, and who has no room for
+    /// it or was not offered it yet does not get it. (A subscription that does not answer gets it all the same.)
+    pub(super) fn withdraw(&mut self, from: ConnectionId, request: u64, now: Duration) {
+        let publication = self.connection(from).asking.remove(&request);
+        if let Some(publication) = publication {
+            self.cancel(publication);
+        }
+        let Some(mut held) = self.connection(from).held.take() else { return };
+        self.queued_bytes -= held.bytes();
+        let waited = !held.pending.is_empty();
+        match publication {
+            Some(publication) => held.pending.retain(|Pending { target: (id, number), publication: of, .. }| {
+                let subscription = self.connections.get(id).and_then(|it| it.subscriptions.get(number));
+                *of != Some(publication) || subscription.is_some_and(|it| !it.answers())
+            }),
+            None => drop(held.remove(request)),
+        }
+        let goes_on = waited && held.pending.is_empty();
+        if goes_on {
+            held.until = now;
+        }
+        self.queued_bytes += held.bytes();
+        self.connection(from).held = Some(held);
+        if goes_on {
+            self.resume(from, now);
+        }
     }
 
     /// Whether what a publisher leaves may go on waiting: for room, and as long as others' that waits is not too much.
@@ -338,6 +385,7 @@ impl Core {
         let connection = self.connections.get_mut(&publisher);
         let Some(connection) = connection else { return };
         let Some(held) = connection.held.take() else { return };
+        self.queued_bytes -= held.bytes();
         let (presence, is_hasty) = (connection.presence, connection.presence == Presence::Forgotten);
         let is_for_the_clock = held.pending.is_empty() && !is_hasty;
         let mut pending = Vec::new();

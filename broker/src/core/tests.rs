@@ -91,7 +91,7 @@ fn the_handshake_comes_first_and_once() {
         name: name.to_owned(),
         role: role.into(),
         nonce: key::nonce().unwrap(),
-        key: 0,
+        ..Hello::default()
     };
     let fault = |core: &mut Core, peer: Peer, message: Message| {
         let id = core.connect(peer, NOW);
@@ -118,8 +118,8 @@ fn the_handshake_comes_first_and_once() {
         let hello = Hello { key: kind.into(), ..hello("a", role) };
         core.receive(id, hello.clone().into(), NOW)?;
         let Some(Message::Challenge(challenge)) = core.take(id, NOW) else { panic!("no challenge") };
-        let proof = key.prove(Side::Client, &hello, &challenge);
-        core.receive(id, Proof { proof }.into(), NOW)?;
+        let proof = key.prove(Side::Client, &hello, &challenge, &[]);
+        core.receive(id, Proof { proof, ..Proof::default() }.into(), NOW)?;
         assert!(matches!(core.take(id, NOW), Some(Message::Welcome(_))));
         assert_eq!(core.receive(id, hello.into(), NOW).unwrap_err().text, "unexpected Hello");
         Ok::<_, Fault>(())
@@ -135,7 +135,11 @@ fn the_handshake_comes_first_and_once() {
         let hello = Hello { key: KeyKind::Spawn.into(), ..hello("a", Role::Collector) };
         core.receive(id, hello.clone().into(), NOW)?;
         let Some(Message::Challenge(challenge)) = core.take(id, NOW) else { panic!("no challenge") };
-        core.receive(id, Proof { proof: key.prove(Side::Client, &hello, &challenge) }.into(), NOW)
+        core.receive(
+            id,
+            Proof { proof: key.prove(Side::Client, &hello, &challenge, &[]), ..Proof::default() }.into(),
+            NOW,
+        )
     };
     prove(&token, 5).unwrap();
     prove(&token, 6).unwrap_err();
@@ -154,7 +158,7 @@ fn a_group_may_ask_and_not_report() {
             name: "a".to_owned(),
             role: role.into(),
             nonce: key::nonce().unwrap(),
-            key: 0,
+            ..Hello::default()
         };
         core.receive(id, hello.into(), NOW).map_err(|fault| fault.text)
     };
@@ -252,6 +256,69 @@ fn who_gave_up_is_told_to_whoever_still_works() {
     assert_eq!(core.take(worker.0, NOW), cancelled(first + 1));
     worker.answer(&mut core, first, None, "");
     assert!(core.asked.all().is_empty());
+}
+
+/// What its publisher has to wait with is withdrawn, be it offered already or behind what is.
+#[test]
+fn what_is_cancelled_while_its_publisher_waits_is_not_delivered() {
+    let mut core = core(Limits::default());
+    let [publisher, slow, witness] = std::array::from_fn(|_| Peerage::join(&mut core));
+    let blocking = Subscribe { when_full: WhenFull::Block.into(), patience_ms: 1000, room_len: 1, ..answering("t.*") };
+    slow.subscribe(&mut core, 1, blocking);
+    witness.subscribe(&mut core, 1, to("t.*"));
+    let payload = Bytes::from(vec![0; 1000]);
+    for request in 1..=5 {
+        publisher.publish(&mut core, &format!("t.{request}"), &payload, request, NOW);
+    }
+    let held = core.queued_bytes();
+    assert!(held > 6000, "what waits counts: {held}");
+    for request in [3, 2, 4] {
+        core.receive(publisher.0, Cancel { request }.into(), NOW).unwrap();
+    }
+    let mut came = Vec::new();
+    while let Some((head, topics)) = slow.deliver(&mut core, NOW) {
+        assert_eq!(head.gap, 0, "it is not missing: nobody wants it");
+        came.extend(topics);
+        slow.answer(&mut core, head.first, None, "");
+    }
+    assert_eq!(came, ["t.1", "t.5"]);
+    let outcomes: Vec<_> = std::iter::from_fn(|| publisher.outcome(&mut core)).collect();
+    assert_eq!(outcomes, [(1, accepted("")), (5, accepted(""))]);
+    let witnessed = std::iter::from_fn(|| witness.deliver(&mut core, NOW)).flat_map(|(_, topics)| topics);
+    assert_eq!(witnessed.collect::<Vec<_>>(), ["t.1", "t.2", "t.4", "t.5"], "who does not answer had some already");
+    assert_eq!((core.queued_bytes(), core.asked.all().len(), core.holding.len()), (0, 0, 0));
+}
+
+/// Publishers that wait hold no more than all may together, but for what each was in the midst of.
+#[test]
+fn what_waits_with_publishers_is_bounded_too() {
+    let limits = Limits { queued_bytes: 1 << 20, ..Limits::default() };
+    let mut core = core(limits);
+    let slow = Peerage::join(&mut core);
+    slow.subscribe(
+        &mut core,
+        1,
+        Subscribe { when_full: WhenFull::Block.into(), patience_ms: 1000, room_len: 1, ..to("t") },
+    );
+    let (payload, publishers) = (Bytes::from(vec![0; 100 << 10]), 40);
+    for _ in 0..publishers {
+        let publisher = Peerage::join(&mut core);
+        for _ in 0..100 {
+            if core.is_held(publisher.0) {
+                break;
+            }
+            publisher.publish(&mut core, "t", &payload, 0, NOW);
+        }
+    }
+    assert!(core.queued_bytes() < limits.queued_bytes + (200 << 10), "{}", core.queued_bytes());
+    core.expire(Duration::from_secs(1));
+    let (mut came, mut gaps) = (0, 0);
+    while let Some((head, topics)) = slow.deliver(&mut core, NOW) {
+        came += topics.len();
+        gaps += head.gap;
+    }
+    assert!(came == 1 && gaps > 40, "{came} came, {gaps} are counted");
+    assert_eq!(core.queued_bytes(), 0);
 }
 
 #[test]

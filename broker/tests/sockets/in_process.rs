@@ -110,7 +110,7 @@ async fn who_works_learns_that_nobody_waits() {
 async fn payloads_are_not_copied_within_the_process() {
     let place = Place::new();
     let broker = place.bind();
-    let client = broker.client("agent");
+    let client = broker.client("agent").unwrap();
     let mut subscription = client.subscribe(&Interest::new(">")).await.unwrap();
     let payload = Bytes::from(vec![1; 100]);
     client.publish("a", payload.clone()).await.unwrap();
@@ -207,7 +207,7 @@ async fn a_dropped_broker_closes_its_clients() {
 async fn a_client_that_nobody_holds_disconnects() {
     let place = Place::new();
     let broker = place.bind();
-    let publisher = broker.client("publisher");
+    let publisher = broker.client("publisher").unwrap();
     for subscriber in place.both_ways(&broker, "subscriber").await {
         let subscription = subscriber.subscribe(&Interest::new("t").answering()).await.unwrap();
         let before = broker.connections_len();
@@ -252,7 +252,7 @@ async fn connections_from_outside_are_limited() {
     let place = Place::new();
     let limits = Limits { connections_len: 5, ..Limits::default() };
     let broker = Broker::bind(&place.path, Settings { limits, ..place.settings() }).unwrap();
-    let _inside: Vec<_> = (0..10).map(|_| broker.client("inside")).collect();
+    let _inside: Vec<_> = (0..10).map(|_| broker.client("inside").unwrap()).collect();
     let mut clients = Vec::new();
     let error = loop {
         match Client::connect(&place.path, &place.identity("client")).await {

@@ -26,7 +26,7 @@ impl Place {
     async fn bind_beside(&self, interest: &Interest) -> (Broker, Subscription) {
         let draft = self.path.with_extension("draft");
         let broker = Broker::bind(&draft, self.settings()).unwrap();
-        let subscription = broker.client("first").subscribe(interest).await.unwrap();
+        let subscription = broker.client("first").unwrap().subscribe(interest).await.unwrap();
         std::fs::rename(draft, &self.path).unwrap();
         (broker, subscription)
     }
@@ -59,20 +59,20 @@ async fn subscriptions_come_back_and_say_that_they_were_away() {
     let (client, mut plain, mut hello) = timeout(PATIENCE, subscribing).await.unwrap().unwrap();
     assert_ne!(client.connection(), 0);
     for round in 0..3 {
-        let publisher = broker.client("publisher");
+        let publisher = broker.client("publisher").unwrap();
         publisher.publish("t", numbered(round, 8)).await.unwrap();
         assert_eq!(received(&mut plain).await, numbered(round, 8));
         publisher.publish("t", numbered(100 + round, 8)).await.unwrap();
         reached(&publisher, &mut hello).await;
         place.fall(broker).await;
         broker = place.bind();
-        reached(&broker.client("publisher"), &mut hello).await;
+        reached(&broker.client("publisher").unwrap(), &mut hello).await;
         // What came is not lost with the connection, and what may be missing is said once.
         assert_eq!(received(&mut plain).await, numbered(100 + round, 8));
         assert!(matches!(event(&mut plain).await, Some(Event::Gap(Gap::Away))));
     }
     drop(plain);
-    assert_eq!(broker.client("publisher").request("t", "", PATIENCE).await.unwrap(), Outcome::Nobody);
+    assert_eq!(broker.client("publisher").unwrap().request("t", "", PATIENCE).await.unwrap(), Outcome::Nobody);
 }
 
 /// However often the connection is lost, what a program does not take is bounded: what came between two losses goes.
@@ -84,14 +84,14 @@ async fn a_program_that_takes_nothing_keeps_little_of_many_connections() {
     let mut plain = client.subscribe(&Interest::new("t")).await.unwrap();
     let mut hello = client.subscribe(&Interest::new("hello").answering()).await.unwrap();
     for round in 0..5 {
-        let publisher = broker.client("publisher");
+        let publisher = broker.client("publisher").unwrap();
         reached(&publisher, &mut hello).await;
         publisher.publish("t", numbered(round, 8)).await.unwrap();
         reached(&publisher, &mut hello).await;
         place.fall(broker).await;
         broker = place.bind();
     }
-    let publisher = broker.client("publisher");
+    let publisher = broker.client("publisher").unwrap();
     reached(&publisher, &mut hello).await;
     assert_eq!(received(&mut plain).await, numbered(0, 8));
     assert!(matches!(event(&mut plain).await, Some(Event::Gap(Gap::Away))));
@@ -158,7 +158,7 @@ async fn an_answer_from_before_does_not_answer_what_came_after() {
     let worker = place.keep("worker");
     let mut work = worker.subscribe(&Interest::new("hello").answering()).await.unwrap();
     for round in 0..3 {
-        let publisher = broker.client("publisher");
+        let publisher = broker.client("publisher").unwrap();
         reached(&publisher, &mut work).await;
         let given_up = publisher.request("hello", "held", Duration::from_millis(50));
         let (_given_up, stale) = tokio::join!(given_up, work.message());
@@ -167,7 +167,7 @@ async fn an_answer_from_before_does_not_answer_what_came_after() {
         broker = place.bind();
 
         // The next is the second of its connection too.
-        let publisher = broker.client("publisher");
+        let publisher = broker.client("publisher").unwrap();
         reached(&publisher, &mut work).await;
         let question = numbered(round, 8);
         let answer = async {
@@ -205,4 +205,28 @@ async fn a_broker_that_never_will_is_not_asked_again() {
     let client = Client::keep(&place.path, identity, Backoff::default()).unwrap();
     let error = timeout(PATIENCE, client.closed()).await.unwrap().to_string();
     assert_eq!(error, "refused by the broker: nobody is the agent but the process that the broker is in");
+}
+
+#[tokio::test]
+async fn who_closes_while_there_is_nobody_learns_what_was_lost() {
+    let place = Place::new();
+    let client = Client::keep(&place.path, place.identity("kept"), Backoff::default()).unwrap();
+    for number in 0..100 {
+        client.publish("t", numbered(number, 100)).await.unwrap();
+    }
+    assert_eq!(client.close().await, 100);
+    let broker = place.bind();
+    let client = Client::keep(&place.path, place.identity("kept"), Backoff::default()).unwrap();
+    let mut course = broker.client("listener").unwrap().subscribe(&Interest::new("t")).await.unwrap();
+    client.publish("t", "it is sent").await.unwrap();
+    client.connected().await.unwrap();
+    assert_eq!(client.close().await, 0);
+    assert_eq!(&received(&mut course).await[..], b"it is sent");
+}
+
+#[tokio::test]
+async fn nobody_is_called_what_a_name_cannot_be() {
+    let place = Place::new();
+    let refused = place.bind().client("a b").unwrap_err().to_string();
+    assert!(refused.starts_with("a name has 1 to 64 letters"), "{refused}");
 }

@@ -10,4 +10,5 @@ mod peer;
 mod place;
 mod policies;
 mod processes;
+mod sealed;
 mod strangers;

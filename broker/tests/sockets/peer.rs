@@ -44,7 +44,7 @@ impl Peer {
             other => return other,
         };
         assert_eq!(challenge.proof, proof(key, "daemoneye broker", hello, &challenge));
-        self.say(Proof { proof: proof(key, "daemoneye client", hello, &challenge) });
+        self.say(Proof { proof: proof(key, "daemoneye client", hello, &challenge), ..Proof::default() });
         self.heard()
     }
 
@@ -94,7 +94,8 @@ impl Peer {
 
 pub(crate) fn hello(role: Role, kind: KeyKind) -> Hello {
     let nonce = Bytes::from_static(&[7; 32]);
-    Hello { protocol_min: 1, protocol_max: 1, name: "peer".to_owned(), role: role.into(), nonce, key: kind.into() }
+    let (name, role, key) = ("peer".to_owned(), role.into(), kind.into());
+    Hello { protocol_min: 1, protocol_max: 1, name, role, nonce, key, can_seal: false }
 }
 
 /// As `key.rs` describes it.
@@ -103,9 +104,12 @@ pub(crate) fn proof(key: &Key, label: &str, hello: &Hello, challenge: &Challenge
     let key: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap()).collect();
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
     mac.update(label.as_bytes());
-    let numbers = [challenge.protocol.to_le_bytes(), hello.role.to_le_bytes(), hello.key.to_le_bytes()];
-    let [protocol, role, kind] = &numbers;
-    for part in [&protocol[..], role, kind, hello.name.as_bytes(), &hello.nonce, &challenge.nonce] {
+    let can_seal = u32::from(hello.can_seal).to_le_bytes();
+    let numbers = [challenge.protocol.to_le_bytes(), hello.role.to_le_bytes(), hello.key.to_le_bytes(), can_seal];
+    let [protocol, role, kind, can_seal] = &numbers;
+    let said = [&protocol[..], role, kind, can_seal, hello.name.as_bytes(), &hello.nonce, &challenge.nonce];
+    // Nobody here exchanges keys.
+    for part in said.into_iter().chain([&challenge.seal[..], &[]]) {
         mac.update(&u64::try_from(part.len()).unwrap().to_le_bytes());
         mac.update(part);
     }

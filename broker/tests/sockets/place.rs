@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use daemoneye_broker::payload::Notice;
 use daemoneye_broker::{
-    Broker, Bytes, Client, Credential, Event, Gap, Gate, Identity, Interest, Key, Limits, Outcome, Role, Settings,
-    Subscription, tree,
+    Broker, Bytes, Client, Credential, Encryption, Event, Gap, Gate, Identity, Interest, Key, Limits, Outcome, Role,
+    Settings, Subscription, tree,
 };
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -45,7 +45,7 @@ impl Place {
 
     pub(crate) fn identity(&self, name: &str) -> Identity {
         let key = Credential::Installation(self.key.clone());
-        Identity { name: name.to_owned(), role: Role::Collector, key }
+        Identity { name: name.to_owned(), role: Role::Collector, key, encryption: Encryption::IfAsked }
     }
 
     pub(crate) async fn client(&self, name: &str) -> Client {
@@ -54,7 +54,7 @@ impl Place {
 
     /// One client past the socket and one over it.
     pub(crate) async fn both_ways(&self, broker: &Broker, name: &str) -> [Client; 2] {
-        [broker.client(name), self.client(name).await]
+        [broker.client(name).unwrap(), self.client(name).await]
     }
 }
 
@@ -139,7 +139,7 @@ pub(crate) struct Notices(Subscription);
 
 impl Notices {
     pub(crate) async fn of(broker: &Broker) -> Self {
-        Self(broker.client("audit").subscribe(&Interest::new("audit.broker.>")).await.unwrap())
+        Self(broker.client("audit").unwrap().subscribe(&Interest::new("audit.broker.>")).await.unwrap())
     }
 
     pub(crate) async fn next(&mut self) -> Notice {

@@ -87,7 +87,7 @@ async fn publisher(place: &Place) {
 
 async fn comes_and_goes(place: &Place) {
     let broker = place.bind();
-    let inside = broker.client("inside");
+    let inside = broker.client("inside").unwrap();
     let mut subscription = inside.subscribe(&Interest::new("t").answering()).await.unwrap();
     let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
@@ -97,7 +97,7 @@ async fn comes_and_goes(place: &Place) {
         let idle = client.subscribe(&Interest::new("u.*").retained()).await.unwrap();
         match round % 4 {
             // It leaves with something under way, in each of the ways there are.
-            0 => client.close().await,
+            0 => assert_eq!(client.close().await, 0),
             1 => {
                 let (outcome, _) = tokio::join!(client.request("t", "", PATIENCE), received(&mut subscription));
                 outcome.unwrap();
@@ -287,7 +287,7 @@ async fn a_publisher_killed_at_any_moment_leaves_a_beginning() {
     let place = Place::new();
     let broker = place.bind();
     for round in 0..15 {
-        let client = broker.client("subscriber");
+        let client = broker.client("subscriber").unwrap();
         let mut plain = client.subscribe(&Interest::new("t.plain").blocking(PATIENCE)).await.unwrap();
         let mut asked = client.subscribe(&Interest::new("t.asked").answering()).await.unwrap();
         let place = Place::at(place.path.clone(), place.key.clone());

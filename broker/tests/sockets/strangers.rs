@@ -55,7 +55,7 @@ async fn who_does_not_hold_the_key_stays_out() {
             1 => challenge.proof,
             _ => Bytes::new(),
         };
-        peer.say(Proof { proof });
+        peer.say(Proof { proof, ..Proof::default() });
         assert_eq!(peer.fault(), text);
         let notice = notices.next().await;
         assert_is_of_us(&notice, "connection_ended");
@@ -92,7 +92,7 @@ async fn a_recorded_session_is_worth_nothing_to_either_side() {
     let place = Place::new();
     let broker = place.bind();
     let mut notices = Notices::of(&broker).await;
-    let mut subscription = broker.client("witness").subscribe(&Interest::new("t").answering()).await.unwrap();
+    let mut subscription = broker.client("witness").unwrap().subscribe(&Interest::new("t").answering()).await.unwrap();
     let between = place.path.with_extension("between");
     let recording = recorder(&place, &between);
     let client = Client::connect(&between, &place.identity("recorded")).await.unwrap();
@@ -209,7 +209,7 @@ async fn roles_do_what_the_tree_says() {
     let place = Place::new();
     let broker = Broker::bind(&place.path, Settings { tree: tree::PRODUCT, ..place.settings() }).unwrap();
     let mut notices = Notices::of(&broker).await;
-    let mut events = broker.client("agent").subscribe(&Interest::new("events.>")).await.unwrap();
+    let mut events = broker.client("agent").unwrap().subscribe(&Interest::new("events.>")).await.unwrap();
     let connect =
         async |role| Client::connect(&place.path, &Identity { role, ..place.identity("somebody") }).await.unwrap();
     let refused = [
@@ -389,7 +389,7 @@ async fn a_publication_that_no_frame_could_deliver_is_its_publishers_fault() {
     peer.write(&largest);
     let told = peer.fault();
     assert!(told.starts_with("publication of 67108862 bytes"), "{told}");
-    broker.client("publisher").publish("t", "fine").await.unwrap();
+    broker.client("publisher").unwrap().publish("t", "fine").await.unwrap();
     assert_eq!(received(&mut beside).await, "fine");
 }
 
@@ -439,7 +439,7 @@ async fn who_says_too_much_is_read_more_slowly() {
     for (per_sec, count) in [(100, 150), (0, 2)] {
         let limits = Limits { messages_per_sec: Some(per_sec), ..Limits::default() };
         let broker = Broker::bind(&place.path, Settings { limits, ..place.settings() }).unwrap();
-        let mut subscription = broker.client("subscriber").subscribe(&Interest::new("t")).await.unwrap();
+        let mut subscription = broker.client("subscriber").unwrap().subscribe(&Interest::new("t")).await.unwrap();
         let publisher = place.client("publisher").await;
         let start = Instant::now();
         for number in 0..count {

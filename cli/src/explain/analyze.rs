@@ -1,19 +1,24 @@
 //! `explain --analyze`: what each operation of the plan did in one evaluation over what is there now.
 
-use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::ops::ControlFlow;
+use std::time::Duration;
 
 use anstyle::Style as Paint;
 use anyhow::Context;
+use daemoneye_broker::payload::Statement;
 use daemoneye_dsl::completeness::Completeness;
+use daemoneye_dsl::query::CheckedRule;
+use daemoneye_dsl::types::Timestamp;
 use daemoneye_planner::{Analysis, Measured, Plan, analyze};
 use daemoneye_storage::Tally;
 use serde_json::{Value, json};
 
+use crate::agent::{Asking, statement};
 use crate::page::Page;
 use crate::render::{Cell, bytes};
 use crate::screen::count;
 use crate::sources::{Sources, describe};
+use crate::timeout::TimeoutArgument;
 
 /// Spaces before the table of operations.
 const INDENT: usize = 2;
@@ -31,14 +36,28 @@ pub(super) struct Analyzed {
 }
 
 impl Analyzed {
-    pub(super) fn of(plan: &Plan, sources: &Sources<'_>) -> Self {
-        static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    pub(super) fn of(plan: &Plan, sources: &Sources<'_>, patience: TimeoutArgument) -> Self {
         sources.ask(|reader| {
-            let Analysis { answer, measured } = analyze(plan, reader, sources.now, || BEGAN.elapsed());
+            let Analysis { answer, measured } = analyze(plan, reader, sources.now, &patience.begin());
             let completeness = answer.as_ref().map(|answer| answer.completeness.clone()).unwrap_or_default();
             let rows = answer.map(|answer| answer.rows.num_rows()).map_err(|error| error.to_string());
             Self { lines: plan.outline(), measured, rows, read: describe(&reader.by_table()), completeness }
         })
+    }
+
+    /// The same by the agent, and where it looked; nothing where it has seen no snapshot yet.
+    pub(super) fn by(
+        asking: &Asking,
+        (rule, plan): (&CheckedRule, &Plan),
+        (now, patience): (Option<Timestamp>, TimeoutArgument),
+    ) -> anyhow::Result<Option<(Self, String)>> {
+        let statement = Statement { analyze: true, ..statement(rule, patience.limit(), now) };
+        let reply = asking.ask(&rule.query, statement, &mut |_| ControlFlow::Break(()))?;
+        let Some(answered) = reply.answered()? else { return Ok(None) };
+        let origin = answered.origin();
+        let (rows, measured) = answered.analysis.context("the agent does not say what each operation did")?;
+        let (read, completeness) = (describe(&answered.read), answered.completeness);
+        Ok(Some((Self { lines: plan.outline(), measured, rows, read, completeness }, origin)))
     }
 
     /// Why there is no result, if there is none.

@@ -10,14 +10,16 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_storage::{Reader, Tally};
+use serde::{Deserialize, Serialize};
 
 use super::{Context, Node};
 use crate::dataflow::{Answer, Clock};
 use crate::error::Error;
 use crate::plan::Plan;
+use crate::statement::Patience;
 
 /// What one operation did, all its evaluations together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measured {
     /// How often it was evaluated; what is the same for every evaluation of a subquery is evaluated once.
     pub times: usize,
@@ -40,10 +42,12 @@ pub struct Analysis {
     pub measured: Vec<Measured>,
 }
 
-/// Evaluates the plan once over the tables as they are, and measures every operation.
-pub fn analyze(plan: &Plan, reader: &dyn Reader, now: Timestamp, clock: Clock) -> Analysis {
+/// Evaluates the plan once over the tables as they are, and measures every operation by the clock of its time.
+pub fn analyze(plan: &Plan, reader: &dyn Reader, now: Timestamp, patience: &Patience) -> Analysis {
+    let clock = patience.clock;
     let measure = Rc::new(Measure::new(plan.outline().len(), clock));
-    let context = Context::new(reader, now, false).measured(measure.clone());
+    let context = Context::new(reader, now, false).patient(Some(patience)).measured(measure.clone());
+    context.begin(Some(clock()), Some(patience.limit), Duration::ZERO);
     let rows = Node::new(plan).meaning(&context);
     let answer = rows.map(|rows| Answer { rows, completeness: context.into_completeness() });
     let measured = measure.operations.borrow().clone();
