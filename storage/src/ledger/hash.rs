@@ -16,7 +16,7 @@ pub trait Digest {
     /// The hash of an entry.
     fn leaf(entry: &[u8]) -> Hash {
         // One contiguous input is what hash functions are quickest with.
-        let mut short = [0; 1024];
+        let mut short = [0; 512];
         if let Some(rest) = short.get_mut(1..=entry.len()) {
             rest.copy_from_slice(entry);
             return Self::digest(&short[..=entry.len()]);
