@@ -187,7 +187,7 @@ pub fn paced(sizes: Sizes, goals: &mut Verdict) -> anyhow::Result<Vec<String>> {
 }
 
 /// How long publications may wait for others.
-const LINGER_MICROS: u64 = 700;
+const LINGER_MICROS: u64 = 800;
 
 /// One question after the other.
 pub fn round_trips(sizes: Sizes, goals: &mut Verdict) -> anyhow::Result<Vec<String>> {

@@ -250,3 +250,6 @@ impl Inlet for ClientInlet<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
