@@ -5,7 +5,7 @@ use daemoneye_dsl::types::Timestamp;
 
 use super::{entries, entries_from as all, event, events};
 use crate::Error;
-use crate::ledger::{Appended, Frontier, Ledger, Order, ReadLedger, SigningKey};
+use crate::ledger::{Against, Appended, Blake3, Digest, Frontier, Ledger, Order, ReadLedger, SigningKey};
 use crate::memory::Memory;
 
 #[test]
@@ -79,6 +79,19 @@ fn what_cannot_be_an_entry_is_refused_and_nothing_with_it_is_in() {
     let rotation = Event { action: Action::KeyRotated, ..event("outbox/a", 0) };
     assert!(matches!(ledger.append(&[rotation], Timestamp(0)), Err(Error::Refused(_))));
     assert_eq!(ledger.read().unwrap().size().unwrap(), 0);
+}
+
+#[test]
+fn a_ledger_without_entries_is_whole() {
+    let ledger = Ledger::in_memory().unwrap();
+    let view = ledger.read().unwrap();
+    let verified = view.verify(&Against::default(), 2, &|_| {}).unwrap().unwrap();
+    assert_eq!((verified.entries, verified.checkpoints, verified.keys.len()), (0..0, 0, 1));
+    assert_eq!(verified.root, Blake3::digest(&[]));
+    assert_eq!(
+        view.prove(0).unwrap_err().to_string(),
+        "refused: there is no entry 0: the ledger has 0, numbered from 0"
+    );
 }
 
 #[test]

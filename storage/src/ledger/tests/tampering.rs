@@ -186,6 +186,43 @@ macro_rules! flip_all {
 }
 
 #[test]
+fn what_joins_many_entries() {
+    const UNIT: u64 = 1 << 16;
+    let (file, key) = (Memory::default(), SigningKey::generate().unwrap());
+    let ledger = open(&file, &key);
+    let mut signed = Vec::new();
+    for (from, to) in [(0, UNIT), (UNIT, UNIT + 1), (UNIT + 1, 100_000), (100_000, 2 * UNIT + 300)] {
+        ledger.append(&events(from..to), Timestamp(i64::try_from(to).unwrap())).unwrap();
+        signed.extend(ledger.checkpoint(Timestamp(i64::try_from(to).unwrap())).unwrap());
+    }
+    let (view, size) = (ledger.read().unwrap(), 2 * UNIT + 300);
+    let root = view.root(size).unwrap().unwrap();
+    for (at, checkpoint) in signed.iter().enumerate() {
+        let (from, kept) = (Some(checkpoint.clone()), signed.last().cloned());
+        let verified = view.verify(&Against { from, checkpoint: kept, ..Against::default() }, 3, &|_| {});
+        let verified = verified.unwrap().unwrap();
+        let begin = [0, UNIT, UNIT, 2 * UNIT][at];
+        assert_eq!((verified.entries, verified.root), (begin..size, root));
+    }
+    drop((view, ledger));
+    let chunk = |index: u64| (index / 127, usize::try_from(index % 127).unwrap() * 32);
+    for (level, index, entries) in
+        [(8, 300, "76800 to 77055"), (8, 512, "131072 to 131327"), (16, 1, "65536 to 131071")]
+    {
+        let copy = Memory::of(file.bytes());
+        tamper(&copy, |txn| {
+            let (place, at) = ((level, chunk(index).0), chunk(index).1);
+            let mut table = txn.open_table(NODES).unwrap();
+            let mut bytes = table.get(place).unwrap().unwrap().value().to_vec();
+            bytes[at] ^= 1;
+            table.insert(place, bytes.as_slice()).unwrap();
+        });
+        let seen = mismatch(&copy, &Against::default());
+        assert_eq!(seen.what, format!("the stored node over entries {entries} is not that of its entries"));
+    }
+}
+
+#[test]
 fn any_byte_that_is_stored() {
     let original = Original::of(20, &[5, 12, 20]);
     let mut tried = 0;
