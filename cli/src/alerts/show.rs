@@ -86,8 +86,8 @@ fn entry_of(place: &Place, id: u64) -> anyhow::Result<Option<u64>> {
 
 fn recorded(entry: Option<u64>) -> String {
     entry.map_or_else(
-        || "no entry of the ledger is known".to_owned(),
-        |seq| format!("entry {seq} of the ledger: `daemoneye-cli audit prove --seq {seq}`"),
+        || "none in the ledger that is known".to_owned(),
+        |seq| format!("{seq} of the ledger: `daemoneye-cli audit prove --seq {seq}`"),
     )
 }
 
@@ -128,7 +128,7 @@ fn write(alert: &Alert, recorded: &str, page: &mut Page<'_>, screen: &Screen) {
     page.fields(&[
         ("input", completeness(alert)),
         ("from", format!("snapshot {} of {}", alert.snapshot.sequence, alert.snapshot.source)),
-        ("record", recorded.to_owned()),
+        ("entry", recorded.to_owned()),
         ("seen", format!("{times}{held}")),
         ("first", time(alert.dedup.first_seen)),
         ("last", time(alert.dedup.last_seen)),
