@@ -157,18 +157,29 @@ async fn what_happens_is_on_record_in_order_and_signed_at_the_end() {
     let status: Value = serde_json::from_str(&status).unwrap();
     let of_ledger = &status["ledger"];
     assert_eq!((&of_ledger["error"], &of_ledger["waiting"]), (&Value::Null, &0.into()), "{status}");
+    let seq = || {
+        let (_, shown, err) = cli(&stage, &["alerts", "show", "1", "-o", "ndjson"]);
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        shown["ledger"]["seq"].as_u64().unwrap_or_else(|| panic!("{shown} {err}"))
+    };
+    let shown = seq();
     agent.stop();
+    assert_eq!(seq(), shown, "the file says what the agent said");
 
-    let entries = ledger(&stage);
+    let all = ledger(&stage);
+    assert_eq!(line(&all[usize::try_from(shown).unwrap()]), "agent: alert_raised 1");
+    let is_of_show =
+        |entry: &&Entry| entry.event.payload.contains(" FROM audit ") || entry.event.payload.contains("WHERE id = ");
+    let entries: Vec<_> = all.iter().filter(|entry| !is_of_show(entry)).collect();
     let uid = geteuid().to_string();
     let expected = ON_RECORD.map(|line| line.replace("UID", &uid));
     let (collector, found): (Vec<_>, Vec<_>) =
-        entries.iter().map(line).partition(|line| line.starts_with("collector: "));
+        entries.iter().copied().map(line).partition(|line| line.starts_with("collector: "));
     assert_eq!(found, expected, "{}", agent.log());
     // What it reported came while its program was still being read.
     let source = alert["snapshot"]["source"].as_str().unwrap();
     assert_eq!(collector, [format!("collector: component_started {source}")]);
-    assert_eq!(signed(&stage), entries.len() as u64);
+    assert_eq!(signed(&stage), all.len() as u64);
     let notes = fs::read_to_string(&exported).unwrap();
     assert!(notes.matches("\n— ").count() > 1, "{notes}");
     let said = |action| payload(&entries.iter().find(|entry| entry.event.action == action).unwrap().event);
@@ -183,7 +194,7 @@ async fn what_happens_is_on_record_in_order_and_signed_at_the_end() {
     assert_eq!(said(Action::Exported)["file"], file.to_str().unwrap());
 
     // Whoever listens is told the same, once.
-    let recorded: BTreeMap<_, _> = entries.iter().map(|entry| (entry.event.id.clone(), &entry.event)).collect();
+    let recorded: BTreeMap<_, _> = all.iter().map(|entry| (entry.event.id.clone(), &entry.event)).collect();
     let mut heard = BTreeMap::new();
     while let Ok(Some(message)) = tokio::time::timeout(Duration::from_millis(500), told.message()).await {
         if let Ok(event) = serde_json::from_slice::<Event>(&message.payload) {

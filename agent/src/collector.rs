@@ -11,6 +11,7 @@ use daemoneye_broker::{Backoff, Door, Key};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::audit::{self, Audit};
 use crate::serve::now;
@@ -62,8 +63,7 @@ pub(crate) async fn keep(program: PathBuf, door: Door, mut told: watch::Receiver
                 tracing::info!(pid = child.id(), program = %program.display(), "collector started");
                 let began = tokio::time::Instant::now();
                 let pid = child.id();
-                note_start(&audit, &program, pid);
-                let ended_with = |in_order, how: &str| audit.note(audit::stopped(now(), NAME, pid, in_order, how));
+                let noting = note_start(&audit, &program, pid);
                 // Waiting for a child closes its standard input, unless that is held apart.
                 let input = match let_in(&mut child, &door).await {
                     Ok(input) => Some(input),
@@ -76,14 +76,14 @@ pub(crate) async fn keep(program: PathBuf, door: Door, mut told: watch::Receiver
                     ended = child.wait() => match ended {
                         Ok(status) => {
                             tracing::warn!(%status, "the collector ended; starting it again");
-                            ended_with(false, &format!("by itself: {status}"));
+                            note_end(noting, &audit, pid, Err(&format!("by itself: {status}"))).await;
                         }
                         Err(error) => tracing::error!(%error, "cannot wait for the collector"),
                     },
                     () = others(&mut told, &orders) => {
                         drop(input);
-                        let how = end(child).await;
-                        ended_with(how.is_ok(), how.as_ref().map_or_else(|why| *why, |()| "it was told to"));
+                        let ended = end(child).await;
+                        note_end(noting, &audit, pid, ended).await;
                         pid.inspect(|pid| door.forget(*pid));
                         backoff.reset();
                         continue;
@@ -139,14 +139,22 @@ async fn let_in(child: &mut Child, door: &Door) -> anyhow::Result<ChildStdin> {
 }
 
 /// Puts on record which program runs, beside it: reading the file takes a while.
-fn note_start(audit: &Audit, program: &Path, pid: Option<u32>) {
+fn note_start(audit: &Audit, program: &Path, pid: Option<u32>) -> JoinHandle<()> {
     let process = pid.map_or_else(|| program.to_owned(), |pid| Path::new("/proc").join(pid.to_string()));
     let (audit, at) = (audit.clone(), now());
     tokio::task::spawn_blocking(move || {
         for fact in audit::started(at, NAME, pid, &audit::program(&process)) {
             audit.note(fact);
         }
-    });
+    })
+}
+
+/// Puts on record how it ended, after its start.
+async fn note_end(noting: JoinHandle<()>, audit: &Audit, pid: Option<u32>, ended: Result<(), &str>) {
+    if noting.await.is_err() {
+        tracing::error!(pid, "the start of the collector is not on record: its thread failed");
+    }
+    audit.note(audit::stopped(now(), NAME, pid, ended.is_ok(), ended.err().unwrap_or("it was told to")));
 }
 
 /// Lets a collector end whose standard input is closed; or says how it ended instead.

@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail, ensure};
-use arrow_array::Array;
+use arrow_array::{Array, RecordBatch};
 use daemoneye_benches::host::{PROCESSES, process};
 use daemoneye_benches::measure::{Samples, Verdict, number};
 use daemoneye_benches::programs::{Running, build};
@@ -144,7 +144,7 @@ fn check(data: &DataDir, exchanges: usize) -> anyhow::Result<()> {
     let table = catalog.table("processes_history").context("no such table")?;
     let (ends, _) = table.column("seen_to").context("no such column")?;
     let scanned = store.scan(&Scan::all(table, &[ends]))?;
-    let rows: usize = scanned.batches.iter().map(arrow_array::RecordBatch::num_rows).sum();
+    let rows: usize = scanned.batches.iter().map(RecordBatch::num_rows).sum();
     let alive: usize = scanned.batches.iter().map(|rows| rows.column(0).null_count()).sum();
     let expected = (PROCESSES + exchanges * CHANGED, PROCESSES);
     ensure!((rows, alive) == expected, "{rows} versions and {alive} alive are stored, not {expected:?}");

@@ -29,14 +29,18 @@ struct Found {
 
 static FOUND: Mutex<Option<Found>> = Mutex::new(None);
 
-/// Remembers a part that was set aside.
-pub(crate) fn found(part: &str, why: &str) {
+/// Remembers a part that was set aside; false where that was known, and why.
+pub(crate) fn is_news(part: &str, why: &str) -> bool {
     let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
     let Found { known, untaken } = found.get_or_insert_default();
-    if known.len() < PARTS_MAX && known.get(part).is_none_or(|before| before != why) {
+    if known.get(part).is_some_and(|before| before == why) {
+        return false;
+    }
+    if known.len() < PARTS_MAX {
         known.insert(part.to_owned(), why.to_owned());
         untaken.push_back(Damage { part: part.to_owned(), why: why.to_owned() });
     }
+    true
 }
 
 /// What was found since this was last asked; the same part comes again only for another reason.

@@ -17,12 +17,14 @@ use redb::{
 use crate::Error;
 use crate::guard::guarded;
 
-/// Memory that redb may use for pages; without a budget it takes a gibibyte.
-const CACHE_LEN_MAX: usize = 32 << 20;
+/// Memory that redb may use for pages of a file that is only read; without a budget it takes a gibibyte.
+const READ_CACHE_LEN_MAX: usize = 32 << 20;
 
 /// What tells one kind of file from another.
 #[derive(Clone, Copy)]
 pub(crate) struct Kind {
+    /// Memory that redb may use for its pages while it is open to write: the agent's, for as long as it runs.
+    pub(crate) cache_len_max: usize,
     /// Makes the tables of a new file.
     pub(crate) create: fn(&WriteTransaction) -> Result<(), Error>,
     /// Whether the file at the path is one of this kind, of this version.
@@ -56,7 +58,11 @@ impl File {
     fn open_file(path: &Path, kind: Kind) -> Result<Self, Error> {
         let (kept, path) = (path.to_owned(), path.to_owned());
         Self::opened(Some(kept), move || {
-            checked(builder().create(&path).map_err(|error| Error::opening(&path, error))?, &path, kind)
+            checked(
+                builder(kind.cache_len_max).create(&path).map_err(|error| Error::opening(&path, error))?,
+                &path,
+                kind,
+            )
         })
     }
 
@@ -67,7 +73,7 @@ impl File {
     ) -> Result<Self, Error> {
         let path = Path::new("memory");
         Self::opened(None, move || {
-            let created = builder().create_with_backend(handle());
+            let created = builder(kind.cache_len_max).create_with_backend(handle());
             checked(created.map_err(|error| Error::opening(path, error))?, path, kind)
         })
     }
@@ -144,14 +150,24 @@ impl ReadFile {
     /// Opens the file at `path` beside its writer, if there is one. After a writer was killed this fails with
     /// [`Error::NeedsRepair`] until a writer has opened the file again.
     pub(crate) fn open(path: &Path, kind: &Kind) -> Result<Self, Error> {
-        guarded(|| Self::with(builder().open_read_only(path).map_err(|error| Error::opening(path, error))?, path, kind))
+        guarded(|| {
+            Self::with(
+                builder(READ_CACHE_LEN_MAX).open_read_only(path).map_err(|error| Error::opening(path, error))?,
+                path,
+                kind,
+            )
+        })
     }
 
     /// A file on any storage that supports locks.
     #[cfg(test)]
     pub(crate) fn on(backend: impl StorageBackend, kind: &Kind) -> Result<Self, Error> {
         let path = Path::new("memory");
-        let open = || builder().open_read_only_with_backend(backend).map_err(|error| Error::opening(path, error));
+        let open = || {
+            builder(READ_CACHE_LEN_MAX)
+                .open_read_only_with_backend(backend)
+                .map_err(|error| Error::opening(path, error))
+        };
         guarded(|| Self::with(open()?, path, kind))
     }
 
@@ -165,9 +181,9 @@ impl ReadFile {
     }
 }
 
-fn builder() -> Builder {
+fn builder(cache_len_max: usize) -> Builder {
     let mut builder = Builder::new();
-    builder.set_cache_size(CACHE_LEN_MAX).set_concurrency_mode(ConcurrencyMode::SingleWriter);
+    builder.set_cache_size(cache_len_max).set_concurrency_mode(ConcurrencyMode::SingleWriter);
     builder
 }
 

@@ -405,10 +405,11 @@ pub(crate) fn by_snapshot(rows: usize) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(std::iter::repeat_n(BY_SNAPSHOT, rows)))
 }
 
-/// Says in the log what was set aside; the answer's completeness says that something was.
+/// Says in the log, once, what was set aside; every answer's completeness says that something was.
 pub(crate) fn quarantine(what: &str, why: &str) {
-    tracing::warn!(what, why, "a damaged part of the event store was set aside");
-    damage::found(what, why);
+    if damage::is_news(what, why) {
+        tracing::warn!(what, why, "a damaged part of the event store was set aside");
+    }
 }
 
 /// [`crate::Reader::process`].

@@ -19,7 +19,7 @@ use crate::transaction::Transaction;
 use crate::view::{Live, View};
 
 /// What tells the event store from other files.
-const EVENTS: Kind = Kind { create: tables::create, check };
+const EVENTS: Kind = Kind { cache_len_max: 20 << 20, create: tables::create, check };
 
 /// The store, open for writing: one at a time on a file.
 ///

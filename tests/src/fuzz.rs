@@ -19,13 +19,14 @@ use daemoneye_dsl::lints::{fix, lint};
 use daemoneye_dsl::tables::{Catalog, Process, schema_of};
 use daemoneye_planner::plan;
 use daemoneye_settings::{Form, check_text};
+use daemoneye_storage::ledger::{Entry, Note, Proof, PublicKey, SignedCheckpoint, last_note};
 use daemoneye_storage::lies;
 
 /// One thing that is fuzzed, by the name of its folder and program.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 12] = [
     ("query", query),
     ("header", header),
     ("format", formatted),
@@ -35,6 +36,9 @@ pub const TARGETS: [Target; 9] = [
     ("block", block),
     ("segment", segment),
     ("samples", samples),
+    ("entry", entry),
+    ("proof", proof),
+    ("note", note),
 ];
 
 fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
@@ -221,4 +225,35 @@ pub fn segment(bytes: &[u8]) {
 /// What is stored in a stretch is samples, or damage, whatever it says of itself.
 pub fn samples(bytes: &[u8]) {
     lies::samples(bytes);
+}
+
+/// Any bytes are no entry, or the bytes of one.
+pub fn entry(bytes: &[u8]) {
+    if let Ok(entry) = Entry::decode(bytes) {
+        assert_eq!(entry.encode(), bytes, "an entry has one encoding");
+    }
+}
+
+/// Any text is no proof, or one that holds or says what is wrong with it, and that reads back as itself.
+pub fn proof(bytes: &[u8]) {
+    if let Ok(proof) = Proof::parse(&text(bytes)) {
+        let _holds_or_not = proof.check(None);
+        assert_eq!(Proof::parse(&proof.to_json()).expect("it was one"), proof);
+    }
+}
+
+/// Any text is no note, checkpoint or key, or one that is written so.
+pub fn note(bytes: &[u8]) {
+    let text = text(bytes);
+    let last = last_note(&text);
+    if let Ok(note) = Note::parse(last) {
+        assert_eq!(note.to_string().len(), last.len());
+        assert_eq!(Note::parse(&note.to_string()).expect("it was one"), note);
+    }
+    if let Ok(signed) = SignedCheckpoint::parse(&text) {
+        assert_eq!(signed.checkpoint().to_text(), signed.note().text());
+    }
+    if let Ok(key) = PublicKey::parse(&text) {
+        assert_eq!(PublicKey::parse(&key.to_string()).expect("it was one"), key);
+    }
 }

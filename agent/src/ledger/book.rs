@@ -2,7 +2,7 @@
 //!
 //! A file that cannot be used is left as it is and tried again: it is evidence, and what is wrong with it may be mended.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use daemoneye_dsl::audit::Event;
@@ -77,7 +77,7 @@ impl Book {
     pub(super) fn sign_if_due(&mut self, now: Timestamp) -> anyhow::Result<Option<String>> {
         let Policy { every, interval, .. } = self.policy;
         let is_old = self.unsigned_since.is_some_and(|since| since.elapsed() >= interval);
-        if is_old || self.entries - self.signed >= every { self.sign(now) } else { Ok(None) }
+        if is_old || self.entries.saturating_sub(self.signed) >= every { self.sign(now) } else { Ok(None) }
     }
 
     /// Signs what is not signed; gives the checkpoint, which is exported.

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use anstyle::Style as Paint;
 use anyhow::bail;
 use daemoneye_dsl::alert::Alert;
+use daemoneye_dsl::audit::Action;
 use daemoneye_dsl::completeness::{Reason, Scope};
 use daemoneye_dsl::diagnostic::Style;
-use serde_json::{Map, Value};
+use daemoneye_dsl::types::Value as Stored;
+use serde_json::{Map, Value, json};
 
 use super::handling_of;
-use crate::asked::Place;
+use crate::asked::{Place, literal};
 use crate::hunt::techniques;
 use crate::output::{Format, print, write_json};
 use crate::page::{Branch, Page};
@@ -51,12 +53,17 @@ pub(super) fn run(show: &Show, globals: &Globals, screen: &Screen) -> anyhow::Re
         }
         bail!("no alert has the id {} in {}; `daemoneye-cli alerts list` names them", show.id, place.note());
     };
+    let entry = entry_of(&place, show.id).unwrap_or_else(|error| {
+        screen.say(Mark::Warning, &format!("the ledger cannot be asked for its entry: {error}"));
+        None
+    });
     if let Some(form) = form.json() {
-        let object = serde_json::to_value(&alert)?.as_object().cloned().unwrap_or_default();
+        let mut object = serde_json::to_value(&alert)?.as_object().cloned().unwrap_or_default();
+        object.insert("ledger".to_owned(), json!({"seq": entry}));
         print(screen, |out| write_json(out, form, std::iter::once(object)))?;
     } else {
         let mut page = Page::new(screen, globals.full);
-        write(&alert, &mut page, screen);
+        write(&alert, &recorded(entry), &mut page, screen);
         if page.print()? == Some(Extent::Cut) {
             screen.say(Mark::Note, "values cut to fit (--full shows them)");
         }
@@ -65,7 +72,26 @@ pub(super) fn run(show: &Show, globals: &Globals, screen: &Screen) -> anyhow::Re
     Ok(Ending::Done { found: false, degraded: false })
 }
 
-fn write(alert: &Alert, page: &mut Page<'_>, screen: &Screen) {
+/// The ledger's entry that an alert was raised; nothing where it has none yet.
+fn entry_of(place: &Place, id: u64) -> anyhow::Result<Option<u64>> {
+    let raised = literal(Action::AlertRaised.name());
+    let subject = literal(&id.to_string());
+    let sql = format!("SELECT max(seq) AS seq FROM audit WHERE action = {raised} AND subject = {subject}");
+    let rows = place.ask(&sql)?.rows;
+    Ok(match rows.first().and_then(|row| row.first()) {
+        Some(Stored::Integer(seq)) => u64::try_from(*seq).ok(),
+        _ => None,
+    })
+}
+
+fn recorded(entry: Option<u64>) -> String {
+    entry.map_or_else(
+        || "no entry of the ledger is known".to_owned(),
+        |seq| format!("entry {seq} of the ledger: `daemoneye-cli audit prove --seq {seq}`"),
+    )
+}
+
+fn write(alert: &Alert, recorded: &str, page: &mut Page<'_>, screen: &Screen) {
     let level = alert.level.name().to_uppercase();
     let title = Cell::painted(alert.title.as_str(), Paint::new().bold());
     page.line(0, &[Cell::painted(level, paint_of(alert.level)), title]);
@@ -102,6 +128,7 @@ fn write(alert: &Alert, page: &mut Page<'_>, screen: &Screen) {
     page.fields(&[
         ("input", completeness(alert)),
         ("from", format!("snapshot {} of {}", alert.snapshot.sequence, alert.snapshot.source)),
+        ("record", recorded.to_owned()),
         ("seen", format!("{times}{held}")),
         ("first", time(alert.dedup.first_seen)),
         ("last", time(alert.dedup.last_seen)),

@@ -33,7 +33,7 @@ pub(crate) const ORIGIN_KEY: &str = "origin";
 pub(crate) const HEAD_KEY: &str = "head";
 
 /// What tells the ledger from other files.
-pub(crate) const LEDGER: Kind = Kind { create, check };
+pub(crate) const LEDGER: Kind = Kind { cache_len_max: 4 << 20, create, check };
 
 fn create(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(BLOCKS)?;
