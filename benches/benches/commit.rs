@@ -21,7 +21,7 @@ use arrow_array::{Array, RecordBatch};
 use daemoneye_benches::host::{PROCESSES, process};
 use daemoneye_benches::measure::{Samples, Verdict, number};
 use daemoneye_benches::programs::{Running, build};
-use daemoneye_broker::{Client, Credential, Encryption, Identity, Outcome, Role, SnapshotBatch, topic};
+use daemoneye_broker::{Client, Credential, Encryption, Identity, Interest, Outcome, Role, SnapshotBatch, topic};
 use daemoneye_dsl::ipc;
 use daemoneye_dsl::tables::{Catalog, Process};
 use daemoneye_settings::paths::DataDir;
@@ -105,7 +105,12 @@ async fn connect(data: &DataDir) -> anyhow::Result<Client> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match Client::connect(&socket, &identity).await {
-            Ok(client) => return Ok(client),
+            Ok(client) => {
+                // It says how it is once it takes snapshots.
+                let mut health = client.subscribe(&Interest::new(topic::health("agent")).retained()).await?;
+                health.message().await.context("the agent ended")?;
+                return Ok(client);
+            }
             Err(error) if Instant::now() > deadline => bail!("the agent does not listen: {error}"),
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
