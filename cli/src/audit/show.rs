@@ -58,7 +58,7 @@ pub(super) struct Show {
 
 const EXAMPLES: &str = "\
 Examples:
-  sudo daemoneye-cli audit show --since 1d --action silenced --action command_run
+  sudo daemoneye-cli audit show --since 1d --action silenced --actor operator
   daemoneye-cli audit show --follow -o ndjson
   daemoneye-cli query \"SELECT action, count(*) FROM audit GROUP BY action\"";
 
