@@ -313,7 +313,7 @@ pub const ALL: &[Setting] = &[
     Setting {
         name: "ledger.checkpoint_interval",
         kind: Kind::Duration { min: MICROS_PER_SEC, max: 7 * DAY },
-        default: Unset::Word("1h"),
+        default: Unset::Word("10m"),
         doc: "The longest that an entry goes without a checkpoint that is over it.",
         effect: Effect::Restart,
         users: &[User::Agent],

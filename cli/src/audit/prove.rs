@@ -19,12 +19,13 @@ use crate::{Ending, Globals, replace, with_exit_codes};
 /// the public key checks it with `audit verify --proof`, without the ledger and without the agent.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
+#[command(group = clap::ArgGroup::new("what").required(true))]
 pub(super) struct Prove {
     /// The entry with this number
-    #[arg(long, value_name = "N", required_unless_present = "alert")]
+    #[arg(long, value_name = "N", group = "what")]
     seq: Option<u64>,
     /// The entry that says that this alert was raised
-    #[arg(long, value_name = "ID", conflicts_with = "seq")]
+    #[arg(long, value_name = "ID", group = "what")]
     alert: Option<u64>,
     /// Write it into this file
     #[arg(long, value_name = "FILE")]
