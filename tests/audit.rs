@@ -13,7 +13,7 @@ use daemoneye_broker::payload::{Ask, Statement, Wish};
 use daemoneye_broker::{Client, Credential, Encryption, Identity, Interest, Outcome, Role};
 use daemoneye_dsl::audit::{Action, Actor, Event, EventId, Fact};
 use daemoneye_dsl::types::Timestamp;
-use daemoneye_storage::ledger::{Entry, Ledger, Order, ReadLedger};
+use daemoneye_storage::ledger::{Entry, Ledger, Order, ReadLedger, SignedCheckpoint, SigningKey};
 use daemoneye_tests::{PATIENCE, Program, Stage, header, program};
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
@@ -354,4 +354,88 @@ fn an_older_copy_of_the_store_and_a_ledger_that_is_gone_are_on_record() {
     live("four");
     let entries = ledger(&stage);
     assert_eq!((raised(&entries), damage(&entries)), (vec!["3".to_owned()], vec!["ledger".to_owned()]));
+}
+
+#[test]
+fn a_key_is_rotated_while_the_agent_runs_and_whoever_has_the_old_one_follows() {
+    let stage = Stage::new();
+    let agent = Program::start(stage.agent());
+    agent.says_times("snapshot committed", 2);
+    let public = stage.data().join("ledger.pub");
+    let old = fs::read_to_string(&public).unwrap();
+    let (code, _, err) = cli(&stage, &["audit", "rotate"]);
+    assert!(code == 2 && err.contains("add --yes"), "{code} {err}");
+    assert_eq!(fs::read_to_string(&public).unwrap(), old, "nobody agreed");
+
+    let said: Value = serde_json::from_str(&done(&stage, &["audit", "rotate", "--yes", "-o", "json"])).unwrap();
+    let first = said["key"].as_str().unwrap();
+    assert_eq!(fs::read_to_string(&public).unwrap().trim_end(), first);
+    let handed_over = said["checkpoint"]["note"].as_str().unwrap();
+    let shown = done(&stage, &["audit", "rotate", "--yes"]);
+    let (second, note) = shown.split_once("\n\n").unwrap();
+    assert!(second != first && note.matches("\n— ").count() == 2, "{shown}");
+    suspected(&stage, &agent, "after");
+    agent.stop();
+
+    let entries = ledger(&stage);
+    let told: Vec<_> = entries.iter().map(line).filter(|line| line.contains("rotate")).collect();
+    let by = format!("operator: command_run rotate by {}", geteuid());
+    let rotated = |key| format!("agent: key_rotated {key}");
+    assert_eq!(told, [by.clone(), rotated(first), by, rotated(second)]);
+    assert_eq!(signed(&stage), entries.len() as u64);
+    let kept = stage.path().join("handed-over");
+    fs::write(&kept, handed_over).unwrap();
+    let kept = kept.to_str().unwrap();
+    for key in [old.trim_end(), first, second] {
+        let judged = done(&stage, &["audit", "verify", "--key", key, "--checkpoint", kept, "-o", "json"]);
+        let judged: Value = serde_json::from_str(&judged).unwrap();
+        assert_eq!(judged["keys"].as_array().unwrap().len(), 3, "{judged}");
+    }
+    let (code, _, err) = cli(&stage, &["audit", "rotate", "--yes"]);
+    assert!(code == 4 && err.contains("no agent runs"), "{code} {err}");
+}
+
+#[test]
+fn what_witnesses_signed_stays_with_the_checkpoint() {
+    let stage = Stage::new();
+    let mut command = stage.agent();
+    command.env("DAEMONEYE_LEDGER__CHECKPOINT_EVERY", "1");
+    let agent = Program::start(command);
+    agent.says_times("snapshot committed", 2);
+    agent.shows("a checkpoint", || (signed(&stage) > 0).then_some(()));
+    let seen = done(&stage, &["audit", "checkpoint"]);
+    let note = SignedCheckpoint::parse(&seen).unwrap();
+    let size = note.checkpoint().size.to_string();
+    let (witness, stranger) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+    let line = |key: &SigningKey, name| format!("{}\n", key.cosign(name, note.note(), 7));
+    let (by_witness, by_stranger) = (line(&witness, "w.example"), line(&stranger, "s.example"));
+    let file = |name: &str, text: &str| {
+        let path = stage.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let key = file("witness.pub", &format!("{}\n", witness.witness("w.example")));
+    let cosigned = file("cosigned", &format!("{seen}{by_stranger}{by_witness}"));
+    let cosign = |file: &str, key: &str| cli(&stage, &["audit", "cosign", file, "--witness", key, "-o", "json"]);
+    for new in [1, 0] {
+        let (code, out, err) = cosign(&cosigned, &key);
+        assert_eq!(code, 0, "{err}");
+        assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["new"], new);
+    }
+    let (code, _, err) = cosign(&cosigned, &SigningKey::generate().unwrap().witness("w.example").to_string());
+    assert!(code == 2 && err.contains("no cosignature in"), "{code} {err}");
+    let forged = seen.replacen(&format!("\n{size}\n"), &format!("\n{size}0\n"), 1);
+    let (code, _, err) = cosign(&file("forged", &forged), &key);
+    assert!(code == 2 && err.contains("nothing was kept: the ledger did not sign that"), "{code} {err}");
+    agent.stop();
+
+    let agent = Program::start(stage.agent());
+    agent.says_times("snapshot committed", 2);
+    let kept = done(&stage, &["audit", "checkpoint", "--size", &size]);
+    assert_eq!(kept, format!("{seen}{by_witness}"), "the stranger's is not kept");
+    let kept = file("kept", &kept);
+    agent.stop();
+    done(&stage, &["audit", "verify", "--checkpoint", &kept, "--witness", &key]);
+    let said: Vec<_> = ledger(&stage).into_iter().filter(|entry| entry.event.subject == "cosign").collect();
+    assert!(matches!(said.as_slice(), [one] if payload(&one.event)["new"] == 1 && one.event.actor.uid.is_some()));
 }

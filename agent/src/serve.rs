@@ -190,6 +190,7 @@ fn obey(delivery: Delivery, answers: &Answers, settings: &InForce, audit: &Audit
     match Ask::from_payload(delivery.payload.clone()).map(|ask| ask.wish) {
         Ok(Some(payload::Wish::Order(order))) => return Some(Input::Order(order, delivery)),
         Ok(Some(payload::Wish::Statement(statement))) => answers.answer(statement, settings.now().limits, delivery),
+        Ok(Some(payload::Wish::Ledger(order))) => audit.order(order, delivery),
         Ok(Some(payload::Wish::AlertsAfter(turn))) => answers.alerts_after(turn, delivery),
         Ok(Some(payload::Wish::Knowledge(what))) => match Knowledge::try_from(what) {
             Ok(Knowledge::Report) => answers.report(delivery),

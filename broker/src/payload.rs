@@ -53,7 +53,7 @@ impl SnapshotBatch {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Ask {
     /// What.
-    #[prost(oneof = "Wish", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "Wish", tags = "1, 2, 3, 4, 5")]
     pub wish: Option<Wish>,
 }
 
@@ -72,6 +72,9 @@ pub enum Wish {
     /// The alerts that were written after this turn; the reply says them in JSON.
     #[prost(uint64, tag = "4")]
     AlertsAfter(u64),
+    /// Something about the ledger, of which the agent is the one writer.
+    #[prost(message, tag = "5")]
+    Ledger(LedgerOrder),
 }
 
 /// What the agent can be asked about itself.
@@ -170,6 +173,62 @@ pub struct Export {
     pub to_micros: Option<i64>,
 }
 
+/// What is to be done with the ledger.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct LedgerOrder {
+    /// What.
+    #[prost(oneof = "LedgerDeed", tags = "1, 2")]
+    pub deed: Option<LedgerDeed>,
+}
+
+/// What can be done with the ledger.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub enum LedgerDeed {
+    /// To let a new key sign from here on; the reply is [`Rotated`].
+    #[prost(message, tag = "1")]
+    Rotate(Rotate),
+    /// To keep what witnesses signed; the reply is [`Cosigned`].
+    #[prost(message, tag = "2")]
+    Cosign(Cosign),
+}
+
+/// A new key.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Rotate {}
+
+/// Cosignatures that are to be kept.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Cosign {
+    /// A checkpoint of this ledger, with the cosignatures.
+    #[prost(string, tag = "1")]
+    pub note: String,
+    /// The public keys of those who may have cosigned it.
+    #[prost(string, repeated, tag = "2")]
+    pub witnesses: Vec<String>,
+}
+
+/// What became of [`Rotate`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Rotated {
+    /// The public key that signs from here on.
+    #[prost(string, tag = "1")]
+    pub key: String,
+    /// The checkpoint over the entry that names it, signed by both keys.
+    #[prost(string, tag = "2")]
+    pub note: String,
+}
+
+/// What became of [`Cosign`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Cosigned {
+    /// Cosignatures that the ledger did not have before.
+    #[prost(uint64, tag = "1")]
+    pub new: u64,
+    /// The checkpoint with all that it has now.
+    #[prost(string, tag = "2")]
+    pub note: String,
+}
+
 /// A SELECT.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Statement {
@@ -254,6 +313,30 @@ impl Told {
     }
 }
 
+impl Rotated {
+    /// The payload that carries it.
+    pub fn to_payload(&self) -> Bytes {
+        self.encode_to_vec().into()
+    }
+
+    /// Reads [`Rotated::to_payload`] back.
+    pub fn from_payload(payload: Bytes) -> Result<Self, Error> {
+        Self::decode(payload).map_err(|error| Error::Invalid(format!("payload that is no new key: {error}")))
+    }
+}
+
+impl Cosigned {
+    /// The payload that carries it.
+    pub fn to_payload(&self) -> Bytes {
+        self.encode_to_vec().into()
+    }
+
+    /// Reads [`Cosigned::to_payload`] back.
+    pub fn from_payload(payload: Bytes) -> Result<Self, Error> {
+        Self::decode(payload).map_err(|error| Error::Invalid(format!("payload that is no cosigned note: {error}")))
+    }
+}
+
 impl From<Wish> for Ask {
     fn from(wish: Wish) -> Self {
         Self { wish: Some(wish) }
@@ -263,6 +346,12 @@ impl From<Wish> for Ask {
 impl From<Deed> for Order {
     fn from(deed: Deed) -> Self {
         Self { deed: Some(deed) }
+    }
+}
+
+impl From<LedgerDeed> for Wish {
+    fn from(deed: LedgerDeed) -> Self {
+        Self::Ledger(LedgerOrder { deed: Some(deed) })
     }
 }
 

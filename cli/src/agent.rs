@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use daemoneye_broker::message::Code;
-use daemoneye_broker::payload::{Ask, Deed, Knowledge, Order, Wish};
+use daemoneye_broker::payload::{Ask, Deed, Knowledge, LedgerDeed, Order, Wish};
 use daemoneye_broker::{Client, Credential, Encryption, Error, Identity, Interest, Outcome, Role, topic};
 use daemoneye_dsl::status::{AgentHealth, AgentRun, CollectorHealth};
 use daemoneye_settings::paths::DataDir;
@@ -177,6 +177,11 @@ pub(crate) fn look(door: &Door, wants_report: bool) -> Result<Heard, Reached> {
 /// Tells the agent to do something; gives what it says to that.
 pub(crate) fn order(door: &Door, deed: Deed) -> Result<Outcome, Reached> {
     connected(door, async |client| request(&client, Wish::Order(Order::from(deed))).await)
+}
+
+/// Tells the agent what to do with the ledger; gives what it says to that.
+pub(crate) fn ledger_order(door: &Door, deed: LedgerDeed) -> Result<Outcome, Reached> {
+    connected(door, async |client| request(&client, deed.into()).await)
 }
 
 /// Asks the agent what it knows of itself; the answer is JSON.

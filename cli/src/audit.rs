@@ -1,8 +1,10 @@
 //! `audit`: the ledger, read from its file: what is on record, whether it is what was signed, and what proves that
-//! elsewhere. Nothing here needs the agent.
+//! elsewhere. Only what writes it, `rotate` and `cosign`, needs the agent.
 
 mod checkpoint;
+mod cosign;
 mod prove;
+mod rotate;
 mod show;
 mod verify;
 
@@ -28,7 +30,9 @@ enum Command {
     Show(show::Show),
     Verify(verify::Verify),
     Prove(prove::Prove),
-    Checkpoint(checkpoint::Newest),
+    Checkpoint(checkpoint::Signed),
+    Cosign(cosign::Cosign),
+    Rotate(rotate::Rotate),
 }
 
 pub(crate) fn run(audit: &Audit, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
@@ -36,7 +40,9 @@ pub(crate) fn run(audit: &Audit, globals: &Globals, screen: &Screen) -> anyhow::
         Command::Show(show) => show::run(show, globals, screen),
         Command::Verify(verify) => verify::run(verify, globals, screen),
         Command::Prove(prove) => prove::run(prove, globals, screen),
-        Command::Checkpoint(newest) => checkpoint::run(newest, globals, screen),
+        Command::Checkpoint(signed) => checkpoint::run(signed, globals, screen),
+        Command::Cosign(cosign) => cosign::run(cosign, globals, screen),
+        Command::Rotate(rotate) => rotate::run(rotate, globals, screen),
     }
 }
 

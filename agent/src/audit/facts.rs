@@ -144,6 +144,13 @@ pub(crate) fn asked(at: Timestamp, delivery: &Delivery, statement: &Statement) -
     Fact::new(at, actor_of(delivery), Action::CommandRun, "statement", &payload)
 }
 
+/// An operator told the ledger to do something.
+pub(crate) fn ledger_ordered(at: Timestamp, delivery: &Delivery, what: &str, payload: &Value) -> Fact {
+    let mut payload = payload.clone();
+    payload["client"] = client_of(delivery).into();
+    Fact::new(at, actor_of(delivery), Action::CommandRun, what, &payload)
+}
+
 /// A question or an order that was not obeyed.
 pub(crate) fn refused(at: Timestamp, delivery: &Delivery, what: &Value, why: &str) -> Fact {
     let payload = json!({"client": client_of(delivery), "asked": what, "why": why});

@@ -10,8 +10,9 @@ mod rules;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
+use daemoneye_broker::payload::LedgerOrder;
 use daemoneye_broker::{Delivery, Role};
 use daemoneye_dsl::audit::{Actor, Fact};
 
@@ -28,6 +29,8 @@ pub(crate) enum Noted {
     Fact(Fact),
     /// There may be something in the event store's outbox.
     Wake,
+    /// From an operator, to be answered.
+    Order(LedgerOrder, Delivery),
     /// Everything else has ended: record what there is, and end.
     End,
 }
@@ -67,6 +70,16 @@ impl Audit {
     pub(crate) fn wake(&self) {
         // A full queue wakes it too.
         let _it_wakes_anyhow = self.noted.try_send(Noted::Wake);
+    }
+
+    /// Hands over what an operator wants of the ledger, whose thread answers. Never waits.
+    pub(crate) fn order(&self, order: LedgerOrder, delivery: Delivery) {
+        if let Err(
+            TrySendError::Full(Noted::Order(_, delivery)) | TrySendError::Disconnected(Noted::Order(_, delivery)),
+        ) = self.noted.try_send(Noted::Order(order, delivery))
+        {
+            delivery.refuse("the ledger's thread does not follow; try again later");
+        }
     }
 
     /// Nothing comes any more. Waits for room.

@@ -9,7 +9,7 @@ use daemoneye_dsl::audit::Event;
 use daemoneye_dsl::status::LedgerHealth;
 use daemoneye_dsl::types::Timestamp;
 use daemoneye_storage::Error;
-use daemoneye_storage::ledger::{Ledger, SignedCheckpoint};
+use daemoneye_storage::ledger::{Ledger, PublicKey, SignedCheckpoint};
 
 use super::export::{self, Exporter};
 
@@ -89,6 +89,37 @@ impl Book {
             exporter.export(note);
         }
         Ok(note)
+    }
+
+    /// Lets another key sign; gives the entry that names it and the checkpoint over it, which is exported.
+    pub(super) fn rotate(&mut self, now: Timestamp) -> anyhow::Result<(Event, String)> {
+        let (entry, signed) = self.with(|ledger| {
+            let signed = ledger.rotate(now)?;
+            let entry = ledger.read()?.entry(signed.checkpoint().size - 1)?;
+            Ok((entry.expect("the checkpoint is over it"), signed))
+        })?;
+        self.entries = signed.checkpoint().size;
+        self.unsigned_since = None;
+        let note = self.keep(&signed);
+        if let Some(exporter) = &self.exporter {
+            exporter.export(&note);
+        }
+        Ok((entry.event, note))
+    }
+
+    /// Keeps what these witnesses signed of a checkpoint; gives how many cosignatures are new, and the checkpoint with
+    /// all of them.
+    pub(super) fn cosign(
+        &mut self,
+        checkpoint: &SignedCheckpoint,
+        witnesses: &[PublicKey],
+    ) -> anyhow::Result<(usize, String)> {
+        let size = checkpoint.checkpoint().size;
+        let (new, kept) = self.with(|ledger| {
+            let new = ledger.cosign(checkpoint, witnesses)?;
+            Ok((new, ledger.read()?.checkpoint_within(size)?))
+        })?;
+        Ok((new, kept.expect("it has cosignatures").note().to_string()))
     }
 
     fn keep(&mut self, signed: &SignedCheckpoint) -> String {

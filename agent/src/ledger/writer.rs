@@ -1,4 +1,6 @@
-//! What the ledger's thread does: it numbers, appends, signs, and says how that goes.
+//! What the ledger's thread does: it numbers, appends, signs, obeys, and says how that goes.
+
+mod orders;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -105,6 +107,7 @@ impl Writer {
                     self.number_all(facts);
                 }
                 Ok(Noted::Wake) => {}
+                Ok(Noted::Order(order, delivery)) => self.obey(order, delivery),
                 Ok(Noted::End) | Err(RecvTimeoutError::Disconnected) => return false,
                 Err(RecvTimeoutError::Timeout) => return true,
             }

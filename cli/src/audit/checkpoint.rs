@@ -1,10 +1,11 @@
-//! `audit checkpoint`: what was signed last, to be kept elsewhere.
+//! `audit checkpoint`: what was signed, to be kept elsewhere.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use daemoneye_storage::ledger::hex;
-use serde_json::json;
+use daemoneye_storage::Error;
+use daemoneye_storage::ledger::{LedgerView, SignedCheckpoint, hex};
+use serde_json::{Value as Json, json};
 
 use super::{DONE, open, path};
 use crate::output::{Format, print};
@@ -17,7 +18,10 @@ use crate::{Ending, Globals, replace, with_exit_codes};
 /// shows with `audit verify --checkpoint` whether anything of these entries was changed or cut off since, even by root.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = with_exit_codes(EXAMPLES))]
-pub(super) struct Newest {
+pub(super) struct Signed {
+    /// The one over so many entries instead, such as one that was cosigned
+    #[arg(long, value_name = "N")]
+    size: Option<u64>,
     /// Write it into this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -29,36 +33,52 @@ pub(super) struct Newest {
 const EXAMPLES: &str = "\
 Examples:
   sudo daemoneye-cli audit checkpoint | ssh vault 'cat >> host7.checkpoints'
-  daemoneye-cli audit checkpoint --out monday";
+  daemoneye-cli audit checkpoint --out monday
+  daemoneye-cli audit checkpoint --size 4800";
 
-pub(super) fn run(newest: &Newest, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
+pub(super) fn run(signed: &Signed, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
     let form = Format::of_text(globals.output)?;
-    let path = path(newest.data.as_ref(), globals);
+    let path = path(signed.data.as_ref(), globals);
     let view = open(&path)?;
-    let (size, Some(signed)) = (view.size()?, view.checkpoint()?) else {
-        bail!("the ledger at {} has no checkpoint yet: the agent signs one before it stops", path.display());
+    let found = match signed.size {
+        Some(size) => over(&view, size)?,
+        None => view.checkpoint()?,
     };
-    let checkpoint = signed.checkpoint();
-    let text = if form.is_some() {
-        let object = json!({
-            "origin": checkpoint.origin,
-            "size": checkpoint.size,
-            "root": hex(&checkpoint.root),
-            "time": checkpoint.time(),
-            "note": signed.note().to_string(),
-        });
-        format!("{object}\n")
-    } else {
-        signed.note().to_string()
-    };
-    match &newest.out {
+    let Some(found) = found else { bail!("{}", lacking(signed.size, &path)) };
+    let text = if form.is_some() { format!("{}\n", object(&found)) } else { found.note().to_string() };
+    match &signed.out {
         Some(file) => replace::create(file, text.as_bytes())?,
         None => drop(print(screen, |out| out.write_all(text.as_bytes()))?),
     }
-    let after = size - checkpoint.size;
-    screen.say(
-        Mark::Note,
-        &format!("over {} of {size} entries, {after} came since · {}", checkpoint.size, path.display()),
-    );
+    let (covered, size) = (found.checkpoint().size, view.size()?);
+    let after = size - covered;
+    screen.say(Mark::Note, &format!("over {covered} of {size} entries, {after} came since · {}", path.display()));
     Ok(DONE)
+}
+
+/// That of the ledger over exactly so many entries.
+pub(super) fn over(view: &LedgerView, size: u64) -> Result<Option<SignedCheckpoint>, Error> {
+    Ok(view.checkpoint_within(size)?.filter(|found| found.checkpoint().size == size))
+}
+
+fn lacking(size: Option<u64>, path: &Path) -> String {
+    let path = path.display();
+    match size {
+        Some(size) => {
+            format!("the ledger at {path} has no checkpoint over {size} entries; leave out --size for the newest")
+        }
+        None => format!("the ledger at {path} has no checkpoint yet: the agent signs one before it stops"),
+    }
+}
+
+/// A checkpoint for programs.
+pub(super) fn object(signed: &SignedCheckpoint) -> Json {
+    let checkpoint = signed.checkpoint();
+    json!({
+        "origin": checkpoint.origin,
+        "size": checkpoint.size,
+        "root": hex(&checkpoint.root),
+        "time": checkpoint.time(),
+        "note": signed.note().to_string(),
+    })
 }

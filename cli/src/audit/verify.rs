@@ -10,6 +10,7 @@ use daemoneye_storage::ledger::{
 };
 use serde_json::{Value as Json, json};
 
+use super::checkpoint::over;
 use super::{checkpoint_in, open, path, public_key, read};
 use crate::output::{Format, print};
 use crate::page::Page;
@@ -176,8 +177,8 @@ fn of_ledger(
 /// A checkpoint in a file, or that of the ledger over so many entries.
 fn from_checkpoint(view: &LedgerView, from: &str) -> anyhow::Result<SignedCheckpoint> {
     let Ok(size) = from.parse::<u64>() else { return checkpoint_in(Path::new(from)) };
-    let own = view.checkpoint_within(size)?.filter(|own| own.checkpoint().size == size);
-    own.with_context(|| format!("the ledger has no checkpoint over {size} entries; give a file, or leave it out"))
+    over(view, size)?
+        .with_context(|| format!("the ledger has no checkpoint over {size} entries; give a file, or leave it out"))
 }
 
 /// What a checkpoint lacks.

@@ -24,7 +24,7 @@ use super::hash::{Blake3, Digest};
 use super::head::Head;
 use super::key::{self, SigningKey};
 use super::nodes::NodeWriter;
-use super::note::PublicKey;
+use super::note::{PublicKey, SIGNATURES_MAX};
 use super::tables::{BLOCKS, CHECKPOINTS, KEYS, LEDGER, META, NODES, ORIGINS};
 use super::view::{LedgerView, origin};
 use crate::Error;
@@ -183,7 +183,7 @@ impl Ledger {
     }
 
     /// Keeps the cosignatures of witnesses on a checkpoint that this ledger signed; says how many were new. What is not
-    /// one of these witnesses' is passed over.
+    /// one of these witnesses' is passed over. Where there is no room for all, none is kept.
     pub fn cosign(&self, checkpoint: &SignedCheckpoint, witnesses: &[PublicKey]) -> Result<usize, Error> {
         let size = checkpoint.checkpoint().size;
         fenced(|| {
@@ -193,13 +193,19 @@ impl Ledger {
                 let stored = stored.filter(|stored| stored.checkpoint() == checkpoint.checkpoint());
                 let mut stored = stored.ok_or_else(|| {
                     Error::Refused(format!(
-                        "the ledger did not sign that checkpoint over {size} entries; ask which it did"
+                        "the ledger did not sign that checkpoint over {size} entries; `audit checkpoint` writes what it did"
                     ))
                 })?;
                 let text = checkpoint.note().text();
                 let is_good = |it: &&super::note::Signature| witnesses.iter().any(|witness| witness.signed(text, it));
-                let good = checkpoint.note().signatures().iter().filter(is_good);
-                let added = good.filter(|signature| stored.note_mut().add((*signature).clone())).count();
+                let good = || checkpoint.note().signatures().iter().filter(is_good);
+                let added = good().filter(|signature| stored.note_mut().add((*signature).clone())).count();
+                if !good().all(|signature| stored.note().signatures().contains(signature)) {
+                    return Err(Error::Refused(format!(
+                        "the checkpoint over {size} entries has no room for more than {SIGNATURES_MAX} signatures; \
+                         have a newer one cosigned"
+                    )));
+                }
                 table.insert(size, stored.note().to_string().as_str())?;
                 Ok(added)
             })
