@@ -6,7 +6,7 @@ use std::path::Path;
 use daemoneye_dsl::types::Timestamp;
 
 use super::{entries, events};
-use crate::ledger::{Against, Ledger, Proof, PublicKey, SignedCheckpoint, SigningKey, public_path};
+use crate::ledger::{Against, Ledger, Proof, PublicKey, SIGNATURES_MAX, SignedCheckpoint, SigningKey, public_path};
 
 fn published(path: &Path) -> PublicKey {
     PublicKey::parse(&fs::read_to_string(public_path(path)).unwrap()).unwrap()
@@ -135,6 +135,16 @@ fn cosignatures_of_known_witnesses_are_kept() {
     assert_eq!(kept.note().signatures().len(), 2);
     assert!(kept.note().is_signed_by(&known[0]));
     ledger.read().unwrap().verify(&Against::default(), 1, &|_| {}).unwrap().unwrap();
+    // As many as there is room for, of which the first is there already, and then one more.
+    let mut many = signed.clone();
+    for time in 7..7 + SIGNATURES_MAX as u64 - 1 {
+        assert!(many.note_mut().add(witness.cosign("witness.example/w", signed.note(), time)));
+    }
+    assert_eq!(ledger.cosign(&many, &known).unwrap(), SIGNATURES_MAX - 2);
+    let mut late = signed.clone();
+    assert!(late.note_mut().add(witness.cosign("witness.example/w", signed.note(), 1000)));
+    let error = ledger.cosign(&late, &known).unwrap_err().to_string();
+    assert!(error.contains("no room for more than 64 signatures"), "{error}");
     let other = Ledger::in_memory().unwrap();
     other.append(&events(0..3), Timestamp(1)).unwrap();
     let error = other.cosign(&seen, &known).unwrap_err().to_string();
