@@ -200,9 +200,10 @@ fn run(settings: InForce) -> anyhow::Result<()> {
         let signals = Signals::new().context("cannot take signals")?;
         let broker = access::open(&started, &socket)?;
         agent.begin_run(&Beginning { run: &run, rules: &statuses, settings: &settings.values() })?;
+        let inbox = serve::Inbox::open(&broker).await?;
         tracing::info!(rules, refused, store = %data.events().display(), socket = %socket.display(), "agent started");
         let edges = Edges { collector, socket, form, run, book, inflow };
-        let ended = serve::serve(&broker, agent, edges, settings, audit, (signals, watch)).await;
+        let ended = serve::serve(&broker, agent, edges, settings, audit, inbox, (signals, watch)).await;
         broker.shutdown().await;
         ended
     })

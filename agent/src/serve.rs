@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use daemoneye_broker::payload::{self, Ask, Knowledge};
-use daemoneye_broker::{Broker, Delivery, Event, Gap, Interest, topic};
+use daemoneye_broker::{Broker, Client, Delivery, Event, Gap, Interest, Subscription, topic};
 use daemoneye_dsl::status::{AgentRun, LedgerHealth};
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp};
 use daemoneye_settings::Settings;
@@ -59,6 +59,23 @@ pub(crate) enum Wish {
     Reload,
 }
 
+/// What comes to the agent, from when this is opened on: until then whoever reports or asks is told that nobody listens.
+pub(crate) struct Inbox {
+    /// Its subscriptions end with it.
+    client: Client,
+    batches: Subscription,
+    commands: Subscription,
+}
+
+impl Inbox {
+    pub(crate) async fn open(broker: &Broker) -> anyhow::Result<Self> {
+        let client = broker.client("agent")?;
+        let batches = client.subscribe(&Interest::new(topic::ALL_EVENTS).answering()).await?;
+        let commands = client.subscribe(&Interest::new(topic::control("agent")).answering()).await?;
+        Ok(Self { client, batches, commands })
+    }
+}
+
 /// Runs until a signal asks to stop or the engine fails.
 pub(crate) async fn serve(
     broker: &Broker,
@@ -66,14 +83,12 @@ pub(crate) async fn serve(
     edges: Edges,
     mut settings: InForce,
     audit: Audit,
+    Inbox { client: _open, mut batches, mut commands }: Inbox,
     (mut signals, mut watch): (Signals, Watch),
 ) -> anyhow::Result<()> {
     let (kept, book_felt) = channel(LedgerHealth::default());
     let ledger = Ledger::start(broker, edges.book, edges.inflow, audit.clone(), kept).await;
     let ledger = ledger.context("cannot start the ledger's thread")?;
-    let client = broker.client("agent")?;
-    let mut batches = client.subscribe(&Interest::new(topic::ALL_EVENTS).answering()).await?;
-    let mut commands = client.subscribe(&Interest::new(topic::control("agent")).answering()).await?;
     let runtime = tokio::runtime::Handle::current();
     let sinks =
         Sinks::start(agent.store(), edges.form, broker.client("alerts")?, runtime).context("cannot start the sinks")?;
