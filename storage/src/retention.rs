@@ -283,11 +283,11 @@ struct Aged<'t> {
 impl<'t> Aged<'t> {
     /// Nothing where none did.
     fn read(txn: &'t ReadTransaction, segment: &Candidate, limit: i64) -> Result<Option<Self>, Fault> {
-        let mut source = Source::open(txn, segment.part)?;
+        let source = Source::open(txn, segment.part)?;
         if segment.first_end.is_none_or(|first| first > limit) && source.late_endings() == 0 {
             return Ok(None);
         }
-        let ends = moments(&mut source, SEEN_TO)?;
+        let ends = moments(&source, SEEN_TO)?;
         let ended: Vec<(i64, u32)> =
             ends.iter().zip(0..).filter_map(|(end, place)| Some((end.filter(|end| *end <= limit)?, place))).collect();
         let aged = Self { source, bytes: segment.bytes, rows: segment.rows, ended };
@@ -302,7 +302,7 @@ impl<'t> Aged<'t> {
     fn without(self, txn: &ReadTransaction, now: i64, cause: Cause) -> Result<Draft, Fault> {
         let Self { mut source, bytes, rows, ended } = self;
         let gone = Spans::of(ended.iter().map(|(_, place)| *place).collect());
-        let seen = moments(&mut source, SEEN_FROM)?;
+        let seen = moments(&source, SEEN_FROM)?;
         let from = gone
             .iter()
             .map(|place| place as usize)
@@ -325,8 +325,11 @@ impl<'t> Aged<'t> {
     }
 }
 
-fn moments(source: &mut Source<'_, ReadTransaction>, column: &str) -> Result<TimestampMicrosecondArray, Fault> {
-    Ok(source.column(&Field::new(column, MOMENT, true))?.as_primitive::<TimestampMicrosecondType>().clone())
+fn moments(source: &Source<'_, ReadTransaction>, column: &str) -> Result<TimestampMicrosecondArray, Fault> {
+    Ok(source
+        .column(&Field::new(column, MOMENT, true), &source.kept)?
+        .as_primitive::<TimestampMicrosecondType>()
+        .clone())
 }
 
 /// Notes what is dropped in this transaction.

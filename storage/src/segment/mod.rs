@@ -42,7 +42,7 @@ mod write;
 pub(crate) use pieces::{ChunkTable, Edition, Fault};
 pub(crate) use read::{Reading, rounded};
 pub(crate) use spans::Spans;
-pub(crate) use write::write;
+pub(crate) use write::{Rows, write};
 
 use bytes::{Bytes, Wrong};
 use pieces::Piece;
