@@ -18,7 +18,7 @@ use crate::retention::{self, Dropped};
 use crate::scan::quarantine;
 use crate::segment::{self, Edition, Fault, SEGMENT_ROWS_MAX, Spans};
 use crate::tables::{BLOCKS, ENDINGS, ROW, Row, SEGMENTS, Tables, segment_fields};
-use crate::{Error, absent, block};
+use crate::{Error, absent, block, unreadable};
 
 /// Endings that are noted beside settled segments, one for so many of their rows, from which on the segment with most
 /// of them takes them in.
@@ -77,9 +77,20 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Bytes of the new segment.
+    /// Nothing in the place of a part with these rows.
+    pub(crate) fn without(
+        txn: &ReadTransaction,
+        part: Part,
+        rows: Range<Row>,
+        dropped: Dropped,
+    ) -> Result<Self, Error> {
+        let (endings, after) = (endings(txn, rows.clone())?, rows.start..rows.start);
+        Ok(Self { parts: vec![part], before: rows, after, rows: 0, chunks: vec![], endings, dropped: Some(dropped) })
+    }
+
+    /// Bytes that the new segment takes in the file.
     pub(crate) fn bytes(&self) -> u64 {
-        self.chunks.iter().map(|chunk| chunk.len() as u64).sum()
+        self.chunks.iter().map(|chunk| segment::in_file(chunk.len())).sum()
     }
 }
 
@@ -420,6 +431,7 @@ pub(crate) fn exchange(txn: &WriteTransaction, draft: Draft) -> Result<Sealed, E
     let mut segments = txn.open_table(SEGMENTS)?;
     let mut endings = txn.open_table(ENDINGS)?;
     for part in &draft.parts {
+        unreadable::forget(txn, *part)?;
         match part {
             Part::Block(first) => drop(blocks.remove(first)?),
             Part::Segment(first) => segments.retain_in((*first, 0)..=(*first, u32::MAX), |_, _| false)?,
