@@ -396,6 +396,59 @@ fn a_key_is_rotated_while_the_agent_runs_and_whoever_has_the_old_one_follows() {
 }
 
 #[test]
+fn whoever_wants_a_checkpoint_gets_one_over_all_that_there_is() {
+    let stage = Stage::new();
+    let exported = stage.path().join("checkpoints");
+    let mut command = stage.agent();
+    command.env("DAEMONEYE_LEDGER__EXPORT", &exported);
+    let agent = Program::start(command);
+    agent.says_times("snapshot committed", 2);
+    assert_eq!(signed(&stage), 0, "none is due for ten minutes");
+    let anchored = |arguments: &[&str]| {
+        let (code, out, err) = cli(&stage, &[&["audit", "checkpoint"], arguments].concat());
+        (code, SignedCheckpoint::parse(&out).unwrap_or_else(|why| panic!("{why}: {out}{err}")), err)
+    };
+    let (code, first, err) = anchored(&[]);
+    let size = first.checkpoint().size;
+    assert!(code == 0 && err.contains(&format!("over all {size} entries")), "{code} {err}");
+    assert_eq!(signed(&stage), size, "it is the ledger's own");
+    let entries = ledger(&stage);
+    let told: Vec<_> = entries.iter().map(line).collect();
+    assert_eq!(told[usize::try_from(size).unwrap() - 1], format!("operator: command_run checkpoint by {}", geteuid()));
+    assert_eq!(anchored(&[]).1, first, "nothing came since");
+
+    suspected(&stage, &agent, "after");
+    let (_, second, _) = anchored(&[]);
+    assert!(second.checkpoint().size > size);
+    assert_eq!(anchored(&["--size", &size.to_string()]).1, first);
+    agent.shows("both in the export", || {
+        let notes = fs::read_to_string(&exported).ok()?;
+        (notes == format!("{}\n{}\n", first.note(), second.note())).then_some(())
+    });
+
+    // A copy is not the ledger that the agent writes.
+    agent.stop();
+    let copy = stage.path().join("copy");
+    fs::create_dir(&copy).unwrap();
+    for name in ["events.redb", "ledger.redb"] {
+        fs::copy(stage.data().join(name), copy.join(name)).unwrap();
+    }
+    let last = done(&stage, &["audit", "checkpoint"]);
+    let agent = Program::start(stage.agent());
+    agent.says_times("snapshot committed", 2);
+    let mut command = Command::new(program("daemoneye-cli"));
+    command.args(["audit", "checkpoint", "--data"]).arg(&copy).env("XDG_CONFIG_HOME", stage.path());
+    let output = command.output().unwrap();
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!((output.status.code(), out), (Some(3), last), "{err}");
+    assert!(err.contains("another ledger"), "{err}");
+
+    agent.stop();
+    let (code, _, err) = anchored(&[]);
+    assert!(code == 0 && err.contains("no agent runs: the last checkpoint, over "), "{code} {err}");
+}
+
+#[test]
 fn what_witnesses_signed_stays_with_the_checkpoint() {
     let stage = Stage::new();
     let mut command = stage.agent();

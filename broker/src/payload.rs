@@ -177,7 +177,7 @@ pub struct Export {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct LedgerOrder {
     /// What.
-    #[prost(oneof = "LedgerDeed", tags = "1, 2")]
+    #[prost(oneof = "LedgerDeed", tags = "1, 2, 3")]
     pub deed: Option<LedgerDeed>,
 }
 
@@ -190,7 +190,14 @@ pub enum LedgerDeed {
     /// To keep what witnesses signed; the reply is [`Cosigned`].
     #[prost(message, tag = "2")]
     Cosign(Cosign),
+    /// To sign all that it has; the reply is [`Signed`].
+    #[prost(message, tag = "3")]
+    Sign(Sign),
 }
+
+/// A checkpoint over everything that there is.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Sign {}
 
 /// A new key.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
@@ -215,6 +222,14 @@ pub struct Rotated {
     pub key: String,
     /// The checkpoint over the entry that names it, signed by both keys.
     #[prost(string, tag = "2")]
+    pub note: String,
+}
+
+/// What became of [`Sign`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Signed {
+    /// The checkpoint; the one of before where nothing came since.
+    #[prost(string, tag = "1")]
     pub note: String,
 }
 
@@ -322,6 +337,18 @@ impl Rotated {
     /// Reads [`Rotated::to_payload`] back.
     pub fn from_payload(payload: Bytes) -> Result<Self, Error> {
         Self::decode(payload).map_err(|error| Error::Invalid(format!("payload that is no new key: {error}")))
+    }
+}
+
+impl Signed {
+    /// The payload that carries it.
+    pub fn to_payload(&self) -> Bytes {
+        self.encode_to_vec().into()
+    }
+
+    /// Reads [`Signed::to_payload`] back.
+    pub fn from_payload(payload: Bytes) -> Result<Self, Error> {
+        Self::decode(payload).map_err(|error| Error::Invalid(format!("payload that is no signed note: {error}")))
     }
 }
 

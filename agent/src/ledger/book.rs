@@ -91,6 +91,13 @@ impl Book {
         Ok(note)
     }
 
+    /// The last checkpoint, if it is over all that there is.
+    pub(super) fn whole(&mut self) -> anyhow::Result<Option<String>> {
+        let last = self.with(|ledger| ledger.read()?.checkpoint())?;
+        let whole = last.filter(|last| last.checkpoint().size == self.entries);
+        Ok(whole.map(|whole| whole.note().to_string()))
+    }
+
     /// Lets another key sign; gives the entry that names it and the checkpoint over it, which is exported.
     pub(super) fn rotate(&mut self, now: Timestamp) -> anyhow::Result<(Event, String)> {
         let (entry, signed) = self.with(|ledger| {
