@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::ops::ControlFlow;
 use std::process::Command;
 use std::time::Duration;
@@ -449,14 +451,58 @@ fn whoever_wants_a_checkpoint_gets_one_over_all_that_there_is() {
 }
 
 #[test]
-fn what_witnesses_signed_stays_with_the_checkpoint() {
+fn checkpoints_go_to_a_server_and_whether_they_do_is_known_and_on_record() {
     let stage = Stage::new();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = free.local_addr().unwrap();
+    drop(free);
     let mut command = stage.agent();
-    command.env("DAEMONEYE_LEDGER__CHECKPOINT_EVERY", "1");
+    command.env("DAEMONEYE_LEDGER__WEBHOOK", format!("http://{at}/")).env("NO_PROXY", "127.0.0.1");
     let agent = Program::start(command);
     agent.says_times("snapshot committed", 2);
-    agent.shows("a checkpoint", || (signed(&stage) > 0).then_some(()));
+    let note = done(&stage, &["audit", "checkpoint"]);
+    agent.says(&format!("cannot export checkpoints to http://{at}/"));
+    agent.shows("that in its status", || {
+        let (code, status, _) = cli(&stage, &["status"]);
+        (code == 3 && status.contains("cannot export checkpoints")).then_some(())
+    });
+    agent.shows("that on record", || {
+        ledger(&stage).iter().any(|entry| line(entry) == "agent: export_failed checkpoint").then_some(())
+    });
+    suspected(&stage, &agent, "meanwhile");
+
+    let listener = TcpListener::bind(at).unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    let mut request = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        request.read_line(&mut head).unwrap();
+    }
+    let mut body = vec![0; note.len()];
+    request.read_exact(&mut body).unwrap();
+    assert_eq!(String::from_utf8(body).unwrap(), note);
+    request.into_inner().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+    agent.says("checkpoints are exported again");
+    agent.shows("that it is well again", || (cli(&stage, &["status"]).0 == 0).then_some(()));
+    drop(listener);
+    agent.stop();
+    let failed = ledger(&stage).into_iter().filter(|entry| entry.event.action == Action::ExportFailed);
+    assert_eq!(failed.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_witnesses_signed_stays_with_the_checkpoint_and_goes_where_that_went() {
+    let stage = Stage::new();
+    let mut command = stage.agent();
+    let exported = stage.path().join("checkpoints");
+    command.env("DAEMONEYE_LEDGER__EXPORT", &exported);
+    let agent = Program::start(command);
+    agent.says_times("snapshot committed", 2);
+    let listener = stage.client("listener", Role::Operator).await;
+    let mut told = listener.subscribe(&Interest::new("audit.agent.checkpoint")).await.unwrap();
     let seen = done(&stage, &["audit", "checkpoint"]);
+    suspected(&stage, &agent, "later");
+    let newest = done(&stage, &["audit", "checkpoint"]);
     let note = SignedCheckpoint::parse(&seen).unwrap();
     let size = note.checkpoint().size.to_string();
     let (witness, stranger) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
@@ -480,6 +526,16 @@ fn what_witnesses_signed_stays_with_the_checkpoint() {
     let forged = seen.replacen(&format!("\n{size}\n"), &format!("\n{size}0\n"), 1);
     let (code, _, err) = cosign(&file("forged", &forged), &key);
     assert!(code == 2 && err.contains("nothing was kept: the ledger did not sign that"), "{code} {err}");
+    // After the cosigned one the newest again: what came last is taken for that.
+    let expected = [seen.clone(), newest.clone(), format!("{seen}{by_witness}"), newest];
+    for note in &expected {
+        let message = tokio::time::timeout(PATIENCE, told.message()).await.unwrap().unwrap();
+        assert_eq!(str::from_utf8(&message.payload).unwrap(), note);
+    }
+    agent.shows("all of them in the export", || {
+        let notes = fs::read_to_string(&exported).ok()?;
+        (notes == expected.each_ref().map(|note| format!("{note}\n")).concat()).then_some(())
+    });
     agent.stop();
 
     let agent = Program::start(stage.agent());

@@ -144,6 +144,7 @@ actions! {
     HistoryDropped "history_dropped" "retention dropped history"
     DamageFound "damage_found" "a part of the store is damaged and set aside"
     Exported "exported" "history, alerts or entries left the host's store"
+    ExportFailed "export_failed" "checkpoints ceased to leave the host: why"
     CommandRun "command_run" "an operator asked the agent something, or told the ledger what to do"
     KeyRotated "key_rotated" "another key signs from here on"
     EntriesShed "entries_shed" "events that could not be recorded in time, counted"

@@ -161,3 +161,8 @@ pub(crate) fn refused(at: Timestamp, delivery: &Delivery, what: &Value, why: &st
 pub(crate) fn damage(at: Timestamp, part: &str, why: &str) -> Fact {
     Fact::new(at, agent(), Action::DamageFound, part, &json!({"why": why}))
 }
+
+/// Checkpoints do not leave the host any more.
+pub(crate) fn not_exported(at: Timestamp, why: &str) -> Fact {
+    Fact::new(at, agent(), Action::ExportFailed, "checkpoint", &json!({"why": why}))
+}

@@ -29,6 +29,7 @@ use daemoneye_storage::Store;
 use tokio::sync::watch::Sender;
 
 pub(crate) use self::book::{Book, Policy};
+pub(crate) use self::export::Webhook;
 use self::publish::{Publisher, Tasks};
 use self::writer::Writer;
 use crate::audit::{Audit, Noted, Shared};

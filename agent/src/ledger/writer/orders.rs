@@ -8,6 +8,7 @@ use daemoneye_storage::Error;
 use daemoneye_storage::ledger::{PublicKey, SIGNATURES_MAX, SignedCheckpoint};
 use serde_json::{Value, json};
 
+use super::super::book::WasCosigned;
 use super::{Instant, Outgoing, Writer, audit, now};
 
 impl Writer {
@@ -76,12 +77,17 @@ impl Writer {
         let unusable = |what: &str, why: String| anyhow!("the {what} cannot be read: {why}");
         let checkpoint = SignedCheckpoint::parse(note).map_err(|why| unusable("checkpoint", why))?;
         let known = witnesses.iter().map(|key| PublicKey::parse(key)).collect::<Result<Vec<_>, _>>();
-        let (new, note) = self.book.cosign(&checkpoint, &known.map_err(|why| unusable("key of a witness", why))?)?;
+        let known = known.map_err(|why| unusable("key of a witness", why))?;
+        let WasCosigned { new, kept, newest } = self.book.cosign(&checkpoint, &known)?;
         if new > 0 {
             let payload = json!({"size": checkpoint.checkpoint().size, "witnesses": witnesses, "new": new});
             self.number(audit::ledger_ordered(now(), delivery, "cosign", &payload));
+            self.publisher.publish(Outgoing::Checkpoint(kept.clone()));
+            if let Some(newest) = newest {
+                self.publisher.publish(Outgoing::Checkpoint(newest));
+            }
         }
-        Ok(Cosigned { new: new as u64, note })
+        Ok(Cosigned { new: new as u64, note: kept })
     }
 }
 
