@@ -50,11 +50,30 @@ struct Slot {
 }
 
 /// What has not left.
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Waiting {
     cosigned: Option<String>,
     /// Leaves last: what a file ends with, and whoever takes them got last, is the newest.
     newest: Option<String>,
+}
+
+impl Waiting {
+    /// Gives one after the other to who takes it; what is not taken stays.
+    fn leave(&mut self, take: impl Fn(&str) -> Result<(), String>) -> Result<(), String> {
+        for note in [&mut self.cosigned, &mut self.newest] {
+            if let Some(waits) = note {
+                take(waits)?;
+                *note = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was not taken waits again, unless something newer came meanwhile.
+    fn put_back(&mut self, tried: Self) {
+        self.cosigned = self.cosigned.take().or(tried.cosigned);
+        self.newest = self.newest.take().or(tried.newest);
+    }
 }
 
 impl Exporter {
@@ -145,18 +164,10 @@ impl Slot {
 
     /// Has all that waits leave, or says once why it does not.
     fn deliver(&self, place: &Place) -> Result<(), ()> {
-        let Waiting { cosigned, newest } = std::mem::take(&mut *lock(&self.waiting));
-        let taken = |note: &Option<String>| note.as_ref().map_or(Ok(()), |note| place.take(note));
-        let first = taken(&cosigned);
-        let (cosigned, done) = match first {
-            Ok(()) => (None, taken(&newest)),
-            Err(why) => (cosigned, Err(why)),
-        };
+        let mut tried = std::mem::take(&mut *lock(&self.waiting));
+        let done = tried.leave(|note| place.take(note));
         if done.is_err() {
-            let mut waiting = lock(&self.waiting);
-            // What came meanwhile is newer.
-            waiting.cosigned = waiting.cosigned.take().or(cosigned);
-            waiting.newest = waiting.newest.take().or(newest);
+            lock(&self.waiting).put_back(tried);
         }
         let why = done.err();
         let before = std::mem::replace(&mut *lock(&self.error), why.clone());
@@ -183,6 +194,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_taken_waits_again_unless_something_newer_came() {
+        let note = |text: &str| Some(text.to_owned());
+        let mut tried = Waiting { cosigned: note("1"), newest: note("2") };
+        tried.leave(|note| if note == "1" { Ok(()) } else { Err("gone".to_owned()) }).unwrap_err();
+        assert_eq!(tried, Waiting { cosigned: None, newest: note("2") });
+        let mut waiting = Waiting { cosigned: note("2"), newest: None };
+        waiting.put_back(tried);
+        assert_eq!(waiting, Waiting { cosigned: note("2"), newest: note("2") });
+        waiting.put_back(Waiting { cosigned: note("0"), newest: note("1") });
+        assert_eq!(waiting, Waiting { cosigned: note("2"), newest: note("2") });
+    }
 
     #[test]
     fn pauses_grow_up_to_a_bound_and_are_not_the_same_for_all() {
