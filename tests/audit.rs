@@ -208,6 +208,45 @@ async fn what_happens_is_on_record_in_order_and_signed_at_the_end() {
 }
 
 #[test]
+fn what_a_collector_is_that_was_started_by_hand_is_on_record_and_settings_that_are_wrong() {
+    let stage = Stage::new();
+    let config = stage.path().join("daemoneye");
+    fs::create_dir(&config).unwrap();
+    let mut command = stage.agent();
+    command.env("DAEMONEYE_COLLECTOR__MODE", "wait");
+    let agent = Program::start(command);
+    agent.says("agent started");
+    let procmond = Program::start(stage.procmond());
+    agent.says_times("snapshot committed", 3);
+    fs::write(config.join("daemoneye.toml"), "[retention]\ndays = 0\n").unwrap();
+    agent.signal(Signal::SIGHUP);
+    agent.says("settings refused");
+    procmond.stop();
+    agent.stop();
+
+    let entries = ledger(&stage);
+    let of = |text: String| {
+        let mut found = entries.iter().filter(|entry| line(entry) == text).map(|entry| &entry.event);
+        let first =
+            found.next().unwrap_or_else(|| panic!("{text}: {:?}", entries.iter().map(line).collect::<Vec<_>>()));
+        assert!(found.next().is_none(), "{text} is there once");
+        (first.actor.pid, payload(first))
+    };
+    let uid = geteuid();
+    let (pid, started) = of(format!("collector: component_started procmond by {uid}"));
+    let binary = blake3::hash(&fs::read(program("procmond")).unwrap()).to_hex();
+    assert_eq!(started["blake3"], binary.as_str());
+    assert_eq!(pid, u32::try_from(procmond.pid().as_raw()).ok());
+    let (_, privileges) = of(format!("collector: privileges_changed procmond by {uid}"));
+    assert!(privileges["CapEff"].is_string());
+    let reports = entries.iter().find(|entry| payload(&entry.event)["first_snapshot"].is_u64()).unwrap();
+    assert_eq!(payload(&reports.event)["version"], env!("CARGO_PKG_VERSION"));
+    let (_, refused) = of("agent: configuration_refused ".to_owned());
+    let problem = refused["problems"][0].as_str().unwrap();
+    assert!(problem.contains("daemoneye.toml:2:8: DE904"), "{problem}");
+}
+
+#[test]
 fn each_alert_is_on_record_once_however_often_the_agent_is_killed() {
     const KILLED: usize = 4;
     let stage = Stage::new();

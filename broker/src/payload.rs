@@ -35,6 +35,9 @@ pub struct SnapshotBatch {
     /// Microseconds from one of its snapshots to the next; 0 where it does not say.
     #[prost(int64, tag = "9")]
     pub interval_micros: i64,
+    /// The collector's version; empty where it does not say.
+    #[prost(string, tag = "10")]
+    pub version: String,
 }
 
 impl SnapshotBatch {
@@ -445,6 +448,7 @@ mod tests {
             rows: Bytes::from(vec![7; 100_000]),
             pid: 7,
             interval_micros: 30_000_000,
+            version: "1.2.3".to_owned(),
         };
         let payload = batch.to_payload();
         let read = SnapshotBatch::from_payload(payload.clone()).unwrap();

@@ -125,6 +125,7 @@ actions! {
     ComponentStarted "component_started" "a component started: its version and the hash of its binary"
     ComponentStopped "component_stopped" "a component stopped, and whether in order"
     ConfigurationInForce "configuration_in_force" "the configuration at a start and after each change"
+    ConfigurationRefused "configuration_refused" "a changed configuration is wrong: that before stays in force"
     PrivilegesChanged "privileges_changed" "a component took or gave up privileges"
     RuleLoaded "rule_loaded" "a rule runs: its revision"
     RuleChanged "rule_changed" "a rule runs in another revision than before"
