@@ -117,6 +117,14 @@ macro_rules! actions {
             pub fn doc(self) -> &'static str {
                 match self { $(Self::$action => $doc),* }
             }
+
+            /// The action of that name.
+            pub fn named(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$action),)*
+                    _ => None,
+                }
+            }
         }
     };
 }
@@ -154,13 +162,6 @@ actions! {
 impl Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-impl Action {
-    /// The action of that name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|action| action.name() == name)
     }
 }
 
