@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::ops::ControlFlow;
 use std::process::Command;
 use std::time::Duration;
@@ -206,6 +208,45 @@ async fn what_happens_is_on_record_in_order_and_signed_at_the_end() {
 }
 
 #[test]
+fn what_a_collector_is_that_was_started_by_hand_is_on_record_and_settings_that_are_wrong() {
+    let stage = Stage::new();
+    let config = stage.path().join("daemoneye");
+    fs::create_dir(&config).unwrap();
+    let mut command = stage.agent();
+    command.env("DAEMONEYE_COLLECTOR__MODE", "wait");
+    let agent = Program::start(command);
+    agent.says("agent started");
+    let procmond = Program::start(stage.procmond());
+    agent.says_times("snapshot committed", 3);
+    fs::write(config.join("daemoneye.toml"), "[retention]\ndays = 0\n").unwrap();
+    agent.signal(Signal::SIGHUP);
+    agent.says("settings refused");
+    procmond.stop();
+    agent.stop();
+
+    let entries = ledger(&stage);
+    let of = |text: String| {
+        let mut found = entries.iter().filter(|entry| line(entry) == text).map(|entry| &entry.event);
+        let first =
+            found.next().unwrap_or_else(|| panic!("{text}: {:?}", entries.iter().map(line).collect::<Vec<_>>()));
+        assert!(found.next().is_none(), "{text} is there once");
+        (first.actor.pid, payload(first))
+    };
+    let uid = geteuid();
+    let (pid, started) = of(format!("collector: component_started procmond by {uid}"));
+    let binary = blake3::hash(&fs::read(program("procmond")).unwrap()).to_hex();
+    assert_eq!(started["blake3"], binary.as_str());
+    assert_eq!(pid, u32::try_from(procmond.pid().as_raw()).ok());
+    let (_, privileges) = of(format!("collector: privileges_changed procmond by {uid}"));
+    assert!(privileges["CapEff"].is_string());
+    let reports = entries.iter().find(|entry| payload(&entry.event)["first_snapshot"].is_u64()).unwrap();
+    assert_eq!(payload(&reports.event)["version"], env!("CARGO_PKG_VERSION"));
+    let (_, refused) = of("agent: configuration_refused ".to_owned());
+    let problem = refused["problems"][0].as_str().unwrap();
+    assert!(problem.contains("daemoneye.toml:2:8: DE904"), "{problem}");
+}
+
+#[test]
 fn each_alert_is_on_record_once_however_often_the_agent_is_killed() {
     const KILLED: usize = 4;
     let stage = Stage::new();
@@ -394,14 +435,111 @@ fn a_key_is_rotated_while_the_agent_runs_and_whoever_has_the_old_one_follows() {
 }
 
 #[test]
-fn what_witnesses_signed_stays_with_the_checkpoint() {
+fn whoever_wants_a_checkpoint_gets_one_over_all_that_there_is() {
     let stage = Stage::new();
+    let exported = stage.path().join("checkpoints");
     let mut command = stage.agent();
-    command.env("DAEMONEYE_LEDGER__CHECKPOINT_EVERY", "1");
+    command.env("DAEMONEYE_LEDGER__EXPORT", &exported);
     let agent = Program::start(command);
     agent.says_times("snapshot committed", 2);
-    agent.shows("a checkpoint", || (signed(&stage) > 0).then_some(()));
+    assert_eq!(signed(&stage), 0, "none is due for ten minutes");
+    let anchored = |arguments: &[&str]| {
+        let (code, out, err) = cli(&stage, &[&["audit", "checkpoint"], arguments].concat());
+        (code, SignedCheckpoint::parse(&out).unwrap_or_else(|why| panic!("{why}: {out}{err}")), err)
+    };
+    let (code, first, err) = anchored(&[]);
+    let size = first.checkpoint().size;
+    assert!(code == 0 && err.contains(&format!("over all {size} entries")), "{code} {err}");
+    assert_eq!(signed(&stage), size, "it is the ledger's own");
+    let entries = ledger(&stage);
+    let told: Vec<_> = entries.iter().map(line).collect();
+    assert_eq!(told[usize::try_from(size).unwrap() - 1], format!("operator: command_run checkpoint by {}", geteuid()));
+    assert_eq!(anchored(&[]).1, first, "nothing came since");
+
+    suspected(&stage, &agent, "after");
+    let (_, second, _) = anchored(&[]);
+    assert!(second.checkpoint().size > size);
+    assert_eq!(anchored(&["--size", &size.to_string()]).1, first);
+    agent.shows("both in the export", || {
+        let notes = fs::read_to_string(&exported).ok()?;
+        (notes == format!("{}\n{}\n", first.note(), second.note())).then_some(())
+    });
+
+    // A copy is not the ledger that the agent writes.
+    agent.stop();
+    let copy = stage.path().join("copy");
+    fs::create_dir(&copy).unwrap();
+    for name in ["events.redb", "ledger.redb"] {
+        fs::copy(stage.data().join(name), copy.join(name)).unwrap();
+    }
+    let last = done(&stage, &["audit", "checkpoint"]);
+    let agent = Program::start(stage.agent());
+    agent.says_times("snapshot committed", 2);
+    let mut command = Command::new(program("daemoneye-cli"));
+    command.args(["audit", "checkpoint", "--data"]).arg(&copy).env("XDG_CONFIG_HOME", stage.path());
+    let output = command.output().unwrap();
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!((output.status.code(), out), (Some(3), last), "{err}");
+    assert!(err.contains("another ledger"), "{err}");
+
+    agent.stop();
+    let (code, _, err) = anchored(&[]);
+    assert!(code == 0 && err.contains("no agent runs: the last checkpoint, over "), "{code} {err}");
+}
+
+#[test]
+fn checkpoints_go_to_a_server_and_whether_they_do_is_known_and_on_record() {
+    let stage = Stage::new();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = free.local_addr().unwrap();
+    drop(free);
+    let mut command = stage.agent();
+    command.env("DAEMONEYE_LEDGER__WEBHOOK", format!("http://{at}/")).env("NO_PROXY", "127.0.0.1");
+    let agent = Program::start(command);
+    agent.says_times("snapshot committed", 2);
+    let note = done(&stage, &["audit", "checkpoint"]);
+    agent.says(&format!("cannot export checkpoints to http://{at}/"));
+    agent.shows("that in its status", || {
+        let (code, status, _) = cli(&stage, &["status"]);
+        (code == 3 && status.contains("cannot export checkpoints")).then_some(())
+    });
+    agent.shows("that on record", || {
+        ledger(&stage).iter().any(|entry| line(entry) == "agent: export_failed checkpoint").then_some(())
+    });
+    suspected(&stage, &agent, "meanwhile");
+
+    let listener = TcpListener::bind(at).unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    let mut request = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        request.read_line(&mut head).unwrap();
+    }
+    let mut body = vec![0; note.len()];
+    request.read_exact(&mut body).unwrap();
+    assert_eq!(String::from_utf8(body).unwrap(), note);
+    request.into_inner().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+    agent.says("checkpoints are exported again");
+    agent.shows("that it is well again", || (cli(&stage, &["status"]).0 == 0).then_some(()));
+    drop(listener);
+    agent.stop();
+    let failed = ledger(&stage).into_iter().filter(|entry| entry.event.action == Action::ExportFailed);
+    assert_eq!(failed.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_witnesses_signed_stays_with_the_checkpoint_and_goes_where_that_went() {
+    let stage = Stage::new();
+    let mut command = stage.agent();
+    let exported = stage.path().join("checkpoints");
+    command.env("DAEMONEYE_LEDGER__EXPORT", &exported);
+    let agent = Program::start(command);
+    agent.says_times("snapshot committed", 2);
+    let listener = stage.client("listener", Role::Operator).await;
+    let mut told = listener.subscribe(&Interest::new("audit.agent.checkpoint")).await.unwrap();
     let seen = done(&stage, &["audit", "checkpoint"]);
+    suspected(&stage, &agent, "later");
+    let newest = done(&stage, &["audit", "checkpoint"]);
     let note = SignedCheckpoint::parse(&seen).unwrap();
     let size = note.checkpoint().size.to_string();
     let (witness, stranger) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
@@ -425,6 +563,16 @@ fn what_witnesses_signed_stays_with_the_checkpoint() {
     let forged = seen.replacen(&format!("\n{size}\n"), &format!("\n{size}0\n"), 1);
     let (code, _, err) = cosign(&file("forged", &forged), &key);
     assert!(code == 2 && err.contains("nothing was kept: the ledger did not sign that"), "{code} {err}");
+    // After the cosigned one the newest again: what came last is taken for that.
+    let expected = [seen.clone(), newest.clone(), format!("{seen}{by_witness}"), newest];
+    for note in &expected {
+        let message = tokio::time::timeout(PATIENCE, told.message()).await.unwrap().unwrap();
+        assert_eq!(str::from_utf8(&message.payload).unwrap(), note);
+    }
+    agent.shows("all of them in the export", || {
+        let notes = fs::read_to_string(&exported).ok()?;
+        (notes == expected.each_ref().map(|note| format!("{note}\n")).concat()).then_some(())
+    });
     agent.stop();
 
     let agent = Program::start(stage.agent());

@@ -1,13 +1,13 @@
 //! The collector as a child: started, started again when it ends, and ended with the agent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use daemoneye_broker::{Backoff, Door, Key};
+use daemoneye_broker::{Backoff, Delivery, Door, Key, Role};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
@@ -20,6 +20,46 @@ use crate::serve::now;
 const NAME: &str = "procmond";
 /// How long a collector may take to end by itself.
 const END_TIME: Duration = Duration::from_secs(3);
+
+/// Collectors that are remembered, whoever started them; of one that is forgotten the start is on record again.
+const STRANGERS_MAX: usize = 64;
+
+/// Collectors that were not started here.
+#[derive(Default)]
+pub(crate) struct Strangers {
+    /// Those of which the start is on record: their process, and when it began.
+    known: VecDeque<(Option<u32>, Option<String>)>,
+}
+
+impl Strangers {
+    /// Puts on record, beside what goes on, which program reports, where that is the first time.
+    pub(crate) fn note(&mut self, delivery: &Delivery, door: &Door, audit: &Audit) {
+        let Some(publisher) = delivery.publisher().filter(|publisher| publisher.role == Role::Collector) else {
+            return;
+        };
+        let pid = publisher.peer.pid;
+        if pid.is_some_and(|pid| door.is_expected(pid)) {
+            return;
+        }
+        let process = PathBuf::from(format!("/proc/{}", pid.unwrap_or(0)));
+        let known = (pid, audit::began(&process));
+        if self.known.contains(&known) {
+            return;
+        }
+        if self.known.len() >= STRANGERS_MAX {
+            self.known.pop_front();
+        }
+        self.known.push_back(known.clone());
+        let (audit, at) = (audit.clone(), now());
+        let (actor, name) = (audit::actor_of(delivery), publisher.name.clone());
+        tokio::task::spawn_blocking(move || {
+            let program = audit::stranger_program(&process, known.1.as_deref());
+            for fact in audit::stranger(at, actor, &name, &program) {
+                audit.note(fact);
+            }
+        });
+    }
+}
 
 /// The `procmond` beside the agent's own executable.
 pub(crate) fn find() -> anyhow::Result<PathBuf> {

@@ -42,7 +42,7 @@ use daemoneye_settings::{Files, Flags, Sources, flag};
 
 use crate::agent::{Agent, Beginning};
 use crate::evaluation::Bounds;
-use crate::ledger::{Book, Inflow, Policy};
+use crate::ledger::{Book, Inflow, Policy, Webhook};
 use crate::serve::{Edges, Signals};
 use crate::settings::InForce;
 use crate::sinks::terminal::Form;
@@ -168,13 +168,16 @@ fn run(settings: InForce) -> anyhow::Result<()> {
     let statuses = loaded.statuses.clone();
     let (audit, noted, shared) = audit::channel();
     let agent = Agent::open(&data.events(), loaded, Bounds::of(&started), started.samples.interval, audit.clone())?;
+    let to = &started.ledger;
+    let webhook = to.webhook.as_ref().map(|url| Webhook::new(url, to.webhook_token.as_deref())).transpose()?;
     let book = Book::new(Policy {
         path: started.ledger_in(&data),
         every: started.ledger.checkpoint_every as u64,
         interval: started.ledger.checkpoint_interval,
         export: started.ledger.export.clone(),
+        webhook,
     })
-    .context("cannot start the thread that exports checkpoints")?;
+    .context("cannot start the threads that export checkpoints")?;
     let inflow = Inflow { store: agent.store(), noted, shared };
     let socket = started.socket();
     let run = AgentRun {

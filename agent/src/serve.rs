@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::agent::Agent;
 use crate::answers::Answers;
 use crate::audit::{self, Audit};
+use crate::collector::Strangers;
 use crate::engine::{self, Input, Window};
 use crate::evaluation::Bounds;
 use crate::ledger::{Book, Inflow, Ledger};
@@ -110,6 +111,7 @@ pub(crate) async fn serve(
     let spawns = edges.collector.is_some();
     let keeper =
         edges.collector.map(|program| tokio::spawn(collector::keep(program, broker.door(), told, audit.clone())));
+    let (door, mut strangers) = (broker.door(), Strangers::default());
     let (mut heard, mut looked) = (Instant::now(), Instant::now());
     loop {
         let patience = patience(spawns.then(|| settings.now().collector.interval));
@@ -137,6 +139,7 @@ pub(crate) async fn serve(
             delivery = batches.recv() => match delivery {
                 Some(Event::Message(delivery)) => {
                     heard = Instant::now();
+                    strangers.note(&delivery, &door, &audit);
                     Some(Input::Batch(delivery))
                 }
                 // Their publisher was told; their numbers are missing from the next that comes, which says so.
@@ -221,7 +224,13 @@ fn obey(delivery: Delivery, answers: &Answers, settings: &InForce, audit: &Audit
 /// Reads settings and rules anew; gives what the engine is to take up, if anything, with the files that it is from.
 fn reload(mut settings: InForce, audit: &Audit) -> (InForce, Option<Files>, Option<Input>) {
     tracing::info!(signal = "SIGHUP", "reading settings and rules again");
-    let Some(changed) = settings.reload() else { return (settings, None, None) };
+    let changed = match settings.reload() {
+        Ok(changed) => changed,
+        Err(problems) => {
+            audit.note(audit::settings_refused(now(), &problems));
+            return (settings, None, None);
+        }
+    };
     if !changed.is_empty() {
         audit.note(audit::in_force(now(), &serde_json::json!({"changed": changed})));
     }

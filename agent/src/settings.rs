@@ -18,6 +18,9 @@ use serde_json::{Map, Value, json};
 
 use crate::collector::Orders;
 
+/// Problems of one reading that are on record.
+const REFUSALS_MAX: usize = 16;
+
 /// What is in force.
 pub(crate) struct InForce {
     sources: Sources,
@@ -47,14 +50,14 @@ impl InForce {
         &self.started.settings
     }
 
-    /// Reads everything again. Tells whether it was right, and what changed.
-    pub(crate) fn reload(&mut self) -> Option<Map<String, Value>> {
+    /// Reads everything again; gives what changed, or what is wrong, for the record.
+    pub(crate) fn reload(&mut self) -> Result<Map<String, Value>, Vec<String>> {
         let new = match self.sources.load() {
             Ok(new) => new,
             Err(Problems(problems)) => {
                 problems.iter().for_each(log_problem);
                 tracing::error!(problems = problems.len(), "settings refused; those before stay in force");
-                return None;
+                return Err(problems.iter().take(REFUSALS_MAX).map(ToString::to_string).collect());
             }
         };
         new.remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
@@ -77,7 +80,7 @@ impl InForce {
         }
         self.logging.set_levels(&new.settings.log);
         self.latest = new;
-        Some(changed)
+        Ok(changed)
     }
 
     /// Every setting with the value in force and where it is said.

@@ -138,6 +138,7 @@ fn snapshot(processes: &[Process], sequence: usize) -> anyhow::Result<bytes::Byt
         rows: ipc::encode(&Process::batch(processes)).into(),
         pid: std::process::id(),
         interval_micros: 0,
+        version: String::new(),
     };
     Ok(batch.to_payload())
 }

@@ -54,6 +54,11 @@ impl Door {
         self.0.lock().core.expect(pid, key);
     }
 
+    /// Whether the process of this number is let in by a key of its own.
+    pub fn is_expected(&self, pid: u32) -> bool {
+        self.0.lock().core.is_expected(pid)
+    }
+
     /// The process of this number is no more.
     pub fn forget(&self, pid: u32) {
         self.0.lock().core.forget(pid);

@@ -87,6 +87,10 @@ impl Gate {
         self.spawned.insert(pid, key);
     }
 
+    pub(crate) fn is_expected(&self, pid: u32) -> bool {
+        self.spawned.contains_key(&pid)
+    }
+
     /// The process of this number is no more.
     pub(crate) fn forget(&mut self, pid: u32) {
         self.spawned.remove(&pid);

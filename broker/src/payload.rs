@@ -35,6 +35,9 @@ pub struct SnapshotBatch {
     /// Microseconds from one of its snapshots to the next; 0 where it does not say.
     #[prost(int64, tag = "9")]
     pub interval_micros: i64,
+    /// The collector's version; empty where it does not say.
+    #[prost(string, tag = "10")]
+    pub version: String,
 }
 
 impl SnapshotBatch {
@@ -177,7 +180,7 @@ pub struct Export {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct LedgerOrder {
     /// What.
-    #[prost(oneof = "LedgerDeed", tags = "1, 2")]
+    #[prost(oneof = "LedgerDeed", tags = "1, 2, 3")]
     pub deed: Option<LedgerDeed>,
 }
 
@@ -190,7 +193,14 @@ pub enum LedgerDeed {
     /// To keep what witnesses signed; the reply is [`Cosigned`].
     #[prost(message, tag = "2")]
     Cosign(Cosign),
+    /// To sign all that it has; the reply is [`Signed`].
+    #[prost(message, tag = "3")]
+    Sign(Sign),
 }
+
+/// A checkpoint over everything that there is.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Sign {}
 
 /// A new key.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
@@ -215,6 +225,14 @@ pub struct Rotated {
     pub key: String,
     /// The checkpoint over the entry that names it, signed by both keys.
     #[prost(string, tag = "2")]
+    pub note: String,
+}
+
+/// What became of [`Sign`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Signed {
+    /// The checkpoint; the one of before where nothing came since.
+    #[prost(string, tag = "1")]
     pub note: String,
 }
 
@@ -325,6 +343,18 @@ impl Rotated {
     }
 }
 
+impl Signed {
+    /// The payload that carries it.
+    pub fn to_payload(&self) -> Bytes {
+        self.encode_to_vec().into()
+    }
+
+    /// Reads [`Signed::to_payload`] back.
+    pub fn from_payload(payload: Bytes) -> Result<Self, Error> {
+        Self::decode(payload).map_err(|error| Error::Invalid(format!("payload that is no signed note: {error}")))
+    }
+}
+
 impl Cosigned {
     /// The payload that carries it.
     pub fn to_payload(&self) -> Bytes {
@@ -418,6 +448,7 @@ mod tests {
             rows: Bytes::from(vec![7; 100_000]),
             pid: 7,
             interval_micros: 30_000_000,
+            version: "1.2.3".to_owned(),
         };
         let payload = batch.to_payload();
         let read = SnapshotBatch::from_payload(payload.clone()).unwrap();

@@ -1,5 +1,5 @@
 //! `audit`: the ledger, read from its file: what is on record, whether it is what was signed, and what proves that
-//! elsewhere. Only what writes it, `rotate` and `cosign`, needs the agent.
+//! elsewhere. Only what writes it needs the agent: `rotate`, `cosign`, and `checkpoint` for what nobody signed yet.
 
 mod checkpoint;
 mod cosign;

@@ -213,6 +213,7 @@ impl<C: Collector + Send + 'static> Publisher<C> {
             rows: ipc::encode(&snapshot.rows).into(),
             pid: std::process::id(),
             interval_micros: self.interval_micros(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
 

@@ -117,6 +117,14 @@ macro_rules! actions {
             pub fn doc(self) -> &'static str {
                 match self { $(Self::$action => $doc),* }
             }
+
+            /// The action of that name.
+            pub fn named(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$action),)*
+                    _ => None,
+                }
+            }
         }
     };
 }
@@ -125,6 +133,7 @@ actions! {
     ComponentStarted "component_started" "a component started: its version and the hash of its binary"
     ComponentStopped "component_stopped" "a component stopped, and whether in order"
     ConfigurationInForce "configuration_in_force" "the configuration at a start and after each change"
+    ConfigurationRefused "configuration_refused" "a changed configuration is wrong: that before stays in force"
     PrivilegesChanged "privileges_changed" "a component took or gave up privileges"
     RuleLoaded "rule_loaded" "a rule runs: its revision"
     RuleChanged "rule_changed" "a rule runs in another revision than before"
@@ -144,6 +153,7 @@ actions! {
     HistoryDropped "history_dropped" "retention dropped history"
     DamageFound "damage_found" "a part of the store is damaged and set aside"
     Exported "exported" "history, alerts or entries left the host's store"
+    ExportFailed "export_failed" "checkpoints ceased to leave the host: why"
     CommandRun "command_run" "an operator asked the agent something, or told the ledger what to do"
     KeyRotated "key_rotated" "another key signs from here on"
     EntriesShed "entries_shed" "events that could not be recorded in time, counted"
@@ -152,13 +162,6 @@ actions! {
 impl Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-impl Action {
-    /// The action of that name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|action| action.name() == name)
     }
 }
 

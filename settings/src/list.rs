@@ -57,6 +57,8 @@ pub enum Kind {
     Command,
     /// The name of a group of this system.
     Group,
+    /// Where a server is asked over HTTP.
+    Url,
 }
 
 /// What holds where nobody sets it.
@@ -329,6 +331,27 @@ pub const ALL: &[Setting] = &[
         doc: "A file to which each checkpoint is appended. Only a checkpoint that is kept where this host cannot change it \
               shows that the end of the ledger was cut off, or all of it written anew: let this file be on another host, \
               or carry it there.",
+        effect: Effect::Restart,
+        users: &[User::Agent],
+    },
+    Setting {
+        name: "ledger.webhook",
+        kind: Kind::Url,
+        default: Unset::Found("none"),
+        doc: "A server to which each checkpoint is sent, as the body of a POST: the signed note as `audit checkpoint` \
+              writes it. Any answer 2xx accepts it; everything else, redirects too, is tried again after one second, \
+              then at growing intervals up to a minute. Of several that wait only the newest is sent, which is over all \
+              that the others are over. Certificates of https are judged by the public authorities; the variables \
+              HTTPS_PROXY, HTTP_PROXY and NO_PROXY are heeded.",
+        effect: Effect::Restart,
+        users: &[User::Agent],
+    },
+    Setting {
+        name: "ledger.webhook_token",
+        kind: Kind::Path,
+        default: Unset::Found("none"),
+        doc: "A file with a secret that is sent to the webhook as `Authorization: Bearer`. It is read for each \
+              checkpoint; let only the agent read it. It needs an https URL, or one of this host.",
         effect: Effect::Restart,
         users: &[User::Agent],
     },

@@ -116,6 +116,7 @@ fn table(title: &str) -> Map<String, Value> {
 fn property(setting: &Setting) -> Value {
     let mut schema = match setting.kind {
         Kind::Path | Kind::Command | Kind::Group => json!({"type": "string", "minLength": 1}),
+        Kind::Url => json!({"type": "string", "format": "uri", "pattern": "^https?://"}),
         Kind::Paths => json!({"type": "array", "maxItems": PATHS_LEN_MAX, "items": {"type": "string", "minLength": 1}}),
         Kind::Duration { .. } => json!({"type": "string", "pattern": DURATION}),
         Kind::Choice(choices) => {

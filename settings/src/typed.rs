@@ -98,6 +98,10 @@ pub struct Ledger {
     pub checkpoint_interval: Duration,
     /// The file that checkpoints are appended to, if any.
     pub export: Option<PathBuf>,
+    /// The URL that they are posted to, if any.
+    pub webhook: Option<String>,
+    /// The file with what proves there who posts.
+    pub webhook_token: Option<PathBuf>,
 }
 
 /// `collector`

@@ -44,6 +44,7 @@ impl Kind {
             Self::Path => "a path".to_owned(),
             Self::Command => "a program and its arguments".to_owned(),
             Self::Group => "the name of a group".to_owned(),
+            Self::Url => "an http or https URL".to_owned(),
             Self::Paths => format!("a list of up to {PATHS_LEN_MAX} paths"),
             Self::Duration { min, max } => {
                 format!("a number and a unit, from {} to {}", display_interval(min), display_interval(max))
@@ -61,6 +62,7 @@ impl Kind {
             Self::Path => "path",
             Self::Command => "command",
             Self::Group => "group",
+            Self::Url => "URL",
             Self::Paths => "paths",
             Self::Duration { .. } => "duration",
             Self::Choice(_) => "word",
@@ -76,9 +78,10 @@ impl Kind {
             (Self::Paths | Self::Names, Tree::List(items)) => self.of_items(items),
             (Self::Switch, Tree::Switch(on)) => Ok(Value::from(*on)),
             (Self::Number { .. }, Tree::Number(number)) => self.of_number(number),
-            (Self::Path | Self::Command | Self::Group | Self::Duration { .. } | Self::Choice(_), Tree::Text(text)) => {
-                self.of_word(text)
-            }
+            (
+                Self::Path | Self::Command | Self::Group | Self::Url | Self::Duration { .. } | Self::Choice(_),
+                Tree::Text(text),
+            ) => self.of_word(text),
             (Self::Duration { .. }, Tree::Number(number)) => {
                 let with_unit = ["s", "ms", "m"].map(|unit| format!("{number}{unit}"));
                 let meant = with_unit.into_iter().find(|text| self.of_word(text).is_ok());
@@ -99,7 +102,9 @@ impl Kind {
     /// The value that an environment variable or a flag gives; items of a list are parted by commas.
     pub(crate) fn of_text(self, text: &str) -> Result<Value, Fault> {
         match self {
-            Self::Path | Self::Command | Self::Group | Self::Duration { .. } | Self::Choice(_) => self.of_word(text),
+            Self::Path | Self::Command | Self::Group | Self::Url | Self::Duration { .. } | Self::Choice(_) => {
+                self.of_word(text)
+            }
             Self::Number { .. } => self.of_number(text),
             Self::Switch => match text {
                 "true" | "1" => Ok(Value::from(true)),
@@ -173,7 +178,7 @@ impl Kind {
                 fault.meant = nearest(text, choices.iter().map(|choice| choice.word)).map(str::to_owned);
                 return Err(fault);
             }
-            Self::Path | Self::Command | Self::Group => self.check_item(text)?,
+            Self::Path | Self::Command | Self::Group | Self::Url => self.check_item(text)?,
             _ => {}
         }
         Ok(Value::from(text))
@@ -199,6 +204,9 @@ impl Kind {
             let help = "write letters, digits, `-`, `_` and `.`, such as door-code";
             return wrong(format!("`{}` is no name of a flag or a variable", cut(text)), help);
         }
+        if self == Self::Url {
+            return url_fault(text).map_or(Ok(()), |(why, help)| wrong(why, help));
+        }
         Ok(())
     }
 
@@ -213,6 +221,23 @@ impl Kind {
     fn another(self, found: &Tree) -> Fault {
         Fault::new(TYPE, format!("this is {}", found.name()), format!("write {}", self.allowed()))
     }
+}
+
+/// What is wrong with a URL, and what to do. It is not shown where it may hold a password.
+fn url_fault(text: &str) -> Option<(String, &'static str)> {
+    let Ok(uri) = text.parse::<http::Uri>() else {
+        return Some((format!("`{}` is no URL", cut(text)), "write one such as https://vault.example/checkpoints"));
+    };
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Some(("it names a user or a password".to_owned(), "take it out; settings are not kept secret"));
+    }
+    let is_http = uri.scheme_str().is_some_and(|scheme| ["http", "https"].contains(&scheme));
+    if !is_http || uri.host().is_none_or(str::is_empty) {
+        let why = format!("`{}` does not begin with http:// or https:// and a host", cut(text));
+        return Some((why, "write one such as https://vault.example/checkpoints"));
+    }
+    text.contains('#')
+        .then(|| (format!("`{}` has a fragment, which is never sent", cut(text)), "leave out what follows #"))
 }
 
 fn one_of(choices: &[Choice]) -> String {
@@ -268,6 +293,31 @@ mod tests {
                 "DE904: `a b` is no name of a flag or a variable; write letters, digits, `-`, `_` and `.`, such as door-code",
             ),
             ("data", "", "DE904: it is empty; leave the setting out, or give it a value"),
+            (
+                "ledger.webhook",
+                "http://a b/",
+                "DE904: `http://a b/` is no URL; write one such as https://vault.example/checkpoints",
+            ),
+            (
+                "ledger.webhook",
+                "https://me:secret@vault.example/",
+                "DE904: it names a user or a password; take it out; settings are not kept secret",
+            ),
+            (
+                "ledger.webhook",
+                "vault.example",
+                "DE904: `vault.example` does not begin with http:// or https:// and a host; write one such as https://vault.example/checkpoints",
+            ),
+            (
+                "ledger.webhook",
+                "ftp://vault.example",
+                "DE904: `ftp://vault.example` does not begin with http:// or https:// and a host; write one such as https://vault.example/checkpoints",
+            ),
+            (
+                "ledger.webhook",
+                "https://vault.example/a#b",
+                "DE904: `https://vault.example/a#b` has a fragment, which is never sent; leave out what follows #",
+            ),
         ] {
             assert_eq!(refused(name, text), expected);
         }
@@ -283,6 +333,8 @@ mod tests {
             ("cli.utc", "true"),
             ("collector.redact_names", "door-code, --x.y,"),
             ("rules.paths", "/a,b"),
+            ("ledger.webhook", "https://vault.example:8443/checkpoints?host=7"),
+            ("ledger.webhook", "http://[::1]:80"),
         ] {
             let value = find(name).unwrap().kind.of_text(text);
             assert!(value.is_ok(), "{name} {text}: {value:?}");

@@ -179,7 +179,7 @@ fn the_schema_has_every_setting_at_its_place() {
         let at = setting.name.split('.').fold(&schema, |at, key| &at["properties"][key]);
         assert!(at["description"].as_str().unwrap().starts_with(setting.doc), "{}", setting.name);
         let ty = match setting.kind {
-            Kind::Path | Kind::Command | Kind::Group | Kind::Duration { .. } | Kind::Choice(_) => "string",
+            Kind::Path | Kind::Command | Kind::Group | Kind::Url | Kind::Duration { .. } | Kind::Choice(_) => "string",
             Kind::Paths | Kind::Names => "array",
             Kind::Number { .. } => "integer",
             Kind::Switch => "boolean",

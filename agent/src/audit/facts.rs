@@ -29,18 +29,26 @@ pub(crate) fn of_broker(notice: &Notice, at: Timestamp) -> Option<Fact> {
 
 /// A component began: what its program is, and what it may. No component takes or gives up anything after that.
 pub(crate) fn started(at: Timestamp, component: &str, pid: Option<u32>, program: &Program) -> [Fact; 2] {
-    let actor = Actor { pid, ..Actor::component(component) };
+    stranger(at, Actor { pid, ..Actor::component(component) }, component, program)
+}
+
+/// A collector reports that was not started here: what the system says of its process.
+pub(crate) fn stranger(at: Timestamp, actor: Actor, name: &str, program: &Program) -> [Fact; 2] {
     let Program { file, privileges } = program;
-    let started = Fact::new(at, actor.clone(), Action::ComponentStarted, component, file);
-    [started, Fact::new(at, actor, Action::PrivilegesChanged, component, privileges)]
+    let started = Fact::new(at, actor.clone(), Action::ComponentStarted, name, file);
+    [started, Fact::new(at, actor, Action::PrivilegesChanged, name, privileges)]
 }
 
 /// A collector instance reports for the first time: the name that its snapshots, and the alerts of them, bear.
 pub(crate) fn reports(batch: &SnapshotBatch) -> Fact {
     let pid = Some(batch.pid).filter(|pid| *pid > 0);
     let actor = Actor { pid, ..Actor::component("collector") };
-    let payload =
-        json!({"table": batch.table, "first_snapshot": batch.sequence, "interval_micros": batch.interval_micros});
+    let payload = json!({
+        "table": batch.table,
+        "first_snapshot": batch.sequence,
+        "interval_micros": batch.interval_micros,
+        "version": Some(&batch.version).filter(|version| !version.is_empty()),
+    });
     Fact::new(Timestamp(batch.collected_at), actor, Action::ComponentStarted, &batch.source, &payload)
 }
 
@@ -61,6 +69,11 @@ pub(crate) fn was_killed(at: Timestamp, run: &AgentRun) -> Fact {
 /// The settings, or those of them that changed.
 pub(crate) fn in_force(at: Timestamp, settings: &Value) -> Fact {
     Fact::new(at, agent(), Action::ConfigurationInForce, "", settings)
+}
+
+/// Settings that were read again are wrong, and those before stay in force.
+pub(crate) fn settings_refused(at: Timestamp, problems: &[String]) -> Fact {
+    Fact::new(at, agent(), Action::ConfigurationRefused, "", &json!({"problems": problems}))
 }
 
 /// An alert was raised.
@@ -160,4 +173,9 @@ pub(crate) fn refused(at: Timestamp, delivery: &Delivery, what: &Value, why: &st
 /// A component runs in a state that hides or spoils something.
 pub(crate) fn damage(at: Timestamp, part: &str, why: &str) -> Fact {
     Fact::new(at, agent(), Action::DamageFound, part, &json!({"why": why}))
+}
+
+/// Checkpoints do not leave the host any more.
+pub(crate) fn not_exported(at: Timestamp, why: &str) -> Fact {
+    Fact::new(at, agent(), Action::ExportFailed, "checkpoint", &json!({"why": why}))
 }

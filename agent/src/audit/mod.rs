@@ -17,7 +17,7 @@ use daemoneye_broker::{Delivery, Role};
 use daemoneye_dsl::audit::{Actor, Fact};
 
 pub(crate) use self::facts::*;
-pub(crate) use self::program::program;
+pub(crate) use self::program::{began, program, stranger as stranger_program};
 pub(crate) use self::rules::{of_rules, set_rule};
 
 /// What may wait for the ledger's thread.

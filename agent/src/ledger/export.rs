@@ -1,26 +1,39 @@
-//! The file to which checkpoints are appended, and what its last one says of the ledger.
+//! Checkpoints leave the host: to a file, to a webhook.
 //!
-//! Signed notes, each followed by an empty line, the newest last. It is best kept on another host: then whoever owns this
-//! one cannot make it fit a ledger that was changed. So it may be slow or gone for a while, and has a thread of its own;
-//! of several checkpoints that wait the newest stays, which is over all that the others are.
+//! Whoever takes them may be slow or gone for a while, so each has a thread of its own, which nobody waits for. Of several
+//! that wait only the newest has to arrive, for it is over all that the others are over; beside it the newest with a
+//! cosignature, which a later one does not have. What does not leave is tried again, at growing intervals.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+mod file;
+mod webhook;
+
+use std::io;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use daemoneye_storage::Error;
-use daemoneye_storage::ledger::{LedgerView, NOTE_LEN_MAX, SignedCheckpoint};
+use daemoneye_storage::ledger::SignedCheckpoint;
 
-/// How long it leaves a file alone that cannot be written.
-const RETRY: Duration = Duration::from_secs(10);
+pub(super) use self::file::contradiction;
+pub(crate) use self::webhook::Webhook;
+
+/// How long it waits after the first failure; twice as long after each that follows.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+/// The longest that it waits.
+const RETRY_MAX: Duration = Duration::from_mins(1);
 /// How long the last checkpoint may take when the agent stops.
 const END_TIME: Duration = Duration::from_secs(2);
 
-/// The thread that appends.
+/// Where checkpoints go.
+pub(super) enum Place {
+    /// To the end of this file.
+    File(PathBuf),
+    Webhook(Webhook),
+}
+
+/// The thread that has them leave.
 pub(super) struct Exporter {
     wake: SyncSender<()>,
     slot: Arc<Slot>,
@@ -29,30 +42,62 @@ pub(super) struct Exporter {
 
 #[derive(Default)]
 struct Slot {
-    /// The newest that is not in the file.
-    waiting: Mutex<Option<String>>,
-    /// Why it is not.
+    waiting: Mutex<Waiting>,
+    /// Why it waits.
     error: Mutex<Option<String>>,
     /// The last that the file had at the start.
     known: Mutex<Option<io::Result<SignedCheckpoint>>>,
 }
 
+/// What has not left.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Waiting {
+    cosigned: Option<String>,
+    /// Leaves last: what a file ends with, and whoever takes them got last, is the newest.
+    newest: Option<String>,
+}
+
+impl Waiting {
+    /// Gives one after the other to who takes it; what is not taken stays.
+    fn leave(&mut self, take: impl Fn(&str) -> Result<(), String>) -> Result<(), String> {
+        for note in [&mut self.cosigned, &mut self.newest] {
+            if let Some(waits) = note {
+                take(waits)?;
+                *note = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was not taken waits again, unless something newer came meanwhile.
+    fn put_back(&mut self, tried: Self) {
+        self.cosigned = self.cosigned.take().or(tried.cosigned);
+        self.newest = self.newest.take().or(tried.newest);
+    }
+}
+
 impl Exporter {
-    pub(super) fn start(path: PathBuf) -> io::Result<Self> {
+    pub(super) fn start(place: Place) -> io::Result<Self> {
         let (wake, woken) = sync_channel(1);
         let slot = Arc::<Slot>::default();
         let own = slot.clone();
-        let thread = std::thread::Builder::new().name("export".to_owned()).spawn(move || own.run(&path, &woken))?;
+        let thread = std::thread::Builder::new().name("export".to_owned()).spawn(move || own.run(&place, &woken))?;
         Ok(Self { wake, slot, thread })
     }
 
-    /// Hands a checkpoint over. Never waits.
+    /// Hands the newest checkpoint over. Never waits.
     pub(super) fn export(&self, note: &str) {
-        *lock(&self.slot.waiting) = Some(note.to_owned());
+        lock(&self.slot.waiting).newest = Some(note.to_owned());
         let _already_awake = self.wake.try_send(());
     }
 
-    /// Why the newest checkpoint is not in the file.
+    /// Hands over one that was cosigned since, and goes before the newest. Never waits.
+    pub(super) fn export_cosigned(&self, note: &str) {
+        lock(&self.slot.waiting).cosigned = Some(note.to_owned());
+        let _already_awake = self.wake.try_send(());
+    }
+
+    /// Why the newest checkpoint has not left.
     pub(super) fn error(&self) -> Option<String> {
         lock(&self.slot.error).clone()
     }
@@ -71,25 +116,44 @@ impl Exporter {
             std::thread::sleep(Duration::from_millis(5));
         }
         if !thread.is_finished() {
-            tracing::warn!("the last checkpoint is not exported: its file cannot be written in time");
+            tracing::warn!("the last checkpoint is not exported: that takes too long");
         }
     }
 }
 
+impl Place {
+    fn last(&self) -> io::Result<Option<SignedCheckpoint>> {
+        match self {
+            Self::File(path) => file::last(path),
+            Self::Webhook(_) => Ok(None),
+        }
+    }
+
+    fn take(&self, note: &str) -> Result<(), String> {
+        let taken = match self {
+            Self::File(path) => {
+                file::append(path, note).map_err(|error| (path.display().to_string(), error.to_string()))
+            }
+            Self::Webhook(webhook) => webhook.post(note).map_err(|why| (webhook.url().to_owned(), why)),
+        };
+        taken.map_err(|(to, why)| format!("cannot export checkpoints to {to}: {why}"))
+    }
+}
+
 impl Slot {
-    fn run(&self, path: &Path, woken: &Receiver<()>) {
-        *lock(&self.known) = last(path).transpose();
+    fn run(&self, place: &Place, woken: &Receiver<()>) {
+        *lock(&self.known) = place.last().transpose();
+        let (mut failures, mut rests_until) = (0, Instant::now());
         loop {
-            let is_over = matches!(woken.recv_timeout(RETRY), Err(RecvTimeoutError::Disconnected));
-            let note = lock(&self.waiting).take();
-            if let Some(note) = note {
-                let why = append(path, &note).err().map(|error| {
-                    lock(&self.waiting).get_or_insert(note);
-                    format!("cannot export checkpoints to {}: {error}", path.display())
-                });
-                let before = std::mem::replace(&mut *lock(&self.error), why.clone());
-                if let Some(why) = why.filter(|why| before.as_ref() != Some(why)) {
-                    tracing::error!("{why}; it is tried again");
+            let rest = if failures > 0 { rests_until.saturating_duration_since(Instant::now()) } else { RETRY_MAX };
+            let is_over = matches!(woken.recv_timeout(rest), Err(RecvTimeoutError::Disconnected));
+            if is_over || failures == 0 || rests_until <= Instant::now() {
+                match self.deliver(place) {
+                    Ok(()) => failures = 0,
+                    Err(()) => {
+                        failures += 1;
+                        rests_until = Instant::now() + pause(failures, getrandom::u32().unwrap_or(0));
+                    }
                 }
             }
             if is_over {
@@ -97,103 +161,58 @@ impl Slot {
             }
         }
     }
+
+    /// Has all that waits leave, or says once why it does not.
+    fn deliver(&self, place: &Place) -> Result<(), ()> {
+        let mut tried = std::mem::take(&mut *lock(&self.waiting));
+        let done = tried.leave(|note| place.take(note));
+        if done.is_err() {
+            lock(&self.waiting).put_back(tried);
+        }
+        let why = done.err();
+        let before = std::mem::replace(&mut *lock(&self.error), why.clone());
+        match (&why, before) {
+            (Some(why), before) if before.as_ref() != Some(why) => tracing::error!("{why}; it is tried again"),
+            (None, Some(_)) => tracing::info!("checkpoints are exported again"),
+            _ => (),
+        }
+        why.map_or(Ok(()), |_| Err(()))
+    }
+}
+
+/// How long to wait after so many failures, one after the other. Many hosts whose webhook was gone must not all come back
+/// at once, so up to half of it is left to chance.
+fn pause(failures: u32, random: u32) -> Duration {
+    let whole = RETRY_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(RETRY_MAX);
+    whole.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Adds a checkpoint to the end, durably.
-fn append(path: &Path, note: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-    file.write_all(format!("{note}\n").as_bytes())?;
-    file.sync_data()
-}
-
-/// How a checkpoint that was exported contradicts a ledger; nothing where it does not.
-pub(super) fn contradiction(known: io::Result<SignedCheckpoint>, ledger: &LedgerView) -> Result<Option<String>, Error> {
-    let signed = match known {
-        Ok(signed) => signed,
-        Err(error) => return Ok(Some(format!("the exported checkpoints cannot be read: {error}"))),
-    };
-    let (known, size, origin) = (signed.checkpoint(), ledger.size()?, ledger.origin()?);
-    let at = known.time().map(|at| format!(" of {}", at.rfc3339())).unwrap_or_default();
-    let checkpoint = format!("the exported checkpoint{at} over {} entries", known.size);
-    Ok(if known.origin != origin {
-        Some(format!("{checkpoint} is of another ledger, {}: this one, {origin}, took its place", known.origin))
-    } else if known.size > size {
-        Some(format!("{checkpoint}: there are {size}, entries were cut off or an older copy was put back"))
-    } else if ledger.root(known.size)? != Some(known.root) {
-        Some(format!("{checkpoint} has another root than these entries: they were changed"))
-    } else {
-        None
-    })
-}
-
-/// The last checkpoint in the file.
-fn last(path: &Path) -> io::Result<Option<SignedCheckpoint>> {
-    let mut file = match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
-    };
-    let len = file.metadata()?.len();
-    file.seek(SeekFrom::Start(len.saturating_sub(NOTE_LEN_MAX as u64)))?;
-    let mut end = Vec::new();
-    file.take(NOTE_LEN_MAX as u64).read_to_end(&mut end)?;
-    let end = String::from_utf8_lossy(&end);
-    // A note has an empty line of its own, between its text and its signatures.
-    let mut parts = end.trim_end_matches('\n').rsplit("\n\n");
-    let (Some(signatures), Some(text)) = (parts.next(), parts.next()) else { return Ok(None) };
-    let note = format!("{}\n\n{signatures}\n", text.trim_start_matches('\n'));
-    SignedCheckpoint::parse(&note).map(Some).map_err(io::Error::other)
-}
-
 #[cfg(test)]
 mod tests {
-    use daemoneye_dsl::audit::{Action, Actor, EventId, Fact};
-    use daemoneye_dsl::types::Timestamp;
-    use daemoneye_storage::ledger::Ledger;
-    use serde_json::json;
-
     use super::*;
 
-    fn grow(ledger: &Ledger, subjects: &[&str]) -> String {
-        let events: Vec<_> = subjects.iter().zip(ledger.read().unwrap().size().unwrap() + 1..).collect();
-        let event = |(subject, number): (&&str, u64)| {
-            let fact = Fact::new(Timestamp(0), Actor::default(), Action::AlertRaised, subject, &json!({}));
-            fact.numbered(EventId { origin: "o".to_owned(), number })
-        };
-        ledger.append(&events.into_iter().map(event).collect::<Vec<_>>(), Timestamp(0)).unwrap();
-        ledger.checkpoint(Timestamp(0)).unwrap().unwrap().note().to_string()
+    #[test]
+    fn what_is_not_taken_waits_again_unless_something_newer_came() {
+        let note = |text: &str| Some(text.to_owned());
+        let mut tried = Waiting { cosigned: note("1"), newest: note("2") };
+        tried.leave(|note| if note == "1" { Ok(()) } else { Err("gone".to_owned()) }).unwrap_err();
+        assert_eq!(tried, Waiting { cosigned: None, newest: note("2") });
+        let mut waiting = Waiting { cosigned: note("2"), newest: None };
+        waiting.put_back(tried);
+        assert_eq!(waiting, Waiting { cosigned: note("2"), newest: note("2") });
+        waiting.put_back(Waiting { cosigned: note("0"), newest: note("1") });
+        assert_eq!(waiting, Waiting { cosigned: note("2"), newest: note("2") });
     }
 
     #[test]
-    fn a_ledger_that_was_cut_changed_or_replaced_contradicts_what_was_exported() {
-        let dir = tempfile::tempdir().unwrap();
-        let (path, exported) = (dir.path().join("l.redb"), dir.path().join("exported"));
-        let found = |ledger: &Ledger| {
-            let known = last(&exported).transpose();
-            known.and_then(|known| contradiction(known, &ledger.read().unwrap()).unwrap())
-        };
-        let ledger = Ledger::open(&path).unwrap();
-        assert_eq!(found(&ledger), None);
-        append(&exported, &grow(&ledger, &["a"])).unwrap();
-        drop(ledger);
-        std::fs::copy(&path, dir.path().join("older")).unwrap();
-        let ledger = Ledger::open(&path).unwrap();
-        append(&exported, &grow(&ledger, &["b", "c"])).unwrap();
-        assert_eq!(found(&ledger), None);
-        grow(&ledger, &["d"]);
-        assert_eq!(found(&ledger), None, "it is a beginning of it");
-        drop(ledger);
-        std::fs::copy(dir.path().join("older"), &path).unwrap();
-        let ledger = Ledger::open(&path).unwrap();
-        assert!(found(&ledger).unwrap().contains("over 3 entries: there are 1"), "{:?}", found(&ledger));
-        grow(&ledger, &["x", "y"]);
-        assert!(found(&ledger).unwrap().contains("another root"), "{:?}", found(&ledger));
-        let other = Ledger::in_memory().unwrap();
-        assert!(found(&other).unwrap().contains("another ledger"), "{:?}", found(&other));
-        std::fs::write(&exported, "\n\nnonsense\n\n\u{1b}").unwrap();
-        assert!(found(&other).unwrap().contains("cannot be read"));
+    fn pauses_grow_up_to_a_bound_and_are_not_the_same_for_all() {
+        let seconds = |failures, random| pause(failures, random).as_secs_f64();
+        let longest: Vec<_> = (1..=8).map(|failures| seconds(failures, u32::MAX)).collect();
+        assert_eq!(longest, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]);
+        assert_eq!((seconds(1, 0), seconds(u32::MAX, 0)), (0.5, 30.0));
     }
 }

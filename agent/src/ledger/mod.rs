@@ -4,7 +4,7 @@
 //! event store's outbox ──────┐
 //! Audit::note ── bounded ────┼─► number ─► append, many in one commit ─► checkpoints
 //! `audit.broker.>` (broker) ─┘      └────► `audit.>` for whoever listens
-//! Audit::order ── operators ──► another key, cosignatures ──► answered
+//! Audit::order ── operators ──► checkpoint, another key, cosignatures ──► answered
 //! ```
 //!
 //! What waits in the event store's outbox has its number from there. Everything else gets one of this run. A batch that
@@ -29,6 +29,7 @@ use daemoneye_storage::Store;
 use tokio::sync::watch::Sender;
 
 pub(crate) use self::book::{Book, Policy};
+pub(crate) use self::export::Webhook;
 use self::publish::{Publisher, Tasks};
 use self::writer::Writer;
 use crate::audit::{Audit, Noted, Shared};

@@ -51,6 +51,8 @@ pub(super) struct Writer {
     missing: Option<u64>,
     /// When the ledger last could not be written, and what was said of it.
     failed: Option<(Instant, String)>,
+    /// Whether checkpoints do not leave the host, and that is on record.
+    is_stuck: bool,
 }
 
 impl Writer {
@@ -76,6 +78,7 @@ impl Writer {
             published: None,
             missing: None,
             failed: None,
+            is_stuck: false,
         }
     }
 
@@ -135,8 +138,18 @@ impl Writer {
         self.pending.push(event);
     }
 
+    /// Says when checkpoints cease to leave the host: whoever keeps them away can then change what is here.
+    fn note_stuck(&mut self) {
+        let stuck = self.book.stuck();
+        let was_stuck = std::mem::replace(&mut self.is_stuck, stuck.is_some());
+        if let Some(why) = stuck.filter(|_| !was_stuck) {
+            self.number(audit::not_exported(now(), &why));
+        }
+    }
+
     /// Appends all that there is, and signs it if that is due. After a failure it rests.
     fn record(&mut self) {
+        self.note_stuck();
         if self.failed.as_ref().is_none_or(|(at, _)| at.elapsed() >= RETRY) {
             let written = self.append().and_then(|()| self.book.sign_if_due(now()));
             self.signed(written);
@@ -301,7 +314,13 @@ mod tests {
 
     /// A writer to the ledger at `path`, on a store of its own, and what it publishes.
     fn writer(path: &Path) -> (Writer, mpsc::Receiver<Outgoing>) {
-        let policy = Policy { path: path.to_owned(), every: 1000, interval: Duration::from_hours(1), export: None };
+        let policy = Policy {
+            path: path.to_owned(),
+            every: 1000,
+            interval: Duration::from_hours(1),
+            export: None,
+            webhook: None,
+        };
         let (outgoing, published) = mpsc::channel(10 * PENDING_MAX);
         let (health, _nobody_asks) = watch::channel(LedgerHealth::default());
         let store = Arc::new(Store::in_memory().unwrap());

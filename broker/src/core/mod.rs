@@ -382,6 +382,11 @@ impl Core {
         self.gate.expect(pid, key);
     }
 
+    /// Whether the process of this number is let in by a key of its own.
+    pub fn is_expected(&self, pid: u32) -> bool {
+        self.gate.is_expected(pid)
+    }
+
     /// A process that was started here is no more.
     pub fn forget(&mut self, pid: u32) {
         self.gate.forget(pid);

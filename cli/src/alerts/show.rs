@@ -8,7 +8,7 @@ use daemoneye_dsl::alert::Alert;
 use daemoneye_dsl::audit::Action;
 use daemoneye_dsl::completeness::{Reason, Scope};
 use daemoneye_dsl::diagnostic::Style;
-use daemoneye_dsl::types::Value as Stored;
+use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp, Value as Stored};
 use serde_json::{Map, Value, json};
 
 use super::handling_of;
@@ -53,7 +53,7 @@ pub(super) fn run(show: &Show, globals: &Globals, screen: &Screen) -> anyhow::Re
         }
         bail!("no alert has the id {} in {}; `daemoneye-cli alerts list` names them", show.id, place.note());
     };
-    let entry = entry_of(&place, show.id).unwrap_or_else(|error| {
+    let entry = entry_of(&place, &alert).unwrap_or_else(|error| {
         screen.say(Mark::Warning, &format!("the ledger cannot be asked for its entry: {error}"));
         None
     });
@@ -72,16 +72,25 @@ pub(super) fn run(show: &Show, globals: &Globals, screen: &Screen) -> anyhow::Re
     Ok(Ending::Done { found: false, degraded: false })
 }
 
-/// The ledger's entry that an alert was raised; nothing where it has none yet.
-fn entry_of(place: &Place, id: u64) -> anyhow::Result<Option<u64>> {
+/// How long after an alert its entry is looked for first: as a rule it is recorded within a second.
+const SOON_MICROS: i64 = 60 * 60 * MICROS_PER_SEC;
+
+/// The ledger's entry that an alert was raised; nothing where it has none yet. Entries are read by when they were recorded;
+/// all of them only if it is not where it should be, because the ledger could not be written or the clock was set.
+fn entry_of(place: &Place, alert: &Alert) -> anyhow::Result<Option<u64>> {
     let raised = literal(Action::AlertRaised.name());
-    let subject = literal(&id.to_string());
+    let subject = literal(&alert.id.to_string());
     let sql = format!("SELECT max(seq) AS seq FROM audit WHERE action = {raised} AND subject = {subject}");
-    let rows = place.ask(&sql)?.rows;
-    Ok(match rows.first().and_then(|row| row.first()) {
-        Some(Stored::Integer(seq)) => u64::try_from(*seq).ok(),
-        _ => None,
-    })
+    let moment = |micros: i64| literal(&Timestamp(micros).rfc3339());
+    let (from, to) = (moment(alert.time.0), moment(alert.time.0.saturating_add(SOON_MICROS)));
+    let soon = format!("{sql} AND recorded_at >= {from} AND recorded_at <= {to}");
+    for sql in [soon, sql] {
+        let rows = place.ask(&sql)?.rows;
+        if let Some(Stored::Integer(seq)) = rows.first().and_then(|row| row.first()) {
+            return Ok(u64::try_from(*seq).ok());
+        }
+    }
+    Ok(None)
 }
 
 fn recorded(entry: Option<u64>) -> String {

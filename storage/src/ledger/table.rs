@@ -4,18 +4,19 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use daemoneye_dsl::completeness::Completeness;
-use daemoneye_dsl::types::Value;
+use daemoneye_dsl::types::{Timestamp, Value};
 
 use super::Entry;
 use super::hash::{Hash, hex};
 use super::view::{LedgerView, Order, ReadLedger};
 use crate::Error;
 use crate::guard::guarded_each;
-use crate::reader::{Each, Scan};
+use crate::reader::{Each, Probe, Question, Scan};
 use crate::status::batch;
 
 /// The table's name.
 pub(crate) const NAME: &str = "audit";
+const RECORDED_AT: &str = "recorded_at";
 /// Rows of a part, and bytes of payloads in it, whichever is reached first.
 const PART_ROWS: usize = 1024;
 const PART_LEN: usize = 1 << 20;
@@ -43,7 +44,12 @@ fn read(view: &LedgerView, scan: &Scan<'_>, each: Each<'_>) -> Result<Completene
         }
     };
     let mut is_over = false;
-    view.read_entries(0, Order::Forwards, &mut |entry, leaf| {
+    let (from, to) = recorded(scan);
+    let first = if from.0 == i64::MIN { 0 } else { view.since(from)? };
+    view.read_entries(first, Order::Forwards, &mut |entry, leaf| {
+        if entry.recorded > to {
+            return ControlFlow::Break(());
+        }
         len += entry.event.payload.len();
         rows.push(cells(entry, &leaf));
         if rows.len() < PART_ROWS && len < PART_LEN {
@@ -58,6 +64,34 @@ fn read(view: &LedgerView, scan: &Scan<'_>, each: Each<'_>) -> Result<Completene
         let _last = hand_out(&mut rows);
     }
     failed.map_or(Ok(Completeness::default()), Err)
+}
+
+/// When the entries were recorded that a scan asks for, at the earliest and at the latest. They are in the order of that,
+/// so the others need not be read.
+fn recorded(scan: &Scan<'_>) -> (Timestamp, Timestamp) {
+    let is_named = |probe: &Probe| &*scan.table.columns[probe.column].name == RECORDED_AT;
+    let alone = scan.required.iter().filter_map(|group| match group.as_slice() {
+        [probe] if is_named(probe) => Some(&probe.question),
+        _ => None,
+    });
+    let (mut from, mut to) = (i64::MIN, i64::MAX);
+    for question in alone {
+        match question {
+            Question::AtLeast(bound) if bound.abs() < EXACT => from = from.max(whole(*bound)),
+            Question::AtMost(bound) if bound.abs() < EXACT => to = to.min(whole(*bound)),
+            Question::Equal(Value::Timestamp(moment)) => (from, to) = (from.max(*moment), to.min(*moment)),
+            _ => (),
+        }
+    }
+    (Timestamp(from), Timestamp(to))
+}
+
+/// Microseconds below this are the same as a double; beyond it, in the year 2255, everything is read.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+#[expect(clippy::cast_possible_truncation, reason = "it is below what is exact")]
+fn whole(bound: f64) -> i64 {
+    bound as i64
 }
 
 /// The row of an entry, in the order of the table's columns. Numbers beyond what SQL has stay at its end.
@@ -79,4 +113,49 @@ fn cells(entry: Entry, leaf: &Hash) -> Vec<Value> {
         Value::Text(event.id.origin),
         number(event.id.number),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Int64Type;
+    use daemoneye_dsl::tables::Catalog;
+
+    use super::super::Ledger;
+    use super::super::tests::events;
+    use super::*;
+
+    #[test]
+    fn entries_that_were_recorded_at_another_time_are_not_read() {
+        use Question::{AtLeast, AtMost, Equal, Null};
+        let ledger = Ledger::in_memory().unwrap();
+        for (batch, at) in [(0..100, 10), (100..101, 20), (101..101 + 900, 20), (1001..1003, 30)] {
+            ledger.append(&events(batch), Timestamp(at)).unwrap();
+        }
+        let view = ledger.read().unwrap();
+        let catalog = Catalog::builtin();
+        let table = catalog.table(NAME).unwrap();
+        let column = table.columns.iter().position(|column| &*column.name == RECORDED_AT).unwrap();
+        let found = |questions: &[Question]| {
+            let required: Vec<_> =
+                questions.iter().map(|question| vec![Probe { column, question: question.clone() }]).collect();
+            let scan = Scan { required: &required, ..Scan::all(table, &[0]) };
+            let (mut first, mut rows) = (None, 0);
+            read(&view, &scan, &mut |part| {
+                let seqs = part.column(0).as_primitive::<Int64Type>();
+                first = first.or(seqs.values().first().copied());
+                rows += seqs.len();
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+            (first, rows)
+        };
+        assert_eq!(found(&[]), (Some(0), 1003));
+        assert_eq!(found(&[AtLeast(11.0)]), (Some(100), 903));
+        assert_eq!(found(&[AtLeast(20.0), AtMost(29.5)]), (Some(100), 901));
+        assert_eq!(found(&[AtMost(10.0)]), (Some(0), 100));
+        assert_eq!(found(&[Equal(Value::Timestamp(30))]), (Some(1001), 2));
+        assert_eq!(found(&[AtLeast(31.0)]), (None, 0));
+        assert_eq!(found(&[AtLeast(1e300), AtMost(-1e300), Null]), (Some(0), 1003), "what is not exact is left to SQL");
+    }
 }

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use daemoneye_dsl::types::Timestamp;
 use redb::{ReadTransaction, ReadableTable};
 
 use super::blocks;
@@ -128,6 +129,21 @@ impl LedgerView {
             Order::Forwards => blocks::visit(&blocks, from, &mut checked),
             Order::Backwards => blocks::visit_back(&blocks, from.min(size), &mut checked),
         }
+    }
+
+    /// The first entry that was recorded then or later; how many there are, if none was.
+    pub(crate) fn since(&self, recorded: Timestamp) -> Result<u64, Error> {
+        let (mut from, mut to) = (0, self.head()?.tree.size());
+        while from < to {
+            let middle = from + (to - from) / 2;
+            let mut is_earlier = false;
+            self.read_entries(middle, Order::Forwards, &mut |entry, _| {
+                is_earlier = entry.recorded < recorded;
+                ControlFlow::Break(())
+            })?;
+            if is_earlier { from = middle + 1 } else { to = middle }
+        }
+        Ok(from)
     }
 
     /// The newest checkpoint; nothing if none was signed yet.
