@@ -1,10 +1,11 @@
 //! Giving back what is free in the store's file: rarely, and while nobody waits.
 //!
-//! What sealing and retention leave free is used again, so a file stays about as large as it is; one of which much is free
-//! was larger than it has to be, and one that is larger than `retention.bytes` larger than it should be. Making it smaller moves pages, and meanwhile nobody can record or begin to read; it cannot
-//! be stopped in between. So it begins right after a snapshot, if it will be over before the next. One that comes all the
-//! same waits in the broker. While somebody reads, it is put off. An agent that is killed in the middle of it loses
-//! nothing: the file is repaired when it is next opened.
+//! What sealing and retention leave free is used again, so a file stays about as large as it is; one of which much is
+//! free was larger than it has to be, and one that is larger than `retention.bytes` larger than it should be. Making
+//! it smaller moves pages, and meanwhile nobody can record or begin to read; it cannot be stopped in between. So it
+//! begins right after a snapshot, if it will be over before the next. One that comes all the same waits in the broker.
+//! While somebody reads, it is put off. An agent that is killed in the middle of it loses nothing: the file is
+//! repaired when it is next opened.
 
 use std::time::{Duration, Instant};
 

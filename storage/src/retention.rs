@@ -271,10 +271,7 @@ impl Candidate {
             to: Timestamp(ended),
             cause,
         };
-        tracing::warn!(
-            part = self.part.name(),
-            "a part that cannot be read is dropped: what it held has ended long ago"
-        );
+        tracing::warn!(part = self.part.name(), "a part that cannot be read is to be dropped: what it held has ended");
         Draft::without(txn, self.part, self.rows.clone(), dropped)
     }
 }

@@ -67,7 +67,7 @@ pub struct Contents {
     pub exits: u64,
     /// Sealed segments.
     pub segments: u64,
-    /// Bytes of all segments, indexes and all.
+    /// Bytes that all segments take in the file, indexes and all.
     pub segment_bytes: u64,
     /// Bytes of all blocks.
     pub block_bytes: u64,
@@ -83,7 +83,7 @@ pub struct Contents {
     pub samples: u64,
     /// Rounds in which they were taken.
     pub rounds: u64,
-    /// Bytes of all samples.
+    /// Bytes that all samples take in the file.
     pub sample_bytes: u64,
 }
 
