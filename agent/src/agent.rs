@@ -55,6 +55,8 @@ pub(crate) struct Agent {
     processes: Arc<Table>,
     /// Which collector instance spoke last.
     source: Option<String>,
+    /// How long after its snapshot it meant to make the next; of a run before too.
+    interval_micros: Option<i64>,
     /// What every answer of this agent lacks from its start.
     missing: Completeness,
     /// How complete the latest snapshot of this run is by itself.
@@ -135,7 +137,11 @@ impl Agent {
         let missing = live.as_ref().map(|live| live.completeness.clone()).unwrap_or_default();
         let refused = loaded.refused();
         let present = live.as_ref().map_or_else(Present::never, Present::restored);
-        let sampling = Sampling::after(store.read()?.last_round()?, sampled);
+        let view = store.read()?;
+        let sampling = Sampling::after(view.last_round()?, sampled);
+        let (collectors, _damaged) = view.collectors()?;
+        let last = collectors.into_iter().max_by_key(|collector| collector.last_snapshot.0);
+        drop(view);
         let processes = Catalog::builtin().table("processes").expect("a table of the catalog").clone();
         let mut agent = Self {
             store,
@@ -149,6 +155,7 @@ impl Agent {
             sampling,
             processes,
             source: None,
+            interval_micros: last.and_then(|collector| collector.interval_micros),
             missing,
             reported: None,
             refused,
@@ -384,9 +391,12 @@ impl Agent {
             return Ok(Taken::Known);
         }
         let now = Timestamp(batch.collected_at);
-        let mut completeness = self.completeness(batch, known);
         let rows = ipc::decode(&batch.rows, &self.processes.schema())?;
         let difference = self.present.difference(&rows)?;
+        let mut completeness = self.completeness(batch);
+        if self.misses_some(batch, known, &difference) {
+            completeness.add(Reason::SamplingGap);
+        }
 
         let mut transaction = self.store.begin()?;
         let silences = Silences::sifted(&mut transaction, now)?;
@@ -447,6 +457,7 @@ impl Agent {
             self.sampling.took(round);
         }
         self.source = Some(batch.source.clone());
+        self.interval_micros = interval(batch);
         self.reported = Some(reported(batch));
         self.snapshots += 1;
         for Raised { id, level, rule, silenced } in &raised {
@@ -525,7 +536,7 @@ impl Agent {
         transaction.set_rule_stats(&tally::all(&self.rules, &self.dataflow, now))
     }
 
-    fn completeness(&self, batch: &SnapshotBatch, known: Option<u64>) -> Completeness {
+    fn completeness(&self, batch: &SnapshotBatch) -> Completeness {
         let mut completeness = self.missing.clone();
         if self.backlog.shed() > 0 {
             completeness.add(Reason::EventsShed);
@@ -533,17 +544,21 @@ impl Agent {
         if self.refused > 0 {
             completeness.add(Reason::RuleRefused);
         }
-        completeness = completeness.and(&reported(batch));
-        let follows = known
-            .map_or(self.present.time().is_none() || self.source.is_none() && batch.sequence == 1, |last| {
-                batch.sequence == last + 1
-            });
-        let since = self.present.time().map_or(0, |last| batch.collected_at.saturating_sub(last.0));
-        let in_time = (0..=patience(Some(batch.interval_micros).filter(|it| *it > 0))).contains(&since);
-        if !follows || !in_time || self.present.time().is_some() && self.source.as_ref() != Some(&batch.source) {
-            completeness.add(Reason::SamplingGap);
-        }
-        completeness
+        completeness.and(&reported(batch))
+    }
+
+    /// Whether more can have come and gone unseen before this snapshot than between any two that follow each other: its
+    /// collector made others that did not come, or it came later than the next was awaited after the last, or the clock
+    /// went back. That the agent or the collector began anew in between misses nothing by itself; that the host did, of
+    /// whose processes none is there any more, does.
+    fn misses_some(&self, batch: &SnapshotBatch, known: Option<u64>, difference: &Difference) -> bool {
+        let Some(last) = self.present.time() else { return known.is_some_and(|known| batch.sequence != known + 1) };
+        let follows = batch.sequence == known.unwrap_or(0) + 1;
+        let since = batch.collected_at.saturating_sub(last.0);
+        let in_time = (0..=patience(self.interval_micros.or_else(|| interval(batch)))).contains(&since);
+        let before = self.present.rows().num_rows();
+        let is_another = self.source.as_ref() != Some(&batch.source);
+        !follows || !in_time || is_another && before > 0 && difference.exited.num_rows() == before
     }
 
     fn changes(&self, difference: &Difference, recorded: &Recorded) -> Changes {
@@ -579,7 +594,7 @@ fn note_collector(
         pid: Some(batch.pid).filter(|pid| *pid > 0),
         first_snapshot: before.as_ref().map_or(now, |before| before.first_snapshot),
         last_snapshot: now,
-        interval_micros: Some(batch.interval_micros).filter(|interval| *interval > 0),
+        interval_micros: interval(batch),
         sequence: batch.sequence,
         snapshots: before.as_ref().map_or(0, |before| before.snapshots) + 1,
         missed: before.as_ref().map_or(0, |before| before.missed).saturating_add(missed),
@@ -587,6 +602,11 @@ fn note_collector(
         evaluation_micros: i64::try_from(evaluation.as_micros()).unwrap_or(i64::MAX),
         completeness: completeness.clone(),
     })
+}
+
+/// How long after a snapshot its collector means to make the next, if it says that.
+fn interval(batch: &SnapshotBatch) -> Option<i64> {
+    Some(batch.interval_micros).filter(|interval| *interval > 0)
 }
 
 /// How complete a collector says that its snapshot is.
@@ -658,6 +678,93 @@ mod tests {
         let Taken::New { alerts, .. } = agent.take(&batch).unwrap() else { panic!("it was known") };
         let (collectors, _) = agent.store.read().unwrap().collectors().unwrap();
         (alerts, collectors[0].completeness.reasons.contains(&Reason::LateRowsDiscarded))
+    }
+
+    /// Takes a snapshot of a collector that makes one every 30 s; whether others are said to be missing before it.
+    fn misses(agent: &mut Agent, (source, sequence, at): (&str, u64, i64), pids: &[u32]) -> bool {
+        let processes: Vec<_> = pids.iter().map(|pid| process(*pid, "sh", 0)).collect();
+        let batch = SnapshotBatch {
+            source: source.to_owned(),
+            sequence,
+            table: "processes".to_owned(),
+            collected_at: at * MICROS_PER_SEC,
+            interval_micros: 30 * MICROS_PER_SEC,
+            rows: ipc::encode(&Process::batch(&processes)).into(),
+            ..SnapshotBatch::default()
+        };
+        let before = on_record(agent);
+        agent.take(&batch).unwrap();
+        let (collectors, _) = agent.store.read().unwrap().collectors().unwrap();
+        let collector = collectors.iter().find(|collector| collector.source == source).unwrap();
+        let said = collector.completeness.reasons.contains(&Reason::SamplingGap);
+        let noted = usize::from(said);
+        assert_eq!(on_record(agent), (before.0 + noted, before.1 + noted), "what is said is on record");
+        said
+    }
+
+    /// Gaps in the store, and those that the ledger is to have.
+    fn on_record(agent: &Agent) -> (usize, usize) {
+        let view = agent.store.read().unwrap();
+        let events = view.events(0).unwrap();
+        let told = events.iter().filter(|event| event.action == daemoneye_dsl::audit::Action::CollectionGap).count();
+        (view.gaps().unwrap().len(), told)
+    }
+
+    #[test]
+    fn who_begins_anew_in_time_misses_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = agent(&dir);
+        assert!(!misses(&mut first, ("s", 1, 10), &[1, 2]));
+        assert!(!misses(&mut first, ("s", 2, 40), &[1, 2]));
+        // The collector, then the agent, at the latest moment at which the next snapshot is awaited.
+        assert!(!misses(&mut first, ("t", 1, 130), &[1, 3]));
+        drop(first);
+        let mut second = agent(&dir);
+        assert!(!misses(&mut second, ("u", 1, 220), &[1, 3]));
+        drop(second);
+        let mut third = agent(&dir);
+        assert!(!misses(&mut third, ("u", 2, 250), &[1, 3]), "a collector that goes on");
+        assert!(!misses(&mut third, ("v", 1, 260), &[1, 3]) && !misses(&mut third, ("u", 3, 280), &[1, 3]));
+    }
+
+    #[test]
+    fn who_begins_anew_may_have_missed_some() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = agent(&dir);
+        assert!(!misses(&mut first, ("s", 1, 10), &[1, 2]));
+        assert!(misses(&mut first, ("s", 3, 40), &[1, 2]), "one did not come");
+        assert!(misses(&mut first, ("t", 2, 50), &[1, 2]), "the first did not come");
+        drop(first);
+        let mut second = agent(&dir);
+        assert!(misses(&mut second, ("u", 1, 141), &[1, 2]), "too late");
+        drop(second);
+        let mut third = agent(&dir);
+        assert!(misses(&mut third, ("v", 1, 140), &[1, 2]), "the clock went back");
+        drop(third);
+        let mut fourth = agent(&dir);
+        assert!(misses(&mut fourth, ("w", 1, 150), &[3, 4]), "another boot");
+        assert!(!misses(&mut fourth, ("w", 2, 180), &[5, 6]), "all went, but it was looked at all the time");
+    }
+
+    #[test]
+    fn how_long_the_next_is_awaited_says_who_made_the_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = agent(&dir);
+        assert!(!misses(&mut first, ("s", 1, 10), &[1]));
+        let hourly = SnapshotBatch {
+            source: "t".to_owned(),
+            sequence: 1,
+            table: "processes".to_owned(),
+            collected_at: 200 * MICROS_PER_SEC,
+            interval_micros: HOUR * MICROS_PER_SEC,
+            rows: ipc::encode(&Process::batch(&[process(1, "sh", 0)])).into(),
+            ..SnapshotBatch::default()
+        };
+        first.take(&hourly).unwrap();
+        assert_eq!(on_record(&first), (1, 1), "every 30 s until then");
+        drop(first);
+        let mut second = agent(&dir);
+        assert!(!misses(&mut second, ("u", 1, 200 + 3 * HOUR), &[1]), "every hour until then");
     }
 
     #[test]

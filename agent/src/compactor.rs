@@ -1,7 +1,7 @@
 //! Giving back what is free in the store's file: rarely, and while nobody waits.
 //!
 //! What sealing and retention leave free is used again, so a file stays about as large as it is; one of which much is free
-//! was larger than it has to be. Making it smaller moves pages, and meanwhile nobody can record or begin to read; it cannot
+//! was larger than it has to be, and one that is larger than `retention.bytes` larger than it should be. Making it smaller moves pages, and meanwhile nobody can record or begin to read; it cannot
 //! be stopped in between. So it begins right after a snapshot, if it will be over before the next. One that comes all the
 //! same waits in the broker. While somebody reads, it is put off. An agent that is killed in the middle of it loses
 //! nothing: the file is repaired when it is next opened.
@@ -13,6 +13,8 @@ use daemoneye_storage::{Error, Store};
 
 /// So much of the file is free before it is made smaller, and half of it.
 const FREE_MIN: u64 = 64 << 20;
+/// Of a file that is larger than what may be kept, one so many-th is enough.
+const TOO_LARGE: u64 = 8;
 /// How often it looks how much is free.
 const LOOK_PERIOD: Duration = Duration::from_mins(10);
 /// Bytes in use for which a second is taken, until one file was timed.
@@ -40,10 +42,10 @@ impl Default for Compactor {
 }
 
 impl Compactor {
-    /// Compacts if that is due and nobody waits.
-    pub(crate) fn step(&mut self, store: &Store, now: Timestamp) -> Result<(), Error> {
+    /// Compacts a file that should have `bytes_max` at most if that is due and nobody waits.
+    pub(crate) fn step(&mut self, store: &Store, bytes_max: u64, now: Timestamp) -> Result<(), Error> {
         if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_PERIOD) {
-            self.due = worth(store)?;
+            self.due = worth(store, bytes_max)?;
             self.looked = Some(Instant::now());
         }
         self.waits = false;
@@ -57,7 +59,7 @@ impl Compactor {
             self.said = true;
             tracing::warn!(
                 ?estimate,
-                "half of the store's file is free, and there is no time between snapshots to give it back: stop the \
+                "much of the store's file is free, and there is no time between snapshots to give it back: stop the \
                  agent and run `daemoneye-cli data compact`"
             );
         }
@@ -92,17 +94,15 @@ impl Compactor {
 }
 
 /// Bytes in use of a file of which so much is free that it should be smaller.
-fn worth(store: &Store) -> Result<Option<u64>, Error> {
+fn worth(store: &Store, bytes_max: u64) -> Result<Option<u64>, Error> {
     let Some(len) = store.file_len()? else { return Ok(None) };
-    let is_worth = |used: u64| len.saturating_sub(used) >= (len / 2).max(FREE_MIN);
-    let view = store.read()?;
-    let contents = view.contents()?;
-    // History alone is known without reading it all.
-    if !is_worth(contents.segment_bytes + contents.block_bytes) {
-        return Ok(None);
-    }
-    let room = view.room()?;
-    Ok(Some(room.history + room.alerts + room.state).filter(|used| is_worth(*used)))
+    let used = store.read()?.room()?.file_len();
+    Ok(is_worth(len, used, bytes_max).then_some(used))
+}
+
+fn is_worth(len: u64, used: u64, bytes_max: u64) -> bool {
+    let part = if len > bytes_max { len / TOO_LARGE } else { len / 2 };
+    len.saturating_sub(used) >= part.max(FREE_MIN)
 }
 
 /// The time between two snapshots of a collector, and what is left of it before the next is due.
@@ -115,6 +115,16 @@ fn left(last: Timestamp, interval: i64, now: Timestamp) -> Option<(Duration, Dur
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_larger_than_it_should_be_is_made_smaller_sooner() {
+        const GIB: u64 = 1 << 30;
+        assert!(is_worth(2 * GIB, GIB, 4 * GIB), "half of it is free");
+        assert!(!is_worth(2 * GIB, GIB + 1, 4 * GIB));
+        assert!(is_worth(2 * GIB, 2 * GIB - GIB / 4, 2 * GIB - 1), "an eighth is, of what is too large");
+        assert!(!is_worth(2 * GIB, 2 * GIB - GIB / 4, 2 * GIB));
+        assert!(!is_worth(2 * FREE_MIN, FREE_MIN + 1, 0), "never for little");
+    }
 
     #[test]
     fn what_is_left_is_never_more_than_the_interval() {

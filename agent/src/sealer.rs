@@ -93,7 +93,7 @@ impl Work {
             return Ok(true);
         }
         if self.looked.is_some_and(|looked| looked.elapsed() < KEEP_PERIOD) {
-            self.compactor.step(&self.store, serve::now())?;
+            self.compactor.step(&self.store, self.retention.bytes, serve::now())?;
             return Ok(false);
         }
         match self.store.keep(self.retention)? {

@@ -139,7 +139,7 @@ async fn pass(outlet: &mut impl Outlet, inlet: &impl Inlet) -> Result<(), End> {
 }
 
 async fn read(reader: &mut (impl AsyncRead + Unpin), inlet: &impl Inlet) -> End {
-    let mut arrivals = Arrivals { buffer: BytesMut::new(), chunk: vec![0; CHUNK_LEN / 32], opener: None };
+    let mut arrivals = Arrivals::new();
     let mut patience_secs = HANDSHAKE_SECS;
     loop {
         let next = timeout(Duration::from_secs(patience_secs), arrivals.next_message(reader, inlet)).await;
@@ -156,11 +156,8 @@ async fn read(reader: &mut (impl AsyncRead + Unpin), inlet: &impl Inlet) -> End 
         if let Err(fault) = inlet.receive(message) {
             return End::Found(fault);
         }
-        if was_last
-            && let Some(seal) = inlet.seal()
-            && let Err(fault) = arrivals.open_from_here(seal.opener())
-        {
-            return End::Found(fault);
+        if was_last && let Some(seal) = inlet.seal() {
+            arrivals.open_from_here(seal.opener());
         }
         patience_secs = SILENCE_SECS;
         if let Err(fault) = inlet.room().await {
@@ -176,15 +173,20 @@ struct Arrivals {
     chunk: Vec<u8>,
     /// What comes is encrypted.
     opener: Option<Opener>,
+    /// What ends the connection once the messages before it are taken.
+    broken: Option<Fault>,
 }
 
 impl Arrivals {
+    fn new() -> Self {
+        Self { buffer: BytesMut::new(), chunk: vec![0; CHUNK_LEN / 32], opener: None, broken: None }
+    }
+
     /// What is not yet taken apart, and what comes, is encrypted.
-    fn open_from_here(&mut self, mut opener: Opener) -> Result<(), Fault> {
+    fn open_from_here(&mut self, mut opener: Opener) {
         let came = self.buffer.split();
-        opener.open(&came, &mut self.buffer)?;
+        self.broken = opener.open(&came, &mut self.buffer).err();
         self.opener = Some(opener);
-        Ok(())
     }
 
     async fn next_message(
@@ -197,6 +199,9 @@ impl Arrivals {
             if let Some(frame) = frame::decode(&mut self.buffer, len_max)? {
                 return Ok(Message::decode(frame)?);
             }
+            if let Some(fault) = self.broken.take() {
+                return Err(fault.into());
+            }
             if self.buffer.is_empty() && self.buffer.capacity() > KEPT_LEN_MAX {
                 self.buffer = BytesMut::new();
             }
@@ -207,7 +212,7 @@ impl Arrivals {
                 return Err(if is_within { cut.into() } else { End::There });
             }
             match &mut self.opener {
-                Some(opener) => opener.open(&self.chunk[..read], &mut self.buffer)?,
+                Some(opener) => self.broken = opener.open(&self.chunk[..read], &mut self.buffer).err(),
                 None => self.buffer.extend_from_slice(&self.chunk[..read]),
             }
             if read == self.chunk.len() {
@@ -335,6 +340,50 @@ mod tests {
         let (end, came) = tokio::select! { ended = run_side(left, side()) => ended, () = half => unreachable!() };
         assert_eq!((end.to_string().as_str(), start.elapsed().as_secs()), ("no frame for 45 seconds", SILENCE_SECS));
         assert_eq!(came.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_came_before_a_record_that_does_not_open_is_taken() {
+        let (near, far) = crate::seal::tests::pair();
+        let mut plain = BytesMut::new();
+        [5, 6].into_iter().for_each(|len| encode_publish(len, &mut plain));
+        let mut cut = BytesMut::new();
+        encode_publish(7, &mut cut);
+        // Two messages and a part of the third, then the rest of it in a record that was changed, then one more.
+        plain.extend_from_slice(&cut.split_to(9));
+        let (mut sealer, mut sent) = (near.sealer(), BytesMut::new());
+        sealer.seal(&plain, &mut sent);
+        let changed = sent.len() + 4;
+        sealer.seal(&cut, &mut sent);
+        encode_publish(8, &mut cut);
+        sealer.seal(&cut, &mut sent);
+        sent[changed] ^= 1;
+        for is_agreed_late in [false, true] {
+            let mut arrivals = Arrivals::new();
+            let (mut reader, mut writer) = duplex(1 << 16);
+            if is_agreed_late {
+                // All of it came with the last message in the clear.
+                arrivals.buffer.extend_from_slice(&sent);
+            } else {
+                writer.write_all(&sent).await.unwrap();
+            }
+            arrivals.open_from_here(far.opener());
+            let (inlet, _answers) = side();
+            for len in [5, 6] {
+                let Message::Publish(mut parcel) = arrivals.next_message(&mut reader, &inlet).await.unwrap() else {
+                    panic!("another message")
+                };
+                assert_eq!(parcel.pop().unwrap().payload.len(), len);
+            }
+            let end = arrivals.next_message(&mut reader, &inlet).await.unwrap_err();
+            assert!(matches!(&end, End::Found(fault) if fault.text.contains("changed on its way")), "{end}");
+        }
+    }
+
+    fn encode_publish(len: usize, out: &mut BytesMut) {
+        let entry =
+            crate::parcel::Entry { topic: "t".into(), payload: vec![7; len].into(), ..crate::parcel::Entry::default() };
+        Message::Publish(entry.into()).encode(out);
     }
 
     #[tokio::test(start_paused = true)]

@@ -135,7 +135,7 @@ impl Sealer {
 }
 
 impl Opener {
-    /// Takes in what came, and appends what is whole of it to `out`.
+    /// Takes in what came, and appends what is whole of it to `out`; where a record does not open, what came before it.
     pub(crate) fn open(&mut self, came: &[u8], out: &mut BytesMut) -> Result<(), Fault> {
         self.closed.extend_from_slice(came);
         while let Some(head) = self.closed.first_chunk::<HEAD_LEN>() {
@@ -147,7 +147,10 @@ impl Opener {
             let start = out.len();
             out.resize(start + plain_len, 0);
             let record = &self.closed[HEAD_LEN..HEAD_LEN + len];
-            self.seal.0.read_message(self.opened, record, &mut out[start..]).map_err(|_| broken())?;
+            if self.seal.0.read_message(self.opened, record, &mut out[start..]).is_err() {
+                out.truncate(start);
+                return Err(broken());
+            }
             self.opened += 1;
             self.closed.advance(HEAD_LEN + len);
         }
@@ -183,11 +186,12 @@ impl Debug for Sealer {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn pair() -> (Seal, Seal) {
+    /// Both ends of an exchange.
+    pub(crate) fn pair() -> (Seal, Seal) {
         let key = Key::generate().unwrap();
         let (offer, first) = Offer::new(&key).unwrap();
         let (second, client, client_hash) = answer(&key, &first).unwrap();
@@ -230,6 +234,9 @@ mod tests {
                 changed[at.index(sent.len())] ^= 1;
                 let opened = open(&changed);
                 prop_assert!(opened.is_err() || opened.unwrap().len() < plain.len(), "a changed length may be more than came");
+                let mut before = BytesMut::new();
+                let _fault = client.opener().open(&changed, &mut before);
+                prop_assert!(before.len() < plain.len() && plain.starts_with(&before), "only what was sent");
                 let record = HEAD_LEN + usize::from(u16::from_le_bytes([sent[0], sent[1]]));
                 prop_assert!(open(&[&sent[..record], &sent[..]].concat()).is_err(), "repeated");
                 if sent.len() > record {

@@ -56,7 +56,7 @@ pub(crate) fn since(lookback: Lookback, now: i64) -> Vec<Probe> {
 }
 
 /// The expression with the values of parts that no row changes.
-fn folded(mut expr: Expr, constant: &dyn Fn(&Expr) -> Value) -> Expr {
+pub(crate) fn folded(mut expr: Expr, constant: &dyn Fn(&Expr) -> Value) -> Expr {
     if expr.as_literal().is_some() {
         return expr;
     }

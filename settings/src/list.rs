@@ -280,8 +280,12 @@ pub const ALL: &[Setting] = &[
         name: "retention.bytes",
         kind: Kind::Number { min: 1 << 20, max: 1 << 40 },
         default: Unset::Number(2 << 30),
-        doc: "Bytes of history that are kept, samples among them; what ended first is dropped when there is more. The file is larger by \
-              what is free in it, which is used again, and by alerts, which are not dropped.",
+        doc: "Bytes that `events.redb` may have without what is free in it, which is about what it has after \
+              `daemoneye-cli data compact`: history, samples, alerts and all else. When there is more, what ended first of \
+              history and samples is dropped, nothing else; so where alerts and what is alive take more, no history is \
+              left. Nothing is dropped for pages that are free: they are used again, and where they are an eighth of a \
+              file that is too large (and at least 64 MiB), the agent gives them back between two snapshots if there is \
+              time.",
         effect: Effect::Reload,
         users: &[User::Agent],
     },

@@ -141,9 +141,9 @@ fn read(txn: &impl Tables, part: Part) -> Result<Result<Found, String>, Error> {
             let fields = segment_fields();
             history::open(&txn.table(SEGMENTS)?, first)?.check(fields.iter().map(|(field, _)| field))?;
         }
-        let mut source = Source::open(txn, part)?;
-        let ids = source.column(&Field::new("proc_id", DataType::Utf8, false))?;
-        let ends = source.column(&Field::new(SEEN_TO, MOMENT, true))?;
+        let source = Source::open(txn, part)?;
+        let ids = source.column(&Field::new("proc_id", DataType::Utf8, false), &source.kept)?;
+        let ends = source.column(&Field::new(SEEN_TO, MOMENT, true), &source.kept)?;
         let alive = (0..ends.len()).filter(|at| ends.is_null(*at)).map(|at| {
             let place = u32::try_from(at).expect("a part's rows are bounded");
             (source.numbering.row(place), ProcKey::parse(ids.as_string::<i32>().value(at)))

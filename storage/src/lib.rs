@@ -43,6 +43,7 @@ mod status;
 mod store;
 mod tables;
 mod transaction;
+mod unreadable;
 mod view;
 
 #[cfg(test)]

@@ -11,8 +11,14 @@
 //! Samples are dropped a stretch at a time (`samples/`), a day later than versions, so that the oldest moment of which there
 //! are versions has its samples too; for size, whichever is older goes first.
 //!
+//! What may be too much is what is in use in the file, all tables together: pages that are free are used again or given
+//! back, and nothing is dropped for them.
+//!
 //! What was dropped is noted by the moment before which it ended. History is what is kept, so a question that names no
 //! moment as old as that is answered completely; one that does is not ([`Reason::HistoryDropped`]).
+
+use std::collections::HashSet;
+use std::ops::Range;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
@@ -26,15 +32,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::{self, Part};
 use crate::reader::{Probe, Question, Scan};
-use crate::samples::{self, Expired, Stored, Stretch};
+use crate::samples::{self, Expired};
 use crate::scan::quarantine;
 use crate::seal::{self, Draft, Source};
 use crate::segment::{Fault, Spans};
 use crate::tables::{
-    BLOCKS, DROPPED_TO_KEY, DROPS, DropNote, HISTORY, LAST_SNAPSHOT_KEY, META, MOMENT, SAMPLES, SAMPLES_DROPPED_TO_KEY,
-    SEEN_FROM, SEEN_TO, SEGMENTS, Tables,
+    BLOCKS, DROPPED_TO_KEY, DROPS, DropNote, FIRST_ROW, HISTORY, HOLES, LAST_SNAPSHOT_KEY, META, MOMENT, NEXT_ROW_KEY,
+    Row, SAMPLES, SAMPLES_DROPPED_TO_KEY, SEEN_FROM, SEEN_TO, SEGMENTS, Tables,
 };
-use crate::{Error, clock, outbox};
+use crate::unreadable::{self, Ended, Ends};
+use crate::{Error, clock, outbox, room};
 
 /// Notes of drops that are kept; when there are more, the two oldest become one.
 const DROPS_MAX: u64 = 256;
@@ -51,7 +58,7 @@ const SAMPLES_LONGER: i64 = samples::WHOLE_MICROS;
 pub struct Retention {
     /// How long a version is kept after its end, in microseconds.
     pub age_micros: i64,
-    /// Bytes of history: blocks, segments and samples together.
+    /// Bytes of the file once what is free in it was given back ([`Room::file_len`]). Only history is dropped for it.
     pub bytes: u64,
 }
 
@@ -110,67 +117,59 @@ pub struct Dropped {
     pub cause: Cause,
 }
 
-/// What is to be dropped at once.
+/// What is to be done next.
 pub(crate) enum Step {
-    /// A segment without the versions that go.
+    /// A part without the versions that go.
     Versions(Draft),
-    /// A stretch of samples.
+    /// A stretch of samples goes.
     Samples(Expired),
+    /// It is to be noted that this part cannot be read: nothing else says how long it stays.
+    Unreadable(Part),
 }
 
-/// What should be dropped next; nothing if everything may stay.
+/// What should be done next; nothing if everything may stay.
 pub(crate) fn next(txn: &ReadTransaction, retention: Retention) -> Result<Option<Step>, Error> {
     let Some(now) = clock::believed(txn)? else { return Ok(None) };
-    let segments = segments(txn)?;
-    for segment in &segments {
-        let due = || {
-            let Some(aged) = Aged::read(txn, segment, now.saturating_sub(retention.age_micros))? else {
-                return Ok(None);
-            };
-            let late = now.saturating_sub(retention.age_micros.saturating_add(retention.age_micros / 4));
-            let worth = aged.ended.len() * 2 >= aged.rows() || aged.ended.iter().any(|(ended, _)| *ended <= late);
-            if worth { aged.without(txn, now, Cause::Age).map(Some) } else { Ok(None) }
-        };
-        if let Some(draft) = whole(segment.part, due())?.flatten() {
-            return Ok(Some(Step::Versions(draft)));
+    let candidates = candidates(txn)?;
+    for candidate in &candidates {
+        if let Some(step) = candidate.aged(txn, now, retention.age_micros)? {
+            return Ok(Some(step));
         }
     }
-    let Stored { bytes: of_samples, oldest: samples } = samples::stored(txn)?;
+    let samples = samples::oldest(txn)?;
     let late = now.saturating_sub(retention.age_micros).saturating_sub(SAMPLES_LONGER);
-    if let Some(stretch) = samples.as_ref().filter(|stretch| stretch.times().1 <= late) {
-        return Ok(Some(Step::Samples(expired(stretch, now, Cause::Age))));
+    if let Some(expired) = samples.as_ref().and_then(|oldest| oldest.expired(now, late, Cause::Age)) {
+        return Ok(Some(Step::Samples(expired)));
     }
-    if bytes(txn, &segments)?.saturating_add(of_samples) <= retention.bytes {
+    if retention.bytes == u64::MAX || room::room(txn)?.file_len() <= retention.bytes {
         return Ok(None);
     }
-    let versions = oldest(txn, segments)?;
-    match (samples, versions) {
-        (Some(stretch), versions) if versions.as_ref().is_none_or(|(limit, _)| stretch.times().1 <= *limit) => {
-            Ok(Some(Step::Samples(expired(&stretch, now, Cause::Size))))
+    // The oldest goes, be it of this or of that.
+    let of_samples = |limit: i64| samples.as_ref().and_then(|oldest| oldest.expired(now, limit, Cause::Size));
+    let mut unreadable = HashSet::new();
+    loop {
+        let Some((limit, candidate, choice)) = oldest(txn, &candidates, &unreadable)? else {
+            return Ok(of_samples(i64::MAX).map(Step::Samples));
+        };
+        if let Some(expired) = of_samples(limit) {
+            return Ok(Some(Step::Samples(expired)));
         }
-        (_, Some((limit, segment))) => {
-            let without = || match Aged::read(txn, &segment, limit)? {
-                Some(aged) => aged.without(txn, now, Cause::Size).map(Some),
-                None => Ok(None),
-            };
-            Ok(whole(segment.part, without())?.flatten().map(Step::Versions))
+        let step = match choice {
+            Choice::Unknown => Some(Step::Unreadable(candidate.part)),
+            Choice::Whole => Some(Step::Versions(candidate.whole(txn, (now, limit), Cause::Size)?)),
+            Choice::Ended(header) => {
+                let without = || match Aged::read(txn, candidate, header, limit)? {
+                    Some(aged) => aged.without(txn, now, Cause::Size).map(Some),
+                    None => Ok(None),
+                };
+                whole(candidate.part, without())?.flatten().map(Step::Versions)
+            }
+        };
+        if step.is_some() {
+            return Ok(step);
         }
-        _ => Ok(None),
+        unreadable.insert(candidate.part.first());
     }
-}
-
-fn expired(stretch: &Stretch, now: i64, cause: Cause) -> Expired {
-    let (from, to) = stretch.times();
-    let dropped = Dropped {
-        at: Timestamp(now),
-        of: Kept::Samples,
-        rows: stretch.samples(),
-        bytes: stretch.bytes,
-        from: Timestamp(from),
-        to: Timestamp(to),
-        cause,
-    };
-    Expired { first: stretch.first, dropped }
 }
 
 /// Takes a stretch of samples out, and notes it.
@@ -179,17 +178,17 @@ pub(crate) fn expire(txn: &WriteTransaction, Expired { first, dropped }: &Expire
     note(txn, dropped)
 }
 
-/// Whether blocks have waited so long that they should be sealed.
+/// Whether blocks have waited so long that they should be sealed; those that cannot be read never are.
 pub(crate) fn blocks_wait(txn: &ReadTransaction) -> Result<bool, Error> {
     let blocks = txn.table(BLOCKS)?;
-    let (Some(now), Some((first, _))) = (last_snapshot(txn)?, blocks.first()?) else { return Ok(false) };
-    let first = first.value();
-    let block = whole(Part::Block(first), history::block(&blocks, first))?;
-    let seen = block.and_then(|block| {
+    let Some(now) = last_snapshot(txn)? else { return Ok(false) };
+    for entry in blocks.iter()? {
+        let first = entry?.0.value();
+        let Some(block) = whole(Part::Block(first), history::block(&blocks, first))? else { continue };
         let seen = block.column_by_name(SEEN_FROM).expect("a stored column").as_primitive::<TimestampMicrosecondType>();
-        seen.iter().flatten().min()
-    });
-    Ok(seen.is_some_and(|seen| seen < now.saturating_sub(BLOCK_AGE_MAX)))
+        return Ok(seen.iter().flatten().min().is_some_and(|seen| seen < now.saturating_sub(BLOCK_AGE_MAX)));
+    }
+    Ok(false)
 }
 
 fn last_snapshot(txn: &impl Tables) -> Result<Option<i64>, Error> {
@@ -208,64 +207,166 @@ fn whole<T>(part: Part, read: Result<T, Fault>) -> Result<Option<T>, Error> {
     }
 }
 
-/// What the header of a segment says.
+/// A part of which something may go.
 struct Candidate {
     part: Part,
+    /// The rows that it has, at most.
+    rows: Range<Row>,
+    /// That it takes in the file.
     bytes: u64,
+    /// Nothing where it cannot be read.
+    header: Option<Header>,
+}
+
+/// What the header of a segment says.
+struct Header {
     rows: u32,
     /// When the first of its versions was seen.
     from: i64,
     /// When the first that ended before it was sealed ended.
     first_end: Option<i64>,
+    ends: Ends,
 }
 
-fn segments(txn: &ReadTransaction) -> Result<Vec<Candidate>, Error> {
-    let chunks = txn.table(SEGMENTS)?;
-    let mut segments = Vec::new();
-    for part in history::parts(txn)? {
-        let Part::Segment(first) = part else { continue };
-        let Some(reading) = whole(part, history::open(&chunks, first))? else { continue };
-        let segment = reading.segment();
-        let least = |column| segment.range(column).0.map(|(least, _)| least);
-        let from = least(SEEN_FROM).unwrap_or(i64::MIN);
-        segments.push(Candidate {
-            part,
-            bytes: segment.bytes(),
-            rows: segment.rows(),
-            from,
-            first_end: least(SEEN_TO),
-        });
+impl Candidate {
+    /// What is to be done with it because of its age.
+    fn aged(&self, txn: &ReadTransaction, now: i64, age: i64) -> Result<Option<Step>, Error> {
+        let limit = now.saturating_sub(age);
+        let due = |header: &Header| {
+            let Some(aged) = Aged::read(txn, self, header, limit)? else { return Ok(None) };
+            let late = now.saturating_sub(age.saturating_add(age / 4));
+            let worth = aged.ended.len() * 2 >= aged.rows() || aged.ended.iter().any(|(ended, _)| *ended <= late);
+            if worth { aged.without(txn, now, Cause::Age).map(Some) } else { Ok(None) }
+        };
+        let draft = match &self.header {
+            Some(header) => whole(self.part, due(header))?,
+            None => None,
+        };
+        match draft {
+            Some(draft) => Ok(draft.map(Step::Versions)),
+            None => match self.ended(txn)? {
+                Ended::By(ended) if ended <= limit => {
+                    Ok(Some(Step::Versions(self.whole(txn, (now, ended), Cause::Age)?)))
+                }
+                Ended::Unknown => Ok(Some(Step::Unreadable(self.part))),
+                Ended::By(_) | Ended::Not => Ok(None),
+            },
+        }
     }
-    Ok(segments)
-}
 
-/// Bytes of all rows.
-fn bytes(txn: &ReadTransaction, segments: &[Candidate]) -> Result<u64, Error> {
-    let mut bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
-    for entry in txn.table(BLOCKS)?.iter()? {
-        bytes += entry?.1.value().len() as u64;
+    /// When all of it had ended, which cannot be read in it.
+    fn ended(&self, txn: &ReadTransaction) -> Result<Ended, Error> {
+        unreadable::ended(txn, self.part, &self.rows, self.header.as_ref().map(|header| header.ends))
     }
-    Ok(bytes)
+
+    /// Nothing in its place; all of it had ended.
+    fn whole(&self, txn: &ReadTransaction, (now, ended): (i64, i64), cause: Cause) -> Result<Draft, Error> {
+        let header = self.header.as_ref();
+        let dropped = Dropped {
+            at: Timestamp(now),
+            of: Kept::Versions,
+            rows: header.map_or(self.rows.end - self.rows.start, |header| header.rows.into()),
+            bytes: self.bytes,
+            from: Timestamp(header.map_or(ended, |header| header.from.min(ended))),
+            to: Timestamp(ended),
+            cause,
+        };
+        tracing::warn!(
+            part = self.part.name(),
+            "a part that cannot be read is dropped: what it held has ended long ago"
+        );
+        Draft::without(txn, self.part, self.rows.clone(), dropped)
+    }
 }
 
-/// The segment whose rows ended first, as a whole, and up to when: seven eighths of it, or all that ended.
-fn oldest(txn: &ReadTransaction, mut segments: Vec<Candidate>) -> Result<Option<(i64, Candidate)>, Error> {
-    segments.sort_by_key(|segment| segment.from);
-    let mut best: Option<(i64, Candidate)> = None;
-    for segment in segments {
+/// The segments, and blocks that sealing has left because they cannot be read.
+fn candidates(txn: &ReadTransaction) -> Result<Vec<Candidate>, Error> {
+    let (chunks, blocks, holes) = (txn.table(SEGMENTS)?, txn.table(BLOCKS)?, txn.table(HOLES)?);
+    let parts = history::parts(txn)?;
+    let next_row = txn.table(META)?.get(NEXT_ROW_KEY)?.map_or(FIRST_ROW, |row| row.value());
+    let sealed = parts.iter().rposition(|part| matches!(part, Part::Segment(_))).map_or(0, |last| last + 1);
+    let mut candidates = Vec::new();
+    for (at, part) in parts[..sealed].iter().enumerate() {
+        let (part, first) = (*part, part.first());
+        let end = parts.get(at + 1).map_or(next_row, |next| next.first()).max(first);
+        let end = holes.range(first..end)?.next().transpose()?.map_or(end, |(hole, _)| hole.value());
+        let candidate = match part {
+            Part::Block(_) => match whole(part, history::block(&blocks, first))? {
+                Some(_) => continue,
+                None => {
+                    let bytes = blocks.get(first)?.map_or(0, |block| block.value().len() as u64);
+                    Candidate { part, rows: first..end, bytes, header: None }
+                }
+            },
+            Part::Segment(_) => match whole(part, history::open(&chunks, first))? {
+                None => Candidate { part, rows: first..end, bytes: room::of_chunks(&chunks, first)?, header: None },
+                Some(reading) => {
+                    let segment = reading.segment();
+                    let least = |column| segment.range(column).0.map(|(least, _)| least);
+                    let last = segment.range(SEEN_TO).0.map(|(_, greatest)| greatest);
+                    let ends = Ends { last, open: (segment.rows() - segment.present(SEEN_TO)).into() };
+                    let (from, first_end) = (least(SEEN_FROM).unwrap_or(i64::MIN), least(SEEN_TO));
+                    let header = Some(Header { rows: segment.rows(), from, first_end, ends });
+                    Candidate { part, rows: first..segment.end(), bytes: segment.bytes(), header }
+                }
+            },
+        };
+        candidates.push(candidate);
+    }
+    Ok(candidates)
+}
+
+/// What can be dropped of a part.
+#[derive(Clone, Copy)]
+enum Choice<'c> {
+    /// What ended up to a moment.
+    Ended(&'c Header),
+    /// All of it, which cannot be read.
+    Whole,
+    /// Nothing yet: when it ended is not known.
+    Unknown,
+}
+
+/// The part whose rows ended first, as a whole, and up to when: seven eighths of it, or all that ended. Of parts that
+/// cannot be read (others than these are met here), all.
+fn oldest<'c>(
+    txn: &ReadTransaction,
+    candidates: &'c [Candidate],
+    unreadable: &HashSet<Row>,
+) -> Result<Option<(i64, &'c Candidate, Choice<'c>)>, Error> {
+    let mut candidates: Vec<_> = candidates.iter().collect();
+    let from = |candidate: &Candidate| candidate.header.as_ref().map_or(i64::MIN, |header| header.from);
+    candidates.sort_by_key(|candidate| from(candidate));
+    let mut best: Option<(i64, &Candidate, Choice<'_>)> = None;
+    for candidate in candidates {
         // What ended had been seen before.
-        if best.as_ref().is_some_and(|(limit, _)| segment.from > *limit) {
+        if best.as_ref().is_some_and(|(limit, ..)| from(candidate) > *limit) {
             break;
         }
-        let Some(Some(mut ended)) = whole(segment.part, Aged::read(txn, &segment, i64::MAX))? else { continue };
-        if ended.ended.len() * WORTH < ended.rows() {
-            continue;
-        }
-        ended.ended.sort_unstable();
-        let most = (ended.rows() - ended.rows() / WORTH).min(ended.ended.len());
-        let limit = ended.ended[most - 1].0;
-        if best.as_ref().is_none_or(|(best, _)| limit < *best) {
-            best = Some((limit, segment));
+        let header = candidate.header.as_ref().filter(|_| !unreadable.contains(&candidate.part.first()));
+        let read = match header {
+            Some(header) => whole(candidate.part, Aged::read(txn, candidate, header, i64::MAX))?,
+            None => None,
+        };
+        let (limit, choice) = match read {
+            Some(Some(mut aged)) => {
+                let Some(header) = header else { continue };
+                if aged.ended.len() * WORTH < aged.rows() {
+                    continue;
+                }
+                aged.ended.sort_unstable();
+                let most = (aged.rows() - aged.rows() / WORTH).min(aged.ended.len());
+                (aged.ended[most - 1].0, Choice::Ended(header))
+            }
+            Some(None) => continue,
+            None => match candidate.ended(txn)? {
+                Ended::By(ended) => (ended, Choice::Whole),
+                Ended::Unknown => (i64::MIN, Choice::Unknown),
+                Ended::Not => continue,
+            },
+        };
+        if best.as_ref().is_none_or(|(best, ..)| limit < *best) {
+            best = Some((limit, candidate, choice));
         }
     }
     Ok(best)
@@ -282,15 +383,15 @@ struct Aged<'t> {
 
 impl<'t> Aged<'t> {
     /// Nothing where none did.
-    fn read(txn: &'t ReadTransaction, segment: &Candidate, limit: i64) -> Result<Option<Self>, Fault> {
-        let mut source = Source::open(txn, segment.part)?;
-        if segment.first_end.is_none_or(|first| first > limit) && source.late_endings() == 0 {
+    fn read(txn: &'t ReadTransaction, segment: &Candidate, header: &Header, limit: i64) -> Result<Option<Self>, Fault> {
+        let source = Source::open(txn, segment.part)?;
+        if header.first_end.is_none_or(|first| first > limit) && source.late_endings() == 0 {
             return Ok(None);
         }
-        let ends = moments(&mut source, SEEN_TO)?;
+        let ends = moments(&source, SEEN_TO)?;
         let ended: Vec<(i64, u32)> =
             ends.iter().zip(0..).filter_map(|(end, place)| Some((end.filter(|end| *end <= limit)?, place))).collect();
-        let aged = Self { source, bytes: segment.bytes, rows: segment.rows, ended };
+        let aged = Self { source, bytes: segment.bytes, rows: header.rows, ended };
         Ok(Some(aged).filter(|aged| !aged.ended.is_empty()))
     }
 
@@ -302,7 +403,7 @@ impl<'t> Aged<'t> {
     fn without(self, txn: &ReadTransaction, now: i64, cause: Cause) -> Result<Draft, Fault> {
         let Self { mut source, bytes, rows, ended } = self;
         let gone = Spans::of(ended.iter().map(|(_, place)| *place).collect());
-        let seen = moments(&mut source, SEEN_FROM)?;
+        let seen = moments(&source, SEEN_FROM)?;
         let from = gone
             .iter()
             .map(|place| place as usize)
@@ -325,8 +426,11 @@ impl<'t> Aged<'t> {
     }
 }
 
-fn moments(source: &mut Source<'_, ReadTransaction>, column: &str) -> Result<TimestampMicrosecondArray, Fault> {
-    Ok(source.column(&Field::new(column, MOMENT, true))?.as_primitive::<TimestampMicrosecondType>().clone())
+fn moments(source: &Source<'_, ReadTransaction>, column: &str) -> Result<TimestampMicrosecondArray, Fault> {
+    Ok(source
+        .column(&Field::new(column, MOMENT, true), &source.kept)?
+        .as_primitive::<TimestampMicrosecondType>()
+        .clone())
 }
 
 /// Notes what is dropped in this transaction.

@@ -4,12 +4,10 @@
 //! transaction that writes; the exchange does, and is short. An ending that is noted meanwhile stays where it is noted.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{ArrowError, DataType, Field};
+use arrow_schema::Field;
 use arrow_select::concat::concat;
 use daemoneye_dsl::ipc::DECODED_LEN_MAX;
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, WriteTransaction};
@@ -20,7 +18,7 @@ use crate::retention::{self, Dropped};
 use crate::scan::quarantine;
 use crate::segment::{self, Edition, Fault, SEGMENT_ROWS_MAX, Spans};
 use crate::tables::{BLOCKS, ENDINGS, ROW, Row, SEGMENTS, Tables, segment_fields};
-use crate::{Error, absent, block};
+use crate::{Error, absent, block, unreadable};
 
 /// Endings that are noted beside settled segments, one for so many of their rows, from which on the segment with most
 /// of them takes them in.
@@ -79,9 +77,20 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Bytes of the new segment.
+    /// Nothing in the place of a part with these rows.
+    pub(crate) fn without(
+        txn: &ReadTransaction,
+        part: Part,
+        rows: Range<Row>,
+        dropped: Dropped,
+    ) -> Result<Self, Error> {
+        let (endings, after) = (endings(txn, rows.clone())?, rows.start..rows.start);
+        Ok(Self { parts: vec![part], before: rows, after, rows: 0, chunks: vec![], endings, dropped: Some(dropped) })
+    }
+
+    /// Bytes that the new segment takes in the file.
     pub(crate) fn bytes(&self) -> u64 {
-        self.chunks.iter().map(|chunk| chunk.len() as u64).sum()
+        self.chunks.iter().map(|chunk| segment::in_file(chunk.len())).sum()
     }
 }
 
@@ -264,33 +273,66 @@ pub(crate) fn make_of(
     };
     let after = first..last.saturating_add(1);
     let fields = segment_fields();
-    let chunks = segment::write(Edition { first, generation }, after.end, rows, &fields, &mut |at| {
-        let field = &fields[at].0;
-        if field.name() == ROW {
-            return Ok(numbering::column(&numbers));
-        }
-        joined(field, &mut sources)
-    })?;
+    let mut joined = Joined { fields: &fields, numbers: &numbers, sources: &mut sources };
+    let chunks = segment::write(Edition { first, generation }, after.end, rows, &fields, &mut joined)?;
     Ok(Draft { parts, before, after, rows, chunks, endings, dropped: None })
 }
 
-/// A column of all parts. Texts are read a part after the other, so that no more than one is there twice.
-fn joined(field: &Field, sources: &mut [Source<'_, ReadTransaction>]) -> Result<ArrayRef, (usize, Fault)> {
-    let of_all = |error: ArrowError| (0, Fault::Storage(error.into()));
-    let is_text = *field.data_type() == DataType::Utf8;
-    let rows = sources.iter().map(|source| source.kept.len()).sum();
-    let len = if is_text { sources.iter().map(|source| source.longest(field)).sum() } else { 0 };
-    let columns = sources.iter_mut().enumerate();
-    let mut columns = columns.map(|(at, source)| source.column(field).map_err(|fault| (at, fault)));
-    if is_text {
-        // More than it needs costs nothing until it is written to; growing leaves holes that the allocator keeps.
-        let mut texts = StringBuilder::with_capacity(rows, len);
-        columns.try_for_each(|column| texts.append_array(column?.as_string()).map_err(of_all))?;
-        return Ok(Arc::new(texts.finish()));
+/// The rows that are kept of all parts, one part behind the other. A fault says which part has it.
+struct Joined<'j, 't> {
+    fields: &'j [(Field, bool)],
+    numbers: &'j [Row],
+    sources: &'j mut [Source<'t, ReadTransaction>],
+}
+
+impl segment::Rows for Joined<'_, '_> {
+    type Error = (usize, Fault);
+
+    fn column(&mut self, at: usize) -> Result<ArrayRef, Self::Error> {
+        let field = &self.fields[at].0;
+        if field.name() == ROW {
+            return Ok(numbering::column(self.numbers));
+        }
+        let columns = self.sources.iter().enumerate();
+        concatenated(columns.map(|(at, source)| source.column(field, &source.kept).map_err(|fault| (at, fault))))
     }
+
+    fn texts(&mut self, at: usize, rows: Range<u32>) -> Result<ArrayRef, Self::Error> {
+        let field = &self.fields[at].0;
+        let mut before = 0;
+        let mut columns = Vec::new();
+        for (at, source) in self.sources.iter().enumerate() {
+            let count = u32::try_from(source.kept.len()).expect("a segment's rows are bounded");
+            let (from, to) = (rows.start.max(before), rows.end.min(before + count));
+            if from < to {
+                let rows = source.kept.part(&(from - before..to - before));
+                columns.push(source.column(field, &rows).map_err(|fault| (at, fault)));
+            }
+            before += count;
+        }
+        concatenated(columns.into_iter())
+    }
+
+    fn unlike(&mut self, at: usize) -> Result<Option<usize>, Self::Error> {
+        let name = self.fields[at].0.name();
+        let mut len = 0;
+        for (at, source) in self.sources.iter().enumerate() {
+            match source.unlike(name).map_err(|fault| (at, fault))? {
+                Some(of_part) => len += of_part,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(len))
+    }
+}
+
+fn concatenated(columns: impl Iterator<Item = Result<ArrayRef, (usize, Fault)>>) -> Result<ArrayRef, (usize, Fault)> {
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    if let [column] = columns.as_slice() {
+        return Ok(column.clone());
+    }
     let columns: Vec<_> = columns.iter().map(AsRef::as_ref).collect();
-    concat(&columns).map_err(of_all)
+    concat(&columns).map_err(|error| (0, Fault::Storage(error.into())))
 }
 
 /// What was noted of the ends of these rows.
@@ -349,28 +391,37 @@ impl<'t, T: Tables> Source<'t, T> {
         self.endings.len()
     }
 
-    /// Bytes of a column of texts at most.
-    fn longest(&self, field: &Field) -> usize {
-        match &self.data {
-            Data::Block(rows) => {
-                rows.column_by_name(field.name()).map_or(0, |column| column.as_string::<i32>().value_data().len())
+    /// More bytes than the texts of a column have, if they may be unlike each other.
+    fn unlike(&self, name: &str) -> Result<Option<usize>, Fault> {
+        Ok(match &self.data {
+            Data::Block(rows) => rows
+                .column_by_name(name)
+                .and_then(|column| column.as_string_opt::<i32>())
+                .map(|texts| texts.value_data().len()),
+            Data::Segment(chunks, longest) => {
+                history::open(chunks, self.part.first())?.is_unlike(name).then_some(*longest)
             }
-            Data::Segment(_, longest) => *longest,
-        }
+        })
     }
 
-    /// A column of the rows that are kept.
-    pub(crate) fn column(&mut self, field: &Field) -> Result<ArrayRef, Fault> {
+    /// A column of some rows, by their places.
+    pub(crate) fn column(&self, field: &Field, rows: &Spans) -> Result<ArrayRef, Fault> {
         let stored = match &self.data {
-            Data::Block(rows) => match rows.column_by_name(field.name()) {
-                Some(column) => return Ok(column.clone()),
-                None => arrow_array::new_null_array(field.data_type(), rows.num_rows()),
+            Data::Block(stored) => match stored.column_by_name(field.name()) {
+                Some(column) if rows.len() == column.len() => column.clone(),
+                Some(column) => {
+                    let slices = rows.ranges().iter().map(|rows| column.slice(rows.start as usize, rows.len()));
+                    let slices: Vec<_> = slices.collect();
+                    let slices: Vec<_> = slices.iter().map(AsRef::as_ref).collect();
+                    concat(&slices).map_err(Error::from)?
+                }
+                None => arrow_array::new_null_array(field.data_type(), rows.len()),
             },
             Data::Segment(chunks, _) => {
-                history::open(chunks, self.part.first())?.read(field.name(), field.data_type(), &self.kept)?
+                history::open(chunks, self.part.first())?.read(field.name(), field.data_type(), rows)?
             }
         };
-        Ok(if Endings::fill(field.name()) { self.endings.over(field.name(), stored, &self.kept) } else { stored })
+        Ok(if Endings::fill(field.name()) { self.endings.over(field.name(), stored, rows) } else { stored })
     }
 }
 
@@ -380,6 +431,7 @@ pub(crate) fn exchange(txn: &WriteTransaction, draft: Draft) -> Result<Sealed, E
     let mut segments = txn.open_table(SEGMENTS)?;
     let mut endings = txn.open_table(ENDINGS)?;
     for part in &draft.parts {
+        unreadable::forget(txn, *part)?;
         match part {
             Part::Block(first) => drop(blocks.remove(first)?),
             Part::Segment(first) => segments.retain_in((*first, 0)..=(*first, u32::MAX), |_, _| false)?,

@@ -16,6 +16,7 @@ use crate::samples;
 use crate::seal::{self, Draft, Sealed};
 use crate::tables::{self, FORMAT, FORMAT_KEY, LAYOUT_KEY, META};
 use crate::transaction::Transaction;
+use crate::unreadable;
 use crate::view::{Live, View};
 
 /// What tells the event store from other files.
@@ -97,16 +98,22 @@ impl Store {
         if guarded(|| retention::blocks_wait(&self.reading()?))? {
             self.seal(true)?;
         }
-        match guarded(|| retention::next(&self.reading()?, retention))? {
-            None => Ok(None),
-            Some(Step::Versions(draft)) => {
-                let dropped = draft.dropped;
-                self.exchange(draft)?;
-                Ok(dropped)
-            }
-            Some(Step::Samples(expired)) => {
-                self.write(|txn| retention::expire(txn, &expired))?;
-                Ok(Some(expired.dropped))
+        // Where all of the file is not too much, nobody has to count what of it is in use.
+        let fits = self.file_len()?.is_some_and(|len| len <= retention.bytes);
+        let retention = if fits { Retention { bytes: u64::MAX, ..retention } } else { retention };
+        loop {
+            match guarded(|| retention::next(&self.reading()?, retention))? {
+                None => return Ok(None),
+                Some(Step::Versions(draft)) => {
+                    let dropped = draft.dropped;
+                    self.exchange(draft)?;
+                    return Ok(dropped);
+                }
+                Some(Step::Samples(expired)) => {
+                    self.write(|txn| retention::expire(txn, &expired))?;
+                    return Ok(Some(expired.dropped));
+                }
+                Some(Step::Unreadable(part)) => self.write(|txn| unreadable::met(txn, part))?,
             }
         }
     }

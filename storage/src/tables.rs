@@ -22,6 +22,7 @@
 //! status     (kind, name)             sealed   JSON: the agent's run, its rules, what these cost, its collectors;
 //!                                              silences
 //! gaps       (i64, i64)               ()       moments between which nobody looked (gaps.rs)
+//! unreadable first row                i64      when it was met that this part cannot be read (unreadable.rs)
 //! drops      number                   (…)      what retention took out (retention.rs)
 //! events     number                   sealed   JSON: a fact that the ledger is to have (outbox.rs)
 //! holes      row                      row      rows that it took out between two parts, up to before the second (absent.rs)
@@ -41,7 +42,7 @@ use crate::samples::Number;
 use crate::{Error, outbox};
 
 /// The version of everything in this file; a store with another one is not opened.
-pub(crate) const FORMAT: u64 = 7;
+pub(crate) const FORMAT: u64 = 8;
 
 pub(crate) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 pub(crate) const OFFSETS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("offsets");
@@ -64,6 +65,9 @@ pub(crate) const DROPS: TableDefinition<u64, DropNote> = TableDefinition::new("d
 
 /// Two of them never touch.
 pub(crate) const HOLES: TableDefinition<Row, Row> = TableDefinition::new("holes");
+
+/// When a part that cannot be read was met first.
+pub(crate) const UNREADABLE: TableDefinition<Row, i64> = TableDefinition::new("unreadable");
 
 pub(crate) const EVENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("events");
 
@@ -195,6 +199,7 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(GAPS)?;
     txn.open_table(DROPS)?;
     txn.open_table(HOLES)?;
+    txn.open_table(UNREADABLE)?;
     outbox::create(txn)?;
     let mut meta = txn.open_table(META)?;
     meta.insert(FORMAT_KEY, FORMAT)?;

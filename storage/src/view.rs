@@ -98,6 +98,16 @@ pub struct Room {
     pub state: u64,
 }
 
+impl Room {
+    /// Bytes that the file has at most when what is free in it was given back: redb's own notes of its pages are counted.
+    pub fn file_len(&self) -> u64 {
+        const OF_FILE: u64 = 512 << 10;
+        const PAGES_A_NOTE: u64 = 512;
+        let used = self.history.saturating_add(self.alerts).saturating_add(self.state);
+        used.saturating_add(used / PAGES_A_NOTE).saturating_add(OF_FILE)
+    }
+}
+
 impl View {
     pub(crate) fn new(txn: ReadTransaction) -> Self {
         Self { txn, ledger: None }
@@ -246,7 +256,7 @@ impl View {
         guarded(|| check::check(&self.txn, advance))
     }
 
-    /// What takes room in the file; reads as much of it as is in use.
+    /// What takes room in the file; of segments and samples the headers are read, of everything else all.
     pub fn room(&self) -> Result<Room, Error> {
         guarded(|| room::room(&self.txn))
     }

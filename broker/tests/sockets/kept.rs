@@ -1,9 +1,11 @@
 //! Clients that stay connected, whatever becomes of the broker.
 
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use daemoneye_broker::{
-    Backoff, Broker, Bytes, Client, Error, Event, Gap, Identity, Interest, Outcome, Role, Subscription,
+    Backoff, Broker, Bytes, Client, Error, Event, Gap, Identity, Interest, Key, Outcome, Role, Subscription,
 };
 use tokio::time::{sleep, timeout};
 
@@ -205,6 +207,52 @@ async fn a_broker_that_never_will_is_not_asked_again() {
     let client = Client::keep(&place.path, identity, Backoff::default()).unwrap();
     let error = timeout(PATIENCE, client.closed()).await.unwrap().to_string();
     assert_eq!(error, "refused by the broker: nobody is the agent but the process that the broker is in");
+}
+
+/// What is logged, as it is written.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_impostor_is_warned_of_once_and_the_real_one_is_found() {
+    let log = Log::default();
+    let writer = log.clone();
+    let _logging = tracing::subscriber::set_default(
+        tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(move || writer.clone()).finish(),
+    );
+    let place = Place::new();
+    // Whoever listens there has a key, and not ours.
+    let impostor = Place::at(place.path.clone(), Key::generate().unwrap()).bind();
+    let client = place.keep("kept");
+    let text = "does not hold the installation's key";
+    let tried = async {
+        while log.text().matches("connection lost").count() < 4 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, tried).await.expect("it goes on trying");
+    let warned = |log: &Log| log.text().lines().filter(|line| line.contains("WARN") && line.contains(text)).count();
+    assert_eq!(warned(&log), 1, "{}", log.text());
+    place.fall(impostor).await;
+    let _broker = place.bind();
+    timeout(PATIENCE, client.connected()).await.unwrap().unwrap();
+    assert_eq!(warned(&log), 1, "{}", log.text());
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch, StringArray};
@@ -56,7 +57,9 @@ enum Keys {
 /// The number of the group of each text, and of NULL.
 #[derive(Default)]
 struct Texts {
-    by_text: HashMap<String, u32>,
+    /// Of those that are told by their [`beginning`] alone: no memory of its own for each, and none to compare it with.
+    short: HashMap<u128, u32>,
+    long: HashMap<String, u32>,
     null: Option<u32>,
 }
 
@@ -209,13 +212,9 @@ impl Keys {
     /// The keys in order, NULL first, and the number of the group of each.
     fn sorted(self, types: &[Type]) -> (Vec<ArrayRef>, Vec<u32>) {
         match self {
-            Self::Text { known: Texts { by_text, null }, .. } => {
-                let mut order: Vec<_> =
-                    by_text.into_iter().map(|(text, number)| (beginning(text.as_bytes()), text, number)).collect();
-                order.sort_unstable();
-                let texts = order.iter().map(|(_, text, _)| Some(text));
-                let texts: StringArray = null.map(|_| None).into_iter().chain(texts).collect();
-                (vec![Arc::new(texts)], null.into_iter().chain(order.iter().map(|it| it.2)).collect())
+            Self::Text { known, .. } => {
+                let (texts, order) = known.sorted();
+                (vec![Arc::new(texts)], order)
             }
             Self::Rows { by_key, firsts, .. } => {
                 let mut order: Vec<_> =
@@ -234,7 +233,7 @@ impl Keys {
 
 impl Texts {
     fn len(&self) -> usize {
-        self.by_text.len() + usize::from(self.null.is_some())
+        self.short.len() + self.long.len() + usize::from(self.null.is_some())
     }
 
     /// The number of the group of a text; a new one begins.
@@ -242,16 +241,45 @@ impl Texts {
         let next = u32::try_from(self.len()).expect("groups are bounded");
         match text {
             None => *self.null.get_or_insert(next),
-            Some(text) => *self.by_text.entry_ref(text).or_insert(next),
+            Some(text) if text.len() <= SHORT_LEN_MAX => *self.short.entry(beginning(text.as_bytes())).or_insert(next),
+            Some(text) => *self.long.entry_ref(text).or_insert(next),
         }
+    }
+
+    /// The texts in order, NULL first, and the number of the group of each.
+    fn sorted(self) -> (StringArray, Vec<u32>) {
+        let long = self.long.into_iter().map(|(text, number)| (beginning(text.as_bytes()), Some(text), number));
+        let mut order: Vec<_> = self.short.into_iter().map(|(text, number)| (text, None, number)).chain(long).collect();
+        order.sort_unstable();
+        let mut texts = StringBuilder::with_capacity(order.len() + 1, 16 * order.len());
+        if self.null.is_some() {
+            texts.append_null();
+        }
+        for (beginning, long, _) in &order {
+            match long {
+                Some(text) => texts.append_value(text),
+                None => {
+                    let bytes = beginning.to_be_bytes();
+                    let text = &bytes[..usize::from(bytes[SHORT_LEN_MAX])];
+                    texts.append_value(str::from_utf8(text).expect("it is the whole of a text"));
+                }
+            }
+        }
+        (texts.finish(), self.null.into_iter().chain(order.iter().map(|it| it.2)).collect())
     }
 }
 
-/// The first bytes of a key, by which most are told, so that they lie side by side.
-fn beginning(key: &[u8]) -> u64 {
-    let mut bytes = [0; 8];
-    bytes.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
-    u64::from_be_bytes(bytes)
+/// Bytes of a key that is told by its [`beginning`] alone.
+const SHORT_LEN_MAX: usize = 15;
+
+/// The first bytes of a key and, in the last place, how many there are, up to one more than fit: in the order of the
+/// keys, as far as it tells them apart.
+fn beginning(key: &[u8]) -> u128 {
+    let mut bytes = [0; SHORT_LEN_MAX + 1];
+    let len = key.len().min(SHORT_LEN_MAX);
+    bytes[..len].copy_from_slice(&key[..len]);
+    bytes[SHORT_LEN_MAX] = u8::try_from(key.len().min(SHORT_LEN_MAX + 1)).expect("it is small");
+    u128::from_be_bytes(bytes)
 }
 
 impl Groups {
@@ -344,6 +372,33 @@ impl Totals {
                 (AggregateKind::Avg, (sum, count)) => real(sum.value() / *count as f64),
                 (_, (sum, _)) => real(sum.value()),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn texts_keep_their_groups_and_come_in_order(
+            texts in prop::collection::vec(prop::option::of("[\0aé]{0,2}(|aaaaaaaaaaaa)[\0aé]{0,5}"), 0..60),
+        ) {
+            let mut known = Texts::default();
+            let mut expected = BTreeMap::new();
+            for text in &texts {
+                let number = known.number(text.as_deref());
+                prop_assert_eq!(*expected.entry(text.clone()).or_insert(number), number);
+            }
+            prop_assert_eq!(known.len(), expected.len());
+            let (found, numbers) = known.sorted();
+            let found: Vec<_> = found.iter().map(|text| text.map(str::to_owned)).zip(numbers).collect();
+            prop_assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
         }
     }
 }

@@ -7,9 +7,11 @@ use daemoneye_dsl::expr::Expr;
 use daemoneye_dsl::query::JoinKind;
 use daemoneye_dsl::types::Type;
 
+use super::moments::{self, Moments};
 use super::{Context, Meaning, ROWS_MAX, within};
 use crate::batch::{RowCodec, beside, stack, take, take_or_null};
 use crate::error::Error;
+use crate::plan::Plan;
 
 /// Pairs that are looked at together.
 const CHUNK: usize = 16_384;
@@ -18,11 +20,31 @@ pub(super) struct Join {
     pub(super) kind: JoinKind,
     pub(super) keys: Vec<(Expr, Expr)>,
     pub(super) on: Option<Expr>,
+    /// What the rows of each side ask of the other.
+    pub(super) moments: [Moments; 2],
+}
+
+/// What the rows on the left ask of the right, and the other way round.
+pub(super) fn moments(left: &Plan, right: &Plan, keys: &[(Expr, Expr)], on: Option<&Expr>) -> [Moments; 2] {
+    let width = left.width();
+    let (lefts, rights) = (0..width, width..width + right.width());
+    let to_right = |expr: &Expr| expr.clone().with_columns(&|column| column + width);
+    let equal = |(left, right): &(Expr, Expr)| moments::equal(left.clone(), to_right(right));
+    let keys = keys.iter().map(equal);
+    let conditions: Vec<Expr> =
+        on.cloned().map(Expr::into_conjuncts).unwrap_or_default().into_iter().chain(keys).collect();
+    [
+        Moments::of(&conditions, (right, rights.clone()), Some(&(left, lefts.clone()))),
+        Moments::of(&conditions, (left, lefts), Some(&(right, rights))),
+    ]
 }
 
 impl Meaning for Join {
     fn meaning(&self, context: &Context<'_>, inputs: &[RecordBatch]) -> Result<RecordBatch, Error> {
         let (left, right) = (&inputs[0], &inputs[1]);
+        let [of_right, of_left] = &self.moments;
+        of_right.ask(context, left)?;
+        of_left.ask(context, right)?;
         let mut pairs = Pairs::new(left, right, self, context);
         if self.keys.is_empty() {
             let looks = left.num_rows().saturating_mul(right.num_rows());

@@ -7,6 +7,7 @@ use arrow_array::{Array, RecordBatch};
 use daemoneye_dsl::expr::Expr;
 use daemoneye_dsl::types::Type;
 
+use super::moments::Moments;
 use super::{Context, Meaning};
 use crate::batch::{RowCodec, batch, take};
 use crate::error::Error;
@@ -14,6 +15,8 @@ use crate::error::Error;
 pub(super) struct Lookup {
     pub(super) keys: Vec<(Expr, Expr)>,
     pub(super) rest: Option<Expr>,
+    /// What `rest` asks for by the parameters.
+    pub(super) moments: Moments,
 }
 
 /// The rows of the input by their key; those with a NULL in it are in none.
@@ -51,6 +54,7 @@ impl Meaning for Lookup {
         let rows = &inputs[0];
         let index = self.index(context, rows);
         let one = batch(vec![], 1);
+        self.moments.ask(context, &one)?;
         let evaluator = context.evaluator(&one);
         let given: Vec<_> = self.keys.iter().map(|(_, given)| evaluator.values(given)).collect();
         let has_null = given.iter().any(|value| value.is_null(0));

@@ -13,6 +13,7 @@ mod join;
 pub(crate) mod lineage;
 mod lookup;
 pub(crate) mod measure;
+mod moments;
 mod project;
 pub(crate) mod recursive;
 mod scan;
@@ -29,11 +30,13 @@ use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use daemoneye_dsl::completeness::{Completeness, Reason};
+use daemoneye_dsl::expr::Expr;
 use daemoneye_dsl::types::{Timestamp, Type, Value};
 use daemoneye_storage::{Reader, Tally};
 
 use self::budget::Budget;
 use self::measure::Measure;
+use self::moments::Moments;
 use crate::dataflow::Clock;
 use crate::error::Error;
 use crate::eval::Evaluator;
@@ -333,11 +336,17 @@ fn operation_numbered(plan: &Plan, next: &mut usize) -> Box<dyn Meaning + Send> 
         Plan::Scan { table, columns, filter, lookback, as_of, .. } => {
             Box::new(scan::Scan { types: types(plan), table, columns, filter, lookback, as_of })
         }
-        Plan::Filter { predicate, .. } => Box::new(filter::Filter(predicate)),
+        Plan::Filter { input, predicate } => {
+            let moments = Moments::of_parameters(&predicate.clone().into_conjuncts(), &input);
+            Box::new(filter::Filter { predicate, moments })
+        }
         Plan::Project { columns, .. } => {
             Box::new(project::Project(columns.into_iter().map(|(_, expr)| expr).collect()))
         }
-        Plan::Join { kind, keys, on, .. } => Box::new(join::Join { kind, keys, on }),
+        Plan::Join { left, right, kind, keys, on } => {
+            let moments = join::moments(&left, &right, &keys, on.as_ref());
+            Box::new(join::Join { kind, keys, on, moments })
+        }
         Plan::AutoJoin { collector, .. } => Box::new(join::Asking { collector }),
         Plan::Lineage { lineage, process, columns, kind, on, .. } => {
             Box::new(lineage::Relatives { lineage, process, columns, kind, on })
@@ -352,7 +361,13 @@ fn operation_numbered(plan: &Plan, next: &mut usize) -> Box<dyn Meaning + Send> 
             Box::new(recursive::Recursive::new(rounds, types, id, distinct, limit))
         }
         Plan::Working { id, .. } => Box::new(recursive::Working(id)),
-        Plan::Lookup { keys, rest, .. } => Box::new(lookup::Lookup { keys, rest }),
+        Plan::Lookup { input, keys, rest } => {
+            let rest_of_it = rest.clone().map(Expr::into_conjuncts).unwrap_or_default();
+            let equal = |(own, given): &(Expr, Expr)| moments::equal(own.clone(), given.clone());
+            let conditions: Vec<Expr> = keys.iter().map(equal).chain(rest_of_it).collect();
+            let moments = Moments::of_parameters(&conditions, &input);
+            Box::new(lookup::Lookup { keys, rest, moments })
+        }
         Plan::Values { rows, fields } => {
             Box::new(values::Values { rows, types: fields.into_iter().map(|field| field.ty).collect() })
         }

@@ -8,7 +8,7 @@ use daemoneye_dsl::completeness::Reason;
 use daemoneye_dsl::diagnostic::Source;
 use daemoneye_dsl::tables::{Catalog, Process, version_columns};
 use daemoneye_dsl::types::{MICROS_PER_SEC, Timestamp};
-use daemoneye_storage::{ProcessChange, Reader, Store};
+use daemoneye_storage::{ProcessChange, Reader, Retention, Store};
 use proptest::prelude::*;
 
 use super::world::rows_of;
@@ -231,6 +231,28 @@ fn check(model: &Model, reader: &dyn Reader) {
             assert_eq!(rows, expected, "{sql}");
         }
     }
+    // The same moments, named by rows: on the other side of a join, around a subquery, and around one with an index.
+    let alive = "h.seen_from <= m.column1 AND (h.seen_to > m.column1 OR h.seen_to IS NULL)";
+    for pair in moments.chunks(2).step_by(3) {
+        let listed = pair.iter().map(|moment| format!("({}, 1)", literal(*moment))).collect::<Vec<_>>().join(", ");
+        let unknown = pair.iter().any(|moment| model.is_unknown(*moment, *moment));
+        let joined =
+            format!("SELECT h.command_line FROM (VALUES {listed}) AS m JOIN processes_history AS h ON {alive}");
+        let (rows, marked) = ask(reader, &joined);
+        assert_eq!(marked, unknown, "{joined}");
+        if !marked {
+            let mut expected: Vec<_> = pair.iter().flat_map(|moment| commands(&model.at(*moment))).collect();
+            expected.sort();
+            assert_eq!(rows, expected, "{joined}");
+        }
+        for also in ["", "h.pid = m.column2 AND "] {
+            let counted = format!(
+                "SELECT (SELECT max(h.command_line) FROM processes_history AS h WHERE {also}{alive}) \
+                 FROM (VALUES {listed}) AS m"
+            );
+            assert_eq!(ask(reader, &counted).1, unknown, "{counted}");
+        }
+    }
     let (all, marked) = ask(reader, "SELECT command_line FROM processes_history");
     assert!(!marked, "whoever names no moment asks for what was recorded");
     let ever: BTreeSet<Seen> = model.snapshots.iter().flat_map(|snapshot| snapshot.rows.values().cloned()).collect();
@@ -259,4 +281,101 @@ proptest! {
         }
         check(&model, &store.read().unwrap());
     }
+}
+
+/// What an answer lacks.
+fn lacks(store: &Store, sql: &str) -> Vec<Reason> {
+    let checked = check_query(&Source::query(sql), &Catalog::builtin());
+    let rule = checked.rule.unwrap_or_else(|| panic!("{sql}: {:?}", checked.diagnostics));
+    crate::execute(&crate::plan(&rule.query), &store.read().unwrap(), Timestamp(0)).unwrap().completeness.reasons
+}
+
+/// Snapshots at 10 and 20 s, and at 40 and 50 s; an hour later what ended until then is dropped.
+fn with_a_gap_and_a_drop() -> Store {
+    let store = Store::in_memory().unwrap();
+    let mut model = Model::default();
+    let step = |pid: usize, event, pause, missed| Step {
+        events: [(pid, event), (4, Event::Touch)].into(),
+        pause,
+        missed,
+        then: Then::Nothing,
+    };
+    let steps = [
+        step(0, Event::Touch, 10, false),
+        step(1, Event::Touch, 10, false),
+        step(0, Event::End, 20, true),
+        step(2, Event::Touch, 10, false),
+        step(3, Event::Touch, 60, false),
+    ];
+    for step in &steps {
+        model.take(step);
+        model.record(&store);
+    }
+    while store.seal(true).unwrap().is_some() {}
+    let age_micros = 65 * MICROS_PER_SEC;
+    assert!(store.keep(Retention { age_micros, bytes: u64::MAX }).unwrap().is_some());
+    store
+}
+
+#[test]
+fn rows_that_name_moments_of_what_was_dropped_or_missed_are_heard() {
+    let store = with_a_gap_and_a_drop();
+    let first = 10_010;
+    let at = |seconds: i64| literal((first + seconds) * MICROS_PER_SEC);
+    let join = |moment: &str, condition: &str| {
+        lacks(
+            &store,
+            &format!("SELECT h.pid FROM (VALUES ({moment}, 1)) AS m LEFT JOIN processes_history AS h ON {condition}"),
+        )
+    };
+    let until = store.read().unwrap().drops().unwrap()[0].to;
+    assert_eq!(until, Timestamp((first + 30) * MICROS_PER_SEC));
+    let (dropped, gap) = (Reason::HistoryDropped, Reason::SamplingGap);
+    assert_eq!(join(&at(31), "h.seen_from = m.column1"), []);
+    assert_eq!(join(&at(30), "h.seen_from = m.column1"), [dropped]);
+    assert_eq!(join(&at(15), "m.column1 = h.seen_to"), [gap, dropped]);
+    assert_eq!(join(&at(31), "h.seen_to >= m.column1 AND h.seen_to < m.column1 + INTERVAL '9 s'"), []);
+    // When it started is not when it was seen, but it may have been dropped.
+    assert_eq!(join(&at(15), "h.start_time > m.column1"), [dropped]);
+    assert_eq!(join(&at(31), "h.start_time > m.column1"), []);
+    assert_eq!(join("NULL", "h.seen_from = m.column1"), [], "no moment");
+    assert_eq!(join(&at(15), "h.pid = m.column2"), [], "a number is no moment");
+    assert_eq!(
+        join(&at(15), "h.seen_from - INTERVAL '1 s' = m.column1"),
+        [],
+        "a moment is compared as it is, or not heard"
+    );
+
+    let never = "SELECT 1 FROM (VALUES ({then}, NULL), ({now}, {now})) AS m JOIN processes_history AS h \
+                 ON h.seen_from <= m.column1 AND h.seen_to > m.column2";
+    assert_eq!(
+        lacks(&store, &never.replace("{then}", &at(15)).replace("{now}", &at(45))),
+        [],
+        "what is never true asks for nothing"
+    );
+
+    // Rows of the record name moments of what is kept.
+    let among = |condition: &str| {
+        lacks(&store, &format!("SELECT 1 FROM processes_history AS a JOIN processes_history AS h ON {condition}"))
+    };
+    assert_eq!(among("h.start_time <= a.start_time"), []);
+    assert_eq!(among("h.seen_from < a.seen_from - INTERVAL '5 s'"), [gap]);
+}
+
+#[test]
+fn many_moments_are_taken_for_all() {
+    let listed = |count: i64| {
+        let moments = (0..count).map(|n| format!("({})", literal((10_041 + n) * MICROS_PER_SEC)));
+        let moments = moments.collect::<Vec<_>>().join(", ");
+        format!("SELECT 1 FROM (VALUES {moments}) AS m JOIN processes_history AS h ON h.seen_from = m.column1")
+    };
+    let store = with_a_gap_and_a_drop();
+    assert_eq!(lacks(&store, &listed(50)), []);
+    assert_eq!(lacks(&store, &listed(1100)), [Reason::SamplingGap, Reason::HistoryDropped]);
+    let subquery = |count: i64| {
+        let asked = listed(count)
+            .replace("SELECT 1", "SELECT (SELECT 1 FROM processes_history AS h WHERE h.seen_from > m.column1)");
+        lacks(&store, asked.split(" JOIN ").next().unwrap())
+    };
+    assert_eq!((subquery(50), subquery(1100)), (vec![], vec![Reason::SamplingGap, Reason::HistoryDropped]));
 }

@@ -100,7 +100,8 @@ fn lie(first: u64, bytes: &mut Bytes<'_>) -> Result<(Vec<Vec<u8>>, u8), Wrong> {
         let (first, samples) = (u64::from(ids[0]) + off, u32::try_from(claimed).expect("a few"));
         pages.push(PageAt { first, samples, piece: chunks.add(&page) });
     }
-    Ok((chunks.finish(&header(&rounds, &pages)), count))
+    let bytes = chunks.bytes();
+    Ok((chunks.finish(&header(&rounds, bytes, &pages)), count))
 }
 
 /// A column that is as it says or, rarely, is not.

@@ -28,7 +28,7 @@ pub(crate) use moment::{Held, at_moment};
 pub(crate) use sampler::WHOLE_MICROS;
 pub use sampler::{Round, Sampler};
 pub(crate) use scan::{Wanted, visit};
-pub(crate) use stretch::{Expired, Stored, Stretch, all, check, name, open, remove, stored};
+pub(crate) use stretch::{Expired, all, check, name, oldest, open, remove};
 
 use redb::{ReadableTable, WriteTransaction};
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! chunks   value of (first round, chunk number); 0 is the header, the others have pages, each with a checksum
-//! header   [version: u8][rounds: u32][pages: u32][bytes of all pages: u64]
+//! header   [version: u8][rounds: u32][pages: u32][bytes in the file, without the header: u64]
 //!          rounds × [(time - the one before) × 2 + whole: varint, zigzag]
 //!          pages × [first process: u64][samples: u32][piece]
 //! ```
@@ -11,15 +11,17 @@
 
 use std::ops::RangeInclusive;
 
+use daemoneye_dsl::types::Timestamp;
 use redb::Table as Written;
 
 use super::page::{PAGE_SAMPLES, Page, Row, Writer};
 use super::{Number, TABLE};
 use crate::Error;
-use crate::retention::Dropped;
+use crate::retention::{Cause, Dropped, Kept};
+use crate::room::of_chunks;
 use crate::scan::quarantine;
 use crate::segment::bytes::{Bytes, Wrong, put_varint};
-use crate::segment::pieces::{self, ChunkTable, Chunks, Edition, Fault, Piece, Pieces};
+use crate::segment::pieces::{self, ChunkTable, Chunks, Edition, Fault, Piece, Pieces, in_file};
 use crate::tables::{SAMPLES, Tables};
 
 const VERSION: u8 = 1;
@@ -46,7 +48,7 @@ pub(super) struct PageAt {
 pub(crate) struct Stretch {
     pub(crate) first: Number,
     pub(crate) rounds: Vec<Taken>,
-    /// Of all pages.
+    /// That it takes in the file.
     pub(crate) bytes: u64,
     pages: Vec<PageAt>,
 }
@@ -71,15 +73,16 @@ pub(super) fn write(first: Number, rounds: &[Taken], rows: &[Row]) -> Vec<Vec<u8
         let samples = u32::try_from(rows.len()).expect("a page's samples are bounded");
         pages.push(PageAt { first: rows[0].process, samples, piece });
     }
-    chunks.finish(&header(rounds, &pages))
+    let bytes = chunks.bytes();
+    chunks.finish(&header(rounds, bytes, &pages))
 }
 
-pub(super) fn header(rounds: &[Taken], pages: &[PageAt]) -> Vec<u8> {
+pub(super) fn header(rounds: &[Taken], bytes: u64, pages: &[PageAt]) -> Vec<u8> {
     let number = |len: usize| u32::try_from(len).expect("stretches are bounded").to_le_bytes();
     let mut header = vec![VERSION];
     header.extend(number(rounds.len()));
     header.extend(number(pages.len()));
-    header.extend(pages.iter().map(|page| page.piece.len() as u64).sum::<u64>().to_le_bytes());
+    header.extend(bytes.to_le_bytes());
     let mut before = 0;
     for round in rounds {
         let step = i128::from(round.time) - i128::from(std::mem::replace(&mut before, round.time));
@@ -131,7 +134,8 @@ pub(crate) fn all(table: &impl ChunkTable) -> Result<Vec<Number>, Error> {
 /// Reads a header.
 pub(crate) fn open(table: &impl ChunkTable, first: Number) -> Result<Stretch, Fault> {
     let chunk = table.get((first, 0))?.ok_or_else(|| Fault::from("its header is missing"))?;
-    Ok(pieces::read_header(first, chunk.value(), |header| Stretch::read(first, header))?)
+    let stretch = pieces::read_header(first, chunk.value(), |header| Stretch::read(first, header))?;
+    Ok(Stretch { bytes: stretch.bytes.saturating_add(in_file(chunk.value().len())), ..stretch })
 }
 
 impl Stretch {
@@ -177,6 +181,12 @@ impl Stretch {
     /// The number behind its last round.
     pub(crate) fn end(&self) -> Number {
         self.first.saturating_add(self.rounds.len() as u64)
+    }
+
+    /// Bytes of all pages.
+    #[cfg(test)]
+    pub(crate) fn pages_len(&self) -> u64 {
+        (0..self.pages()).map(|at| self.page_len(at)).sum()
     }
 
     pub(super) fn pages(&self) -> usize {
@@ -245,28 +255,53 @@ pub(crate) struct Expired {
     pub(crate) dropped: Dropped,
 }
 
-/// What is stored of samples.
-pub(crate) struct Stored {
-    pub(crate) bytes: u64,
-    /// The stretch whose last moment is the earliest.
-    pub(crate) oldest: Option<Stretch>,
+/// The stretch whose last moment is the earliest.
+pub(crate) struct Oldest {
+    first: Number,
+    times: (i64, i64),
+    samples: u64,
+    bytes: u64,
 }
 
-/// As far as the headers can be read.
-pub(crate) fn stored(txn: &impl Tables) -> Result<Stored, Error> {
+impl Oldest {
+    /// If nothing of it is after that moment.
+    pub(crate) fn expired(&self, now: i64, limit: i64, cause: Cause) -> Option<Expired> {
+        let Self { first, times: (from, to), samples: rows, bytes } = *self;
+        let (at, of) = (Timestamp(now), Kept::Samples);
+        let dropped = Dropped { at, of, rows, bytes, from: Timestamp(from), to: Timestamp(to), cause };
+        (to <= limit).then_some(Expired { first, dropped })
+    }
+}
+
+/// The stretch whose last moment is the earliest. One whose header cannot be read is taken to be as old as the younger
+/// of those beside it, for it lies between them; the last one is not old.
+pub(crate) fn oldest(txn: &impl Tables) -> Result<Option<Oldest>, Error> {
     let table = txn.table(SAMPLES)?;
-    let mut stored = Stored { bytes: 0, oldest: None };
+    let mut oldest: Option<Oldest> = None;
+    let mut consider = |other: Oldest| {
+        if oldest.as_ref().is_none_or(|oldest| other.times.1 < oldest.times.1) {
+            oldest = Some(other);
+        }
+    };
+    let mut before = None;
+    let mut unreadable = Vec::new();
     for first in all(&table)? {
         match open(&table, first) {
             Ok(stretch) => {
-                stored.bytes += stretch.bytes;
-                if stored.oldest.as_ref().is_none_or(|oldest| stretch.times().1 < oldest.times().1) {
-                    stored.oldest = Some(stretch);
+                let times = stretch.times();
+                let beside =
+                    before.replace(times).map_or(times, |before| (before.0.min(times.0), before.1.max(times.1)));
+                for first in unreadable.drain(..) {
+                    consider(Oldest { first, times: beside, samples: 0, bytes: of_chunks(&table, first)? });
                 }
+                consider(Oldest { first, times, samples: stretch.samples(), bytes: stretch.bytes });
             }
-            Err(Fault::Damaged(why)) => quarantine(&name(first), &why),
+            Err(Fault::Damaged(why)) => {
+                quarantine(&name(first), &why);
+                unreadable.push(first);
+            }
             Err(Fault::Storage(error)) => return Err(error),
         }
     }
-    Ok(stored)
+    Ok(oldest)
 }

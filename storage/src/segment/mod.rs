@@ -1,7 +1,7 @@
 //! Sealed segments: many rows of history, by column, written once.
 //!
 //! ```text
-//! header   [version: u8][generation: u32][end: u64][rows: u32][bytes of all pieces: u64][bytes of the longest column: u64][columns: u16] n × [name: u8, bytes][encoding: u8][nulls: u32][values: u32]
+//! header   [version: u8][generation: u32][end: u64][rows: u32][bytes in the file, without the header: u64][bytes of the longest column: u64][columns: u16] n × [name: u8, bytes][encoding: u8][nulls: u32][values: u32]
 //!          [least: i64][greatest: i64][pages][codes][index][grams]                             each a piece, or none
 //! numbers  page table: of every 4096 rows [least: i64][greatest: i64][has NULLs: u8][piece]    numbers.rs
 //! texts    page table: [first text: u32][piece]                                                texts.rs
@@ -39,10 +39,10 @@ mod texts;
 mod values;
 mod write;
 
-pub(crate) use pieces::{ChunkTable, Edition, Fault};
+pub(crate) use pieces::{ChunkTable, Edition, Fault, in_file};
 pub(crate) use read::{Reading, rounded};
 pub(crate) use spans::Spans;
-pub(crate) use write::write;
+pub(crate) use write::{Rows, write};
 
 use bytes::{Bytes, Wrong};
 use pieces::Piece;
@@ -105,7 +105,8 @@ pub(crate) fn claimed_end(chunk: &[u8]) -> Option<u64> {
 impl Segment {
     /// Reads the header in the segment's first chunk.
     pub(crate) fn open(first: u64, chunk: &[u8]) -> Result<Self, Fault> {
-        Ok(pieces::read_header(first, chunk, |header| read_header(first, header))?)
+        let segment = pieces::read_header(first, chunk, |header| read_header(first, header))?;
+        Ok(Self { bytes: segment.bytes.saturating_add(in_file(chunk.len())), ..segment })
     }
 
     pub(crate) fn rows(&self) -> u32 {
@@ -122,7 +123,7 @@ impl Segment {
         self.edition.generation
     }
 
-    /// Bytes of all its pieces.
+    /// Bytes that it takes in the file.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }

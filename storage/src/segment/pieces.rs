@@ -19,6 +19,10 @@ use crate::Error;
 /// Bytes of a chunk: with key and header, a page of 64 KiB.
 const CHUNK_LEN: usize = (64 << 10) - 64;
 const SUM_LEN: usize = 4;
+/// Bytes of redb's smallest page.
+const PAGE_LEN: usize = 4096;
+/// Bytes that redb adds to a value of a chunk: its key, where it ends, and the head of its page.
+const PAIR_LEN: usize = 24;
 /// Bytes of a [`Piece`].
 pub(crate) const PIECE_LEN: usize = 12;
 
@@ -74,6 +78,14 @@ impl Piece {
     }
 }
 
+/// Bytes of redb's pages that a chunk takes: a power of two of them, of its own, unless it is so small that others lie
+/// beside it.
+pub(crate) fn in_file(chunk_len: usize) -> u64 {
+    let len = chunk_len + PAIR_LEN;
+    let len = if len * 2 <= PAGE_LEN { len } else { len.div_ceil(PAGE_LEN).next_power_of_two() * PAGE_LEN };
+    len as u64
+}
+
 /// Chunks that are being written.
 pub(crate) struct Chunks {
     edition: Edition,
@@ -115,9 +127,9 @@ impl Chunks {
         self.all.len() - 1
     }
 
-    /// Bytes so far.
+    /// Bytes that they take in the file so far, without the header.
     pub(crate) fn bytes(&self) -> u64 {
-        self.all.iter().map(|chunk| chunk.len() as u64).sum()
+        self.all.iter().map(|chunk| in_file(chunk.len())).sum()
     }
 
     /// All chunks, with the header as the first.

@@ -90,6 +90,11 @@ impl<'t, T: ChunkTable> Reading<'t, T> {
         self.segment.columns[at].clone()
     }
 
+    /// Whether the texts of a column are stored as they are, because they are unlike each other.
+    pub(crate) fn is_unlike(&self, name: &str) -> bool {
+        self.segment.column(name).is_some_and(|column| column.encoding == Encoding::Texts)
+    }
+
     fn all(&self) -> Spans {
         Spans::all(self.segment.rows)
     }

@@ -99,6 +99,21 @@ impl Spans {
         rest
     }
 
+    /// Those that have these places among them.
+    pub(crate) fn part(&self, places: &Range<u32>) -> Self {
+        let mut part = Self::default();
+        let mut before = 0;
+        for range in &self.0 {
+            let len = range.end - range.start;
+            let (from, to) = (places.start.max(before), places.end.min(before + len));
+            if from < to {
+                part.add(range.start + (from - before)..range.start + (to - before));
+            }
+            before += len;
+        }
+        part
+    }
+
     /// Those from `from` on and before `to`.
     pub(crate) fn within(&self, rows: &Range<u32>) -> Self {
         let first = self.0.partition_point(|range| range.end <= rows.start);
@@ -134,6 +149,8 @@ mod tests {
             prop_assert_eq!(set(&a.and(&b)), one.intersection(&two).copied().collect());
             prop_assert_eq!(set(&a.or(&b)), one.union(&two).copied().collect());
             prop_assert_eq!(set(&a.within(&(from..from + len))), one.range(from..from + len).copied().collect());
+            let part = one.iter().copied().skip(from as usize).take(len as usize).collect();
+            prop_assert_eq!(set(&a.part(&(from..from + len))), part);
             for spans in [a.and(&b), a.or(&b)] {
                 prop_assert!(spans.ranges().windows(2).all(|pair| pair[0].end < pair[1].start), "{:?}", spans);
             }

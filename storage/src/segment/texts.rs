@@ -15,38 +15,53 @@ use super::bytes::{Bytes, Wrong, put_varint};
 /// Bytes of the texts of a page, about.
 pub(super) const PAGE_LEN: usize = 16 << 10;
 /// Texts of a page at most.
-pub(super) const PAGE_TEXTS_MAX: usize = 4096;
+const PAGE_TEXTS_MAX: usize = 4096;
 /// Higher takes longer to write and as long to read. What is small is soon written again with others.
 const LEVEL: i32 = 6;
 const LEVEL_SMALL: i32 = 3;
 const SMALL_ROWS_MAX: u32 = 32 << 10;
 
-/// Writes pages.
+/// Writes pages, one after the other.
 pub(super) struct Pages {
     compressor: Compressor<'static>,
-    raw: Vec<u8>,
+    /// The texts of the open page, and how long each is.
+    texts: Vec<u8>,
+    lens: Vec<u8>,
+    count: usize,
 }
 
 impl Pages {
     /// Of a segment of so many rows.
     pub(super) fn new(rows: u32) -> Self {
         let level = if rows > SMALL_ROWS_MAX { LEVEL } else { LEVEL_SMALL };
-        Self { compressor: Compressor::new(level).expect("the level is valid"), raw: vec![] }
+        let compressor = Compressor::new(level).expect("the level is valid");
+        Self { compressor, texts: vec![], lens: vec![], count: 0 }
     }
 
-    /// The bytes of a page.
-    pub(super) fn encode(&mut self, texts: &[&str]) -> Vec<u8> {
-        self.raw.clear();
-        for text in texts {
-            self.raw.extend_from_slice(text.as_bytes());
-        }
-        let len = self.raw.len();
-        for text in texts {
-            put_varint(text.len() as u64, &mut self.raw);
-        }
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Whether the page should be closed before a text; each has at least one.
+    pub(super) fn is_full(&self, text: &str) -> bool {
+        self.count > 0 && (self.texts.len() + text.len() > PAGE_LEN || self.count == PAGE_TEXTS_MAX)
+    }
+
+    pub(super) fn add(&mut self, text: &str) {
+        self.texts.extend_from_slice(text.as_bytes());
+        put_varint(text.len() as u64, &mut self.lens);
+        self.count += 1;
+    }
+
+    /// The bytes of the page; the next begins.
+    pub(super) fn encode(&mut self) -> Vec<u8> {
         let bounded = |len: usize| u32::try_from(len).expect("rows are bounded").to_le_bytes();
-        let mut page = [bounded(self.raw.len()), bounded(len)].concat();
-        page.extend(self.compressor.compress(&self.raw).expect("the buffer is large enough"));
+        let len = self.texts.len();
+        self.texts.append(&mut self.lens);
+        let mut page = [bounded(self.texts.len()), bounded(len)].concat();
+        page.extend(self.compressor.compress(&self.texts).expect("the buffer is large enough"));
+        self.texts.clear();
+        self.count = 0;
         page
     }
 }
@@ -113,8 +128,12 @@ mod tests {
         #[test]
         fn what_is_written_comes_back(texts in prop::collection::vec("[a-zé ]{0,20}", 0..50)) {
             let given: Vec<&str> = texts.iter().map(String::as_str).collect();
-            let page = decode(&Pages::new(7).encode(&given), given.len()).unwrap();
-            prop_assert_eq!(page.iter().collect::<Vec<_>>(), given);
+            let mut pages = Pages::new(7);
+            for _ in 0..2 {
+                given.iter().for_each(|text| pages.add(text));
+                let page = decode(&pages.encode(), given.len()).unwrap();
+                prop_assert_eq!(page.iter().collect::<Vec<_>>(), given.clone());
+            }
         }
 
         #[test]

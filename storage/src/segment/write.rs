@@ -1,6 +1,7 @@
 //! Making a segment of rows, a column at a time.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
@@ -12,7 +13,7 @@ use super::grams::{self, Seen};
 use super::numbers;
 use super::pairs;
 use super::pieces::{Chunks, Edition, Piece};
-use super::texts::{PAGE_LEN, PAGE_TEXTS_MAX, Pages};
+use super::texts::{PAGE_LEN, Pages};
 use super::{Column, Encoding, PAGE_ROWS, SEGMENT_ROWS_MAX, hash_of_number, hash_of_text};
 use crate::keys::ProcKey;
 
@@ -22,60 +23,118 @@ const INDEX_RARITY: u32 = 8;
 const GRAMS_FROM: usize = 128 << 10;
 /// Letters of texts for each gram of a page that is kept, about.
 const LETTERS_A_PAIR: usize = 12;
-/// Rows whose texts lie together, unlike where they are long: whole pages of rows, so that their codes are near each
-/// other.
-const WINDOW_ROWS_MAX: usize = 4 * PAGE_ROWS as usize;
+/// Rows whose texts lie together, fewer where they are long.
+const WINDOW_ROWS_MAX: u32 = 4 * PAGE_ROWS;
 const WINDOW_LEN: usize = 8 << 20;
 
-/// The chunks of a segment of so many rows, of which the last is before `end`; `column` gives the column of a field, whole.
-pub(crate) fn write<E>(
+/// The rows that a segment is made of, a column or some of its texts at a time: columns of long texts are never there as
+/// a whole.
+pub(crate) trait Rows {
+    type Error;
+
+    /// All of a column.
+    fn column(&mut self, at: usize) -> Result<ArrayRef, Self::Error>;
+
+    /// The texts of a column in some rows.
+    fn texts(&mut self, at: usize, rows: Range<u32>) -> Result<ArrayRef, Self::Error>;
+
+    /// More bytes than the texts of a column have, if they may be unlike each other.
+    fn unlike(&mut self, at: usize) -> Result<Option<usize>, Self::Error>;
+}
+
+/// The chunks of a segment of so many rows, of which the last is before `end`.
+pub(crate) fn write<R: Rows>(
     edition: Edition,
     end: u64,
     rows: u32,
     fields: &[(Field, bool)],
-    column: &mut dyn FnMut(usize) -> Result<ArrayRef, E>,
-) -> Result<Vec<Vec<u8>>, E> {
+    from: &mut R,
+) -> Result<Vec<Vec<u8>>, R::Error> {
     assert!(rows <= SEGMENT_ROWS_MAX, "a segment's rows are bounded");
-    let mut writer = Writer { chunks: Chunks::new(edition), pages: Pages::new(rows), rows };
+    let mut writer = Writer { chunks: Chunks::new(edition), pages: Pages::new(rows), rows, longest: 0 };
     let mut columns = Vec::with_capacity(fields.len());
-    let mut longest = 0;
     for (at, (field, indexed)) in fields.iter().enumerate() {
-        let array = column(at)?;
-        longest = longest.max(array.as_string_opt::<i32>().map_or(0, |texts| texts.value_data().len() as u64));
         let derivation = derived::derivation(field.name());
-        let from = derivation.and_then(|it| fields.iter().position(|(field, _)| field.name() == it.from));
-        let source = from.map(&mut *column).transpose()?;
-        columns.push(writer.column(field, *indexed, &array, derivation.zip(source.as_ref())));
+        let derivation =
+            derivation.and_then(|it| Some((it, fields.iter().position(|(field, _)| field.name() == it.from)?)));
+        columns.push(writer.column(field, *indexed, &mut Input { at, derivation, from })?);
     }
-    let header = super::put_header(edition, end, rows, writer.chunks.bytes(), longest, &columns);
-    Ok(writer.chunks.finish(&header))
+    let Writer { chunks, longest, .. } = writer;
+    let header = super::put_header(edition, end, rows, chunks.bytes(), longest, &columns);
+    Ok(chunks.finish(&header))
+}
+
+/// Where a column comes from.
+struct Input<'r, R> {
+    at: usize,
+    /// How its texts can be made, and of which column.
+    derivation: Option<(Derivation, usize)>,
+    from: &'r mut R,
+}
+
+impl<R: Rows> Input<'_, R> {
+    /// The next window from a row on: whole pages of rows, so that their codes are near each other. With the texts that
+    /// they can be made of, if there are such.
+    fn window(&mut self, first: u32, rows: u32) -> Result<(ArrayRef, Option<ArrayRef>), R::Error> {
+        let end = rows.min(first + WINDOW_ROWS_MAX);
+        let texts = self.from.texts(self.at, first..end)?;
+        let ends = texts.as_string::<i32>().value_offsets();
+        let begin = ends[0];
+        let within = |row: &usize| usize::try_from(ends[*row] - begin).is_ok_and(|len| len < WINDOW_LEN);
+        let page = PAGE_ROWS as usize;
+        let more = (page..texts.len()).step_by(page).take_while(within).count();
+        let len = texts.len().min((1 + more) * page);
+        let to = first + u32::try_from(len).expect("rows are bounded");
+        let source = self.derivation.map(|(_, source)| self.from.texts(source, first..to)).transpose()?;
+        Ok((texts.slice(0, len), source))
+    }
+
+    /// More bytes than its texts have, if they are so unlike that neither a dictionary nor numbers can stand for them.
+    fn unlike(&mut self, rows: u32) -> Result<Option<usize>, R::Error> {
+        let Some(len) = self.from.unlike(self.at)? else { return Ok(None) };
+        let mut different = HashSet::new();
+        let mut ids = true;
+        for first in (0..rows).step_by(WINDOW_ROWS_MAX as usize) {
+            let texts = self.from.texts(self.at, first..rows.min(first + WINDOW_ROWS_MAX))?;
+            let texts = || texts.as_string::<i32>().iter().flatten();
+            ids = ids && texts().all(|text| ProcKey::parse(text).is_some());
+            different.extend(texts().map(hash_of_text));
+            if different.len() > few(rows as usize) && !ids {
+                return Ok(Some(len));
+            }
+        }
+        Ok(None)
+    }
 }
 
 struct Writer {
     chunks: Chunks,
     pages: Pages,
     rows: u32,
+    /// Bytes of the longest column of texts.
+    longest: u64,
 }
 
 impl Writer {
-    fn column(
-        &mut self,
-        field: &Field,
-        indexed: bool,
-        array: &ArrayRef,
-        source: Option<(Derivation, &ArrayRef)>,
-    ) -> Column {
+    fn column<R: Rows>(&mut self, field: &Field, indexed: bool, input: &mut Input<'_, R>) -> Result<Column, R::Error> {
         let mut column = Column { name: field.name().clone(), ..Column::default() };
+        let is_text = *field.data_type() == DataType::Utf8;
+        if is_text && let Some(len) = input.unlike(self.rows)? {
+            self.texts(&mut column, indexed, len, input)?;
+            return Ok(column);
+        }
+        let array = input.from.column(input.at)?;
         column.nulls = u32::try_from(array.null_count()).expect("a segment's rows are bounded");
         if array.null_count() == array.len() {
-            return column;
+            return Ok(column);
         }
-        if *field.data_type() != DataType::Utf8 {
+        if !is_text {
             column.encoding = Encoding::Numbers;
-            self.numbers(&mut column, indexed, &numbers_of(array));
-            return column;
+            self.numbers(&mut column, indexed, &numbers_of(&array));
+            return Ok(column);
         }
         let texts = array.as_string::<i32>();
+        self.longest = self.longest.max(texts.value_data().len() as u64);
         if let Some(ids) = ids_of(texts) {
             column.encoding = Encoding::Ids;
             self.numbers(&mut column, indexed, &ids);
@@ -83,10 +142,10 @@ impl Writer {
             column.encoding = Encoding::Dictionary;
             self.dictionary(&mut column, indexed, texts, different);
         } else {
-            column.encoding = Encoding::Texts;
-            self.texts(&mut column, indexed, texts, source);
+            let len = texts.value_data().len();
+            self.texts(&mut column, indexed, len, input)?;
         }
-        column
+        Ok(column)
     }
 
     fn numbers(&mut self, column: &mut Column, indexed: bool, values: &[Option<i64>]) {
@@ -118,7 +177,11 @@ impl Writer {
         sorted.sort_unstable();
         let values: Vec<&str> = sorted.iter().map(|(_, text)| *text).collect();
         column.values = u32::try_from(values.len()).expect("fewer than rows");
-        (column.pages, column.grams) = self.text_pages(&values);
+        let mut pages = TextPages::new(values.iter().map(|text| text.len()).sum());
+        for text in &values {
+            self.add_text(&mut pages, text);
+        }
+        (column.pages, column.grams) = self.finish_texts(pages);
         let codes: HashMap<&str, u32> = (0..).zip(&sorted).map(|(code, (_, text))| (*text, code)).collect();
         let codes: Vec<Option<u32>> = texts.iter().map(|text| Some(codes[text?])).collect();
         let numbers: Vec<_> = codes.iter().map(|code| code.map(i64::from)).collect();
@@ -129,64 +192,101 @@ impl Writer {
         }
     }
 
-    fn texts(
+    /// Of texts that have `len` bytes together, or fewer.
+    fn texts<R: Rows>(
         &mut self,
         column: &mut Column,
         indexed: bool,
-        texts: &StringArray,
-        source: Option<(Derivation, &ArrayRef)>,
-    ) {
-        let source = source.map(|(derivation, array)| (derivation.make, array.as_string::<i32>()));
-        let is_derived = |row: usize| {
-            let derived = source.filter(|(_, array)| array.is_valid(row)).map(|(make, array)| make(array.value(row)));
-            derived.as_deref() == Some(texts.value(row))
-        };
-        let wanted = |row: &usize| texts.is_valid(*row) && !is_derived(*row);
-        let (values, mut codes) = windows(texts, wanted);
-        column.values = u32::try_from(values.len()).expect("a segment's rows are bounded");
-        let derived = (0..texts.len()).filter(|row| codes[*row].is_none() && texts.is_valid(*row)).collect::<Vec<_>>();
-        for row in &derived {
-            codes[*row] = Some(i64::from(column.values));
+        len: usize,
+        input: &mut Input<'_, R>,
+    ) -> Result<(), R::Error> {
+        // What is derived has no grams here.
+        let mut pages = TextPages::new(if input.derivation.is_some() { 0 } else { len });
+        let mut codes: Vec<Option<i64>> = Vec::with_capacity(self.rows as usize);
+        let mut derived = Vec::new();
+        let mut keys = Vec::new();
+        let mut len = 0;
+        while codes.len() < self.rows as usize {
+            let first = u32::try_from(codes.len()).expect("rows are bounded");
+            let (texts, source) = input.window(first, self.rows)?;
+            let texts = texts.as_string::<i32>();
+            len += texts.iter().flatten().map(str::len).sum::<usize>();
+            column.nulls += u32::try_from(texts.null_count()).expect("rows are bounded");
+            if indexed {
+                let key = |(row, text): (u32, Option<&str>)| Some((hash_of_text(&text?.to_ascii_lowercase()), row));
+                keys.extend((first..).zip(texts).filter_map(key));
+            }
+            let source = source.as_ref().map(|source| source.as_string::<i32>());
+            let is_derived = |row: usize, text: &str| {
+                let made = input.derivation.zip(source.filter(|source| source.is_valid(row)));
+                made.is_some_and(|((derivation, _), source)| (derivation.make)(source.value(row)) == text)
+            };
+            let mut sorted: Vec<(&str, usize)> = Vec::with_capacity(texts.len());
+            for (row, text) in texts.iter().enumerate() {
+                match text {
+                    Some(text) if is_derived(row, text) => derived.push(codes.len() + row),
+                    Some(text) => sorted.push((text, codes.len() + row)),
+                    None => {}
+                }
+            }
+            codes.resize(codes.len() + texts.len(), None);
+            sorted.sort_unstable();
+            for same in sorted.chunk_by(|one, other| one.0 == other.0) {
+                let code = i64::from(self.add_text(&mut pages, same[0].0));
+                same.iter().for_each(|(_, row)| codes[*row] = Some(code));
+            }
         }
-        let grams;
-        (column.pages, grams) = self.text_pages(&values);
-        // What is derived has grams that are not here.
-        column.grams = if derived.is_empty() { grams } else { Piece::default() };
+        self.longest = self.longest.max(len as u64);
+        if column.nulls == self.rows {
+            return Ok(());
+        }
+        column.encoding = Encoding::Texts;
+        column.values = pages.texts;
+        derived.into_iter().for_each(|row| codes[row] = Some(i64::from(column.values)));
+        (column.pages, column.grams) = self.finish_texts(pages);
         column.codes = self.number_pages(&codes, &mut column.least, &mut column.greatest);
         if indexed {
-            let key = |(row, text): (u32, Option<&str>)| Some((hash_of_text(&text?.to_ascii_lowercase()), row));
-            column.index = self.index((0..).zip(texts).filter_map(key).collect());
+            column.index = self.index(keys);
         }
+        Ok(())
+    }
+
+    /// Adds a text to the page that is open, or begins the next; gives its number.
+    fn add_text(&mut self, pages: &mut TextPages, text: &str) -> u32 {
+        if self.pages.is_full(text) {
+            self.close_page(pages);
+        }
+        if self.pages.is_empty() {
+            pages.table.extend_from_slice(&pages.texts.to_le_bytes());
+        }
+        self.pages.add(text);
+        if let Some(seen) = &mut pages.seen {
+            seen.add(text.as_bytes());
+        }
+        pages.texts += 1;
+        pages.texts - 1
+    }
+
+    fn close_page(&mut self, pages: &mut TextPages) {
+        self.chunks.add(&self.pages.encode()).put(&mut pages.table);
+        if let Some(seen) = &mut pages.seen {
+            pages.pairs.extend(seen.take().map(|key| (key, pages.pages)));
+        }
+        pages.pages += 1;
     }
 
     /// The pages of texts, and the index of their grams.
-    fn text_pages(&mut self, texts: &[&str]) -> (Piece, Piece) {
-        let mut table = Vec::new();
-        let all: usize = texts.iter().map(|text| text.len()).sum();
-        let pages = page_lens(texts);
-        let mut seen = (all >= GRAMS_FROM).then(|| Seen::of(pages.len()));
-        let mut pairs = Vec::with_capacity(if seen.is_some() { all / LETTERS_A_PAIR } else { 0 });
-        let mut from = 0;
-        for (count, page) in pages.iter().zip(0..) {
-            let texts = &texts[from..from + count];
-            table.extend_from_slice(&u32::try_from(from).expect("rows are bounded").to_le_bytes());
-            let payload = self.pages.encode(texts);
-            self.chunks.add(&payload).put(&mut table);
-            if let Some(seen) = &mut seen {
-                for text in texts {
-                    seen.add(text.as_bytes());
-                }
-                pairs.extend(seen.take().map(|key| (key, page)));
-            }
-            from += count;
+    fn finish_texts(&mut self, mut pages: TextPages) -> (Piece, Piece) {
+        if !self.pages.is_empty() {
+            self.close_page(&mut pages);
         }
+        let TextPages { table, mut pairs, pages, .. } = pages;
         let table = self.chunks.add(&table);
         if pairs.is_empty() {
             return (table, Piece::default());
         }
         pairs.sort_unstable();
-        let most = usize::from(grams::most(pages.len()));
-        let pages = u32::try_from(pages.len()).expect("a page has a row");
+        let most = usize::from(grams::most(pages as usize));
         (table, pairs::write(&pairs, pages, most, &mut self.chunks))
     }
 
@@ -197,46 +297,27 @@ impl Writer {
     }
 }
 
-/// How many texts go into each page.
-fn page_lens(texts: &[&str]) -> Vec<usize> {
-    let mut pages = Vec::new();
-    let mut from = 0;
-    while from < texts.len() {
-        let mut bytes = 0;
-        let whole = |text: &&&str| {
-            bytes += text.len();
-            bytes <= PAGE_LEN
-        };
-        let count = texts[from..].iter().take(PAGE_TEXTS_MAX).take_while(whole).count().max(1);
-        pages.push(count);
-        from += count;
-    }
-    pages
+/// Pages of texts that are being written.
+struct TextPages {
+    /// Where they are.
+    table: Vec<u8>,
+    /// How many there are, but for the open one.
+    pages: u32,
+    texts: u32,
+    /// The grams of the open page.
+    seen: Option<Seen>,
+    /// The grams of the others.
+    pairs: Vec<(u32, u32)>,
 }
 
-/// The different texts of wanted rows, window by window and in order within each; and the place of each row's text.
-fn windows(texts: &StringArray, wanted: impl Fn(&usize) -> bool) -> (Vec<&str>, Vec<Option<i64>>) {
-    let mut values = Vec::new();
-    let mut codes = vec![None; texts.len()];
-    let mut from = 0;
-    while from < texts.len() {
-        let (mut to, mut len) = (from, 0);
-        while to < texts.len() && to - from < WINDOW_ROWS_MAX && (len < WINDOW_LEN || to % PAGE_ROWS as usize != 0) {
-            len += texts.value(to).len();
-            to += 1;
-        }
-        let mut sorted: Vec<(&str, usize)> = (from..to).filter(&wanted).map(|row| (texts.value(row), row)).collect();
-        sorted.sort_unstable();
-        for same in sorted.chunk_by(|one, other| one.0 == other.0) {
-            let code = i64::try_from(values.len()).expect("rows are bounded");
-            values.push(same[0].0);
-            for (_, row) in same {
-                codes[*row] = Some(code);
-            }
-        }
-        from = to;
+impl TextPages {
+    /// Of texts that have so many bytes together, or fewer.
+    fn new(len: usize) -> Self {
+        let seen = (len >= GRAMS_FROM).then(|| Seen::of(len.div_ceil(PAGE_LEN)));
+        // More than it needs costs nothing until it is written to; growing leaves holes that the allocator keeps.
+        let pairs = Vec::with_capacity(if seen.is_some() { len / LETTERS_A_PAIR } else { 0 });
+        Self { table: vec![], pages: 0, texts: 0, seen, pairs }
     }
-    (values, codes)
 }
 
 /// Numbers, moments and truths as numbers.
@@ -258,13 +339,17 @@ fn ids_of(texts: &StringArray) -> Option<Vec<Option<i64>>> {
     texts.iter().map(id).collect()
 }
 
+/// As many different texts as are worth a dictionary.
+fn few(rows: usize) -> usize {
+    (rows / 4).max(16)
+}
+
 /// The different texts, if each stands for several.
 fn different(texts: &StringArray) -> Option<Vec<&str>> {
-    let most = texts.len() / 4;
     let mut different = HashSet::new();
     for text in texts.iter().flatten() {
         different.insert(text);
-        if different.len() > most.max(16) {
+        if different.len() > few(texts.len()) {
             return None;
         }
     }

@@ -178,7 +178,7 @@ fn opening_says_what_is_wrong() {
     txn.commit().unwrap();
     drop(db);
     for error in [Store::open(&path).err(), ReadStore::open(&path).err()] {
-        assert!(error.unwrap().to_string().contains("has format 99, and this version reads 7"));
+        assert!(error.unwrap().to_string().contains("has format 99, and this version reads 8"));
     }
 }
 
