@@ -7,7 +7,7 @@
 mod common;
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
@@ -318,5 +318,43 @@ fn what_cannot_be_watched_is_said() {
         let output = run(arguments);
         assert_eq!((code(&output), out(&output)), (2, ""), "{arguments:?}");
         assert!(err(&output).contains(expected), "{arguments:?}: {}", err(&output));
+    }
+}
+
+/// Answers what a command asks on its terminal; what that shows, and how it ended.
+fn answered(mut command: Command, answer: &str) -> (String, Option<i32>) {
+    let size = Winsize { ws_row: LINES, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
+    let OpenptyResult { master, slave } = openpty(Some(&size), None).unwrap();
+    let mut terminal = File::from(master);
+    terminal.write_all(answer.as_bytes()).unwrap();
+    let mut child = command.stdin(slave.try_clone().unwrap()).stdout(Stdio::null()).stderr(slave).spawn().unwrap();
+    // It holds the terminal open.
+    drop(command);
+    let mut shown = Vec::new();
+    let _end = terminal.read_to_end(&mut shown);
+    (bare(&String::from_utf8(shown).unwrap()), child.wait().unwrap().code())
+}
+
+#[test]
+fn a_key_is_rotated_only_by_who_says_yes() {
+    let dir = stage();
+    // Nobody runs whom it could tell, which it finds out after it has asked.
+    for (answer, goes_on) in [
+        ("y\n", true),
+        ("yes\n", true),
+        (" Y \n", true),
+        ("\n", false),
+        ("n\n", false),
+        ("yess\n", false),
+        ("\u{4}", false),
+    ] {
+        let mut command = plain();
+        command.args(["audit", "rotate", "--data"]).arg(dir.path());
+        let (shown, code) = answered(command, answer);
+        let at = format!("{answer:?}: {code:?} {shown}");
+        assert!(shown.contains("go on? [y/N]"), "{at}");
+        assert_eq!(shown.contains("no agent runs"), goes_on, "{at}");
+        assert_eq!(shown.contains("the answer was not yes"), !goes_on, "{at}");
+        assert_eq!(code, Some(if goes_on { 4 } else { 2 }), "{at}");
     }
 }
