@@ -1,6 +1,7 @@
 //! The running agent: whether it answers, for which its broker is asked for a handshake, and what it is told to do.
 
 mod asking;
+mod history;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -20,6 +21,7 @@ use tokio::time::timeout;
 use crate::Ending;
 
 pub(crate) use self::asking::{Answered, Asking, Reply, statement};
+pub(crate) use self::history::History;
 
 /// How long an agent that is well takes at most to answer.
 pub(crate) const ANSWER: Duration = Duration::from_secs(1);
