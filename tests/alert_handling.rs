@@ -11,6 +11,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use daemoneye_broker::message::{Code, Fault, Message};
+use daemoneye_broker::{Broker, Gate, Interest, Key, Limits, Settings, topic, tree};
 use daemoneye_tests::{Program, Stage, header, program};
 use nix::unistd::{Gid, Group, geteuid};
 use serde_json::{Value, json};
@@ -296,4 +297,26 @@ fn an_agent_of_another_protocol_is_told_apart_in_one_sentence() {
     let (code, _, err) = cli(&stage, &["query", "SELECT count(*) FROM processes"]);
     assert!(code == 0 && err.contains(spoken) && err.contains("live snapshot"), "who can answer does: {code} {err}");
     answering.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn whoever_does_not_learn_what_became_of_an_order_learns_that() {
+    let stage = stage();
+    fs::create_dir_all(stage.data()).unwrap();
+    // An agent that goes away in the midst of what it is told to do.
+    let gate = Gate::new(Key::load_or_create(&stage.socket().with_file_name("agent.key")).unwrap(), None);
+    let settings = Settings { gate, tree: tree::PRODUCT, limits: Limits::default(), group: None };
+    let broker = Broker::bind(stage.socket(), settings).unwrap();
+    let agent = broker.client("agent").unwrap();
+    let mut asked = agent.subscribe(&Interest::new(topic::control("agent")).answering()).await.unwrap();
+    let telling = command(&stage, &program("daemoneye-cli"), &["alerts", "ack", "1"]);
+    let telling = tokio::task::spawn_blocking(move || output(telling));
+    let order = asked.message().await.unwrap();
+    drop(broker);
+    let (code, out, err) = telling.await.unwrap();
+    let said =
+        "went away before it answered, and may still have done it; `daemoneye-cli alerts list` shows whether it did";
+    assert!(code == 5 && out.is_empty() && err.contains(said), "{code} {out}{err}");
+    assert!(!err.contains("nothing was changed"), "{err}");
+    drop(order);
 }

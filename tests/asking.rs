@@ -6,6 +6,7 @@
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use daemoneye_broker::payload::Notice;
@@ -229,17 +230,92 @@ fn what_is_explained_is_looked_at_where_the_agent_looks() {
     agent.stop();
 }
 
+/// A data folder as an operator without the agent's rights sees it: its socket, not its store.
+fn without_store(stage: &Stage) -> PathBuf {
+    let elsewhere = stage.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(stage.socket(), elsewhere.join("agent.sock")).unwrap();
+    fs::copy(stage.socket().with_file_name("agent.key"), elsewhere.join("agent.key")).unwrap();
+    elsewhere
+}
+
+#[test]
+fn history_is_explained_to_whom_the_store_is_closed() {
+    let stage = Stage::new();
+    let agent = running(&stage);
+    let suspect = stage.suspect("explained");
+    agent.alert("it is seen", |alert| alert["row"]["pid"] == suspect.pid());
+    let elsewhere = without_store(&stage);
+    let explain = |sql: &str, more: &[&str]| {
+        let mut command = Command::new(program("daemoneye-cli"));
+        command.args(["explain", "-o", "json", sql]).args(more).arg("--data").arg(&elsewhere);
+        command.env("XDG_CONFIG_HOME", stage.path()).output().unwrap()
+    };
+    let json = |output: &Output| {
+        let parsed = serde_json::from_slice::<Value>(&output.stdout);
+        parsed.unwrap_or_else(|_| panic!("{}", said(output)))[0].clone()
+    };
+    let starts = "SELECT s.name, count(*) AS n FROM process_starts s WHERE s.name = 'explained' GROUP BY s.name";
+    let state = explain(starts, &["--state"]);
+    assert_eq!(json(&state)["state"]["matches"], 1, "{}", said(&state));
+    assert_eq!(said(&state).trim(), "the agent's store", "it says who looked");
+    let pid = suspect.pid().to_string();
+    for (name, matches) in [("explained", true), ("another", false)] {
+        let sql = format!("SELECT pid FROM process_starts WHERE name = '{name}' AND observed_at > '2020-01-01'");
+        let why = explain(&sql, &["--why-not", &pid]);
+        assert_eq!(json(&why)["why_not"]["matches"], matches, "{}", said(&why));
+    }
+    // Of a moment, with its samples; and relatives that are only on record.
+    let then = "SELECT count(*) AS n FROM processes FOR SYSTEM_TIME AS OF now() AS p WHERE p.memory_usage > 0";
+    let state = explain(then, &["--state"]);
+    assert_eq!(json(&state)["state"]["matches"], 1, "{}", said(&state));
+    let sql = "SELECT p.pid FROM process_starts s JOIN descendants(s.parent_id) AS p ON p.pid = s.pid";
+    let why = explain(sql, &["--why-not", &pid]);
+    assert_eq!(json(&why)["why_not"]["matches"], true, "{}", said(&why));
+    agent.stop();
+    let stored = explain(starts, &["--state"]);
+    assert!(said(&stored).contains("nothing is stored at"), "{}", said(&stored));
+}
+
+#[test]
+fn a_question_that_is_repeated_is_the_agents_as_long_as_it_answers() {
+    let stage = Stage::new();
+    let agent = running(&stage);
+    let suspect = stage.suspect("watched");
+    agent.alert("it is seen", |alert| alert["row"]["pid"] == suspect.pid());
+    let elsewhere = without_store(&stage);
+    // The record is the agent's alone here, so that whoever shows rows of it has asked it.
+    let sql = "SELECT name FROM process_starts WHERE name = 'watched'";
+    let watch = |more: &[&str]| {
+        let mut watch = Command::new(program("daemoneye-cli"));
+        watch.args(["query", "--watch=100ms", "-o", "ndjson", sql, "--data"]).arg(&elsewhere).args(more);
+        watch.env("XDG_CONFIG_HOME", stage.path());
+        watch
+    };
+    let live = watch(&["--live"]).output().unwrap();
+    assert!(said(&live).contains("nothing is stored at"), "{}", said(&live));
+    let watch = Program::start(watch(&[]));
+    let rounds = |more: usize| {
+        let before = watch.alerts().len();
+        watch.shows("more rounds", || (watch.alerts().len() >= before + more).then_some(()));
+    };
+    rounds(2);
+    agent.kill();
+    watch.says("asking again");
+    let agent = running(&stage);
+    rounds(2);
+    assert!(watch.alerts().iter().all(|row| row["name"] == "watched"));
+    watch.kill();
+    agent.stop();
+}
+
 #[test]
 fn alerts_are_followed_by_whom_the_store_is_closed_to() {
     let stage = Stage::new();
     let agent = running(&stage);
     let early = stage.suspect("early");
     agent.alert("the first", |alert| alert["row"]["pid"] == early.pid());
-    // What an operator without the agent's rights sees: its socket, not its store.
-    let elsewhere = stage.path().join("elsewhere");
-    fs::create_dir(&elsewhere).unwrap();
-    std::os::unix::fs::symlink(stage.socket(), elsewhere.join("agent.sock")).unwrap();
-    fs::copy(stage.socket().with_file_name("agent.key"), elsewhere.join("agent.key")).unwrap();
+    let elsewhere = without_store(&stage);
     let mut watch = Command::new(program("daemoneye-cli"));
     watch.args(["alerts", "watch", "-o", "ndjson", "--data"]).arg(&elsewhere).env("XDG_CONFIG_HOME", stage.path());
     let watch = Program::start(watch);

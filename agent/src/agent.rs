@@ -26,7 +26,7 @@ use crate::answers::Seen;
 use crate::audit::{self, Audit};
 use crate::backlog::Backlog;
 use crate::evaluation::{Bounds, evaluate, new_dataflow};
-use crate::present::{Difference, Dishonest, Present};
+use crate::present::{Difference, Dishonest, Living, Present};
 use crate::rules::{Loaded, Rule};
 use crate::sampling::Sampling;
 use crate::silences::Silences;
@@ -306,9 +306,9 @@ impl Agent {
         let mut transaction = self.store.begin()?;
         let mut released = released.iter().map(|at| &self.rules[*at].status);
         released.try_for_each(|rule| audit::set_rule(&mut transaction, wanted.at, &wanted.by, rule))?;
-        let (present, now) = (self.present.rows(), self.present.time().unwrap_or_default());
+        let (living, now) = (Living::new(self.present.rows()), self.present.time().unwrap_or_default());
         let (silences, snapshot) = (Silences::default(), SnapshotRef::default());
-        let mut scene = Scene { transaction: &mut transaction, present, now, snapshot, silences };
+        let mut scene = Scene { transaction: &mut transaction, living, now, snapshot, silences };
         let raised = self.settle_quarantines(&mut scene, &Completeness::default())?;
         debug_assert!(raised.is_empty(), "what ends raises nothing");
         transaction.commit()
@@ -434,8 +434,8 @@ impl Agent {
         let processes = difference.rows.num_rows();
         let snapshot = SnapshotRef { source: batch.source.clone(), sequence: batch.sequence };
         let committed = answers.and_then(|answers| {
-            let present = &difference.rows;
-            let mut scene = Scene { transaction: &mut transaction, present, now, snapshot, silences };
+            let living = Living::new(&difference.rows);
+            let mut scene = Scene { transaction: &mut transaction, living, now, snapshot, silences };
             let mut raised = self.raise(&mut scene, answers, &completeness)?;
             raised.extend(self.speak_of_quarantines(&mut scene, &completeness)?);
             note_collector(&mut transaction, batch, known, (processes, evaluation, &completeness))?;
@@ -630,9 +630,10 @@ mod tests {
     use std::fs;
 
     use daemoneye_dsl::limits::Limits;
-    use daemoneye_dsl::tables::Process;
-    use daemoneye_dsl::types::MICROS_PER_SEC;
+    use daemoneye_dsl::tables::{Process, version_columns};
+    use daemoneye_dsl::types::{MICROS_PER_SEC, Value};
     use daemoneye_planner::Size;
+    use daemoneye_storage::Reader as _;
 
     use super::*;
 
@@ -794,5 +795,38 @@ mod tests {
         let seconds = |seconds: i64| seconds * MICROS_PER_SEC;
         let back = (seconds(HOUR + 2) - 1, seconds(10 * HOUR + 5) + 1);
         assert_eq!(gaps, [(seconds(10), seconds(10 * HOUR)), back]);
+    }
+
+    #[test]
+    fn the_evidence_of_an_alert_is_what_is_stored_of_the_living_and_of_the_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut agent = agent(&dir);
+        let child = |pid, name, parent: u32, started| Process {
+            parent_id: Some(format!("{parent:016x}")),
+            cpu_usage: Some(f64::from(pid)),
+            ..process(pid, name, started)
+        };
+        let init = process(1, "init", 0);
+        assert_eq!(take(&mut agent, 1, 10, std::slice::from_ref(&init)), (0, false));
+        let (bash, curl, sh) = (child(2, "bash", 1, 11), child(3, "curl", 2, 12), child(4, "sh", 2, 17));
+        assert_eq!(take(&mut agent, 2, 15, &[init.clone(), bash, curl.clone()]), (0, false));
+        assert_eq!(take(&mut agent, 3, 20, &[init, curl, sh]), (1, false));
+        let view = agent.store.read().unwrap();
+        let alert = view.alert(1).unwrap().unwrap();
+        let stored = [4, 2, 1].map(|pid| view.process(&format!("{pid:016x}")).unwrap().unwrap());
+        let names = |all: &[&serde_json::Map<String, serde_json::Value>]| -> Vec<String> {
+            all.iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect()
+        };
+        let told = alert.process.as_ref().unwrap();
+        assert_eq!(names(&[&[told][..], &alert.ancestors.iter().collect::<Vec<_>>()].concat()), ["sh", "bash", "init"]);
+        assert_eq!(alert.sources, stored.iter().map(|it| it.source.clone().unwrap()).collect::<Vec<_>>());
+        for (told, stored) in std::iter::once(told).chain(&alert.ancestors).zip(&stored) {
+            let columns = version_columns();
+            let columns = columns.iter().zip(stored.row.columns()).filter(|(it, _)| it.name != "environment_vars");
+            for (column, values) in columns {
+                assert_eq!(told[&*column.name], Value::at(values, 0).to_json(), "{}", column.name);
+            }
+        }
+        assert_eq!(told["cpu_usage"], 4.0);
     }
 }

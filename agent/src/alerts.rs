@@ -16,18 +16,19 @@ use daemoneye_dsl::convert::to_text;
 use daemoneye_dsl::tables::{Process, lineage, version_columns};
 use daemoneye_dsl::types::{Timestamp, Value};
 use daemoneye_planner::Batch;
-use daemoneye_storage::{Error, MatchState, Reader, Transaction};
+use daemoneye_storage::{Error, MatchState, Reader, StoredProcess, Transaction};
 use serde_json::Map;
 
 use crate::audit;
+use crate::present::{Living, versions};
 use crate::rules::Rule;
 use crate::silences::Silences;
 
 /// What alerts are made from: the store as it will be committed, and the present.
 pub(crate) struct Scene<'a> {
     pub(crate) transaction: &'a mut Transaction,
-    /// The latest snapshot.
-    pub(crate) present: &'a RecordBatch,
+    /// The latest snapshot, which is stored in the transaction.
+    pub(crate) living: Living<'a>,
     /// Its time.
     pub(crate) now: Timestamp,
     /// What the logs call it.
@@ -272,7 +273,7 @@ impl Scene<'_> {
         let mut met: Vec<String> = Vec::new();
         let mut next = Some(proc_id.to_owned());
         while let Some(id) = next.filter(|id| !met.contains(id) && met.len() <= lineage::DEPTH_MAX) {
-            let stored = match self.transaction.process(&id) {
+            let stored = match self.process(&id) {
                 // Who is unknown because of damage must not keep the alert from being raised.
                 Err(Error::Damaged(why)) => {
                     tracing::warn!(proc_id = id, why, "an alert lacks ancestors: a part of the store is damaged");
@@ -296,17 +297,20 @@ impl Scene<'_> {
         Ok(lineage)
     }
 
+    /// The last version of a process. Of the living, the store is only asked where it is.
+    fn process(&self, proc_id: &str) -> Result<Option<StoredProcess>, Error> {
+        match (self.living.row(proc_id), self.transaction.source_of_living(proc_id)?) {
+            (Some(row), source @ Some(_)) => Ok(Some(StoredProcess { row: versions(&row), source })),
+            _ => self.transaction.process(proc_id),
+        }
+    }
+
     /// The volatile columns, which only the present has.
     fn samples(&self, proc_id: &str) -> Map<String, serde_json::Value> {
-        let wanted = Value::Text(proc_id.to_owned());
-        let row = (0..self.present.num_rows()).find(|row| Value::at(self.present.column(0), *row) == wanted);
+        let Some(row) = self.living.row(proc_id) else { return Map::new() };
         let columns = Process::columns();
         let volatile = columns.iter().enumerate().filter(|(_, column)| column.volatile);
-        row.map_or_else(Map::new, |row| {
-            volatile
-                .map(|(at, column)| (column.name.to_string(), Value::at(self.present.column(at), row).to_json()))
-                .collect()
-        })
+        volatile.map(|(at, column)| (column.name.to_string(), Value::at(row.column(at), 0).to_json())).collect()
     }
 }
 

@@ -112,6 +112,11 @@ fn take(agent: &mut Agent, delivery: Delivery, sinks: &Sinks, audit: &Audit) {
 }
 
 fn obey(agent: &mut Agent, order: Order, delivery: Delivery, audit: &Audit) {
+    // Whoever gave it up looks whether it was done: what was not begun by then is not done afterwards.
+    if delivery.is_cancelled() {
+        tracing::info!("nobody waits any more for what became of an order: it is not obeyed");
+        return;
+    }
     let wanted = Wanted { by: audit::actor_of(&delivery), at: now() };
     let asked = order.deed.as_ref().map(audit::of_deed).unwrap_or_default();
     match agent.obey(order, wanted) {
@@ -122,5 +127,51 @@ fn obey(agent: &mut Agent, order: Order, delivery: Delivery, audit: &Audit) {
             audit.note(audit::refused(now(), &delivery, &asked, &why));
             delivery.refuse(&why);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use daemoneye_broker::payload::{Deed, Export};
+    use daemoneye_broker::{Broker, Client, Gate, Interest, Key, Limits, Outcome, Settings, tree};
+    use daemoneye_dsl::limits;
+    use daemoneye_planner::Size;
+
+    use super::*;
+    use crate::rules;
+
+    fn agent(dir: &tempfile::TempDir, audit: Audit) -> Agent {
+        let state = Size { rows: 1_000, bytes: 1 << 20 };
+        let bounds = Bounds { time: Duration::from_mins(1), state, grace: Duration::from_hours(1) };
+        let loaded = rules::load(&[dir.path().to_owned()], limits::Limits::default());
+        Agent::open(&dir.path().join("events.redb"), loaded, bounds, Duration::from_mins(5), audit).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn an_order_is_done_while_somebody_waits_for_it_and_not_afterwards() {
+        let dir = tempfile::tempdir().unwrap();
+        let (audit, ..) = audit::channel();
+        let mut agent = agent(&dir, audit.clone());
+        let gate = Gate::new(Key::generate().unwrap(), None);
+        let settings = Settings { gate, tree: tree::OPEN, limits: Limits::default(), group: None };
+        let broker = Broker::bind(dir.path().join("s"), settings).unwrap();
+        let mut asked = broker.client("agent").unwrap().subscribe(&Interest::new("t").answering()).await.unwrap();
+        let operator = broker.client("operator").unwrap();
+        let told = |client: Client| async move { client.request("t", "", Duration::from_secs(20)).await };
+        let events = |agent: &Agent| agent.store().read().unwrap().next_event().unwrap();
+        let order = || Order::from(Deed::Export(Export { table: "alerts".to_owned(), ..Export::default() }));
+        let before = events(&agent);
+
+        let waiting = tokio::spawn(told(operator.clone()));
+        let given_up = asked.message().await.unwrap();
+        waiting.abort();
+        given_up.cancelled().await;
+        obey(&mut agent, order(), given_up, &audit);
+        assert_eq!(events(&agent), before);
+
+        let waiting = tokio::spawn(told(operator));
+        obey(&mut agent, order(), asked.message().await.unwrap(), &audit);
+        assert_eq!(waiting.await.unwrap().unwrap(), Outcome::Accepted(daemoneye_broker::Bytes::new()));
+        assert_eq!(events(&agent), before + 1);
     }
 }

@@ -3,6 +3,7 @@
 //! A collector reports everything there is; here it is compared with what was there before, by `proc_id`. A batch that
 //! was lost heals itself: the next one is compared with what was last taken.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -20,6 +21,27 @@ pub(crate) struct Present {
     rows: RecordBatch,
     /// When that was; none before the first snapshot ever.
     time: Option<Timestamp>,
+}
+
+/// The processes of a snapshot, found by their ids.
+pub(crate) struct Living<'a> {
+    rows: &'a RecordBatch,
+    /// Made when the first is asked for.
+    places: OnceCell<HashMap<&'a str, usize>>,
+}
+
+impl<'a> Living<'a> {
+    /// Those of rows in the layout of `processes`.
+    pub(crate) fn new(rows: &'a RecordBatch) -> Self {
+        Self { rows, places: OnceCell::new() }
+    }
+
+    /// The row of a process, if it lives.
+    pub(crate) fn row(&self, proc_id: &str) -> Option<RecordBatch> {
+        let places =
+            self.places.get_or_init(|| (0..).zip(ids(self.rows)).filter_map(|(at, id)| Some((id?, at))).collect());
+        places.get(proc_id).map(|at| self.rows.slice(*at, 1))
+    }
 }
 
 /// What a snapshot changed.
@@ -147,7 +169,7 @@ fn take(rows: &RecordBatch, numbers: &[u32]) -> RecordBatch {
 }
 
 /// The columns that make a version, of rows of `processes`.
-fn versions(rows: &RecordBatch) -> RecordBatch {
+pub(crate) fn versions(rows: &RecordBatch) -> RecordBatch {
     let columns = Process::columns();
     let kept: Vec<_> = (0..columns.len()).filter(|at| !columns[*at].volatile).collect();
     rows.project(&kept).expect("columns of this batch")

@@ -15,7 +15,8 @@
 //!
 //! 1 messages a second, to one and to four subscribers, 128 B and 1 KiB; 2 ten thousand messages a second of 1 KiB to
 //! four: how late, and what of one core; 3 a request of 128 B and its reply, beside bare Unix sockets between as many
-//! processes; 4 memory with a hundred connections of which one is stopped, and then all.
+//! processes; 4 memory with a hundred connections of which one is stopped, and then all; 5 messages a second where the
+//! connections are encrypted, beside the same in the clear.
 //!
 //! What the hardware allows: part 3 has the bare round trip beside it. In part 1 each message crosses two sockets, four
 //! copies by the system; at 10 GB/s that is 2.4 million messages of 1 KiB a second to one subscriber. In part 2 a frame
@@ -41,11 +42,12 @@ mod linux {
 
     type Part = fn(Sizes, &mut Verdict) -> anyhow::Result<Vec<String>>;
 
-    const PARTS: [(&str, Part); 4] = [
+    const PARTS: [(&str, Part); 5] = [
         ("messages a second to each subscriber", parts::rates),
         ("10,000 messages a second of 1 KiB to four", parts::paced),
         ("request and reply of 128 B", parts::round_trips),
         ("memory", |sizes, _| parts::stalled(sizes)),
+        ("messages a second, encrypted", |sizes, _| parts::encrypted(sizes)),
     ];
 
     pub(super) fn main() -> anyhow::Result<()> {

@@ -3,8 +3,9 @@
 //!
 //! The release build of the agent runs as installed, with the product's rules; this program is the collector, in a
 //! process of its own, and its processes are made up. Of each of several new stores the first snapshot is measured, in
-//! which everything is new; in the last of them twenty more, each with 2 % of the processes others than before. Then the
-//! store must have every version, and those alive that the last snapshot had.
+//! which everything is new and the rules begin; in the last of them twenty more, each with 2 % of the processes others
+//! than before, and a few in which all are others. Then the store must have every version, and those alive that the last
+//! snapshot had.
 //!
 //! What the hardware allows: the rows of a snapshot are about 1 MB as they travel; to decode and compare them takes 10 ms
 //! of processor time, the rules on 2 % some 2 ms (`rule_on_snapshot`), a commit that reaches the disk 2 to 10 ms
@@ -31,6 +32,8 @@ use daemoneye_storage::{ReadStore, Reader, Scan};
 const STORES: usize = 5;
 /// Snapshots after the first, in the last of them.
 const SNAPSHOTS: usize = 20;
+/// Snapshots after those, in which every process is another.
+const WHOLE: usize = 5;
 /// Processes that are others than in the snapshot before.
 const CHANGED: usize = PROCESSES / 50;
 const GOAL_MICROS: f64 = 60_000.0;
@@ -40,24 +43,32 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn main() -> anyhow::Result<()> {
     let programs = build()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut first, mut later, mut encoded) = (Samples::default(), Samples::default(), Samples::default());
+    let (mut first, mut later, mut whole, mut encoded) = <(Samples, Samples, Samples, Samples)>::default();
     for store in 1..=STORES {
         let folder = tempfile::tempdir()?;
         let data = DataDir::new(folder.path().join("data"));
         let agent = Running(start(&programs.join("daemoneye-agent"), &data)?);
         let client = runtime.block_on(connect(&data))?;
         let mut processes: Vec<_> = (0..PROCESSES).map(process).collect();
-        for sequence in 1..=if store == STORES { 1 + SNAPSHOTS } else { 1 } {
-            if sequence > 1 {
-                exchange(&mut processes, sequence);
+        let more = if store == STORES { SNAPSHOTS + WHOLE } else { 0 };
+        for sequence in 1..=1 + more {
+            match sequence {
+                1 => {}
+                _ if sequence <= 1 + SNAPSHOTS => exchange(&mut processes, sequence),
+                _ => processes = others(sequence),
             }
             let payload = encoded.wall(|| snapshot(&processes, sequence))?;
-            let into = if sequence == 1 { &mut first } else { &mut later };
+            let into = match sequence {
+                1 => &mut first,
+                _ if sequence <= 1 + SNAPSHOTS => &mut later,
+                _ => &mut whole,
+            };
             let outcome =
                 into.wall(|| runtime.block_on(client.request(&topic::events("processes"), payload, PATIENCE)));
             ensure!(matches!(outcome, Ok(Outcome::Accepted(_))), "snapshot {sequence} was not taken: {outcome:?}");
         }
-        check(&data, if store == STORES { SNAPSHOTS } else { 0 })?;
+        let changed = if store == STORES { SNAPSHOTS * CHANGED + WHOLE * PROCESSES } else { 0 };
+        check(&data, PROCESSES + changed)?;
         drop(agent);
     }
     println!("{PROCESSES} processes, from publishing to the acknowledgement after the commit\n");
@@ -65,13 +76,14 @@ fn main() -> anyhow::Result<()> {
     for (what, samples) in [
         (format!("first snapshot, of {STORES} new stores"), &first),
         (format!("2 % others, of {SNAPSHOTS}"), &later),
+        (format!("all others, of {WHOLE}"), &whole),
         ("(to encode one, which is not in the above)".to_owned(), &encoded),
     ] {
         let (median, most) = (samples.median_micros() / 1e3, samples.percentile_micros(99) / 1e3);
         println!("{what:44} {median:10.1} {most:10.1}");
     }
     let mut verdict = Verdict::default();
-    for (what, samples) in [("the first snapshot", &first), ("2 % others", &later)] {
+    for (what, samples) in [("the first snapshot", &first), ("2 % others", &later), ("all others", &whole)] {
         let median = samples.median_micros();
         verdict.expect(median <= GOAL_MICROS, || format!("{what}: {:.1} ms, the goal is 60", median / 1e3));
     }
@@ -126,6 +138,16 @@ fn exchange(processes: &mut [Process], sequence: usize) {
     }
 }
 
+/// As many processes that were never there, with parents among them.
+fn others(sequence: usize) -> Vec<Process> {
+    let mut others: Vec<_> = (0..PROCESSES).map(|at| process(sequence * PROCESSES + at)).collect();
+    for at in 0..PROCESSES {
+        let parent = (at > 0).then(|| others[at / 8].proc_id.clone());
+        others[at].parent_id = parent;
+    }
+    others
+}
+
 fn snapshot(processes: &[Process], sequence: usize) -> anyhow::Result<bytes::Bytes> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     let batch = SnapshotBatch {
@@ -144,7 +166,7 @@ fn snapshot(processes: &[Process], sequence: usize) -> anyhow::Result<bytes::Byt
 }
 
 /// Whether the store has every version, and those alive that the last snapshot had.
-fn check(data: &DataDir, exchanges: usize) -> anyhow::Result<()> {
+fn check(data: &DataDir, versions: usize) -> anyhow::Result<()> {
     let store = ReadStore::open(data.events())?;
     let catalog = Catalog::builtin();
     let table = catalog.table("processes_history").context("no such table")?;
@@ -152,7 +174,7 @@ fn check(data: &DataDir, exchanges: usize) -> anyhow::Result<()> {
     let scanned = store.scan(&Scan::all(table, &[ends]))?;
     let rows: usize = scanned.batches.iter().map(RecordBatch::num_rows).sum();
     let alive: usize = scanned.batches.iter().map(|rows| rows.column(0).null_count()).sum();
-    let expected = (PROCESSES + exchanges * CHANGED, PROCESSES);
+    let expected = (versions, PROCESSES);
     ensure!((rows, alive) == expected, "{rows} versions and {alive} alive are stored, not {expected:?}");
     ensure!(number(rows) > 0.0 && scanned.completeness.is_complete(), "what is stored is not complete");
     Ok(())

@@ -1,6 +1,7 @@
 //! The running agent: whether it answers, for which its broker is asked for a handshake, and what it is told to do.
 
 mod asking;
+mod history;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -17,7 +18,10 @@ use daemoneye_storage::{ReadStore, Report};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
+use crate::Ending;
+
 pub(crate) use self::asking::{Answered, Asking, Reply, statement};
+pub(crate) use self::history::History;
 
 /// How long an agent that is well takes at most to answer.
 pub(crate) const ANSWER: Duration = Duration::from_secs(1);
@@ -47,6 +51,8 @@ pub(crate) enum Reached {
     OtherProtocol(String),
     /// Somebody listens and does not answer.
     Silent,
+    /// It was asked, and did not say what came of it; why, as of somebody.
+    Unanswered(String),
     /// Anything else, in words.
     Failed(String),
 }
@@ -60,7 +66,7 @@ impl Reached {
             Self::Deserted => "refused",
             Self::Denied | Self::Refused(_) => "no_permission",
             Self::OtherProtocol(_) => "other_protocol",
-            Self::Silent => "no_answer",
+            Self::Silent | Self::Unanswered(_) => "no_answer",
             Self::Failed(_) => "failed",
         }
     }
@@ -77,9 +83,29 @@ impl Reached {
                 return format!("the agent and this program do not speak the same: {spoken}; {SAME_RELEASE}");
             }
             Self::Answers | Self::Silent => format!("the agent at {socket} does not answer"),
+            Self::Unanswered(why) => format!("the agent at {socket} {why}"),
             Self::Failed(why) => format!("the agent at {socket} cannot be asked: {why}"),
         };
         format!("{why}; `daemoneye-cli status` says what to do")
+    }
+
+    /// A sentence about an order that has no answer. `undone` says what did not come about, where that is known; `look`
+    /// is the command that shows it, where it is not: what the agent has begun it may finish when nobody waits any more.
+    pub(crate) fn of_order(&self, door: &Door, undone: &str, look: &str) -> String {
+        match self {
+            Self::Unanswered(why) => {
+                let socket = door.socket.display();
+                format!(
+                    "the agent at {socket} {why}, and may still have done it; `daemoneye-cli {look}` shows whether it did"
+                )
+            }
+            _ => format!("{undone}: {}", self.why(door)),
+        }
+    }
+
+    /// How a command ends whose order has no answer.
+    pub(crate) fn ending(&self) -> Ending {
+        if matches!(self, Self::Unanswered(_)) { Ending::Unknown } else { Ending::Unreachable }
     }
 }
 
@@ -191,10 +217,16 @@ pub(crate) fn knowledge(door: &Door, what: Knowledge) -> Result<Outcome, Reached
 
 async fn request(client: &Client, wish: Wish) -> Result<Outcome, Reached> {
     let told = client.request(&topic::control("agent"), Ask::from(wish).to_payload(), OBEYS).await;
-    told.map_err(|error| match error {
-        Error::TimedOut(_) => Reached::Silent,
+    told.map_err(unanswered)
+}
+
+/// Why something that was asked has no answer.
+fn unanswered(error: Error) -> Reached {
+    match error {
+        Error::TimedOut(patience) => Reached::Unanswered(format!("did not answer within {} s", patience.as_secs())),
+        Error::Closed(_) | Error::Refused(_) => Reached::Unanswered("went away before it answered".to_owned()),
         other => Reached::Failed(other.to_string()),
-    })
+    }
 }
 
 fn connected<T>(door: &Door, talk: impl AsyncFnOnce(Client) -> Result<T, Reached>) -> Result<T, Reached> {
@@ -221,5 +253,23 @@ fn unreached(error: Error) -> Reached {
         Error::Refused(fault) if fault.code() == Code::Version => Reached::OtherProtocol(fault.to_string()),
         Error::Refused(fault) if fault.code() == Code::Denied => Reached::Refused(fault.to_string()),
         other => Reached::Failed(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_that_outlasts_the_patience_may_still_be_done_and_one_that_was_never_told_is_not() {
+        let door = Door { socket: "/run/s".into(), key: PathBuf::new(), encryption: Encryption::IfAsked };
+        let reached = unanswered(Error::TimedOut(OBEYS));
+        let expected = "the agent at /run/s did not answer within 30 s, and may still have done it; `daemoneye-cli status` \
+                        shows whether it did";
+        assert_eq!(reached.of_order(&door, "nothing was released", "status"), expected);
+        assert_eq!(reached.ending(), Ending::Unknown);
+        let unasked = Reached::Silent.of_order(&door, "nothing was released", "status");
+        assert!(unasked.starts_with("nothing was released: the agent at "), "{unasked}");
+        assert_eq!(Reached::Silent.ending(), Ending::Unreachable);
     }
 }

@@ -205,8 +205,10 @@ impl View<'_> {
             None => live::snapshot(now).map(Into::into),
         };
         let queries: Vec<_> = explained.iter().map(|it| &it.rule.query).collect();
-        let place = (asked.data.as_ref(), settings);
-        let sources = Sources::open(&queries, place, self.files, moment, &mut look)?;
+        let sources = match &agent {
+            Some(agent) => Sources::of_agent(&queries, (agent, asked.patience.limit()), self.files, moment, &mut look)?,
+            None => Sources::open(&queries, (asked.data.as_ref(), settings), self.files, moment, &mut look)?,
+        };
         for it in explained {
             it.look(asked, &sources)?;
             completeness = completeness.and(&it.completeness(sources.completeness(&it.rule.query)));

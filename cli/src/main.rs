@@ -170,6 +170,7 @@ Exit codes:
   2    a flag, setting, path, rule or statement is wrong, or cannot be read
   3    the answer is incomplete, as is said; --allow-degraded makes it 0 or 1
   4    the agent cannot be reached
+  5    the agent was told, and did not say in time whether it did it
   101  a bug in this program
   130  stopped by Ctrl-C (143 by SIGTERM)";
 
@@ -179,6 +180,7 @@ pub(crate) fn with_exit_codes(examples: &str) -> String {
 }
 
 /// How a command ended.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// There is an answer.
     Done {
@@ -191,12 +193,15 @@ pub(crate) enum Ending {
     Refused,
     /// The agent cannot be reached, as was said.
     Unreachable,
+    /// The agent did not say what became of an order, as was said.
+    Unknown,
 }
 
 const FOUND: u8 = 1;
 const WRONG_INPUT: u8 = 2;
 const INCOMPLETE: u8 = 3;
 const UNREACHABLE: u8 = 4;
+const UNKNOWN: u8 = 5;
 const BUG: u8 = 101;
 
 /// What the last panic said. A panic over a damaged store is caught and becomes an error, so the hook only remembers.
@@ -291,6 +296,7 @@ fn code(ending: &Ending, allow_degraded: bool) -> u8 {
     match ending {
         Ending::Refused => WRONG_INPUT,
         Ending::Unreachable => UNREACHABLE,
+        Ending::Unknown => UNKNOWN,
         Ending::Done { degraded: true, .. } if !allow_degraded => INCOMPLETE,
         Ending::Done { found: true, .. } => FOUND,
         Ending::Done { .. } => 0,
@@ -331,5 +337,6 @@ mod tests {
         assert_eq!(code(&done(false, true), true), 0);
         assert_eq!(code(&Ending::Refused, true), WRONG_INPUT);
         assert_eq!(code(&Ending::Unreachable, true), UNREACHABLE);
+        assert_eq!(code(&Ending::Unknown, true), UNKNOWN);
     }
 }

@@ -1,5 +1,6 @@
 //! `query`: one SELECT about now, or about what the store remembers.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use daemoneye_dsl::types::{Timestamp, Type, Value, display_interval};
 use daemoneye_planner::{Ended, ask, plan, stacked};
 use serde_json::Map;
 
-use crate::agent::{Answered, Asking, statement};
+use crate::agent::{Answered, Asking, Door, statement};
 use crate::file_table::{FileArguments, FileTables, NowArgument};
 use crate::output::{Format, Json, print, write_json};
 use crate::progress::Progress;
@@ -26,7 +27,7 @@ use crate::screen::{Mark, Screen, count, draws_in_place};
 use crate::sources::{Sources, describe};
 use crate::timeout::TimeoutArgument;
 use crate::watch::Frame;
-use crate::{Ending, Globals, files, live, watch, with_exit_codes};
+use crate::{Ending, Globals, files, live, store, watch, with_exit_codes};
 
 /// Ask one SELECT.
 ///
@@ -54,7 +55,8 @@ pub(crate) struct Query {
     #[arg(short, long, value_name = "NAME=VALUE")]
     param: Vec<String>,
     /// Ask again every 2s, or as often as is said, until Ctrl-C: in place on a terminal, elsewhere as ndjson with the
-    /// time of each round as `watch_time`
+    /// time of each round as `watch_time`. The agent's processes are new with each of its snapshots, with --live in each
+    /// round
     #[arg(long, value_name = "EVERY", num_args = 0..=1, require_equals = true, default_missing_value = "2s",
         value_parser = watch::every, conflicts_with = "exit_code")]
     watch: Option<Duration>,
@@ -80,8 +82,9 @@ Examples:
                                  ORDER BY bytes DESC LIMIT 5\"
 
   What uses the processor, every five seconds?
-    daemoneye-cli query --watch=5s \"SELECT pid, name, cpu_usage FROM processes
-                                   ORDER BY cpu_usage DESC LIMIT 10\"
+    daemoneye-cli query --live --watch=5s \"SELECT pid, name, cpu_usage
+                                          FROM processes
+                                          ORDER BY cpu_usage DESC LIMIT 10\"
 
   What started in the last hour (from the agent's store)?
     sudo daemoneye-cli query \"SELECT command_line FROM process_starts
@@ -137,7 +140,8 @@ pub(crate) fn run(query: &Query, globals: &Globals, screen: &Screen) -> anyhow::
     let place = (query.data.as_ref(), &globals.settings);
     let mut waiting = Some(Progress::begin(screen, "asking"));
     let open = || Sources::open(&[&rule.query], place, &files, moment, &mut |now| live::snapshot(now).map(Into::into));
-    let sources = Place::choose(query, &rule, moment, (globals, screen), &open)?;
+    let asking = query.may_ask().then(|| Asking::find(query.data.as_ref(), &globals.settings, screen)).flatten();
+    let sources = Place::choose(query, (&rule, moment), asking.as_ref(), &open)?;
     let (mut asked, extent) = if matches!(form, Format::Ndjson | Format::Csv) {
         let mut end_waiting = || drop(waiting.take());
         (query.stream(&rule.query, &sources, form, (globals, screen), &mut end_waiting)?, Extent::Whole)
@@ -176,7 +180,13 @@ impl Query {
 }
 
 impl Query {
-    /// Asks at each interval. The statement was checked once; only the rows are new.
+    /// Whether an agent can answer: the statement is not about what only this program has.
+    fn may_ask(&self) -> bool {
+        !self.live && !self.files.are_given()
+    }
+
+    /// Asks at each interval. The statement was checked once; only the rows are new. An agent that comes or goes
+    /// meanwhile is asked from the next round on, or no more.
     fn watch(
         &self,
         every: Duration,
@@ -187,14 +197,19 @@ impl Query {
     ) -> anyhow::Result<Ending> {
         let (select, moment) = (&rule.query, self.moment.moment()?);
         let form = Format::of_data(globals.output);
-        let mut look = live::snapshots()?;
-        let mut look = |now| look(now).map(Into::into);
+        let place = (self.data.as_ref(), &globals.settings);
+        let look = RefCell::new(live::snapshots()?);
+        let open =
+            || Sources::open(&[select], place, files, moment, &mut |now| (look.borrow_mut())(now).map(Into::into));
+        let mut asking = self.may_ask().then(|| Asking::find(place.0, place.1, screen)).flatten();
         let ask = || {
             let started = Instant::now();
             let time = live::now();
-            let place = (self.data.as_ref(), &globals.settings);
-            let sources = Sources::open(&[select], place, files, moment, &mut look)?;
-            let mut result = self.answer(select, &Place::Here(sources))?;
+            if self.may_ask() && asking.as_ref().is_none_or(Asking::is_over) {
+                asking = Asking::open(&Door::find(place.1, &store::data_dir(place.0, place.1))).ok();
+            }
+            let place = Place::choose(self, (rule, moment), asking.as_ref(), &open)?;
+            let mut result = self.answer(select, &place)?;
             result.asked.note_absent(rule);
             Ok((result, time, started.elapsed().as_millis()))
         };
@@ -233,7 +248,7 @@ impl Query {
 
 impl Query {
     /// The answer, whole.
-    fn answer(&self, select: &Select, place: &Place<'_>) -> anyhow::Result<Result> {
+    fn answer(&self, select: &Select, place: &Place<'_, '_>) -> anyhow::Result<Result> {
         let mut parts = Vec::new();
         let asked = self.ask(select, place, &mut |rows| {
             parts.push(rows);
@@ -246,7 +261,7 @@ impl Query {
     fn ask(
         &self,
         select: &Select,
-        place: &Place<'_>,
+        place: &Place<'_, '_>,
         each: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
     ) -> anyhow::Result<Asked> {
         match place {
@@ -287,7 +302,7 @@ impl Query {
     fn stream(
         &self,
         select: &Select,
-        place: &Place<'_>,
+        place: &Place<'_, '_>,
         form: Format,
         (globals, screen): (&Globals, &Screen),
         end_waiting: &mut dyn FnMut(),
@@ -324,31 +339,25 @@ impl Query {
 }
 
 /// Who answers.
-enum Place<'a> {
+enum Place<'p, 's> {
     /// This program.
-    Here(Sources<'a>),
-    /// The agent, to which the way is open; or else this program.
-    Agent(Asking, Statement, Open<'a>),
+    Here(Sources<'s>),
+    /// The agent; or else, while it has seen nothing, this program.
+    Agent(&'p Asking, Statement, Open<'p, 's>),
 }
 
 /// Takes a snapshot and opens the store, as far as they are needed.
-type Open<'a> = &'a dyn Fn() -> anyhow::Result<Sources<'a>>;
+type Open<'p, 's> = &'p dyn Fn() -> anyhow::Result<Sources<'s>>;
 
-impl<'a> Place<'a> {
-    /// The agent if it answers, unless the statement is about what only this program has.
+impl<'p, 's> Place<'p, 's> {
+    /// The agent, if it is there.
     fn choose(
         query: &Query,
-        rule: &CheckedRule,
-        moment: Option<Timestamp>,
-        (globals, screen): (&Globals, &Screen),
-        open: Open<'a>,
+        (rule, moment): (&CheckedRule, Option<Timestamp>),
+        asking: Option<&'p Asking>,
+        open: Open<'p, 's>,
     ) -> anyhow::Result<Self> {
-        if query.live || query.files.are_given() {
-            return open().map(Self::Here);
-        }
-        let Some(asking) = Asking::find(query.data.as_ref(), &globals.settings, screen) else {
-            return open().map(Self::Here);
-        };
+        let Some(asking) = asking else { return open().map(Self::Here) };
         let statement = statement(rule, query.patience.limit(), moment);
         let statement = Statement { parameters: query.param.clone(), ..statement };
         Ok(Self::Agent(asking, statement, open))

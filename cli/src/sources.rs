@@ -1,6 +1,7 @@
-//! What a statement reads: the present from a live snapshot, everything else from the store.
+//! What a statement reads: the present from a live snapshot, everything else from the store; or both from the agent.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use arrow_array::RecordBatch;
@@ -14,6 +15,7 @@ use daemoneye_planner::{Counted, View};
 use daemoneye_settings::Settings;
 use daemoneye_storage::Reader;
 
+use crate::agent::{Asking, History};
 use crate::file_table::FileTables;
 use crate::screen::count;
 use crate::store::Stored;
@@ -55,8 +57,33 @@ pub(crate) struct Sources<'a> {
     pub(crate) now: Timestamp,
     files: &'a FileTables,
     snapshot: Option<Seen>,
-    stored: Option<Stored>,
+    past: Option<Past<'a>>,
 }
+
+/// Who has the record.
+enum Past<'a> {
+    Agent(History<'a>),
+    Store(Stored),
+}
+
+impl Past<'_> {
+    fn reader(&self) -> &dyn Reader {
+        match self {
+            Self::Agent(history) => history,
+            Self::Store(stored) => &stored.view,
+        }
+    }
+
+    fn origin(&self) -> String {
+        match self {
+            Self::Agent(_) => "the agent's store".to_owned(),
+            Self::Store(stored) => store::note(stored),
+        }
+    }
+}
+
+/// Looks at the processes.
+type Look<'l> = &'l mut dyn FnMut(Timestamp) -> anyhow::Result<Seen>;
 
 /// The processes of some moment.
 pub(crate) struct Seen {
@@ -80,27 +107,45 @@ impl<'a> Sources<'a> {
         (data, settings): (Option<&PathBuf>, &Settings),
         files: &'a FileTables,
         moment: Option<Timestamp>,
-        look: &mut dyn FnMut(Timestamp) -> anyhow::Result<Seen>,
+        look: Look<'_>,
+    ) -> anyhow::Result<Self> {
+        let open = |_| Ok(Past::Store(store::open(data, settings)?));
+        Self::gather(queries, files, moment, (look, &open))
+    }
+
+    /// The same, of which the agent has whatever is not in files.
+    pub(crate) fn of_agent(
+        queries: &[&Query],
+        (asking, limit): (&'a Asking, Duration),
+        files: &'a FileTables,
+        moment: Option<Timestamp>,
+        look: Look<'_>,
+    ) -> anyhow::Result<Self> {
+        let open = |now| Ok(Past::Agent(History::new(asking, now, limit)));
+        Self::gather(queries, files, moment, (look, &open))
+    }
+
+    fn gather(
+        queries: &[&Query],
+        files: &'a FileTables,
+        moment: Option<Timestamp>,
+        (look, open): (Look<'_>, &dyn Fn(Timestamp) -> anyhow::Result<Past<'a>>),
     ) -> anyhow::Result<Self> {
         let now = moment.unwrap_or_else(live::now);
         let asks_present = files.processes().is_none() && queries.iter().any(|query| reads_present(query));
         let snapshot = asks_present.then(|| look(now)).transpose()?;
         let mut tables: Vec<_> = queries.iter().flat_map(|query| stored_tables(query)).collect();
         tables.dedup();
-        let stored = if tables.is_empty() {
-            None
-        } else {
-            let why = || format!("`{}` comes from the agent's store", tables.join("`, `"));
-            Some(store::open(data, settings).with_context(why)?)
-        };
-        Ok(Self { now, files, snapshot, stored })
+        let why = || format!("`{}` comes from the agent's store", tables.join("`, `"));
+        let past = (!tables.is_empty()).then(|| open(now).with_context(why)).transpose()?;
+        Ok(Self { now, files, snapshot, past })
     }
 
     /// Asks it something.
     pub(crate) fn ask<T>(&self, ask: impl FnOnce(&Counted<'_>) -> T) -> T {
         let view = View::new(
             self.files.processes().or(self.snapshot.as_ref().map(|seen| &seen.rows)),
-            self.stored.as_ref().map(|stored| &stored.view as &dyn Reader),
+            self.past.as_ref().map(Past::reader),
         );
         let view = self.files.before(&view);
         ask(&Counted::new(&view))
@@ -115,7 +160,7 @@ impl<'a> Sources<'a> {
     /// Where the rows come from.
     pub(crate) fn origins(&self) -> Vec<String> {
         let seen = self.snapshot.iter().map(|seen| seen.origin.clone());
-        let others = seen.chain(self.stored.as_ref().map(store::note));
+        let others = seen.chain(self.past.as_ref().map(Past::origin));
         self.files.origins().into_iter().chain(others).collect()
     }
 }

@@ -27,7 +27,7 @@ use crate::reader::{Each, Scan, StoredProcess, Test};
 use crate::samples::{self, Held};
 use crate::segment::{ChunkTable, Fault, PAGE_ROWS, Reading, Spans};
 use crate::tables::{
-    BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, STARTED, Tables,
+    BLOCKS, ENDINGS, HISTORY, LAST_SEEN_AT, LIVE, MOMENT, Row, SEEN_FROM, SEEN_TO, SEGMENTS, STARTED, Tables,
 };
 use crate::{Error, absent, alerts, damage, gaps, retention, status};
 
@@ -421,5 +421,15 @@ pub(crate) fn process(txn: &impl Tables, proc_id: &str) -> Result<Option<StoredP
 fn last_version(txn: &impl Tables, key: ProcKey) -> Result<Option<StoredProcess>, Error> {
     let Some(row) = history::last_row(txn, key)? else { return Ok(None) };
     let version = history::version(txn, key, row)?.map_err(Error::Damaged)?;
-    Ok(Some(StoredProcess { row: version, source: Some(SourceRow { table: HISTORY.to_owned(), row }) }))
+    Ok(Some(StoredProcess { row: version, source: Some(source(row)) }))
+}
+
+/// [`crate::Transaction::source_of_living`].
+pub(crate) fn source_of_living(txn: &impl Tables, proc_id: &str) -> Result<Option<SourceRow>, Error> {
+    let Some(key) = ProcKey::parse(proc_id) else { return Ok(None) };
+    guarded(|| Ok(txn.table(LIVE)?.get(key.0)?.map(|row| source(row.value()))))
+}
+
+fn source(row: Row) -> SourceRow {
+    SourceRow { table: HISTORY.to_owned(), row }
 }

@@ -1,7 +1,7 @@
 //! Everything that one batch changes, committed together or not at all.
 
 use arrow_array::RecordBatch;
-use daemoneye_dsl::alert::Alert;
+use daemoneye_dsl::alert::{Alert, SourceRow};
 use daemoneye_dsl::audit::Fact;
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::silence::Silence;
@@ -259,6 +259,14 @@ impl Transaction {
     /// Makes everything durable. On an error nothing of it is there.
     pub fn commit(self) -> Result<(), Error> {
         Ok(self.txn.commit()?)
+    }
+}
+
+impl Transaction {
+    /// Where the version of a living process is stored, for whoever has the version already: to read it means to decode
+    /// all that lies with it.
+    pub fn source_of_living(&self, proc_id: &str) -> Result<Option<SourceRow>, Error> {
+        scan::source_of_living(&self.txn, proc_id)
     }
 }
 

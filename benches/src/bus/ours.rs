@@ -47,10 +47,10 @@ async fn client(folder: &Path) -> anyhow::Result<Client> {
 }
 
 /// A broker whose queues hold at most so many bytes, and which answers what is asked under [`INNER`].
-pub fn serve(folder: &Path, queued_bytes: usize) -> anyhow::Result<()> {
+pub fn serve(folder: &Path, queued_bytes: usize, set_up: fn(Gate) -> Gate) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let settings = Settings {
-            gate: Gate::new(key(folder)?, None),
+            gate: set_up(Gate::new(key(folder)?, None)),
             tree: tree::OPEN,
             limits: Limits { queued_bytes, ..Limits::default() },
             group: None,

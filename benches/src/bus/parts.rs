@@ -46,8 +46,17 @@ enum Alive {
 
 impl Bus {
     fn ours(folder: &Path, queued_bytes: usize) -> anyhow::Result<Self> {
+        Self::start(folder, &queued_bytes.to_string(), &[])
+    }
+
+    /// Ours, which asks its clients to encrypt.
+    fn encrypted(folder: &Path, queued_bytes: usize) -> anyhow::Result<Self> {
+        Self::start(folder, &queued_bytes.to_string(), &["encrypted"])
+    }
+
+    fn start(folder: &Path, queued_bytes: &str, how: &[&str]) -> anyhow::Result<Self> {
         let address = text(folder)?.to_owned();
-        let role = Role::start(&["broker", &address, &queued_bytes.to_string()])?;
+        let role = Role::start(&[&["broker", &address, queued_bytes], how].concat())?;
         Ok(Self { name: "ours", address, pid: role.pid(), _running: Alive::Role(role) })
     }
 
@@ -227,6 +236,23 @@ fn asked(mut role: Role, load: Load) -> anyhow::Result<f64> {
     let [came, p50, _] = role.numbers()?;
     ensure!(came == load.messages, "{came} of {} questions were answered in order", load.messages);
     Ok(Duration::from_nanos(p50).as_secs_f64() * 1e6)
+}
+
+/// Messages of 1 KiB as fast as they are taken, to one subscriber: encrypted, beside the same in the clear.
+pub fn encrypted(sizes: Sizes) -> anyhow::Result<Vec<String>> {
+    let folders = [TempDir::new()?, TempDir::new()?];
+    let buses = [Bus::ours(folders[0].path(), QUEUED_BYTES)?, Bus::encrypted(folders[1].path(), QUEUED_BYTES)?];
+    let load = Load { messages: 1_000_000 / sizes.divisor, len: 1024, per_sec: 0, linger_micros: 0 };
+    let mut rates = [Vec::new(), Vec::new()];
+    for _ in 0..sizes.rounds {
+        for (bus, rates) in buses.iter().zip(&mut rates) {
+            let carried = bus.carry(load, 1)?;
+            rates.push(number(usize::try_from(load.messages)?) / carried.took.as_secs_f64());
+        }
+    }
+    let [clear, encrypted] = rates.map(median);
+    let ratio = encrypted / clear;
+    Ok(vec![format!(" 1024 B, 1 → 1: {encrypted:10.0} msg/s   in the clear {clear:10.0}   {ratio:5.2} ×")])
 }
 
 /// A hundred connections, of which one is stopped, and then all.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::bail;
+use daemoneye_broker::Gate;
 
 use crate::bus::child::{ready, tell};
 use crate::bus::load::{Load, Source, Tally};
@@ -12,7 +13,10 @@ use crate::bus::{bare, nats, ours, redis};
 pub fn play(arguments: &[String]) -> anyhow::Result<()> {
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["broker", folder, queued_bytes] => ours::serve(Path::new(folder), queued_bytes.parse()?),
+        ["broker", folder, queued_bytes] => ours::serve(Path::new(folder), queued_bytes.parse()?, |gate| gate),
+        ["broker", folder, queued_bytes, "encrypted"] => {
+            ours::serve(Path::new(folder), queued_bytes.parse()?, Gate::encrypted)
+        }
         ["publish", "ours", folder, load] => ours::publish(Path::new(folder), load.parse()?),
         ["subscribe", "ours", folder, load] => ours::subscribe(Path::new(folder), load.parse()?),
         ["publish", "nats", port, load] => publish_nats(port.parse()?, load.parse()?),

@@ -104,6 +104,11 @@ impl Asking {
         Ok(Self { runtime, client })
     }
 
+    /// Whether the connection is gone.
+    pub(crate) fn is_over(&self) -> bool {
+        self.client.connection() == 0
+    }
+
     /// Asks a statement that compiled here as `query`; hands over its rows in parts, as they come and until told to
     /// stop. The next part is made when the last was handed over.
     pub(crate) fn ask(

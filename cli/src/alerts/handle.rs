@@ -50,8 +50,8 @@ pub(super) fn run(handle: &Handle, to: Handling, globals: &Globals, screen: &Scr
         Ok(Outcome::Refused(why)) => bail!("nothing was changed: {why}"),
         Ok(Outcome::Nobody) => bail!("nothing was changed: {}", door.deaf()),
         Err(reached) => {
-            screen.say(Mark::Error, &format!("nothing was changed: {}", reached.why(&door)));
-            Ok(Ending::Unreachable)
+            screen.say(Mark::Error, &reached.of_order(&door, "nothing was changed", "alerts list"));
+            Ok(reached.ending())
         }
     }
 }

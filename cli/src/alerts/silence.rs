@@ -103,8 +103,8 @@ impl Silence {
             Ok(Outcome::Refused(why)) => bail!("nothing was silenced: {why}"),
             Ok(Outcome::Nobody) => bail!("nothing was silenced: {}", door.deaf()),
             Err(reached) => {
-                screen.say(Mark::Error, &format!("nothing was silenced: {}", reached.why(&door)));
-                Ok(Ending::Unreachable)
+                screen.say(Mark::Error, &reached.of_order(&door, "nothing was silenced", "alerts silences"));
+                Ok(reached.ending())
             }
         }
     }
@@ -121,8 +121,8 @@ impl Unsilence {
             Ok(Outcome::Refused(why)) => bail!("no silence was ended: {why}"),
             Ok(Outcome::Nobody) => bail!("no silence was ended: {}", door.deaf()),
             Err(reached) => {
-                screen.say(Mark::Error, &format!("no silence was ended: {}", reached.why(&door)));
-                Ok(Ending::Unreachable)
+                screen.say(Mark::Error, &reached.of_order(&door, "no silence was ended", "alerts silences"));
+                Ok(reached.ending())
             }
         }
     }

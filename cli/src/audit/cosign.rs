@@ -51,8 +51,8 @@ pub(super) fn run(cosign: &Cosign, globals: &Globals, screen: &Screen) -> anyhow
         Ok(Outcome::Refused(why)) => bail!("nothing was kept: {why}"),
         Ok(Outcome::Nobody) => bail!("nothing was kept: {}", door.deaf()),
         Err(reached) => {
-            screen.say(Mark::Error, &format!("nothing was kept: {}", reached.why(&door)));
-            return Ok(Ending::Unreachable);
+            screen.say(Mark::Error, &reached.of_order(&door, "nothing was kept", "audit show --action command_run"));
+            return Ok(reached.ending());
         }
     };
     let file = cosign.file.display();

@@ -54,8 +54,11 @@ pub(super) fn run(rotate: &Rotate, globals: &Globals, screen: &Screen) -> anyhow
         Ok(Outcome::Refused(why)) => bail!("the agent could not rotate the key: {why}"),
         Ok(Outcome::Nobody) => bail!("the key was not rotated: {}", door.deaf()),
         Err(reached) => {
-            screen.say(Mark::Error, &format!("the key was not rotated: {}", reached.why(&door)));
-            return Ok(Ending::Unreachable);
+            screen.say(
+                Mark::Error,
+                &reached.of_order(&door, "the key was not rotated", "audit show --action key_rotated"),
+            );
+            return Ok(reached.ending());
         }
     };
     let unreadable = |why| anyhow!("what the agent says of the new key cannot be read: {why}");

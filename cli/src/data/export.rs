@@ -167,13 +167,14 @@ fn put_on_record(export: &Export, period: &Period, globals: &Globals, screen: &S
         from_micros: period.from,
         to_micros: period.to,
     };
+    let unsaid = "the audit ledger does not say that this was exported";
     let why = match order(&door, Deed::Export(told)) {
         Ok(Outcome::Accepted(_)) => return,
-        Ok(Outcome::Refused(why)) => why,
-        Ok(Outcome::Nobody) => door.deaf(),
-        Err(reached) => reached.why(&door),
+        Ok(Outcome::Refused(why)) => format!("{unsaid}: {why}"),
+        Ok(Outcome::Nobody) => format!("{unsaid}: {}", door.deaf()),
+        Err(reached) => reached.of_order(&door, unsaid, "audit show --action exported"),
     };
-    screen.say(Mark::Warning, &format!("the audit ledger does not say that this was exported: {why}"));
+    screen.say(Mark::Warning, &why);
 }
 
 /// Reads the rows and writes those of the period.

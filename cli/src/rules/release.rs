@@ -58,8 +58,8 @@ impl Release {
             Ok(Outcome::Refused(why)) => bail!("nothing was released: {why}"),
             Ok(Outcome::Nobody) => bail!("nothing was released: {}", door.deaf()),
             Err(reached) => {
-                screen.say(Mark::Error, &format!("nothing was released: {}", reached.why(&door)));
-                return Ok(Ending::Unreachable);
+                screen.say(Mark::Error, &reached.of_order(&door, "nothing was released", "status"));
+                return Ok(reached.ending());
             }
         }
         Ok(Ending::Done { found: false, degraded: false })

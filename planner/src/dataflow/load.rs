@@ -9,6 +9,7 @@ use arrow_array::{RecordBatch, new_null_array};
 use daemoneye_dsl::completeness::Completeness;
 use daemoneye_dsl::tables::Table;
 use daemoneye_storage::{Reader, Scan};
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::delta::{Delta, Rows};
@@ -19,6 +20,10 @@ use crate::batch::{Batch, batch, empty, stack};
 use crate::error::Error;
 use crate::operators::{Context, STATE_ROWS_MAX, within};
 use crate::pushdown;
+
+/// Of so many conditions as one leg begins, all are looked at together: that costs about as much as to look at so many
+/// one by one.
+const TOGETHER: usize = 16;
 
 impl Graph {
     /// Fills nodes that hold nothing yet with the tables as they are now, as if all had just appeared.
@@ -33,13 +38,13 @@ impl Graph {
         let mut ran = Ran::default();
         self.begin_time(context.now);
         let all = self.with_feeds(pending.union(roots).copied().collect());
-        self.read_sources(&all, context, reader, &mut ran.completeness)?;
+        let mut found = self.read_sources(&all, context, reader, &mut ran.completeness)?;
         let mut dirty = Dirty::of(0);
         let mut aside = Vec::new();
         for id in all.iter().copied() {
             let node = self.node(id);
             let output = if node.is_leg() {
-                Ok(self.leg_output(id))
+                Ok(self.leg_output(id, found.remove(&id)))
             } else if pending.contains(&id) || node.is_stateless() {
                 self.run_node(id, context, None)
             } else {
@@ -99,14 +104,16 @@ impl Graph {
         all
     }
 
-    /// Reads the tables below these nodes whole, as far as they look back.
+    /// Reads the tables below these nodes whole, as far as they look back. Gives the rows of legs that were looked for
+    /// together.
     fn read_sources(
         &mut self,
         nodes: &BTreeSet<NodeId>,
         context: &Context<'_>,
         reader: &dyn Reader,
         completeness: &mut Completeness,
-    ) -> Result<(), Error> {
+    ) -> Result<HashMap<NodeId, Vec<u32>>, Error> {
+        let mut found = HashMap::new();
         for at in 0..self.sources.len() {
             let legs: Vec<NodeId> = nodes
                 .iter()
@@ -124,15 +131,20 @@ impl Graph {
             let scanned = reader.scan(&scan)?;
             *completeness = std::mem::take(completeness).and(&scanned.completeness);
             let rows = whole_table(&source.table, &columns, &scanned.batches);
-            self.sources[at].begin(Batch::appearing(rows));
+            let source = &mut self.sources[at];
+            source.begin(Batch::appearing(rows));
+            if legs.len().saturating_mul(TOGETHER) >= source.conditions_len() {
+                found.extend(legs.iter().map(|leg| (*leg, Vec::new())));
+                found.extend(source.matching().into_iter().filter(|(leg, _)| nodes.contains(leg)));
+            }
         }
-        Ok(())
+        Ok(found)
     }
 
-    fn leg_output(&self, id: NodeId) -> Delta {
+    fn leg_output(&self, id: NodeId, found: Option<Vec<u32>>) -> Delta {
         let Recipe::Leg { source, condition, .. } = &self.node(id).recipe else { return Delta::nothing() };
         let source = &self.sources[*source];
-        let rows = source.matching_one(*condition);
+        let rows = found.unwrap_or_else(|| source.matching_one(*condition));
         Delta {
             weights: rows.iter().map(|row| source.change().weights[*row as usize]).collect(),
             rows: Rows::Picked(rows),
@@ -150,4 +162,55 @@ fn whole_table(table: &Table, columns: &[usize], batches: &[RecordBatch]) -> Rec
         None => new_null_array(&table.columns[at].ty.arrow(), len),
     };
     batch((0..table.columns.len()).map(column).collect(), len)
+}
+
+#[cfg(test)]
+mod tests {
+    use daemoneye_dsl::check::check_query;
+    use daemoneye_dsl::diagnostic::Source;
+    use daemoneye_dsl::tables::{Catalog, Process};
+    use daemoneye_dsl::types::Timestamp;
+
+    use super::*;
+    use crate::dataflow::{Changes, Dataflow, Outcome, RuleId};
+    use crate::view::View;
+
+    /// Three times as many as one of them outweighs.
+    const RULES: u32 = 48;
+
+    fn install(dataflow: &mut Dataflow, number: u32) -> RuleId {
+        let sql = format!("SELECT pid FROM processes WHERE command_line LIKE '%--instance={number}' OR pid = {number}");
+        let checked = check_query(&Source::query(&sql), &Catalog::builtin());
+        dataflow.install(&crate::plan(&checked.rule.unwrap_or_else(|| panic!("{:?}", checked.diagnostics)).query))
+    }
+
+    fn snapshot(processes: u32) -> RecordBatch {
+        let process = |number: u32| Process {
+            proc_id: format!("{number:016x}"),
+            pid: number.into(),
+            command_line: Some(format!("service --instance={}", processes - number)),
+            ..Process::default()
+        };
+        Process::batch(&(0..processes).map(process).collect::<Vec<_>>())
+    }
+
+    fn found(outcomes: Vec<(RuleId, Outcome)>) -> Vec<(RuleId, usize)> {
+        outcomes.into_iter().map(|(id, outcome)| (id, outcome.unwrap().rows.rows.num_rows())).collect()
+    }
+
+    /// Many at once are looked for together, one beside many by itself, and what changed before is in neither twice.
+    #[test]
+    fn rules_begin_with_the_same_rows_however_many_begin() {
+        let rows = snapshot(RULES);
+        let view = View::new(Some(&rows), None);
+        let mut changes = Changes::default();
+        changes.add("processes", Batch::appearing(rows.clone()));
+        let mut dataflow = Dataflow::default();
+        let expected = |id: RuleId, number: u32| (id, if number == 0 || number * 2 == RULES { 1 } else { 2 });
+        let many: Vec<_> = (0..RULES).map(|number| expected(install(&mut dataflow, number), number)).collect();
+        assert!(dataflow.step(&view, &changes, Timestamp(1)).is_empty(), "none of them is loaded");
+        assert_eq!(found(dataflow.load(&view, Timestamp(1)).unwrap()), many);
+        let one = install(&mut dataflow, RULES);
+        assert_eq!(found(dataflow.load(&view, Timestamp(1)).unwrap()), [(one, 1)]);
+    }
 }

@@ -228,7 +228,7 @@ impl Dataflow {
     /// those whose result changed. A rule that fails is removed; the others go on.
     pub fn step(&mut self, reader: &dyn Reader, changes: &Changes, now: Timestamp) -> Vec<(RuleId, Outcome)> {
         let context = Context::new(reader, now, true).clocked(self.graph.clock());
-        let ran = self.graph.step(&context, changes);
+        let ran = self.graph.step(&context, changes, &self.unread());
         let mut answers = Vec::new();
         for node in self.graph.reached() {
             let Some(rules) = self.roots.get(node) else { continue };
@@ -239,6 +239,16 @@ impl Dataflow {
         answers.sort_by_key(|(id, _)| *id);
         self.late = self.by_rule(&ran.late);
         self.finish(answers, ran, context, &|_| true)
+    }
+
+    /// The sources that only rules read which are not loaded: they will read the tables whole.
+    fn unread(&self) -> BTreeSet<usize> {
+        if self.rules.values().all(|rule| rule.loaded) {
+            return BTreeSet::new();
+        }
+        let loaded = self.rules.values().filter(|rule| rule.loaded).flat_map(|rule| &rule.nodes);
+        let read: BTreeSet<usize> = loaded.filter_map(|node| self.graph.node(*node).source()).collect();
+        (0..self.graph.sources.len()).filter(|source| !read.contains(source)).collect()
     }
 
     fn by_rule(&self, counts: &[(NodeId, u64)]) -> BTreeMap<RuleId, u64> {

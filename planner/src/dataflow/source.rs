@@ -125,6 +125,11 @@ impl Source {
         }
     }
 
+    /// How many conditions there are and have been.
+    pub(crate) fn conditions_len(&self) -> usize {
+        self.conditions.len()
+    }
+
     /// The rows of the change that each leg asks for, where there are any.
     pub(crate) fn matching(&mut self) -> Vec<(NodeId, Vec<u32>)> {
         let change = self.change.as_ref().expect("a change was taken up");

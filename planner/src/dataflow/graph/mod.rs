@@ -126,6 +126,14 @@ impl Node {
         matches!(self.recipe, Recipe::Leg { .. })
     }
 
+    /// The source that it picks rows from, if it is a leg.
+    pub(in crate::dataflow) fn source(&self) -> Option<usize> {
+        match self.recipe {
+            Recipe::Leg { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+
     /// It holds nothing, so that it is the same whenever it begins.
     pub(super) fn is_stateless(&self) -> bool {
         matches!(

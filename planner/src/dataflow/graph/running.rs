@@ -1,5 +1,6 @@
 //! How a change runs through the operators.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use daemoneye_dsl::types::Timestamp;
@@ -24,15 +25,15 @@ impl Graph {
         self.last.get_or_insert((now, now.0.saturating_sub(self.grace)));
     }
 
-    /// Takes what changed through every node that it reaches.
-    pub(crate) fn step(&mut self, context: &Context<'_>, changes: &Changes) -> Ran {
+    /// Takes what changed through every node that it reaches; of `unread` sources it reaches none.
+    pub(crate) fn step(&mut self, context: &Context<'_>, changes: &Changes, unread: &BTreeSet<usize>) -> Ran {
         self.steps += 1;
         self.last_took = Duration::ZERO;
         // What came since the step before is as late as that was long ago, and not late for it.
         let from = self.last.map_or(context.now, |(last, _)| last.min(context.now));
         self.last = Some((context.now, from.0.saturating_sub(self.grace)));
         let mut dirty = Dirty::of(self.nodes.len());
-        for at in 0..self.sources.len() {
+        for at in (0..self.sources.len()).filter(|at| !unread.contains(at)) {
             let source = &mut self.sources[at];
             let Some(change) = changes.of(&source.table.name, source.samples).filter(|it| !it.is_empty()) else {
                 continue;
