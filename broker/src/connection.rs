@@ -346,7 +346,9 @@ mod tests {
     async fn what_came_before_a_record_that_does_not_open_is_taken() {
         let (near, far) = crate::seal::tests::pair();
         let mut plain = BytesMut::new();
-        [5, 6].into_iter().for_each(|len| encode_publish(len, &mut plain));
+        for len in [5, 6] {
+            encode_publish(len, &mut plain);
+        }
         let mut cut = BytesMut::new();
         encode_publish(7, &mut cut);
         // Two messages and a part of the third, then the rest of it in a record that was changed, then one more.

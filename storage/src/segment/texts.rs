@@ -130,7 +130,9 @@ mod tests {
             let given: Vec<&str> = texts.iter().map(String::as_str).collect();
             let mut pages = Pages::new(7);
             for _ in 0..2 {
-                given.iter().for_each(|text| pages.add(text));
+                for text in &given {
+                    pages.add(text);
+                }
                 let page = decode(&pages.encode(), given.len()).unwrap();
                 prop_assert_eq!(page.iter().collect::<Vec<_>>(), given.clone());
             }

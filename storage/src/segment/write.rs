@@ -216,7 +216,7 @@ impl Writer {
                 let key = |(row, text): (u32, Option<&str>)| Some((hash_of_text(&text?.to_ascii_lowercase()), row));
                 keys.extend((first..).zip(texts).filter_map(key));
             }
-            let source = source.as_ref().map(|source| source.as_string::<i32>());
+            let source = source.as_ref().map(AsArray::as_string::<i32>);
             let is_derived = |row: usize, text: &str| {
                 let made = input.derivation.zip(source.filter(|source| source.is_valid(row)));
                 made.is_some_and(|((derivation, _), source)| (derivation.make)(source.value(row)) == text)
@@ -233,7 +233,9 @@ impl Writer {
             sorted.sort_unstable();
             for same in sorted.chunk_by(|one, other| one.0 == other.0) {
                 let code = i64::from(self.add_text(&mut pages, same[0].0));
-                same.iter().for_each(|(_, row)| codes[*row] = Some(code));
+                for (_, row) in same {
+                    codes[*row] = Some(code);
+                }
             }
         }
         self.longest = self.longest.max(len as u64);
@@ -242,7 +244,9 @@ impl Writer {
         }
         column.encoding = Encoding::Texts;
         column.values = pages.texts;
-        derived.into_iter().for_each(|row| codes[row] = Some(i64::from(column.values)));
+        for row in derived {
+            codes[row] = Some(i64::from(column.values));
+        }
         (column.pages, column.grams) = self.finish_texts(pages);
         column.codes = self.number_pages(&codes, &mut column.least, &mut column.greatest);
         if indexed {
