@@ -80,7 +80,8 @@ fn is_local(url: &str) -> bool {
     let rest = url.strip_prefix("http://").unwrap_or(url);
     let authority = rest.split(['/', '?']).next().unwrap_or(rest);
     let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+    // Before an @ stands who one is, and the host behind it.
+    !authority.contains('@') && matches!(host, "localhost" | "127.0.0.1" | "[::1]")
 }
 
 #[cfg(test)]
@@ -170,7 +171,12 @@ mod tests {
         for url in ["https://vault.example/", "http://127.0.0.1:80/", "http://localhost", "http://[::1]:8/a:b"] {
             assert!(Webhook::new(url, token).is_ok(), "{url}");
         }
-        for url in ["http://vault.example/", "http://localhost.example", "http://127.0.0.1.example:80/"] {
+        for url in [
+            "http://vault.example/",
+            "http://localhost.example",
+            "http://127.0.0.1.example:80/",
+            "http://localhost:80@vault.example/",
+        ] {
             let why = Webhook::new(url, token).unwrap_err().to_string();
             assert!(why.contains("https"), "{why}");
             assert!(Webhook::new(url, None).is_ok());
