@@ -38,10 +38,15 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Of so many pages.
+    /// Of about so many pages.
     pub(super) fn of(pages: usize) -> Self {
         let (bits, counts) = (vec![0; 1 << (KEY_BITS - 6)], vec![0; 1 << KEY_BITS]);
         Self { bits, keys: vec![], folded: vec![], pages: counts, most: most(pages) }
+    }
+
+    /// Of a key that no more pages have, all pages were given.
+    pub(super) fn most(&self) -> u8 {
+        self.most
     }
 
     pub(super) fn add(&mut self, text: &[u8]) {

@@ -284,14 +284,13 @@ impl Writer {
         if !self.pages.is_empty() {
             self.close_page(&mut pages);
         }
-        let TextPages { table, mut pairs, pages, .. } = pages;
+        let TextPages { table, mut pairs, pages, seen, .. } = pages;
         let table = self.chunks.add(&table);
-        if pairs.is_empty() {
-            return (table, Piece::default());
-        }
+        let Some(seen) = seen.filter(|_| !pairs.is_empty()) else { return (table, Piece::default()) };
         pairs.sort_unstable();
-        let most = usize::from(grams::most(pages as usize));
-        (table, pairs::write(&pairs, pages, most, &mut self.chunks))
+        // There may be more pages than were expected: of a key that too many of those have, not all pairs are here.
+        let most = grams::most(pages as usize).min(seen.most());
+        (table, pairs::write(&pairs, pages, most.into(), &mut self.chunks))
     }
 
     fn index(&mut self, mut pairs: Vec<(u32, u32)>) -> Piece {

@@ -89,3 +89,27 @@ fn texts_come_back_by_row() {
     let missed: Vec<u32> = meant.filter(|row| !found.iter().any(|other| other == *row)).take(3).collect();
     assert!(missed.is_empty() && found.len() < ROWS as usize / 2, "{missed:?} of {}", found.len());
 }
+
+/// Long texts fill their pages badly, so that there are more pages than their bytes let expect.
+#[test]
+fn what_every_page_has_is_found_in_every_page() {
+    const ROWS: u32 = 64;
+    let line = |row: u32| Some(format!("{row} needle {}", "x".repeat(9_000)));
+    let lines: StringArray = (0..ROWS).map(line).collect();
+    let fields = [(Field::new("command_line", DataType::Utf8, true), false)];
+    let edition = Edition { first: SEGMENT, generation: 1 };
+    for known in [false, true] {
+        let mut given = Given([lines.clone(), lines.clone()], known);
+        let Ok(chunks) = segment::write(edition, SEGMENT + u64::from(ROWS), ROWS, &fields, &mut given);
+        let store = Store::in_memory().unwrap();
+        let txn = store.begin().unwrap();
+        let mut segments = txn.txn.open_table(SEGMENTS).unwrap();
+        for (number, chunk) in (0..).zip(&chunks) {
+            segments.insert((SEGMENT, number), chunk.as_slice()).unwrap();
+        }
+        let mut reading = history::open(&segments, SEGMENT).unwrap();
+        let literal = Literal { bytes: b"needle".to_vec(), at_start: false, at_end: false };
+        let found = reading.probe("command_line", &Question::Contains(literal)).unwrap();
+        assert!(found.is_none_or(|found| found.len() == ROWS as usize));
+    }
+}
