@@ -822,7 +822,8 @@ mod tests {
         assert_eq!(alert.sources, stored.iter().map(|it| it.source.clone().unwrap()).collect::<Vec<_>>());
         for (told, stored) in std::iter::once(told).chain(&alert.ancestors).zip(&stored) {
             let columns = version_columns();
-            let columns = columns.iter().zip(stored.row.columns()).filter(|(it, _)| it.name != "environment_vars");
+            let version = stored.version();
+            let columns = columns.iter().zip(version.columns()).filter(|(it, _)| it.name != "environment_vars");
             for (column, values) in columns {
                 assert_eq!(told[&*column.name], Value::at(values, 0).to_json(), "{}", column.name);
             }

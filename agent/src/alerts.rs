@@ -283,7 +283,7 @@ impl Scene<'_> {
                 stored => stored?,
             };
             let Some(stored) = stored else { break };
-            let mut json = process_json(&stored.row);
+            let mut json = process_json(&stored.version());
             lineage.sources.extend(stored.source);
             next = json.get("parent_id").and_then(|parent| parent.as_str()).map(str::to_owned);
             if met.is_empty() {
@@ -300,7 +300,7 @@ impl Scene<'_> {
     /// The last version of a process. Of the living, the store is only asked where it is.
     fn process(&self, proc_id: &str) -> Result<Option<StoredProcess>, Error> {
         match (self.living.row(proc_id), self.transaction.source_of_living(proc_id)?) {
-            (Some(row), source @ Some(_)) => Ok(Some(StoredProcess { row: versions(&row), source })),
+            (Some(row), source @ Some(_)) => Ok(Some(StoredProcess::alone(versions(&row), source))),
             _ => self.transaction.process(proc_id),
         }
     }

@@ -8,13 +8,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, UInt32Array};
+use arrow_array::types::{DurationMicrosecondType, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, ArrayAccessor, ArrayRef, RecordBatch, StringArray, UInt32Array};
 use arrow_select::take::take_record_batch;
 use daemoneye_dsl::tables::{Process, schema_of};
 use daemoneye_dsl::types::{Timestamp, Type, Value};
 use daemoneye_planner::Batch;
 use daemoneye_storage::Live;
+use hashbrown::DefaultHashBuilder;
+
+/// Rows by the id of their process. Thousands of ids are looked up in each snapshot.
+type Places<'a, T> = HashMap<&'a str, T, DefaultHashBuilder>;
 
 /// The processes alive when last looked at, in the layout of `processes`.
 pub(crate) struct Present {
@@ -27,7 +31,7 @@ pub(crate) struct Present {
 pub(crate) struct Living<'a> {
     rows: &'a RecordBatch,
     /// Made when the first is asked for.
-    places: OnceCell<HashMap<&'a str, usize>>,
+    places: OnceCell<Places<'a, usize>>,
 }
 
 impl<'a> Living<'a> {
@@ -108,63 +112,95 @@ impl Present {
 
     /// Compares a snapshot with what was there before.
     pub(crate) fn difference(&self, snapshot: &RecordBatch) -> Result<Difference, Dishonest> {
-        let before = ids(&self.rows);
-        let places: HashMap<&str, u32> = (0u32..).zip(before.iter().flatten()).map(|(at, id)| (id, at)).collect();
-        let after = ids(snapshot);
-        let mut seen = HashSet::with_capacity(after.len());
-        for id in after.iter().flatten() {
-            if id.len() != 16 || !id.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase()) {
-                return Err(Dishonest::BadId(id.to_owned()));
-            }
-            if !seen.insert(id) {
-                return Err(Dishonest::Twice(id.to_owned()));
-            }
-        }
-        let rows = self.with_first_parents(snapshot, &places);
-        let mut started = Vec::new();
-        let mut changed = (Vec::new(), Vec::new());
-        for (new, id) in (0u32..).zip(after.iter().flatten()) {
-            match places.get(id) {
-                None => started.push(new),
-                Some(old) if !same_version(&self.rows, *old, &rows, new) => {
-                    changed.0.push(*old);
-                    changed.1.push(new);
-                }
-                Some(_) => {}
-            }
-        }
-        let exited: Vec<u32> =
-            (0u32..).zip(before.iter().flatten()).filter(|(_, id)| !seen.contains(id)).map(|(at, _)| at).collect();
-        let leaving = take(&self.rows, &[exited.as_slice(), &changed.0].concat());
-        let appearing = take(&rows, &[started.as_slice(), &changed.1].concat());
+        let Matched { known, started, exited } = self.matched(snapshot)?;
+        let rows = self.with_first_parents(snapshot, &known);
+        let changed = differing(&self.rows, &rows, &known);
+        let (before, after): (Vec<u32>, Vec<u32>) = changed.into_iter().unzip();
+        let leaving = take(&self.rows, &[exited.as_slice(), &before].concat());
+        let appearing = take(&rows, &[started.as_slice(), &after].concat());
         Ok(Difference {
             started: versions(&take(&rows, &started)),
-            changed: versions(&take(&rows, &changed.1)),
+            changed: versions(&take(&rows, &after)),
             exited: versions(&take(&self.rows, &exited)),
             versions: Batch::replacing(&leaving, &appearing),
             rows,
         })
     }
 
+    /// Which row of before is which of the snapshot. Collectors keep their order: most often it is the next.
+    fn matched(&self, snapshot: &RecordBatch) -> Result<Matched, Dishonest> {
+        let (before, after) = (ids(&self.rows), ids(snapshot));
+        let places: OnceCell<Places<'_, u32>> = OnceCell::new();
+        let place = |id: &str| {
+            let places = places.get_or_init(|| (0u32..).zip(before).filter_map(|(at, id)| Some((id?, at))).collect());
+            places.get(id).copied()
+        };
+        let mut is_met = vec![false; before.len()];
+        let mut new_ids: HashSet<&str, DefaultHashBuilder> = HashSet::default();
+        let mut matched = Matched::default();
+        let mut next = 0;
+        for (new, id) in (0u32..).zip(after.iter().flatten()) {
+            let is_next = before.len() > next as usize && before.value(next as usize) == id;
+            let Some(old) = is_next.then_some(next).or_else(|| place(id)) else {
+                if id.len() != 16 || !id.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase()) {
+                    return Err(Dishonest::BadId(id.to_owned()));
+                }
+                if !new_ids.insert(id) {
+                    return Err(Dishonest::Twice(id.to_owned()));
+                }
+                matched.started.push(new);
+                continue;
+            };
+            if std::mem::replace(&mut is_met[old as usize], true) {
+                return Err(Dishonest::Twice(id.to_owned()));
+            }
+            matched.known.push((old, new));
+            next = old + 1;
+        }
+        matched.exited = (0u32..).zip(is_met).filter(|(_, is_met)| !is_met).map(|(old, _)| old).collect();
+        Ok(matched)
+    }
+
     /// `parent_id` names the parent at creation: the one that was seen first, whoever adopted the process since.
-    fn with_first_parents(&self, snapshot: &RecordBatch, places: &HashMap<&str, u32>) -> RecordBatch {
-        let before = self.rows.column(PARENT_ID).as_string::<i32>();
-        let now = snapshot.column(PARENT_ID).as_string::<i32>();
-        let parents = ids(snapshot).iter().zip(now).map(|(id, parent)| match id.and_then(|id| places.get(id)) {
-            Some(old) => before.is_valid(*old as usize).then(|| before.value(*old as usize)),
-            None => parent,
-        });
+    fn with_first_parents(&self, snapshot: &RecordBatch, known: &[Pair]) -> RecordBatch {
+        let (before, now) = (parents(&self.rows), parents(snapshot));
+        let mut first: Vec<_> = now.iter().collect();
+        for (old, new) in known {
+            first[*new as usize] = before.is_valid(*old as usize).then(|| before.value(*old as usize));
+        }
         let mut columns: Vec<ArrayRef> = snapshot.columns().to_vec();
-        columns[PARENT_ID] = Arc::new(parents.collect::<StringArray>());
+        columns[PARENT_ID] = Arc::new(StringArray::from(first));
         RecordBatch::try_new(snapshot.schema(), columns).expect("one column of the same type was exchanged")
     }
+}
+
+/// The number of a row before, and that of the same process in a snapshot.
+type Pair = (u32, u32);
+
+/// The rows of before and those of a snapshot, by process.
+#[derive(Default)]
+struct Matched {
+    /// In both, in the order of the snapshot.
+    known: Vec<Pair>,
+    /// In the snapshot only.
+    started: Vec<u32>,
+    /// Before only.
+    exited: Vec<u32>,
 }
 
 fn ids(rows: &RecordBatch) -> &StringArray {
     rows.column(PROC_ID).as_string::<i32>()
 }
 
+fn parents(rows: &RecordBatch) -> &StringArray {
+    rows.column(PARENT_ID).as_string::<i32>()
+}
+
 fn take(rows: &RecordBatch, numbers: &[u32]) -> RecordBatch {
+    // Of a first snapshot that is all of them.
+    if numbers.len() == rows.num_rows() && numbers.iter().zip(0..).all(|(number, at)| *number == at) {
+        return rows.clone();
+    }
     take_record_batch(rows, &UInt32Array::from(numbers.to_vec())).expect("rows of this batch")
 }
 
@@ -175,33 +211,50 @@ pub(crate) fn versions(rows: &RecordBatch) -> RecordBatch {
     rows.project(&kept).expect("columns of this batch")
 }
 
-fn same_version(before: &RecordBatch, old: u32, after: &RecordBatch, new: u32) -> bool {
-    // Every snapshot compares every process: the declaration is read once, not per row.
-    static VERSION: std::sync::LazyLock<Vec<(usize, Type)>> = std::sync::LazyLock::new(|| {
-        let columns = Process::columns().into_iter().enumerate();
-        columns.filter(|(_, column)| !column.volatile).map(|(at, column)| (at, column.ty)).collect()
-    });
-    VERSION.iter().all(|(at, ty)| same_value(*ty, before.column(*at), old as usize, after.column(*at), new as usize))
+/// Of the pairs, those that differ in a column that makes a version.
+fn differing(before: &RecordBatch, after: &RecordBatch, known: &[Pair]) -> Vec<Pair> {
+    let mut differs = vec![false; known.len()];
+    for (at, column) in Process::columns().iter().enumerate().filter(|(_, column)| !column.volatile) {
+        mark_differing(column.ty, (before.column(at), after.column(at)), known, &mut differs);
+    }
+    known.iter().zip(differs).filter(|(_, differs)| *differs).map(|(pair, _)| *pair).collect()
 }
 
-fn same_value(ty: Type, before: &ArrayRef, old: usize, after: &ArrayRef, new: usize) -> bool {
-    if before.is_null(old) || after.is_null(new) {
-        return before.is_null(old) && after.is_null(new);
+/// Marks the pairs that differ in one column: its type is looked at once, not per row.
+fn mark_differing(ty: Type, (before, after): (&ArrayRef, &ArrayRef), known: &[Pair], differs: &mut [bool]) {
+    macro_rules! mark {
+        ($as:ident $(::<$of:ty>)?) => {
+            mark(before.$as$(::<$of>)?(), after.$as$(::<$of>)?(), known, differs, |one, other| one == other)
+        };
     }
     match ty {
-        Type::Text => before.as_string::<i32>().value(old) == after.as_string::<i32>().value(new),
-        Type::Integer => before.as_primitive::<Int64Type>().value(old) == after.as_primitive::<Int64Type>().value(new),
-        Type::Boolean => before.as_boolean().value(old) == after.as_boolean().value(new),
-        Type::Timestamp => {
-            let (before, after) =
-                (before.as_primitive::<TimestampMicrosecondType>(), after.as_primitive::<TimestampMicrosecondType>());
-            before.value(old) == after.value(new)
-        }
+        Type::Text => mark!(as_string::<i32>),
+        Type::Blob => mark!(as_binary::<i32>),
+        Type::Integer => mark!(as_primitive::<Int64Type>),
+        Type::Timestamp => mark!(as_primitive::<TimestampMicrosecondType>),
+        Type::Interval => mark!(as_primitive::<DurationMicrosecondType>),
+        Type::Boolean => mark!(as_boolean),
+        // No number is another that looks the same, and what is none is itself.
         Type::Real => {
             let (before, after) = (before.as_primitive::<Float64Type>(), after.as_primitive::<Float64Type>());
-            before.value(old).to_bits() == after.value(new).to_bits()
+            mark(before, after, known, differs, |one, other| one.to_bits() == other.to_bits());
         }
-        _ => Value::at(before, old) == Value::at(after, new),
+    }
+}
+
+fn mark<A: ArrayAccessor + Copy>(
+    before: A,
+    after: A,
+    known: &[Pair],
+    differs: &mut [bool],
+    same: impl Fn(A::Item, A::Item) -> bool,
+) {
+    for ((old, new), differs) in known.iter().zip(differs) {
+        let (old, new) = (*old as usize, *new as usize);
+        *differs |= match (before.is_null(old), after.is_null(new)) {
+            (false, false) => !same(before.value(old), after.value(new)),
+            (one, other) => one != other,
+        };
     }
 }
 
@@ -241,6 +294,49 @@ mod tests {
         assert_eq!(names(&difference.exited), ["ps"]);
         assert_eq!(names(&difference.versions.rows), ["ps", "sh", "ls", "dash"]);
         assert_eq!(difference.versions.weights, [-1, -1, 1, 1]);
+    }
+
+    /// Whatever the order, and however many come and go between those that stay.
+    #[test]
+    fn the_order_of_a_snapshot_does_not_matter() {
+        let of = |ids: &[u64], renamed: u64| {
+            let name = |id: u64| if id == renamed { format!("new-{id}") } else { format!("p{id}") };
+            Process::batch(&ids.iter().map(|id| process(*id, &name(*id), None)).collect::<Vec<_>>())
+        };
+        let mut present = Present::never();
+        present.advance(of(&[1, 2, 3, 4, 5, 6], 0), Timestamp(1));
+        for ids in [[1, 3, 4, 6, 7, 8], [8, 6, 4, 7, 3, 1], [7, 1, 8, 3, 6, 4], [6, 1, 3, 4, 8, 7]] {
+            let difference = present.difference(&of(&ids, 4)).unwrap();
+            let sorted = |rows| {
+                let mut names = names(rows);
+                names.sort();
+                names
+            };
+            assert_eq!(sorted(&difference.started), ["p7", "p8"]);
+            assert_eq!(sorted(&difference.changed), ["new-4"]);
+            assert_eq!(sorted(&difference.exited), ["p2", "p5"]);
+            assert_eq!(difference.rows.num_rows(), 6);
+        }
+        let known_twice = present.difference(&of(&[1, 2, 3, 2], 0));
+        assert!(known_twice.err().unwrap().to_string().contains("twice"));
+    }
+
+    #[test]
+    fn every_column_of_a_version_counts_and_so_does_that_it_is_unknown() {
+        let mut present = Present::never();
+        let first = process(1, "init", None);
+        present.advance(Process::batch(std::slice::from_ref(&first)), Timestamp(1));
+        let others = [
+            Process { pid: 9, ..first.clone() },
+            Process { command_line: Some(String::new()), ..first.clone() },
+            Process { start_time: Some(Timestamp(0)), ..first.clone() },
+            Process { accessible: !first.accessible, ..first.clone() },
+        ];
+        for other in others {
+            let difference = present.difference(&Process::batch(std::slice::from_ref(&other))).unwrap();
+            assert_eq!(difference.changed.num_rows(), 1, "{other:?}");
+        }
+        assert_eq!(present.difference(&Process::batch(&[first])).unwrap().changed.num_rows(), 0);
     }
 
     #[test]

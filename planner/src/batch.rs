@@ -119,13 +119,14 @@ pub(crate) fn beside(left: &RecordBatch, right: &RecordBatch) -> RecordBatch {
 
 /// The rows of all, one after the other; `like` gives the layout where there are none.
 pub(crate) fn stack(batches: &[RecordBatch], like: &RecordBatch) -> RecordBatch {
-    match batches {
+    let filled: Vec<&RecordBatch> = batches.iter().filter(|batch| batch.num_rows() > 0).collect();
+    match filled[..] {
         [] => like.slice(0, 0),
         [one] => one.clone(),
         _ => {
-            let len = batches.iter().map(RecordBatch::num_rows).sum();
+            let len = filled.iter().map(|batch| batch.num_rows()).sum();
             let columns = (0..like.num_columns()).map(|at| {
-                let parts: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(at).as_ref()).collect();
+                let parts: Vec<&dyn Array> = filled.iter().map(|batch| batch.column(at).as_ref()).collect();
                 arrow_select::concat::concat(&parts).expect("columns of one type")
             });
             batch(columns.collect(), len)

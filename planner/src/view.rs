@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
@@ -14,22 +14,26 @@ use daemoneye_storage::{Each, Error, Reader, Scan, StoredProcess};
 pub struct View<'a> {
     snapshot: Option<&'a RecordBatch>,
     rest: Option<&'a dyn Reader>,
-    /// The row of each `proc_id` in the snapshot, made when the first process is asked for.
-    index: OnceCell<HashMap<&'a str, usize>>,
+    /// Made when the first process of the snapshot is asked for.
+    present: OnceCell<Present<'a>>,
+}
+
+/// A snapshot, to ask for single processes.
+struct Present<'a> {
+    /// Without the volatile columns.
+    versions: Arc<RecordBatch>,
+    /// The row of each `proc_id`.
+    rows: HashMap<&'a str, usize>,
 }
 
 impl<'a> View<'a> {
     /// `snapshot` has the layout of `processes`; what is absent gives an error when it is asked for.
     pub fn new(snapshot: Option<&'a RecordBatch>, rest: Option<&'a dyn Reader>) -> Self {
-        Self { snapshot, rest, index: OnceCell::new() }
+        Self { snapshot, rest, present: OnceCell::new() }
     }
 
-    fn row_of(&self, snapshot: &'a RecordBatch, proc_id: &str) -> Option<usize> {
-        let index = self.index.get_or_init(|| {
-            let ids = snapshot.column(0).as_string::<i32>();
-            (0..ids.len()).map(|row| (ids.value(row), row)).collect()
-        });
-        index.get(proc_id).copied()
+    fn present(&self) -> Option<&Present<'a>> {
+        self.snapshot.map(|snapshot| self.present.get_or_init(|| Present::of(snapshot)))
     }
 }
 
@@ -50,20 +54,29 @@ impl Reader for View<'_> {
     }
 
     fn process(&self, proc_id: &str) -> Result<Option<StoredProcess>, Error> {
-        let found = self.snapshot.and_then(|snapshot| Some((snapshot, self.row_of(snapshot, proc_id)?)));
+        let found = self.present().and_then(|present| present.process(proc_id));
         match (found, self.rest) {
-            (Some((snapshot, row)), _) => Ok(Some(StoredProcess { row: version_of(snapshot, row), source: None })),
+            (Some(found), _) => Ok(Some(found)),
             (None, Some(rest)) => rest.process(proc_id),
             (None, None) => Ok(None),
         }
     }
 }
 
-/// One row of `processes` without its volatile columns.
-fn version_of(snapshot: &RecordBatch, row: usize) -> RecordBatch {
-    static KEPT: LazyLock<Vec<usize>> = LazyLock::new(|| {
-        let columns = Process::columns();
-        (0..columns.len()).filter(|at| !columns[*at].volatile).collect()
-    });
-    snapshot.slice(row, 1).project(&KEPT).expect("the snapshot has the table's columns")
+impl<'a> Present<'a> {
+    fn of(snapshot: &'a RecordBatch) -> Self {
+        static KEPT: LazyLock<Vec<usize>> = LazyLock::new(|| {
+            let columns = Process::columns();
+            (0..columns.len()).filter(|at| !columns[*at].volatile).collect()
+        });
+        let versions = snapshot.project(&KEPT).expect("the snapshot has the table's columns");
+        let ids = snapshot.column(0).as_string::<i32>();
+        let rows = (0..ids.len()).map(|row| (ids.value(row), row)).collect();
+        Self { versions: Arc::new(versions), rows }
+    }
+
+    fn process(&self, proc_id: &str) -> Option<StoredProcess> {
+        let at = *self.rows.get(proc_id)?;
+        Some(StoredProcess { rows: self.versions.clone(), at, source: None })
+    }
 }

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use daemoneye_dsl::alert::SourceRow;
@@ -160,8 +161,22 @@ pub struct Scanned {
 /// A version of a process and where it is stored.
 #[derive(Clone, Debug)]
 pub struct StoredProcess {
-    /// One row.
-    pub row: RecordBatch,
+    /// Rows of which one is the version: who asks for thousands gets the same rows again and again.
+    pub rows: Arc<RecordBatch>,
+    /// Which of the rows.
+    pub at: usize,
     /// Its place, for the evidence of an alert; none where the row comes from a snapshot in memory.
     pub source: Option<SourceRow>,
+}
+
+impl StoredProcess {
+    /// The only row of a batch.
+    pub fn alone(row: RecordBatch, source: Option<SourceRow>) -> Self {
+        Self { rows: Arc::new(row), at: 0, source }
+    }
+
+    /// The version by itself: one row.
+    pub fn version(&self) -> RecordBatch {
+        self.rows.slice(self.at, 1)
+    }
 }

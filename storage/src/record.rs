@@ -67,7 +67,12 @@ pub(crate) fn record(txn: &WriteTransaction, change: &ProcessChange<'_>) -> Resu
     check_alive(&changed, "changed")?;
     check_alive(&exited, "exited")?;
     let is_start = starts(txn, change.baseline, &started)?;
-    let current = concat_batches(&versions, [change.started, change.changed])?;
+    // A first snapshot is not copied.
+    let current = if change.changed.num_rows() == 0 {
+        change.started.clone()
+    } else {
+        concat_batches(&versions, [change.started, change.changed])?
+    };
     let blocks = block::encode(&versions_to_store(&current, change.time, &is_start)?)?;
     let exits = exits(change)?;
 

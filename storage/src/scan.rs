@@ -421,7 +421,7 @@ pub(crate) fn process(txn: &impl Tables, proc_id: &str) -> Result<Option<StoredP
 fn last_version(txn: &impl Tables, key: ProcKey) -> Result<Option<StoredProcess>, Error> {
     let Some(row) = history::last_row(txn, key)? else { return Ok(None) };
     let version = history::version(txn, key, row)?.map_err(Error::Damaged)?;
-    Ok(Some(StoredProcess { row: version, source: Some(source(row)) }))
+    Ok(Some(StoredProcess::alone(version, Some(source(row)))))
 }
 
 /// [`crate::Transaction::source_of_living`].

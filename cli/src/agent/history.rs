@@ -78,7 +78,7 @@ impl Reader for History<'_> {
             last = Some(rows).filter(|rows| rows.num_rows() > 0);
             ControlFlow::Continue(())
         })?;
-        Ok(last.map(|row| StoredProcess { row, source: None }))
+        Ok(last.map(|row| StoredProcess::alone(row, None)))
     }
 }
 

@@ -8,12 +8,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
-use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, Int64Array, RecordBatch, new_empty_array};
+use arrow_select::interleave::interleave;
 use daemoneye_dsl::completeness::Reason;
 use daemoneye_dsl::expr::Expr;
 use daemoneye_dsl::query::JoinKind;
 use daemoneye_dsl::tables::lineage::{DEPTH_MAX, Lineage};
-use daemoneye_dsl::tables::{Catalog, Table, schema_of, version_columns};
+use daemoneye_dsl::tables::{Catalog, Table, version_columns};
 use daemoneye_dsl::types::{Type, Value};
 use daemoneye_storage::Scan;
 
@@ -38,10 +40,32 @@ pub(super) struct Relatives {
 pub(super) struct Known {
     /// By `proc_id`, the place in the lists below; nothing for a process that the reader does not know.
     places: HashMap<String, Option<u32>>,
-    versions: Vec<RecordBatch>,
-    parents: Vec<Option<String>>,
+    versions: Vec<Version>,
     /// What the ways down need; made when the first is asked for.
     below: Option<Below>,
+}
+
+/// The last version of a process.
+struct Version {
+    rows: Arc<RecordBatch>,
+    row: usize,
+    parent: Parent,
+}
+
+/// Who started a process.
+#[derive(Clone, Copy)]
+enum Parent {
+    /// Nobody looked yet.
+    Unread,
+    /// The place of the parent, if it is known.
+    Read(Option<u32>),
+}
+
+impl Version {
+    fn parent_id(&self) -> Option<&str> {
+        let ids = self.rows.column(*PARENT_ID).as_string::<i32>();
+        ids.is_valid(self.row).then(|| ids.value(self.row))
+    }
 }
 
 /// Who is below whom.
@@ -67,9 +91,7 @@ impl Known {
             stored => stored?,
         };
         let place = stored.map(|stored| {
-            let parent = Value::at(stored.row.column(*PARENT_ID), 0);
-            self.parents.push(parent.as_text().map(str::to_owned));
-            self.versions.push(stored.row);
+            self.versions.push(Version { rows: stored.rows, row: stored.at, parent: Parent::Unread });
             u32::try_from(self.versions.len() - 1).expect("fewer processes than 2^32")
         });
         self.places.insert(id.to_owned(), place);
@@ -77,10 +99,16 @@ impl Known {
     }
 
     fn parent(&mut self, place: u32, context: &Context<'_>) -> Result<Option<u32>, Error> {
-        match self.parents[place as usize].clone() {
-            Some(parent) => self.place(&parent, context),
-            None => Ok(None),
+        let version = &self.versions[place as usize];
+        if let Parent::Read(parent) = version.parent {
+            return Ok(parent);
         }
+        let parent = match version.parent_id().map(str::to_owned) {
+            Some(parent) => self.place(&parent, context)?,
+            None => None,
+        };
+        self.versions[place as usize].parent = Parent::Read(parent);
+        Ok(parent)
     }
 
     /// The places of a process's relatives with their distance, nearest first.
@@ -184,7 +212,7 @@ pub(crate) fn way_up(id: &str, context: &Context<'_>) -> Result<Vec<String>, Err
     let mut met = vec![id.to_owned()];
     let mut place = known.place(id, context)?;
     while let Some(at) = place {
-        let Some(parent) = known.parents[at as usize].clone() else { break };
+        let Some(parent) = known.versions[at as usize].parent_id().map(str::to_owned) else { break };
         if met.contains(&parent) || met.len() > DEPTH_MAX + 1 {
             break;
         }
@@ -203,12 +231,6 @@ fn present(context: &Context<'_>) -> Result<Vec<String>, Error> {
     context.spend(scanned.batches.iter().map(RecordBatch::num_rows).sum())?;
     let ids = scanned.batches.iter().flat_map(|rows| (0..rows.num_rows()).map(|row| Value::at(rows.column(0), row)));
     Ok(ids.filter_map(|id| id.as_text().map(str::to_owned)).collect())
-}
-
-/// No rows, with these columns of a version.
-fn nobody(columns: &[usize]) -> RecordBatch {
-    static EMPTY: LazyLock<RecordBatch> = LazyLock::new(|| RecordBatch::new_empty(schema_of(&version_columns())));
-    EMPTY.project(columns).expect("columns of a version")
 }
 
 /// Pairs of a row and a relative: their numbers, and how many generations lie between.
@@ -238,23 +260,26 @@ impl Relatives {
 
     /// The columns that are read: depth first among all, then those of the version.
     fn columns_of(&self, known: &Known, pairs: &Pairs) -> RecordBatch {
-        let wanted: Vec<usize> = self.columns.iter().filter_map(|at| at.checked_sub(1)).collect();
-        let mut used = HashMap::new();
-        let mut versions = Vec::new();
-        let rows = pairs.relatives.iter().map(|place| {
-            *used.entry(*place).or_insert_with(|| {
-                versions.push(known.versions[*place as usize].project(&wanted).expect("columns of a version"));
-                u32::try_from(versions.len() - 1).expect("fewer processes than 2^32")
-            })
+        // All of the present are in the same batch, each that is gone in one of its own.
+        let (mut batches, mut numbers) = (Vec::new(), HashMap::new());
+        let places = pairs.relatives.iter().map(|place| {
+            let version = &known.versions[*place as usize];
+            let number = *numbers.entry(Arc::as_ptr(&version.rows)).or_insert_with(|| {
+                batches.push(&version.rows);
+                batches.len() - 1
+            });
+            (number, version.row)
         });
-        let rows: Vec<u32> = rows.collect();
-        let versions = take(&stack(&versions, &nobody(&wanted)), &rows);
-        let mut read = versions.columns().iter();
-        let columns = self.columns.iter().map(|at| match at {
-            0 => Type::Integer.array(pairs.depths.iter().copied().map(Value::Integer)),
-            _ => read.next().expect("a column for each that is read").clone(),
+        let places: Vec<(usize, usize)> = places.collect();
+        let columns = self.columns.iter().map(|at| match at.checked_sub(1) {
+            None => Arc::new(Int64Array::from(pairs.depths.clone())),
+            Some(at) if batches.is_empty() => new_empty_array(&version_columns()[at].ty.arrow()),
+            Some(at) => {
+                let parts: Vec<&dyn Array> = batches.iter().map(|rows| rows.column(at).as_ref()).collect();
+                interleave(&parts, &places).expect("columns of one type")
+            }
         });
-        batch(columns.collect(), rows.len())
+        batch(columns.collect(), places.len())
     }
 }
 

@@ -135,7 +135,7 @@ impl Model {
         assert_eq!(read("processes_history", &["seen_from", "seen_to"]), sorted(history.collect()));
         for (id, last) in &self.last {
             let found = reader.process(&id_text(*id)).unwrap().expect("it was seen");
-            assert_eq!(found.row, rows(std::slice::from_ref(last)));
+            assert_eq!(found.version(), rows(std::slice::from_ref(last)));
         }
         assert!(reader.process("00000000deadbeef").unwrap().is_none());
     }

@@ -328,7 +328,7 @@ fn blocks_and_segments_come_together_by_themselves() {
     let written: u64 = sealed.iter().map(|rows| u64::from(*rows)).sum();
     assert!(written <= 4 * next, "each row is written a few times: {written} for {next}");
     let found = store.read().unwrap().process(&id_text(5)).unwrap().unwrap();
-    assert_eq!(found.row.column_by_name("proc_id").unwrap().as_string::<i32>().value(0), id_text(5));
+    assert_eq!(found.version().column_by_name("proc_id").unwrap().as_string::<i32>().value(0), id_text(5));
 }
 
 #[test]
