@@ -10,6 +10,7 @@
 //! happens when it is full; whatever is dropped is counted and told to the subscriber that it was meant for. One peer
 //! that stalls, lies or dies costs the others nothing.
 
+mod alarm;
 mod allocator;
 mod backoff;
 mod broker;

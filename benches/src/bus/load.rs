@@ -75,26 +75,18 @@ impl Source {
         self.began
     }
 
-    /// The next message, once it is due; none where that was the last.
+    /// The next message, once it is due, which this waits for; none where that was the last.
     pub fn message(&mut self) -> Option<&[u8]> {
-        self.wait();
-        self.message_now()
-    }
-
-    /// Sleeps until the next message is due; whether there is one.
-    pub fn wait(&mut self) -> bool {
-        if let Some(due) = (self.next * 1_000_000_000).checked_div(self.load.per_sec) {
-            let wait = (self.began + due).saturating_sub(now());
-            if wait > 0 {
-                std::thread::sleep(Duration::from_nanos(wait));
-            }
+        let wait = self.early_nanos();
+        if wait > 0 {
+            std::thread::sleep(Duration::from_nanos(wait));
         }
-        self.next < self.load.messages
+        self.message_if_due()
     }
 
-    /// The next message, due or not; none where that was the last.
-    pub fn message_now(&mut self) -> Option<&[u8]> {
-        if self.next == self.load.messages {
+    /// The next message, if it is due.
+    pub fn message_if_due(&mut self) -> Option<&[u8]> {
+        if self.is_done() || self.early_nanos() > 0 {
             return None;
         }
         let at = if self.load.per_sec > 0 { now() } else { 0 };
@@ -102,6 +94,17 @@ impl Source {
         self.message[8..HEAD_LEN].copy_from_slice(&at.to_le_bytes());
         self.next += 1;
         Some(&self.message)
+    }
+
+    /// Whether there was the last message.
+    pub fn is_done(&self) -> bool {
+        self.next == self.load.messages
+    }
+
+    /// How long before the next message is due this is.
+    fn early_nanos(&self) -> u64 {
+        let due = (self.next * 1_000_000_000).checked_div(self.load.per_sec);
+        due.map_or(0, |due| (self.began + due).saturating_sub(now()))
     }
 }
 

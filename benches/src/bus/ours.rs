@@ -1,5 +1,6 @@
 //! Our broker and its clients, each a process of its own with one thread for its tasks.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,8 +10,10 @@ use daemoneye_broker::{
     Broker, Client, Credential, Encryption, Event, Gap, Gate, Identity, Interest, Key, Limits, Outcome, Role, Settings,
     Subscription, tree,
 };
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc::unbounded_channel;
 
 use crate::bus::child::{self, ready, tell};
 use crate::bus::load::{Load, Source, TOPIC, Tally};
@@ -118,23 +121,31 @@ pub fn publish(folder: &Path, load: Load) -> anyhow::Result<()> {
     })
 }
 
-/// A thread of its own waits for each message to be due: timers of tasks know no less than a millisecond.
+/// One thread, as other publishers have, woken by a timer of the system: those of tasks know no less than a millisecond.
 fn publish_at_pace(folder: &Path, load: Load) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let mut client = client(folder).await?;
         if load.linger_micros > 0 {
-            client = client.gathering(Duration::from_micros(load.linger_micros))?;
+            client = client.gathering(Duration::from_micros(load.linger_micros));
         }
         ready()?;
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK)?;
         let mut source = Source::new(load);
+        let period = Duration::from_secs(1) / u32::try_from(load.per_sec)?;
+        timer.set(Expiration::Interval(TimeSpec::from_duration(period)), TimerSetTimeFlags::empty())?;
+        #[expect(
+            deprecated,
+            reason = "what replaces it is unsafe; the descriptor is open for as long as it is watched"
+        )]
+        let ticks = AsyncFd::with_interest(OwnedFd::from(timer), tokio::io::Interest::READABLE)?;
         let began = source.began();
-        let (tick, mut ticks) = unbounded_channel();
-        std::thread::spawn(move || {
-            let mut pace = Source::new(load);
-            while pace.wait() && pace.message_now().is_some() && tick.send(()).is_ok() {}
-        });
-        while let (Some(()), Some(message)) = (ticks.recv().await, source.message_now()) {
-            client.publish(TOPIC, Bytes::copy_from_slice(message)).await?;
+        let mut count = [0; size_of::<u64>()];
+        while !source.is_done() {
+            let mut ready = ticks.readable().await?;
+            let _or_early = ready.try_io(|timer| Ok(nix::unistd::read(timer, &mut count)?));
+            while let Some(message) = source.message_if_due() {
+                client.publish(TOPIC, Bytes::copy_from_slice(message)).await?;
+            }
         }
         confirm(&client).await?;
         tell(&[began])

@@ -132,9 +132,10 @@ impl Client {
     /// From now on what is published may wait so long, from microseconds to milliseconds, for more to go with: so a
     /// stream of small messages wakes the broker and its subscribers less often. A request goes at once, with all before
     /// it, and so does what has become much.
-    pub fn gathering(self, linger: Duration) -> Result<Self, Error> {
-        self.0.0.gather(linger)?;
-        Ok(self)
+    #[must_use]
+    pub fn gathering(self, linger: Duration) -> Self {
+        self.table().gather(linger);
+        self
     }
 
     /// Subscribes. Once this returns, nothing published afterwards is missed. A client that is kept connected gets the

@@ -132,7 +132,7 @@ async fn run(table: &Table, stream: Stream, greeting: Greeting) -> End {
     };
     table.greet(greeting.hello.clone());
     let inlet = ClientInlet { table, greeting: Mutex::new(Some(greeting)) };
-    connection::run(wire.halves(), &inlet, &mut ClientOutlet(table)).await
+    connection::run(wire.halves(), &inlet, &mut ClientOutlet::new(table)).await
 }
 
 /// A client in the broker's process, which is whoever it says, and its two ends.
@@ -148,7 +148,7 @@ pub(crate) struct LocalEnds(Arc<Table>);
 impl LocalEnds {
     pub(crate) async fn run(&self, broker: (&impl Inlet, &mut impl connection::Outlet)) {
         let inlet = ClientInlet { table: &self.0, greeting: Mutex::new(None) };
-        let end = connection::run_local((&inlet, &mut ClientOutlet(&self.0)), broker).await;
+        let end = connection::run_local((&inlet, &mut ClientOutlet::new(&self.0)), broker).await;
         self.end(end);
     }
 

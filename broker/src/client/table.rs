@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::thread::Thread;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
+use crate::alarm::Alarm;
 use crate::client::outbox::{Outbox, Publication};
 use crate::client::subscription::Inbox;
 use crate::connection::{End, Outlet};
@@ -72,8 +72,6 @@ struct Gathering {
     until: Instant,
     /// It may go.
     is_ripe: bool,
-    /// Whoever keeps the time, woken when there is something to gather.
-    clock: Thread,
 }
 
 /// Where the outcome of a request goes.
@@ -240,32 +238,24 @@ impl Table {
     }
 
     /// From now on publications wait so long for others.
-    pub(super) fn gather(self: &Arc<Self>, linger: Duration) -> Result<(), Error> {
+    pub(super) fn gather(&self, linger: Duration) {
         let mut state = self.lock();
-        if state.has_ended {
-            return Err(self.closed_error());
-        }
-        if let Some(gathering) = &mut state.gathering {
-            gathering.linger = linger;
-            return Ok(());
-        }
-        let table = Arc::downgrade(self);
-        let failed = |error| Error::Invalid(format!("cannot start a thread to keep time: {error}"));
-        let clock = std::thread::Builder::new().name("gather".to_owned()).spawn(move || keep_time(&table));
-        let clock = clock.map_err(failed)?.thread().clone();
-        state.gathering = Some(Gathering { linger, until: Instant::now(), is_ripe: false, clock });
-        Ok(())
+        let gathering = state.gathering.get_or_insert(Gathering { linger, until: Instant::now(), is_ripe: false });
+        gathering.linger = linger;
     }
 
-    /// Lets go what is gathered; whether more may come.
-    fn ripen(&self) -> bool {
+    /// When what is gathered has to go, if there is something.
+    fn due(&self) -> Option<Instant> {
+        let state = self.lock();
+        let gathering = state.gathering.as_ref().filter(|gathering| !gathering.is_ripe)?;
+        (state.is_open && !state.outbox.is_empty()).then_some(gathering.until)
+    }
+
+    /// Lets go what is gathered.
+    fn ripen(&self) {
         let mut guard = self.lock();
-        let State { gathering: Some(gathering), outbox, .. } = &mut *guard else { return false };
+        let State { gathering: Some(gathering), outbox, .. } = &mut *guard else { return };
         gathering.is_ripe = !outbox.is_empty();
-        if gathering.is_ripe {
-            self.filled.notify_one();
-        }
-        true
     }
 
     /// Lets the oldest publications give way until the others fit.
@@ -338,7 +328,6 @@ impl Table {
         self.credit.close();
         self.room.notify_waiters();
         state.inboxes.values().for_each(|inbox| inbox.filled.notify_one());
-        state.gathering.inspect(|gathering| gathering.clock.unpark());
     }
 
     /// Asks the connection to end once everything is sent.
@@ -402,9 +391,9 @@ impl State {
         }
         if is_first {
             gathering.until = Instant::now() + gathering.linger;
-            gathering.clock.unpark();
         }
-        false
+        // Whoever sends sets an alarm for the first.
+        is_first
     }
 
     /// Nothing more is to be sent.
@@ -413,49 +402,49 @@ impl State {
     }
 }
 
-/// Lets go what is gathered in time. A thread, because the timers of tasks know no less than a millisecond.
-fn keep_time(table: &Weak<Table>) {
-    // The system wakes who sleeps up to 50 µs late, to wake others along with it; that is much of what is waited here.
-    #[cfg(target_os = "linux")]
-    let _or_late = nix::sys::prctl::set_timerslack(1);
-    loop {
-        std::thread::park();
-        let until = |table: Arc<Table>| table.lock().gathering.as_ref().map(|gathering| gathering.until);
-        let Some(until) = table.upgrade().and_then(until) else { return };
-        std::thread::sleep(until.saturating_duration_since(Instant::now()));
-        if !table.upgrade().is_some_and(|table| table.ripen()) {
-            return;
-        }
-    }
+/// The end of a client that gives out messages.
+pub(super) struct ClientOutlet<'a> {
+    table: &'a Table,
+    alarm: Alarm,
 }
 
-/// The end of a client that gives out messages.
-pub(super) struct ClientOutlet<'a>(pub(super) &'a Table);
+impl<'a> ClientOutlet<'a> {
+    pub(super) fn new(table: &'a Table) -> Self {
+        Self { table, alarm: Alarm::default() }
+    }
+}
 
 impl Outlet for ClientOutlet<'_> {
     async fn next(&mut self) -> Option<Message> {
         loop {
-            let filled = self.0.filled.notified();
+            let filled = self.table.filled.notified();
             if let Some(message) = self.try_next() {
                 return Some(message);
             }
-            if self.0.lock().is_done() {
+            if self.table.lock().is_done() {
                 return None;
             }
-            filled.await;
+            let Some(due) = self.table.due() else {
+                filled.await;
+                continue;
+            };
+            tokio::select! {
+                () = filled => {}
+                () = self.alarm.rings(due) => self.table.ripen(),
+            }
         }
     }
 
     fn seal(&self) -> Option<Seal> {
-        self.0.lock().seal.clone()
+        self.table.lock().seal.clone()
     }
 
     fn try_next(&mut self) -> Option<Message> {
-        let mut state = self.0.lock();
+        let mut state = self.table.lock();
         let message = state.next();
         drop(state);
         if let Some(Message::Publish(_)) = &message {
-            self.0.room.notify_waiters();
+            self.table.room.notify_waiters();
         }
         message
     }

@@ -20,7 +20,7 @@ async fn what_is_gathered_goes_together_in_time() {
     let place = Place::new();
     let broker = place.bind();
     for publisher in place.both_ways(&broker, "publisher").await {
-        let publisher = publisher.gathering(LINGER).unwrap();
+        let publisher = publisher.gathering(LINGER);
         let mut subscription = place.client("subscriber").await.subscribe(&Interest::new("t")).await.unwrap();
         // Twice: the clock begins anew.
         for numbers in [0..10, 10..20] {

@@ -223,7 +223,7 @@ impl World {
     /// The next messages that leave the client, as the connection would take them.
     fn leaving(&mut self, messages: usize) -> Vec<Message> {
         let table = self.table.clone();
-        let mut outlet = ClientOutlet(&table);
+        let mut outlet = ClientOutlet::new(&table);
         let leaving: Vec<_> = std::iter::from_fn(|| outlet.try_next()).take(messages).collect();
         for message in &leaving {
             let Message::Publish(parcel) = message else { continue };
@@ -344,7 +344,7 @@ proptest! {
             let client = world.client.clone();
             let mut closing: Running<u64> = Box::pin(client.close());
             assert_eq!(polled(&mut closing), None);
-            let mut outlet = ClientOutlet(&world.table);
+            let mut outlet = ClientOutlet::new(&world.table);
             let said = std::iter::from_fn(|| outlet.try_next()).count();
             assert_eq!((said > 0, world.table.lock().is_done()), (is_there, true), "what can be said is, then it ends");
             world.table.lost(&End::Here);
