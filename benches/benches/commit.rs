@@ -7,7 +7,7 @@
 //! than before, and a few in which all are others. Then the store must have every version, and those alive that the last
 //! snapshot had.
 //!
-//! What the hardware allows: the rows of a snapshot are about 1 MB as they travel; to decode and compare them takes 10 ms
+//! What the hardware allows: the rows of a snapshot are about 1 MB as they travel; to decode and compare them takes 6 ms
 //! of processor time, the rules on 2 % some 2 ms (`rule_on_snapshot`), a commit that reaches the disk 2 to 10 ms
 //! (`ingest` has a bare one beside it). The goal is 60 ms.
 
