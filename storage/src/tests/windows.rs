@@ -66,12 +66,9 @@ fn texts_come_back_by_row() {
     let Ok(chunks) = segment::write(edition, SEGMENT + u64::from(ROWS), ROWS, &fields, &mut given);
     let bytes = |chunks: &[Vec<u8>]| chunks[1..].iter().map(Vec::len).sum::<usize>();
     assert!(bytes(&chunks).abs_diff(bytes(&whole)) < 64 << 10, "{} and {}", bytes(&chunks), bytes(&whole));
-    let store = Store::in_memory().unwrap();
+    let store = stored(&chunks);
     let txn = store.begin().unwrap();
-    let mut segments = txn.txn.open_table(SEGMENTS).unwrap();
-    for (number, chunk) in (0..).zip(&chunks) {
-        segments.insert((SEGMENT, number), chunk.as_slice()).unwrap();
-    }
+    let segments = txn.txn.open_table(SEGMENTS).unwrap();
     let mut reading = history::open(&segments, SEGMENT).unwrap();
     let some = |step: usize, from: u32| Spans::of((from..ROWS).step_by(step).collect());
     // One reading for all: what is held of one question must not harm the next.
@@ -90,6 +87,20 @@ fn texts_come_back_by_row() {
     assert!(missed.is_empty() && found.len() < ROWS as usize / 2, "{missed:?} of {}", found.len());
 }
 
+/// A store with one segment of these chunks.
+fn stored(chunks: &[Vec<u8>]) -> Store {
+    let store = Store::in_memory().unwrap();
+    let put = |txn: &redb::WriteTransaction| {
+        let mut segments = txn.open_table(SEGMENTS)?;
+        for (number, chunk) in (0..).zip(chunks) {
+            segments.insert((SEGMENT, number), chunk.as_slice())?;
+        }
+        Ok(())
+    };
+    store.write(put).unwrap();
+    store
+}
+
 /// Long texts fill their pages badly, so that there are more pages than their bytes let expect.
 #[test]
 fn what_every_page_has_is_found_in_every_page() {
@@ -101,12 +112,9 @@ fn what_every_page_has_is_found_in_every_page() {
     for known in [false, true] {
         let mut given = Given([lines.clone(), lines.clone()], known);
         let Ok(chunks) = segment::write(edition, SEGMENT + u64::from(ROWS), ROWS, &fields, &mut given);
-        let store = Store::in_memory().unwrap();
+        let store = stored(&chunks);
         let txn = store.begin().unwrap();
-        let mut segments = txn.txn.open_table(SEGMENTS).unwrap();
-        for (number, chunk) in (0..).zip(&chunks) {
-            segments.insert((SEGMENT, number), chunk.as_slice()).unwrap();
-        }
+        let segments = txn.txn.open_table(SEGMENTS).unwrap();
         let mut reading = history::open(&segments, SEGMENT).unwrap();
         let literal = Literal { bytes: b"needle".to_vec(), at_start: false, at_end: false };
         let found = reading.probe("command_line", &Question::Contains(literal)).unwrap();
