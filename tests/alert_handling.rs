@@ -301,22 +301,32 @@ fn an_agent_of_another_protocol_is_told_apart_in_one_sentence() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn whoever_does_not_learn_what_became_of_an_order_learns_that() {
-    let stage = stage();
-    fs::create_dir_all(stage.data()).unwrap();
-    // An agent that goes away in the midst of what it is told to do.
-    let gate = Gate::new(Key::load_or_create(&stage.socket().with_file_name("agent.key")).unwrap(), None);
-    let settings = Settings { gate, tree: tree::PRODUCT, limits: Limits::default(), group: None };
-    let broker = Broker::bind(stage.socket(), settings).unwrap();
-    let agent = broker.client("agent").unwrap();
-    let mut asked = agent.subscribe(&Interest::new(topic::control("agent")).answering()).await.unwrap();
-    let telling = command(&stage, &program("daemoneye-cli"), &["alerts", "ack", "1"]);
-    let telling = tokio::task::spawn_blocking(move || output(telling));
-    let order = asked.message().await.unwrap();
-    drop(broker);
-    let (code, out, err) = telling.await.unwrap();
-    let said =
-        "went away before it answered, and may still have done it; `daemoneye-cli alerts list` shows whether it did";
-    assert!(code == 5 && out.is_empty() && err.contains(said), "{code} {out}{err}");
-    assert!(!err.contains("nothing was changed"), "{err}");
-    drop(order);
+    enum Ends {
+        Broker,
+        Subscription,
+        Order,
+    }
+    for ends in [Ends::Broker, Ends::Subscription, Ends::Order] {
+        let stage = stage();
+        fs::create_dir_all(stage.data()).unwrap();
+        // An agent that goes away in the midst of what it is told to do.
+        let gate = Gate::new(Key::load_or_create(&stage.socket().with_file_name("agent.key")).unwrap(), None);
+        let settings = Settings { gate, tree: tree::PRODUCT, limits: Limits::default(), group: None };
+        let broker = Broker::bind(stage.socket(), settings).unwrap();
+        let agent = broker.client("agent").unwrap();
+        let mut asked = agent.subscribe(&Interest::new(topic::control("agent")).answering()).await.unwrap();
+        let telling = command(&stage, &program("daemoneye-cli"), &["alerts", "ack", "1"]);
+        let telling = tokio::task::spawn_blocking(move || output(telling));
+        let order = asked.message().await.unwrap();
+        let (mut broker, mut asked, mut order) = (Some(broker), Some(asked), Some(order));
+        match ends {
+            Ends::Broker => drop(broker.take()),
+            Ends::Subscription => drop(asked.take()),
+            Ends::Order => drop(order.take()),
+        }
+        let (code, out, err) = telling.await.unwrap();
+        let said = "went away before it answered, and may still have done it; `daemoneye-cli alerts list` shows whether it did";
+        assert!(code == 5 && out.is_empty() && err.contains(said), "{code} {out}{err}");
+        assert!(!err.contains("nothing was changed"), "{err}");
+    }
 }

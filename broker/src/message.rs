@@ -366,11 +366,14 @@ pub struct Acknowledge {
     /// The message's number in it.
     #[prost(uint64, tag = "2")]
     pub number: u64,
-    /// Why it was not taken; none where it was.
-    #[prost(string, optional, tag = "3")]
-    pub refused: Option<String>,
+    /// Which [`Outcome`] it was for this subscriber.
+    #[prost(enumeration = "OutcomeKind", tag = "3")]
+    pub outcome: i32,
+    /// Why it was refused or lost.
+    #[prost(string, tag = "4")]
+    pub reason: String,
     /// What the publisher is told, where it asked.
-    #[prost(bytes = "bytes", tag = "4")]
+    #[prost(bytes = "bytes", tag = "5")]
     pub reply: Bytes,
 }
 
@@ -451,6 +454,8 @@ pub enum OutcomeKind {
     Refused = 1,
     /// See [`Outcome::Nobody`].
     Nobody = 2,
+    /// See [`Outcome::Lost`].
+    Lost = 3,
 }
 
 /// What became of a publication, as told by the subscribers that answer.
@@ -458,30 +463,57 @@ pub enum OutcomeKind {
 pub enum Outcome {
     /// Every one of them acknowledged it; what the last of them replied, which may be nothing.
     Accepted(Bytes),
-    /// One of them refused it, went away before answering, or has a full queue. The reason may be a peer's text.
+    /// One of them refused it, or did not get it: it went away before, or its queue is full. The reason may be a peer's
+    /// text.
     Refused(String),
+    /// One of them got it and went away without an answer: what it wants may have been done.
+    Lost(String),
     /// None of them matches; others got it all the same.
     Nobody,
 }
 
+impl Outcome {
+    fn into_wire(self) -> (i32, String, Bytes) {
+        let (kind, reason, reply) = match self {
+            Self::Accepted(reply) => (OutcomeKind::Accepted, String::new(), reply),
+            Self::Refused(reason) => (OutcomeKind::Refused, truncated(reason), Bytes::new()),
+            Self::Lost(reason) => (OutcomeKind::Lost, truncated(reason), Bytes::new()),
+            Self::Nobody => (OutcomeKind::Nobody, String::new(), Bytes::new()),
+        };
+        (kind.into(), reason, reply)
+    }
+
+    fn from_wire(kind: i32, reason: String, reply: Bytes) -> Result<Self, Fault> {
+        let kind = OutcomeKind::try_from(kind).map_err(|error| Fault::new(Code::Protocol, error.to_string()))?;
+        Ok(match kind {
+            OutcomeKind::Accepted => Self::Accepted(reply),
+            OutcomeKind::Refused => Self::Refused(truncated(reason)),
+            OutcomeKind::Lost => Self::Lost(truncated(reason)),
+            OutcomeKind::Nobody => Self::Nobody,
+        })
+    }
+}
+
 impl Published {
     pub(crate) fn new(request: u64, outcome: Outcome) -> Self {
-        let (kind, reason, reply) = match outcome {
-            Outcome::Accepted(reply) => (OutcomeKind::Accepted, String::new(), reply),
-            Outcome::Refused(reason) => (OutcomeKind::Refused, reason, Bytes::new()),
-            Outcome::Nobody => (OutcomeKind::Nobody, String::new(), Bytes::new()),
-        };
-        Self { request, outcome: kind.into(), reason, reply }
+        let (outcome, reason, reply) = outcome.into_wire();
+        Self { request, outcome, reason, reply }
     }
 
     pub(crate) fn into_outcome(self) -> Result<Outcome, Fault> {
-        let kind =
-            OutcomeKind::try_from(self.outcome).map_err(|error| Fault::new(Code::Protocol, error.to_string()))?;
-        Ok(match kind {
-            OutcomeKind::Accepted => Outcome::Accepted(self.reply),
-            OutcomeKind::Refused => Outcome::Refused(self.reason),
-            OutcomeKind::Nobody => Outcome::Nobody,
-        })
+        Outcome::from_wire(self.outcome, self.reason, self.reply)
+    }
+}
+
+impl Acknowledge {
+    /// The answer of a subscriber to a message that it got.
+    pub fn new(subscription: u64, number: u64, outcome: Outcome) -> Self {
+        let (outcome, reason, reply) = outcome.into_wire();
+        Self { subscription, number, outcome, reason, reply }
+    }
+
+    pub(crate) fn into_outcome(self) -> Result<Outcome, Fault> {
+        Outcome::from_wire(self.outcome, self.reason, self.reply)
     }
 }
 

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use daemoneye_broker::message::Code;
 use daemoneye_broker::payload::{Ask, Deed, Knowledge, LedgerDeed, Order, Wish};
-use daemoneye_broker::{Client, Credential, Encryption, Error, Identity, Interest, Outcome, Role, topic};
+use daemoneye_broker::{Bytes, Client, Credential, Encryption, Error, Identity, Interest, Outcome, Role, topic};
 use daemoneye_dsl::status::{AgentHealth, AgentRun, CollectorHealth};
+use daemoneye_dsl::untrusted::Untrusted;
 use daemoneye_settings::paths::DataDir;
 use daemoneye_settings::{Settings, choices};
 use daemoneye_storage::{ReadStore, Report};
@@ -19,6 +20,7 @@ use tokio::runtime::Builder;
 use tokio::time::timeout;
 
 use crate::Ending;
+use crate::screen::{Mark, Screen};
 
 pub(crate) use self::asking::{Answered, Asking, Reply, statement};
 pub(crate) use self::history::History;
@@ -53,6 +55,8 @@ pub(crate) enum Reached {
     Silent,
     /// It was asked, and did not say what came of it; why, as of somebody.
     Unanswered(String),
+    /// It was asked, and did not do it; why, in words.
+    Declined(String),
     /// Anything else, in words.
     Failed(String),
 }
@@ -66,7 +70,7 @@ impl Reached {
             Self::Deserted => "refused",
             Self::Denied | Self::Refused(_) => "no_permission",
             Self::OtherProtocol(_) => "other_protocol",
-            Self::Silent | Self::Unanswered(_) => "no_answer",
+            Self::Silent | Self::Unanswered(_) | Self::Declined(_) => "no_answer",
             Self::Failed(_) => "failed",
         }
     }
@@ -84,13 +88,15 @@ impl Reached {
             }
             Self::Answers | Self::Silent => format!("the agent at {socket} does not answer"),
             Self::Unanswered(why) => format!("the agent at {socket} {why}"),
+            Self::Declined(why) => return why.clone(),
             Self::Failed(why) => format!("the agent at {socket} cannot be asked: {why}"),
         };
         format!("{why}; `daemoneye-cli status` says what to do")
     }
 
-    /// A sentence about an order that has no answer. `undone` says what did not come about, where that is known; `look`
-    /// is the command that shows it, where it is not: what the agent has begun it may finish when nobody waits any more.
+    /// A sentence about an order that was not carried out, or has no answer. `undone` says what did not come about, where
+    /// that is known; `look` is the command that shows it, where it is not: what the agent has begun it may finish when
+    /// nobody waits any more.
     pub(crate) fn of_order(&self, door: &Door, undone: &str, look: &str) -> String {
         match self {
             Self::Unanswered(why) => {
@@ -103,9 +109,18 @@ impl Reached {
         }
     }
 
-    /// How a command ends whose order has no answer.
-    pub(crate) fn ending(&self) -> Ending {
-        if matches!(self, Self::Unanswered(_)) { Ending::Unknown } else { Ending::Unreachable }
+    /// Says so; how the command ends.
+    pub(crate) fn end_order(&self, door: &Door, undone: &str, look: &str, screen: &Screen) -> Ending {
+        screen.say(Mark::Error, &self.of_order(door, undone, look));
+        self.ending()
+    }
+
+    fn ending(&self) -> Ending {
+        match self {
+            Self::Unanswered(_) => Ending::Unknown,
+            Self::Declined(_) => Ending::Refused,
+            _ => Ending::Unreachable,
+        }
     }
 }
 
@@ -141,11 +156,6 @@ impl Door {
         Self::of(stored.ok().flatten().as_ref(), settings, data)
     }
 
-    /// What to say where nobody takes what is asked.
-    pub(crate) fn deaf(&self) -> String {
-        format!("nobody at {} takes orders or questions; {SAME_RELEASE}", self.socket.display())
-    }
-
     async fn connect(&self) -> Result<Client, Error> {
         let key = Credential::File(self.key.clone());
         Client::connect(
@@ -174,11 +184,10 @@ pub(crate) fn look(door: &Door, wants_report: bool) -> Result<Heard, Reached> {
         // What it does not say is not known; that it answers is.
         let health = client.subscribe(&Interest::new(topic::ALL_HEALTH).retained()).await;
         if wants_report {
-            let told = request(&client, Wish::Knowledge(Knowledge::Report.into())).await?;
-            heard.report = Some(match told {
-                Outcome::Accepted(report) => serde_json::from_slice(&report).map_err(|error| error.to_string()),
-                Outcome::Refused(why) => Err(why),
-                Outcome::Nobody => Err(door.deaf()),
+            heard.report = Some(match request(&client, Wish::Knowledge(Knowledge::Report.into())).await {
+                Ok(report) => serde_json::from_slice(&report).map_err(|error| error.to_string()),
+                Err(Reached::Declined(why)) => Err(why),
+                Err(reached) => return Err(reached),
             });
         }
         let Ok(mut health) = health else { return Ok(heard) };
@@ -201,30 +210,45 @@ pub(crate) fn look(door: &Door, wants_report: bool) -> Result<Heard, Reached> {
 }
 
 /// Tells the agent to do something; gives what it says to that.
-pub(crate) fn order(door: &Door, deed: Deed) -> Result<Outcome, Reached> {
+pub(crate) fn order(door: &Door, deed: Deed) -> Result<Bytes, Reached> {
     connected(door, async |client| request(&client, Wish::Order(Order::from(deed))).await)
 }
 
 /// Tells the agent what to do with the ledger; gives what it says to that.
-pub(crate) fn ledger_order(door: &Door, deed: LedgerDeed) -> Result<Outcome, Reached> {
+pub(crate) fn ledger_order(door: &Door, deed: LedgerDeed) -> Result<Bytes, Reached> {
     connected(door, async |client| request(&client, deed.into()).await)
 }
 
 /// Asks the agent what it knows of itself; the answer is JSON.
-pub(crate) fn knowledge(door: &Door, what: Knowledge) -> Result<Outcome, Reached> {
+pub(crate) fn knowledge(door: &Door, what: Knowledge) -> Result<Bytes, Reached> {
     connected(door, async |client| request(&client, Wish::Knowledge(what.into())).await)
 }
 
-async fn request(client: &Client, wish: Wish) -> Result<Outcome, Reached> {
+async fn request(client: &Client, wish: Wish) -> Result<Bytes, Reached> {
     let told = client.request(&topic::control("agent"), Ask::from(wish).to_payload(), OBEYS).await;
-    told.map_err(unanswered)
+    answer(told.map_err(unanswered)?)
 }
+
+/// What it answers, where it does what it is asked.
+fn answer(outcome: Outcome) -> Result<Bytes, Reached> {
+    match outcome {
+        Outcome::Accepted(told) => Ok(told),
+        Outcome::Refused(why) => Err(Reached::Declined(Untrusted(&why).terminal().to_string())),
+        Outcome::Lost(_) => Err(Reached::Unanswered(WENT_AWAY.to_owned())),
+        Outcome::Nobody => {
+            Err(Reached::Declined(format!("it takes no orders or questions yet: try again, or else {SAME_RELEASE}")))
+        }
+    }
+}
+
+/// What an agent did that was asked, and is no more.
+const WENT_AWAY: &str = "went away before it answered";
 
 /// Why something that was asked has no answer.
 fn unanswered(error: Error) -> Reached {
     match error {
         Error::TimedOut(patience) => Reached::Unanswered(format!("did not answer within {} s", patience.as_secs())),
-        Error::Closed(_) | Error::Refused(_) => Reached::Unanswered("went away before it answered".to_owned()),
+        Error::Closed(_) | Error::Refused(_) => Reached::Unanswered(WENT_AWAY.to_owned()),
         other => Reached::Failed(other.to_string()),
     }
 }
@@ -268,6 +292,8 @@ mod tests {
                         shows whether it did";
         assert_eq!(reached.of_order(&door, "nothing was released", "status"), expected);
         assert_eq!(reached.ending(), Ending::Unknown);
+        assert_eq!(answer(Outcome::Lost("it fell".to_owned())).unwrap_err().ending(), Ending::Unknown);
+        assert_eq!(answer(Outcome::Refused("no such rule".to_owned())).unwrap_err().ending(), Ending::Refused);
         let unasked = Reached::Silent.of_order(&door, "nothing was released", "status");
         assert!(unasked.starts_with("nothing was released: the agent at "), "{unasked}");
         assert_eq!(Reached::Silent.ending(), Ending::Unreachable);

@@ -85,12 +85,12 @@ pub(crate) fn run(alerts: &Alerts, globals: &Globals, screen: &Screen) -> anyhow
         Command::List(list) => run_list(list, globals, screen),
         Command::Show(show) => show::run(show, globals, screen),
         Command::Watch(watch) => watch::run(watch, globals, screen),
-        Command::Ack(handle) => handle::run(handle, Handling::Acknowledged, globals, screen),
-        Command::Close(handle) => handle::run(handle, Handling::Closed, globals, screen),
-        Command::Reopen(handle) => handle::run(handle, Handling::New, globals, screen),
+        Command::Ack(handle) => Ok(handle::run(handle, Handling::Acknowledged, globals, screen)),
+        Command::Close(handle) => Ok(handle::run(handle, Handling::Closed, globals, screen)),
+        Command::Reopen(handle) => Ok(handle::run(handle, Handling::New, globals, screen)),
         Command::Silence(silence) => silence.run(globals, screen),
         Command::Silences(silences) => silences.run(globals, screen),
-        Command::Unsilence(unsilence) => unsilence.run(globals, screen),
+        Command::Unsilence(unsilence) => Ok(unsilence.run(globals, screen)),
     }
 }
 

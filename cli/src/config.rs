@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use daemoneye_broker::Outcome;
 use daemoneye_broker::payload::Knowledge;
 use daemoneye_settings::list::ALL;
 use daemoneye_settings::{Effective, Files, Flags, Place, Places, Problems, Sources, reference, shown};
 use serde_json::{Map, Value, json};
 
-use crate::agent::{Door, knowledge};
+use crate::agent::{Door, Reached, knowledge};
 use crate::output::{Format, print, write_json};
 use crate::render::{Align, Cell, Column, Extent, Table};
 use crate::screen::{Mark, Screen, count};
@@ -105,12 +104,11 @@ impl Show {
         let settings = &effective.settings;
         let door = Door::find(settings, &store::data_dir(self.data.as_ref(), settings));
         match knowledge(&door, Knowledge::Settings) {
-            Ok(Outcome::Accepted(told)) => {
+            Ok(told) => {
                 let told: Vec<_> = serde_json::from_slice(&told).context("the agent does not say its settings")?;
                 self.write(&told, &format!("agent at {}", door.socket.display()), globals, screen)
             }
-            Ok(Outcome::Refused(why)) => bail!("the agent does not say its settings: {why}"),
-            Ok(Outcome::Nobody) => bail!("the agent does not say its settings: {}", door.deaf()),
+            Err(Reached::Declined(why)) => bail!("the agent does not say its settings: {why}"),
             Err(reached) => {
                 screen.say(Mark::Error, &reached.why(&door));
                 Ok(Ending::Unreachable)

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::client::{ANSWER, Client, refusal};
 use crate::error::Error;
 use crate::gate::Publisher;
-use crate::message::{Acknowledge, Code, Deliver, Fault, Subscribe, Taken, Unsubscribe, WINDOW, WhenFull, truncated};
+use crate::message::{Acknowledge, Code, Deliver, Fault, Outcome, Subscribe, Taken, Unsubscribe, WINDOW, WhenFull};
 use crate::parcel::{Entry, PARCEL_LEN_MAX, Parcel};
 use crate::queue::Room;
 use crate::topic::Pattern;
@@ -228,14 +228,14 @@ impl Delivery {
     /// [`Delivery::acknowledge`], and this for a publisher that asked.
     pub fn reply(mut self, reply: impl Into<Bytes>) {
         if let Some(receipt) = self.receipt.take() {
-            receipt.answer(None, reply.into());
+            receipt.answer(Outcome::Accepted(reply.into()));
         }
     }
 
     /// Tells the publisher that it was not taken, and why.
     pub fn refuse(mut self, reason: &str) {
         if let Some(receipt) = self.receipt.take() {
-            receipt.answer(Some(reason), Bytes::new());
+            receipt.answer(Outcome::Refused(reason.to_owned()));
         }
     }
 
@@ -257,7 +257,7 @@ impl Delivery {
     }
 }
 
-/// The duty to answer a message: one that is dropped is refused, so that no publisher waits in vain.
+/// The duty to answer a message: one that is dropped is lost, so that no publisher waits in vain.
 #[derive(Debug)]
 struct Receipt {
     subscription: u64,
@@ -274,28 +274,27 @@ impl Receipt {
         inbox.epoch != self.epoch || inbox.cancelled.contains(&self.number)
     }
 
-    fn answer(mut self, refused: Option<&str>, reply: Bytes) {
-        self.send(refused, reply);
+    fn answer(mut self, outcome: Outcome) {
+        self.send(outcome);
         self.number = 0;
     }
 
-    fn send(&self, refused: Option<&str>, reply: Bytes) {
+    fn send(&self, outcome: Outcome) {
         let mut inbox = self.inbox.lock();
         if inbox.epoch == self.epoch {
             inbox.cancelled.remove(&self.number);
             inbox.unanswered.remove(&self.number);
         }
         drop(inbox);
-        let refused = refused.map(|reason| truncated(reason.to_owned()));
         let Self { subscription, number, epoch, .. } = *self;
-        self.client.table().control_in(epoch, Acknowledge { subscription, number, refused, reply });
+        self.client.table().control_in(epoch, Acknowledge::new(subscription, number, outcome));
     }
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
         if self.number != 0 {
-            self.send(Some("the subscriber dropped it unanswered"), Bytes::new());
+            self.send(Outcome::Lost("the subscriber dropped it unanswered".to_owned()));
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Publications whose publishers want to know what became of them.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::core::{ConnectionId, Core};
-use crate::message::{Acknowledge, Cancelled, Outcome, Published, truncated};
+use crate::message::{Acknowledge, Cancelled, Code, Fault, Outcome, Published};
 use crate::routes::Target;
 
 /// Publications whose outcome is open, by a number of the broker's own.
@@ -36,6 +37,11 @@ impl Publication {
 impl Asked {
     pub(super) fn all(&self) -> Vec<u64> {
         self.open.keys().copied().collect()
+    }
+
+    /// The deliveries that a publication waits for.
+    pub(super) fn deliveries(&self, publication: u64) -> &[(Target, u64)] {
+        self.open.get(&publication).map_or(&[], |open| &open.waits_for)
     }
 
     /// A subscription that answers got it.
@@ -86,24 +92,31 @@ impl Core {
         self.settle(publication, outcome);
     }
 
-    pub(super) fn acknowledge(&mut self, from: ConnectionId, body: Acknowledge, now: std::time::Duration) {
-        let Acknowledge { subscription: id, number, refused, reply } = body;
+    pub(super) fn acknowledge(&mut self, from: ConnectionId, body: Acknowledge, now: Duration) -> Result<(), Fault> {
+        let (id, number) = (body.subscription, body.number);
+        let outcome = body.into_outcome()?;
         let subscription = self.connection(from).subscriptions.get_mut(&id);
         // A late answer, after the end of the subscription, finds nothing and means nothing.
-        let Some(publication) = subscription.and_then(|subscription| subscription.answered(number)) else { return };
+        let Some(publication) = subscription.and_then(|subscription| subscription.answered(number)) else {
+            return Ok(());
+        };
         self.resume_for((from, id), now);
-        let Some(publication) = publication else { return };
+        let Some(publication) = publication else { return Ok(()) };
         self.asked.wait_no_more(publication, (from, id), number);
-        if let Some(reason) = refused {
-            return self.refuse(publication, truncated(reason));
-        }
-        if let Some(open) = self.asked.open.get_mut(&publication) {
-            open.was_accepted = true;
-            if !reply.is_empty() {
-                open.reply = reply;
+        match outcome {
+            Outcome::Accepted(reply) => {
+                if let Some(open) = self.asked.open.get_mut(&publication) {
+                    open.was_accepted = true;
+                    if !reply.is_empty() {
+                        open.reply = reply;
+                    }
+                }
+                self.conclude(publication);
             }
+            Outcome::Nobody => return Err(Fault::new(Code::Protocol, "who answers is somebody")),
+            refused_or_lost => self.settle(publication, refused_or_lost),
         }
-        self.conclude(publication);
+        Ok(())
     }
 
     pub(super) fn refuse(&mut self, publication: u64, reason: impl Into<String>) {

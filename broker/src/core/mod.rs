@@ -39,7 +39,7 @@ use self::retained::Retained;
 use self::subscription::Subscription;
 use crate::gate::{Admitted, Claim, Gate, Peer, Publisher};
 use crate::key::{self, Key};
-use crate::message::{Code, Fault, Hello, Message, Pong, Proof, Taken, Welcome, check_name};
+use crate::message::{Code, Fault, Hello, Message, Outcome, Pong, Proof, Taken, Welcome, check_name};
 use crate::parcel::Entry;
 use crate::payload::Notice;
 use crate::routes::Routes;
@@ -247,12 +247,12 @@ impl Core {
         for publication in asking.into_values() {
             self.cancel(publication);
         }
-        let reason = format!("subscriber `{}` disconnected before acknowledging", stage.name().unwrap_or("unnamed"));
+        let who_left = format!("subscriber `{}` disconnected", stage.name().unwrap_or("unnamed"));
         for number in subscriptions.keys() {
             self.routes.remove((id, *number));
         }
         for (number, subscription) in subscriptions {
-            self.abandon((id, number), subscription, &reason, now);
+            self.abandon((id, number), subscription, &who_left, now);
         }
         if let Some(held) = held {
             let presence = if self.may_stay(&held) { Presence::Left } else { Presence::Forgotten };
@@ -279,7 +279,7 @@ impl Core {
     fn handle(&mut self, from: ConnectionId, message: Message, now: Duration) -> Result<(), Fault> {
         match message {
             Message::Publish(parcel) => self.publish(from, parcel, now)?,
-            Message::Acknowledge(body) => self.acknowledge(from, body, now),
+            Message::Acknowledge(body) => self.acknowledge(from, body, now)?,
             Message::Subscribe(body) => self.subscribe(from, &body, now)?,
             Message::Unsubscribe(body) => self.unsubscribe(from, &body, now),
             Message::Cancel(body) => self.withdraw(from, body.request, now),
@@ -397,11 +397,18 @@ impl Core {
         self.queued_bytes
     }
 
-    /// Refuses every publication whose outcome is open, and all to come.
+    /// Refuses all publications to come, and settles every one whose outcome is open.
     pub fn shut(&mut self) {
         self.is_shut = true;
         for publication in self.asked.all() {
-            self.settle(publication, publish::refused_at_shutdown());
+            let was_given = self.asked.deliveries(publication).iter().any(|((id, subscription), number)| {
+                let connection = self.connections.get(id);
+                let subscription = connection.and_then(|it| it.subscriptions.get(subscription));
+                subscription.is_some_and(|it| it.was_sent(*number))
+            });
+            let reason = publish::SHUTDOWN.to_owned();
+            let outcome = if was_given { Outcome::Lost(reason) } else { Outcome::Refused(reason) };
+            self.settle(publication, outcome);
         }
     }
 

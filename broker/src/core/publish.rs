@@ -210,7 +210,7 @@ impl Core {
             return Err(Fault::new(Code::Protocol, format!("request {request} exists already")));
         }
         let refused = if is_shut {
-            refused_at_shutdown()
+            Outcome::Refused(SHUTDOWN.to_owned())
         } else if asking.len() >= CREDIT as usize {
             Outcome::Refused(format!("{CREDIT} publications already wait for their outcome"))
         } else {
@@ -465,6 +465,5 @@ impl Core {
     }
 }
 
-pub(super) fn refused_at_shutdown() -> Outcome {
-    Outcome::Refused("the broker is shutting down".to_owned())
-}
+/// Why nothing comes about any more.
+pub(super) const SHUTDOWN: &str = "the broker is shutting down";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::subscription::Subscription;
 use super::{ConnectionId, Core, PATIENCE_MAX, SUBSCRIPTIONS_LEN_MAX, Stage};
-use crate::message::{Code, Fault, Subscribe, Subscribed, Unsubscribe, WhenFull, check_name, truncated};
+use crate::message::{Code, Fault, Outcome, Subscribe, Subscribed, Unsubscribe, WhenFull, check_name, truncated};
 use crate::parcel::Parcel;
 use crate::queue::Item;
 use crate::routes::Target;
@@ -82,14 +82,15 @@ impl Core {
         let connection = self.connection(from);
         let Some(subscription) = connection.subscriptions.remove(&body.subscription) else { return };
         connection.ready.retain(|ready| *ready != body.subscription);
-        let reason = format!("subscriber `{}` unsubscribed", connection.stage.name().unwrap_or("unnamed"));
+        let who_left = format!("subscriber `{}` unsubscribed", connection.stage.name().unwrap_or("unnamed"));
         self.routes.remove((from, body.subscription));
-        self.abandon((from, body.subscription), subscription, &reason, now);
+        self.abandon((from, body.subscription), subscription, &who_left, now);
         self.resume_all(now);
     }
 
-    /// Sees to what waited for a subscription that is no more: others of its group get what nobody has seen.
-    pub(super) fn abandon(&mut self, target: Target, mut subscription: Subscription, reason: &str, now: Duration) {
+    /// Sees to what waited for a subscription that is no more: others of its group get what nobody has seen, and what it
+    /// got and did not answer is lost.
+    pub(super) fn abandon(&mut self, target: Target, mut subscription: Subscription, who_left: &str, now: Duration) {
         self.queued_bytes -= subscription.queued_bytes();
         let mut number = subscription.first_queued();
         let queued = std::iter::from_fn(|| subscription.pop());
@@ -115,13 +116,13 @@ impl Core {
                 }
                 match publication {
                     Some(publication) if is_inherited => self.conclude(publication),
-                    Some(publication) => self.refuse(publication, reason),
+                    Some(publication) => self.refuse(publication, format!("{who_left} before it got it")),
                     None => {}
                 }
             }
         }
         for publication in subscription.unanswered() {
-            self.refuse(publication, reason);
+            self.settle(publication, Outcome::Lost(format!("{who_left} before it answered")));
         }
     }
 }

@@ -153,9 +153,14 @@ impl Subscription {
         self.queue.pop()
     }
 
+    /// Whether the subscriber got a message.
+    pub(super) fn was_sent(&self, number: u64) -> bool {
+        number < self.first
+    }
+
     /// Frees the room that a message which was sent held: its publication, or nothing where there is no such message.
     pub(super) fn answered(&mut self, number: u64) -> Option<Option<u64>> {
-        if number >= self.first {
+        if !self.was_sent(number) {
             return None;
         }
         let (cost, publication) = self.unanswered.as_mut()?.remove(&number)?;

@@ -59,10 +59,8 @@ impl Peerage {
         }
     }
 
-    fn answer(self, core: &mut Core, number: u64, refused: Option<&str>, reply: &'static str) {
-        let refused = refused.map(str::to_owned);
-        core.receive(self.0, Acknowledge { subscription: 1, number, refused, reply: reply.into() }.into(), NOW)
-            .unwrap();
+    fn answer(self, core: &mut Core, number: u64, outcome: Outcome) {
+        core.receive(self.0, Acknowledge::new(1, number, outcome).into(), NOW).unwrap();
     }
 }
 
@@ -218,27 +216,52 @@ fn an_outcome_says_what_every_answering_subscriber_said() {
     publish(&mut core, 2);
     let first = |core: &mut Core, peer: Peerage| peer.deliver(core, NOW).unwrap().0.first;
     let numbers = [one, two].map(|peer| first(&mut core, peer));
-    one.answer(&mut core, numbers[0], None, "");
-    one.answer(&mut core, numbers[0], None, "");
+    one.answer(&mut core, numbers[0], accepted(""));
+    one.answer(&mut core, numbers[0], accepted(""));
     assert_eq!(publisher.outcome(&mut core), None);
-    two.answer(&mut core, numbers[1], None, "done");
+    two.answer(&mut core, numbers[1], accepted("done"));
     assert_eq!(publisher.outcome(&mut core), Some((2, accepted("done"))));
 
     publish(&mut core, 3);
     let numbers = [one, two].map(|peer| first(&mut core, peer));
-    two.answer(&mut core, numbers[1], Some("disk full"), "");
+    two.answer(&mut core, numbers[1], Outcome::Refused("disk full".to_owned()));
     assert_eq!(publisher.outcome(&mut core), Some((3, Outcome::Refused("disk full".to_owned()))));
-    one.answer(&mut core, numbers[0], None, "");
+    one.answer(&mut core, numbers[0], accepted(""));
     assert_eq!(publisher.outcome(&mut core), None);
 
     publish(&mut core, 4);
     core.receive(one.0, Unsubscribe { subscription: 1 }.into(), NOW).unwrap();
-    let reason = "subscriber `peer` unsubscribed".to_owned();
+    let reason = "subscriber `peer` unsubscribed before it got it".to_owned();
     assert_eq!(publisher.outcome(&mut core), Some((4, Outcome::Refused(reason))));
     publish(&mut core, 5);
     core.disconnect(two.0, NOW);
-    let reason = "subscriber `peer` disconnected before acknowledging".to_owned();
+    let reason = "subscriber `peer` disconnected before it got it".to_owned();
     assert_eq!(publisher.outcome(&mut core), Some((5, Outcome::Refused(reason))));
+}
+
+#[test]
+fn what_somebody_got_who_went_away_without_an_answer_is_lost() {
+    type Leaving = fn(&mut Core, Peerage);
+    let ways: [(Leaving, &str); 4] = [
+        (|core, peer| core.receive(peer.0, Unsubscribe { subscription: 1 }.into(), NOW).unwrap(), "unsubscribed"),
+        (|core, peer| core.disconnect(peer.0, NOW), "disconnected"),
+        (|core, _| core.shut(), "the broker is shutting down"),
+        (|core, peer| peer.answer(core, 1, Outcome::Lost("it fell".to_owned())), "it fell"),
+    ];
+    for (leave, word) in ways {
+        let mut core = core(Limits::default());
+        let [publisher, worker] = std::array::from_fn(|_| Peerage::join(&mut core));
+        worker.subscribe(&mut core, 1, answering("t"));
+        publisher.publish(&mut core, "t", &NOTHING, 1, NOW);
+        worker.deliver(&mut core, NOW).unwrap();
+        publisher.publish(&mut core, "t", &NOTHING, 2, NOW);
+        leave(&mut core, worker);
+        let told: BTreeMap<_, _> = std::iter::from_fn(|| publisher.outcome(&mut core)).collect();
+        assert!(matches!(&told[&1], Outcome::Lost(why) if why.contains(word)), "{told:?}");
+        let unseen = told.get(&2);
+        assert!(unseen.is_none_or(|it| matches!(it, Outcome::Refused(why) if why.contains(word))), "{told:?}");
+        assert_eq!(unseen.is_none(), word == "it fell", "it still has to answer that");
+    }
 }
 
 #[test]
@@ -254,7 +277,7 @@ fn who_gave_up_is_told_to_whoever_still_works() {
     assert_eq!(core.take(worker.0, NOW), cancelled(first));
     core.disconnect(publisher.0, NOW);
     assert_eq!(core.take(worker.0, NOW), cancelled(first + 1));
-    worker.answer(&mut core, first, None, "");
+    worker.answer(&mut core, first, accepted(""));
     assert!(core.asked.all().is_empty());
 }
 
@@ -279,7 +302,7 @@ fn what_is_cancelled_while_its_publisher_waits_is_not_delivered() {
     while let Some((head, topics)) = slow.deliver(&mut core, NOW) {
         assert_eq!(head.gap, 0, "it is not missing: nobody wants it");
         came.extend(topics);
-        slow.answer(&mut core, head.first, None, "");
+        slow.answer(&mut core, head.first, accepted(""));
     }
     assert_eq!(came, ["t.1", "t.5"]);
     let outcomes: Vec<_> = std::iter::from_fn(|| publisher.outcome(&mut core)).collect();
@@ -407,7 +430,7 @@ fn what_a_publisher_leaves_arrives_or_is_counted() {
     let (mut core, slow) = run(1, 1);
     for number in 1..=4 {
         assert_eq!(slow.deliver(&mut core, NOW).map(|(head, _)| (head.first, head.gap)), Some((number, 0)));
-        slow.answer(&mut core, number, None, "");
+        slow.answer(&mut core, number, accepted(""));
     }
     assert!(core.asked.all().is_empty() && core.holding.is_empty());
     assert_eq!(core.connections.len(), 1, "the publisher is forgotten");
@@ -457,7 +480,7 @@ fn one_member_of_a_group_gets_each_message_and_others_inherit() {
     assert_eq!(topics(&mut core, plain).len(), 10);
     let first = one.deliver(&mut core, NOW).unwrap();
     let (seen, given) = (first.1[0].clone(), first.0.first);
-    one.answer(&mut core, given, None, "");
+    one.answer(&mut core, given, accepted(""));
     core.disconnect(one.0, NOW);
     let mut inherited = topics(&mut core, two);
     inherited.push(seen);
@@ -466,7 +489,7 @@ fn one_member_of_a_group_gets_each_message_and_others_inherit() {
     all.sort();
     assert_eq!(inherited, all);
     for number in 1..=9 {
-        two.answer(&mut core, number, None, "");
+        two.answer(&mut core, number, accepted(""));
     }
     let outcomes: BTreeMap<_, _> = std::iter::from_fn(|| publisher.outcome(&mut core)).collect();
     assert_eq!(outcomes.len(), 10);
@@ -491,7 +514,7 @@ fn what_an_heir_has_no_room_for_is_counted_and_answered() {
         (core, publisher, leaver, heirs)
     };
     // Full by what it has still to answer.
-    let refused = Outcome::Refused("subscriber `peer` disconnected before acknowledging".to_owned());
+    let refused = Outcome::Refused("subscriber `peer` disconnected before it got it".to_owned());
     let (mut core, publisher, leaver, heirs) = inherit(&[blocking]);
     let heir = heirs[0].0;
     publisher.publish(&mut core, "t", &NOTHING, 2, NOW);
@@ -500,7 +523,7 @@ fn what_an_heir_has_no_room_for_is_counted_and_answered() {
     core.disconnect(leaver.0, NOW);
     assert_eq!(publisher.outcome(&mut core), Some((1, refused)));
     assert_eq!(heir.deliver(&mut core, NOW).map(|(head, _)| head.gap), Some(1));
-    heir.answer(&mut core, 1, None, "");
+    heir.answer(&mut core, 1, accepted(""));
     assert_eq!(publisher.outcome(&mut core), Some((2, accepted(""))));
     publisher.publish(&mut core, "t", &NOTHING, 3, NOW);
     assert_eq!(heir.deliver(&mut core, NOW).map(|(head, _)| head.first), Some(2), "it is not forgotten");
@@ -663,7 +686,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     /// Whatever the schedule: what a subscriber was meant to get came, or is in a gap that it was told; nothing twice
-    /// or out of its publisher's order; every question is answered, and `Accepted` means that all who answer did so.
+    /// or out of its publisher's order; every question is answered, `Accepted` means that all who answer did so, and
+    /// `Lost` that somebody left who had got it.
     #[test]
     fn what_does_not_arrive_is_counted(steps in prop::collection::vec(step(), 1..150)) {
         let mut core = core(Limits { queued_bytes: 4 << 20, ..Limits::default() });
@@ -673,6 +697,7 @@ proptest! {
         let (mut count, mut now) = (0_u64, NOW);
         let mut asked: BTreeMap<u64, (usize, String)> = BTreeMap::new();
         let mut accepted: Vec<String> = Vec::new();
+        let mut lost: Vec<String> = Vec::new();
         let mut outcomes: BTreeMap<u64, Outcome> = BTreeMap::new();
         let ask = (0..3).map(|publisher| Step::Publish { publisher, count: 1, kib: 0, asks: true });
         let drain = |rounds| (0..rounds).flat_map(|n| {
@@ -704,7 +729,8 @@ proptest! {
                 Step::Answer { subscriber, accepts } => {
                     let seen = &mut seen[subscriber];
                     if let Some((number, topic)) = seen.unanswered.pop_front() {
-                        seen.peer.answer(&mut core, number, (!accepts).then_some("no"), "");
+                        let no = || Outcome::Refused("no".to_owned());
+                        seen.peer.answer(&mut core, number, if accepts { self::accepted("") } else { no() });
                         if accepts {
                             accepted.push(topic);
                         }
@@ -714,6 +740,7 @@ proptest! {
                 Step::Rejoin { .. } if !core.holding.is_empty() => {}
                 Step::Rejoin { subscriber, interest } => {
                     core.disconnect(seen[subscriber].peer.0, now);
+                    lost.extend(seen[subscriber].unanswered.drain(..).map(|(_, topic)| topic));
                     seen[subscriber] = Seen::join(&mut core, interest);
                 }
                 // What it leaves behind is still to come.
@@ -743,6 +770,7 @@ proptest! {
             let by = accepted.iter().filter(|accepted| **accepted == topic).count();
             let all = by > 0;
             prop_assert!(matches!(outcome, Outcome::Accepted(_)) <= all, "{} {:?}", topic, outcome);
+            prop_assert!(matches!(outcome, Outcome::Lost(_)) <= lost.contains(&topic), "{} {:?}", topic, outcome);
         }
     }
 }

@@ -45,7 +45,7 @@ async fn outcomes_between(publisher: &Client, subscriber: Client) {
 
     let forget = async { drop(answering.message().await.unwrap()) };
     let (outcome, ()) = tokio::join!(ask("e"), forget);
-    assert_eq!(outcome.unwrap(), Outcome::Refused("the subscriber dropped it unanswered".to_owned()));
+    assert_eq!(outcome.unwrap(), Outcome::Lost("the subscriber dropped it unanswered".to_owned()));
 
     let late = publisher.request("events.t", "f", Duration::from_millis(50)).await;
     assert!(matches!(late, Err(Error::TimedOut(_))), "{late:?}");
@@ -59,7 +59,7 @@ async fn outcomes_between(publisher: &Client, subscriber: Client) {
         held
     };
     let (outcome, held) = tokio::join!(ask("g"), leave);
-    assert_eq!(outcome.unwrap(), Outcome::Refused("subscriber `subscriber` unsubscribed".to_owned()));
+    assert_eq!(outcome.unwrap(), Outcome::Lost("subscriber `subscriber` unsubscribed before it answered".to_owned()));
     held.acknowledge();
 
     drop(plain);
@@ -171,7 +171,7 @@ async fn shutdown_drains_and_says_so() {
         course(&mut plain, COUNT).await
     };
     let (outcome, (), drained) = tokio::join!(ask, stop, take);
-    assert_eq!(outcome.unwrap(), Outcome::Refused("the broker is shutting down".to_owned()));
+    assert_eq!(outcome.unwrap(), Outcome::Lost("the broker is shutting down".to_owned()));
     assert_eq!(drained.gaps, []);
     assert!(matches!(event(&mut plain).await, Some(Event::Gap(Gap::Away))));
     assert!(event(&mut plain).await.is_none());

@@ -361,7 +361,7 @@ async fn peers_at_fault_are_told_and_harm_nobody() {
 
     // What means nothing, and harms nobody.
     let mut peer = Peer::proved(&place, Role::Collector);
-    peer.say(Acknowledge { subscription: 9, number: u64::MAX, refused: None, reply: Bytes::new() });
+    peer.say(Acknowledge::new(9, u64::MAX, Outcome::Accepted(Bytes::new())));
     peer.say(Taken { subscription: 9, number: u64::MAX });
     peer.say(Cancel { request: u64::MAX });
     peer.write(&framed(8, 1, b""));

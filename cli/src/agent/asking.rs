@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use arrow_array::RecordBatch;
 use daemoneye_broker::payload::{Ask, ListText, Statement, TableRead, Told, Wish};
-use daemoneye_broker::{Client, Error, Event, Interest, Outcome, Subscription, topic};
+use daemoneye_broker::{Client, Error, Event, Interest, Subscription, topic};
 use daemoneye_dsl::alert::AlertChanges;
 use daemoneye_dsl::check::check_query;
 use daemoneye_dsl::completeness::Completeness;
@@ -18,13 +18,12 @@ use daemoneye_dsl::query::{CheckedRule, Query};
 use daemoneye_dsl::status::AgentHealth;
 use daemoneye_dsl::tables::{Catalog, Kind, Process, schema_of};
 use daemoneye_dsl::types::Timestamp;
-use daemoneye_dsl::untrusted::Untrusted;
 use daemoneye_planner::{Measured, layout, plan, stacked};
 use daemoneye_settings::Settings;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-use super::{ANSWER, Door, Reached, request, unreached};
+use super::{ANSWER, Door, Reached, answer, request, unreached};
 use crate::render::lasting;
 use crate::screen::{Mark, Screen};
 use crate::sources::Seen;
@@ -143,13 +142,12 @@ impl Asking {
                 }
             }
         });
-        match outcome? {
-            Outcome::Accepted(told) => {
+        match answer(outcome?) {
+            Ok(told) => {
                 let told = Told::from_payload(told)?;
                 Ok(if told.is_too_early { Reply::TooEarly } else { Reply::Answered(Answered::new(rows, told)?) })
             }
-            Outcome::Refused(why) => Ok(Reply::Refused(Untrusted(&why).terminal().to_string())),
-            Outcome::Nobody => Ok(Reply::Refused("it takes no questions yet: try again".to_owned())),
+            Err(reached) => Ok(Reply::Refused(why(reached))),
         }
     }
 }
@@ -198,13 +196,18 @@ impl Asking {
     /// The alerts that were written after a turn.
     pub(crate) fn alerts_after(&self, turn: u64) -> anyhow::Result<AlertChanges> {
         let asked = self.runtime.block_on(request(&self.client, Wish::AlertsAfter(turn)));
-        match asked.map_err(|_| anyhow!("the agent went away"))? {
-            Outcome::Accepted(told) => serde_json::from_slice(&told).context("the agent sent alerts that are none"),
-            Outcome::Refused(why) => {
-                bail!("the agent does not say which alerts there are: {}", Untrusted(&why).terminal())
-            }
-            Outcome::Nobody => bail!("the agent takes no questions yet: try again"),
-        }
+        let told =
+            asked.map_err(|reached| anyhow!("the agent does not say which alerts there are: {}", why(reached)))?;
+        serde_json::from_slice(&told).context("the agent sent alerts that are none")
+    }
+}
+
+/// Why an agent that was reached does not answer.
+fn why(reached: Reached) -> String {
+    match reached {
+        Reached::Declined(why) | Reached::Failed(why) => why,
+        Reached::Unanswered(why) => format!("it {why}"),
+        other => other.name().to_owned(),
     }
 }
 

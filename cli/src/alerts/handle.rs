@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
-use daemoneye_broker::Outcome;
 use daemoneye_broker::payload::{Deed, Handle as Wish};
 use daemoneye_dsl::alert::Handling;
 
@@ -32,12 +30,12 @@ Examples:
   sudo daemoneye-cli alerts close 8841 8842 --note 'a planned test'
   daemoneye-cli alerts list --status open --handling new";
 
-pub(super) fn run(handle: &Handle, to: Handling, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
+pub(super) fn run(handle: &Handle, to: Handling, globals: &Globals, screen: &Screen) -> Ending {
     let door = Door::find(&globals.settings, &store::data_dir(handle.data.as_ref(), &globals.settings));
     let Handle { ids, note, .. } = handle;
     let wish = Wish { alerts: ids.clone(), handling: to.name().to_owned(), note: note.clone() };
     match order(&door, Deed::Handle(wish)) {
-        Ok(Outcome::Accepted(_)) => {
+        Ok(_) => {
             let done = match to {
                 Handling::New => "open again",
                 Handling::Acknowledged => "acknowledged",
@@ -45,13 +43,8 @@ pub(super) fn run(handle: &Handle, to: Handling, globals: &Globals, screen: &Scr
             };
             let numbers: Vec<_> = ids.iter().map(u64::to_string).collect();
             screen.say(Mark::Note, &format!("{} {done}: {}", count(ids.len(), "alert", "alerts"), numbers.join(", ")));
-            Ok(Ending::Done { found: false, degraded: false })
+            Ending::Done { found: false, degraded: false }
         }
-        Ok(Outcome::Refused(why)) => bail!("nothing was changed: {why}"),
-        Ok(Outcome::Nobody) => bail!("nothing was changed: {}", door.deaf()),
-        Err(reached) => {
-            screen.say(Mark::Error, &reached.of_order(&door, "nothing was changed", "alerts list"));
-            Ok(reached.ending())
-        }
+        Err(reached) => reached.end_order(&door, "nothing was changed", "alerts list", screen),
     }
 }

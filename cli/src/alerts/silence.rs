@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
-use daemoneye_broker::Outcome;
+use anyhow::Context;
 use daemoneye_broker::payload::{Deed, Silence as Wish};
 use daemoneye_dsl::silence::Silence as Made;
 use daemoneye_dsl::types::{Timestamp, Value, parse_interval};
@@ -92,7 +91,7 @@ impl Silence {
             note: self.note.clone(),
         };
         match order(&door, Deed::Silence(wish)) {
-            Ok(Outcome::Accepted(made)) => {
+            Ok(made) => {
                 let made: Made = serde_json::from_slice(&made).context("the agent does not say what it silenced")?;
                 let until = local_second(made.ends, &screen.zone);
                 let key = made.key.map(|key| format!(", key {}", serde_json::Value::Object(key))).unwrap_or_default();
@@ -100,30 +99,20 @@ impl Silence {
                 screen.say(Mark::Note, &format!("{what}, until {until} {}", offset(&screen.zone)));
                 Ok(DONE)
             }
-            Ok(Outcome::Refused(why)) => bail!("nothing was silenced: {why}"),
-            Ok(Outcome::Nobody) => bail!("nothing was silenced: {}", door.deaf()),
-            Err(reached) => {
-                screen.say(Mark::Error, &reached.of_order(&door, "nothing was silenced", "alerts silences"));
-                Ok(reached.ending())
-            }
+            Err(reached) => Ok(reached.end_order(&door, "nothing was silenced", "alerts silences", screen)),
         }
     }
 }
 
 impl Unsilence {
-    pub(super) fn run(&self, globals: &Globals, screen: &Screen) -> anyhow::Result<Ending> {
+    pub(super) fn run(&self, globals: &Globals, screen: &Screen) -> Ending {
         let door = Door::find(&globals.settings, &store::data_dir(self.data.as_ref(), &globals.settings));
         match order(&door, Deed::Unsilence(self.number)) {
-            Ok(Outcome::Accepted(_)) => {
+            Ok(_) => {
                 screen.say(Mark::Note, &format!("silence {} ended", self.number));
-                Ok(DONE)
+                DONE
             }
-            Ok(Outcome::Refused(why)) => bail!("no silence was ended: {why}"),
-            Ok(Outcome::Nobody) => bail!("no silence was ended: {}", door.deaf()),
-            Err(reached) => {
-                screen.say(Mark::Error, &reached.of_order(&door, "no silence was ended", "alerts silences"));
-                Ok(reached.ending())
-            }
+            Err(reached) => reached.end_order(&door, "no silence was ended", "alerts silences", screen),
         }
     }
 }

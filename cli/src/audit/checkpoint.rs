@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
-use daemoneye_broker::Outcome;
 use daemoneye_broker::payload::{self, LedgerDeed, Sign};
 use daemoneye_storage::Error;
 use daemoneye_storage::ledger::{LedgerView, SignedCheckpoint, hex};
@@ -82,7 +81,7 @@ fn of_size(size: u64, path: &Path) -> anyhow::Result<Found> {
 /// One over all that there is, of the running agent; else the last that the file has.
 fn newest(door: &Door, path: &Path) -> anyhow::Result<Found> {
     let (mark, why) = match ledger_order(door, LedgerDeed::Sign(Sign {})) {
-        Ok(Outcome::Accepted(reply)) => {
+        Ok(reply) => {
             let signed = payload::Signed::from_payload(reply)?;
             let signed = SignedCheckpoint::parse(&signed.note)
                 .map_err(|why| anyhow!("the checkpoint that the agent signed cannot be read: {why}"))?;
@@ -95,8 +94,7 @@ fn newest(door: &Door, path: &Path) -> anyhow::Result<Found> {
             }
             return Ok(Found { signed, mark: Mark::Note, said: format!("over all {size} entries") });
         }
-        Ok(Outcome::Refused(why)) => (Mark::Warning, format!("the agent could not sign: {why}")),
-        Ok(Outcome::Nobody) => (Mark::Warning, door.deaf()),
+        Err(Reached::Declined(why)) => (Mark::Warning, format!("the agent could not sign: {why}")),
         Err(Reached::NoSocket | Reached::Deserted) => (Mark::Note, "no agent runs".to_owned()),
         Err(reached) => (Mark::Warning, reached.why(door)),
     };

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
-use daemoneye_broker::Outcome;
 use daemoneye_broker::payload::{Cosign as Wish, Cosigned, LedgerDeed};
 use daemoneye_storage::ledger::SignedCheckpoint;
 use serde_json::json;
@@ -47,12 +46,9 @@ pub(super) fn run(cosign: &Cosign, globals: &Globals, screen: &Screen) -> anyhow
     let door = Door::find(&globals.settings, &store::data_dir(cosign.data.as_ref(), &globals.settings));
     let wish = Wish { note: given.note().to_string(), witnesses: witnesses.iter().map(ToString::to_string).collect() };
     let cosigned = match ledger_order(&door, LedgerDeed::Cosign(wish)) {
-        Ok(Outcome::Accepted(reply)) => Cosigned::from_payload(reply).context("the agent does not say what it kept")?,
-        Ok(Outcome::Refused(why)) => bail!("nothing was kept: {why}"),
-        Ok(Outcome::Nobody) => bail!("nothing was kept: {}", door.deaf()),
+        Ok(reply) => Cosigned::from_payload(reply).context("the agent does not say what it kept")?,
         Err(reached) => {
-            screen.say(Mark::Error, &reached.of_order(&door, "nothing was kept", "audit show --action command_run"));
-            return Ok(reached.ending());
+            return Ok(reached.end_order(&door, "nothing was kept", "audit show --action command_run", screen));
         }
     };
     let file = cosign.file.display();

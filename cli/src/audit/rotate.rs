@@ -4,7 +4,6 @@ use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
-use daemoneye_broker::Outcome;
 use daemoneye_broker::payload::{LedgerDeed, Rotate as Wish, Rotated};
 use daemoneye_storage::ledger::{PublicKey, SignedCheckpoint};
 use serde_json::json;
@@ -48,17 +47,10 @@ pub(super) fn run(rotate: &Rotate, globals: &Globals, screen: &Screen) -> anyhow
         bail!("the key was not rotated: the answer was not yes");
     }
     let rotated = match ledger_order(&door, LedgerDeed::Rotate(Wish {})) {
-        Ok(Outcome::Accepted(reply)) => {
-            Rotated::from_payload(reply).context("the agent does not say which key signs")?
-        }
-        Ok(Outcome::Refused(why)) => bail!("the agent could not rotate the key: {why}"),
-        Ok(Outcome::Nobody) => bail!("the key was not rotated: {}", door.deaf()),
+        Ok(reply) => Rotated::from_payload(reply).context("the agent does not say which key signs")?,
         Err(reached) => {
-            screen.say(
-                Mark::Error,
-                &reached.of_order(&door, "the key was not rotated", "audit show --action key_rotated"),
-            );
-            return Ok(reached.ending());
+            let look = "audit show --action key_rotated";
+            return Ok(reached.end_order(&door, "the key was not rotated", look, screen));
         }
     };
     let unreadable = |why| anyhow!("what the agent says of the new key cannot be read: {why}");

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
-use daemoneye_broker::Outcome;
 use daemoneye_broker::payload::{Deed, Release as Wish};
 use daemoneye_dsl::status::RuleState;
 
@@ -45,7 +43,7 @@ impl Release {
         let names = if self.all { quarantined() } else { Ok(self.names.clone()) };
         // An order that names nothing does nothing: whether an agent runs comes before what its store says.
         match order(&door, Deed::Release(Wish { rules: names.as_deref().unwrap_or_default().to_vec() })) {
-            Ok(Outcome::Accepted(_)) => {
+            Ok(_) => {
                 let names = names?;
                 let rules = count(names.len(), "rule", "rules");
                 let text = if names.is_empty() {
@@ -55,12 +53,7 @@ impl Release {
                 };
                 screen.say(Mark::Note, &text);
             }
-            Ok(Outcome::Refused(why)) => bail!("nothing was released: {why}"),
-            Ok(Outcome::Nobody) => bail!("nothing was released: {}", door.deaf()),
-            Err(reached) => {
-                screen.say(Mark::Error, &reached.of_order(&door, "nothing was released", "status"));
-                return Ok(reached.ending());
-            }
+            Err(reached) => return Ok(reached.end_order(&door, "nothing was released", "status", screen)),
         }
         Ok(Ending::Done { found: false, degraded: false })
     }

@@ -91,7 +91,7 @@ fn agent(facts: &Facts, screen: &Screen) -> (Word, Vec<String>) {
         Reached::Unanswered(why) => {
             vec![format!("{why}, at {socket}"), "next: read its log; if that stands still, restart it".to_owned()]
         }
-        Reached::Failed(why) => vec![
+        Reached::Failed(why) | Reached::Declined(why) => vec![
             format!("cannot be asked at {socket}: {why}"),
             "next: check that this program and the agent are of the same version, then restart the agent".to_owned(),
         ],

@@ -200,8 +200,7 @@ impl World {
             }
             Step::Answer if !self.to_answer.is_empty() => {
                 let (delivery, question) = self.to_answer.remove(0);
-                let reply = numbered(question);
-                let answer = Acknowledge { subscription: 1, number: delivery, refused: None, reply };
+                let answer = Acknowledge::new(1, delivery, Outcome::Accepted(numbered(question)));
                 self.core.receive(self.worker, answer.into(), NOW).unwrap();
             }
             Step::Speak => {
