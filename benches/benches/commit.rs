@@ -37,6 +37,8 @@ const WHOLE: usize = 5;
 /// Processes that are others than in the snapshot before.
 const CHANGED: usize = PROCESSES / 50;
 const GOAL_MICROS: f64 = 60_000.0;
+/// What it takes to make a snapshot of so many processes, about.
+const FIRST_AFTER: Duration = Duration::from_millis(500);
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -49,6 +51,8 @@ fn main() -> anyhow::Result<()> {
         let data = DataDir::new(folder.path().join("data"));
         let agent = Running(start(&programs.join("daemoneye-agent"), &data)?);
         let client = runtime.block_on(connect(&data))?;
+        // While a collector makes its first snapshot the agent takes down which program it is.
+        std::thread::sleep(FIRST_AFTER);
         let mut processes: Vec<_> = (0..PROCESSES).map(process).collect();
         let more = if store == STORES { SNAPSHOTS + WHOLE } else { 0 };
         for sequence in 1..=1 + more {

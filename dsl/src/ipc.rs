@@ -9,11 +9,15 @@
 //! check and compresses better. Bytes that come back may be damaged or a lie: [`decode`] gives an error for them, never
 //! a panic or an allocation beyond its bound, and a batch whose layout is exactly the one asked for.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
-use arrow_ipc::reader::StreamReader;
+use arrow_buffer::Buffer;
+use arrow_ipc::convert::try_fb_to_schema;
+use arrow_ipc::reader::RecordBatchDecoder;
+use arrow_ipc::root_as_message;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, SchemaRef};
 
@@ -65,8 +69,8 @@ pub fn decode_columns(bytes: &[u8], schema: &SchemaRef, columns: &[usize]) -> Re
     }
     let stream =
         lz4_flex::block::decompress_size_prepended(bytes).map_err(|error| IpcError::Damaged(error.to_string()))?;
-    // The reader checks lengths, offsets and UTF-8, yet some lies still reach its assertions; it shares nothing.
-    let read = catch_unwind(AssertUnwindSafe(|| read_one(&stream, schema, columns)));
+    // The decoder checks lengths, offsets and UTF-8, yet some lies still reach its assertions; it shares nothing.
+    let read = catch_unwind(AssertUnwindSafe(|| read_one(stream.into(), schema, columns)));
     let batch = read.map_err(|_| IpcError::Damaged("the stream contradicts itself".to_owned()))??;
     // Builds the batch anew so that the declared nullability is checked too.
     let schema = Arc::new(schema.project(columns)?);
@@ -74,19 +78,51 @@ pub fn decode_columns(bytes: &[u8], schema: &SchemaRef, columns: &[usize]) -> Re
     Ok(RecordBatch::try_new_with_options(schema, batch.columns().to_vec(), &options)?)
 }
 
-fn read_one(stream: &[u8], schema: &SchemaRef, columns: &[usize]) -> Result<RecordBatch, IpcError> {
-    let mut reader = StreamReader::try_new(stream, None)?;
+/// What the columns hold stays where it was decompressed: Arrow's own readers of streams copy it.
+fn read_one(mut stream: Buffer, schema: &SchemaRef, columns: &[usize]) -> Result<RecordBatch, IpcError> {
+    let (head, _) = next_message(&mut stream)?;
+    let found = message(&head)?.header_as_schema().ok_or_else(|| damaged("the stream does not begin with a schema"))?;
+    let found: SchemaRef = Arc::new(try_fb_to_schema(found)?);
     let layout = |schema: &SchemaRef| -> Vec<_> {
         schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
     };
-    if layout(&reader.schema()) != layout(schema) {
-        return Err(IpcError::Layout { expected: describe(schema), found: describe(&reader.schema()) });
+    if layout(&found) != layout(schema) {
+        return Err(IpcError::Layout { expected: describe(schema), found: describe(&found) });
     }
-    if columns.len() < schema.fields().len() {
-        reader = StreamReader::try_new(stream, Some(columns.to_vec()))?;
+    let (head, body) = next_message(&mut stream)?;
+    let message = message(&head)?;
+    let rows = message.header_as_record_batch().ok_or_else(|| damaged("no rows follow the schema"))?;
+    let (dictionaries, version) = (HashMap::new(), message.version());
+    let decoder = RecordBatchDecoder::try_new(&body, rows, found, &dictionaries, &version)?;
+    Ok(decoder.with_projection(Some(columns)).read_record_batch()?)
+}
+
+/// Takes one [encapsulated message] off the stream: its description, and its body.
+///
+/// [encapsulated message]: https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format
+fn next_message(stream: &mut Buffer) -> Result<(Buffer, Buffer), IpcError> {
+    let mut take = |len: Option<usize>| {
+        let len = len.filter(|len| *len <= stream.len()).ok_or_else(|| damaged("the stream ends before its rows"))?;
+        let taken = stream.slice_with_length(0, len);
+        stream.advance(len);
+        Ok::<_, IpcError>(taken)
+    };
+    let word = |bytes: Buffer| u32::from_le_bytes(bytes.as_slice().try_into().expect("these are four"));
+    if word(take(Some(4))?) != u32::MAX {
+        return Err(damaged("a message begins with something else"));
     }
-    let batch = reader.next().ok_or_else(|| IpcError::Damaged("the stream ends before its rows".to_owned()))?;
-    Ok(batch?)
+    let len = word(take(Some(4))?);
+    let head = take(usize::try_from(len).ok())?;
+    let body_len = message(&head)?.bodyLength();
+    Ok((head, take(usize::try_from(body_len).ok())?))
+}
+
+fn message(head: &Buffer) -> Result<arrow_ipc::Message<'_>, IpcError> {
+    root_as_message(head).map_err(|error| damaged(&error.to_string()))
+}
+
+fn damaged(why: &str) -> IpcError {
+    IpcError::Damaged(why.to_owned())
 }
 
 fn describe(schema: &SchemaRef) -> String {

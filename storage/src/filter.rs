@@ -1,4 +1,5 @@
-//! Which values a block may have in the key columns: who asks for one value reads only the blocks that may have it.
+//! Which values a block may have in the key columns: who asks for one value, or for starts, reads only the blocks that
+//! may have it.
 //!
 //! ```text
 //! filter   [rows of the block: u32][bits]     each value sets BITS_SET of them
@@ -17,6 +18,7 @@ use daemoneye_dsl::tables::version_columns;
 use daemoneye_dsl::types::Value;
 
 use crate::reader::Question;
+use crate::tables::STARTED;
 
 /// Bits that a row has for its keys, of which about three are its own.
 const BITS_A_ROW: usize = 28;
@@ -27,7 +29,7 @@ const ROWS_LEN: usize = 4;
 fn keys() -> &'static BTreeSet<String> {
     static KEYS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
         let indexed = version_columns().into_iter().filter(|column| column.indexed);
-        indexed.map(|column| column.name.to_string()).collect()
+        indexed.map(|column| column.name.to_string()).chain([STARTED.to_owned()]).collect()
     });
     &KEYS
 }
@@ -55,6 +57,12 @@ pub(crate) fn encode(rows: &RecordBatch) -> Vec<u8> {
             DataType::Int64 => {
                 let numbers = column.as_primitive::<Int64Type>().iter().flatten();
                 numbers.for_each(|number| set(crc32c::crc32c_append(seed, &number.to_le_bytes())));
+            }
+            DataType::Boolean => {
+                let truths: BTreeSet<bool> = column.as_boolean().iter().flatten().collect();
+                for truth in truths {
+                    set(crc32c::crc32c_append(seed, &[truth.into()]));
+                }
             }
             other => unreachable!("no key is {other}"),
         }
@@ -85,6 +93,7 @@ pub(crate) fn may_have(filter: &[u8], column: &str, question: &Question) -> bool
     let key = match value {
         Value::Text(text) => crc32c::crc32c_append(seed, text.to_ascii_lowercase().as_bytes()),
         Value::Integer(number) => crc32c::crc32c_append(seed, &number.to_le_bytes()),
+        Value::Boolean(truth) => crc32c::crc32c_append(seed, &[(*truth).into()]),
         _ => return true,
     };
     !bits.is_empty() && places(key, bits.len()).all(|bit| bits[bit / 8] & 1 << (bit % 8) != 0)

@@ -17,13 +17,14 @@ use arrow_select::take::take;
 use daemoneye_dsl::alert::SourceRow;
 use daemoneye_dsl::completeness::{Completeness, Reason};
 use daemoneye_dsl::tables::{Column, Table, schema_of};
+use daemoneye_dsl::types::Value;
 use redb::ReadableTable;
 
 use crate::guard::{guarded, guarded_each};
 use crate::history::{self, BlockTable, Endings, Extent, Part};
 use crate::keys::ProcKey;
 use crate::numbering::Numbering;
-use crate::reader::{Each, Scan, StoredProcess, Test};
+use crate::reader::{Each, Question, Scan, StoredProcess, Test};
 use crate::samples::{self, Held};
 use crate::segment::{ChunkTable, Fault, PAGE_ROWS, Reading, Spans};
 use crate::tables::{
@@ -184,7 +185,10 @@ impl<'a> Versions<'a> {
         first: Row,
         each: Each<'_>,
     ) -> Result<ControlFlow<()>, Fault> {
-        let required = history::named(self.scan.required, |column| self.name(column));
+        let mut required = history::named(self.scan.required, |column| self.name(column));
+        if self.only == Some(STARTED) {
+            required.push(vec![(STARTED, &Question::Equal(Value::Boolean(true)))]);
+        }
         let (may_have, rows, bytes) = history::block_may_have(blocks, first, &required)?;
         if !may_have {
             self.scan.count(|tally| {

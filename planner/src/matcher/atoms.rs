@@ -33,8 +33,30 @@ pub(super) enum Question {
     IsTrue,
     IsNull,
     Compare { op: Comparison, with: Value, collation: Collation },
-    In { list: Arc<[Value]>, has_null: bool, collation: Collation },
+    In { list: Arc<[Value]>, has_null: bool, collation: Collation, marks: Marks },
     Match(Arc<Pattern>),
+}
+
+/// A few bits of every text of a list, which tell of most texts that they are not in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Marks(u64);
+
+impl Marks {
+    fn of(list: &[Value]) -> Self {
+        let texts = list.iter().filter_map(Value::as_text);
+        Self(texts.fold(0, |marks, text| marks | Self::mark(text)))
+    }
+
+    fn may_have(self, text: &str) -> bool {
+        self.0 & Self::mark(text) != 0
+    }
+
+    /// The same for texts that some collation holds for equal.
+    fn mark(text: &str) -> u64 {
+        let letter = |byte: Option<&u8>| byte.map_or(0, |byte| usize::from(byte.to_ascii_lowercase()));
+        let (first, last) = (letter(text.as_bytes().first()), letter(text.as_bytes().last()));
+        1 << ((first * 7 + last * 3 + text.len()) % 64)
+    }
 }
 
 impl Question {
@@ -42,7 +64,8 @@ impl Question {
         match (self, cell) {
             (Self::IsNull, cell) => Some(cell.is_null()),
             (Self::Compare { op, with, collation }, cell) => cell.compare(*op, Cell::of(with), *collation),
-            (Self::In { list, has_null, collation }, cell) => cell.is_in(list, *has_null, *collation),
+            (Self::In { has_null: false, marks, .. }, Cell::Text(text)) if !marks.may_have(text) => Some(false),
+            (Self::In { list, has_null, collation, .. }, cell) => cell.is_in(list, *has_null, *collation),
             (Self::Match(pattern), Cell::Text(text)) => Some(pattern.is_match(text)),
             (Self::IsTrue, Cell::Boolean(truth)) => Some(truth),
             (Self::Match(_) | Self::IsTrue, _) => None,
@@ -72,7 +95,8 @@ impl Atom {
             }
             ExprKind::In { value, list, has_null, collation } => {
                 let (has_null, collation) = (*has_null, *collation);
-                Self::Column(column(value)?, Question::In { list: list.clone(), has_null, collation })
+                let marks = Marks::of(list);
+                Self::Column(column(value)?, Question::In { list: list.clone(), has_null, collation, marks })
             }
             ExprKind::Match { value, pattern } => Self::Column(column(value)?, Question::Match(pattern.clone())),
             _ => return None,

@@ -1,5 +1,6 @@
 //! Scans of any columns, block by block.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 
 use daemoneye_dsl::tables::Process;
@@ -9,7 +10,7 @@ use proptest::prelude::*;
 use super::samples::using;
 use super::{Delta, Version, count, scan, table, version};
 use crate::block::BLOCK_ROWS_MAX;
-use crate::{Reader, Sampler, Scan, Store};
+use crate::{Reader, Sampler, Scan, Store, Tally};
 
 /// A store of `snapshots`, each of which starts one process; every third goes in the next snapshot.
 fn filled(snapshots: u64) -> Store {
@@ -45,6 +46,25 @@ fn a_visit_goes_block_by_block_and_stops_when_told() {
     });
     assert_eq!(sizes, [BLOCK_ROWS_MAX, BLOCK_ROWS_MAX]);
     assert_eq!(count(&view.scan(&scan).unwrap()), BLOCK_ROWS_MAX * 2 + 5);
+}
+
+#[test]
+fn of_blocks_without_starts_only_the_keys_are_read_for_starts() {
+    let store = Store::in_memory().unwrap();
+    let changes = [
+        (Delta { started: (0..100).map(|id| version(id, 1)).collect(), ..Delta::default() }, None),
+        (Delta { started: vec![version(100, 1)], changed: vec![version(7, 2)], ..Delta::default() }, Some(1)),
+        (Delta { changed: vec![version(8, 2)], ..Delta::default() }, Some(2)),
+    ];
+    for (time, (delta, previous)) in (1..).zip(changes) {
+        let mut txn = store.begin().unwrap();
+        delta.at(time, previous, |change| txn.record_processes(change)).unwrap();
+        txn.commit().unwrap();
+    }
+    let (table, tally) = (table("process_starts"), RefCell::default());
+    let scanned = store.read().unwrap().scan(&Scan { tally: Some(&tally), ..Scan::all(&table, &[0]) }).unwrap();
+    let Tally { blocks, rows, rows_pruned, .. } = tally.into_inner();
+    assert_eq!((count(&scanned), blocks, rows, rows_pruned), (1, 3, 103, 101));
 }
 
 #[test]
