@@ -111,7 +111,11 @@ fn predicate(random: &mut Random) -> String {
             let rest = random.word(&["", ".*", "+", "?", "$", "[0-9a-f]*"]);
             format!("{column} REGEXP {}", quoted(&format!("{flags}({text}|{other}x){rest}")))
         }
-        8 => format!("{column} {not}IN ({}, {}, NULL)", quoted(&text), quoted(&words(random, 1))),
+        8 => {
+            let (collate, null) = (random.word(&["", " COLLATE NOCASE"]), random.word(&["", "", ", NULL"]));
+            let list: Vec<_> = (0..1 + random.below(4)).map(|_| quoted(&words(random, 1))).collect();
+            format!("{column}{collate} {not}IN ({}{null})", list.join(", "))
+        }
         9 => {
             let op = random.word(&["=", "<>", "<", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"]);
             let collate = random.word(&["", " COLLATE NOCASE"]);
