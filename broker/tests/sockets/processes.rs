@@ -19,6 +19,8 @@ const ROLE: &str = "DAEMONEYE_BROKER_TEST_ROLE";
 const SOCKET: &str = "DAEMONEYE_BROKER_TEST_SOCKET";
 const KEY: &str = "DAEMONEYE_BROKER_TEST_KEY";
 const MARK: &str = "child: ";
+/// The role that may open few files.
+const GATHERS: &str = "gathers";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child() {
@@ -37,6 +39,7 @@ async fn child() {
         "blocks" => subscriber(&place, &Interest::new("t.>").blocking(Duration::from_millis(300)), false).await,
         "publishes" => publisher(&place).await,
         "comes and goes" => comes_and_goes(&place).await,
+        GATHERS => gatherer(&place).await,
         _ => panic!("{role}"),
     }
 }
@@ -82,6 +85,17 @@ async fn publisher(place: &Place) {
             assert_eq!(outcome, Outcome::Accepted(Bytes::new()));
             tell(&count.to_string());
         }
+    }
+}
+
+/// Has no descriptor left when it begins to gather.
+async fn gatherer(place: &Place) {
+    let client = place.client("child").await.gathering(Duration::from_millis(2));
+    let _all: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+    tell("ready");
+    for count in 0.. {
+        client.publish("t.gathered", numbered(count, 8)).await.unwrap();
+        sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -146,7 +160,13 @@ struct Player {
 
 impl Player {
     fn start(role: &str, place: &Place) -> Self {
-        let mut process = Command::new(std::env::current_exe().unwrap())
+        let program = std::env::current_exe().unwrap();
+        let mut command = Command::new(&program);
+        if role == GATHERS {
+            command = Command::new("sh");
+            command.args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""]).arg(program);
+        }
+        let mut process = command
             .args(["processes::child", "--exact", "--nocapture"])
             .env(ROLE, role)
             .env(SOCKET, &place.path)
@@ -202,6 +222,20 @@ fn noise(len: usize) -> Bytes {
 
 fn accepted() -> Outcome {
     Outcome::Accepted(Bytes::new())
+}
+
+/// The timer that ends a wait is a descriptor.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gathered_goes_where_no_descriptor_is_left() {
+    let place = Place::new();
+    let broker = place.bind();
+    let client = broker.client("subscriber").unwrap();
+    let mut gathered = client.subscribe(&Interest::new("t.gathered")).await.unwrap();
+    let player_place = Place::at(place.path.clone(), place.key.clone());
+    let _publisher = tokio::task::spawn_blocking(move || Player::start(GATHERS, &player_place)).await.unwrap();
+    for count in 0..10 {
+        assert_eq!(received(&mut gathered).await, numbered(count, 8));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
