@@ -93,10 +93,12 @@ async fn gatherer(place: &Place) {
     let client = place.client("child").await.gathering(Duration::from_millis(2));
     let _all: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
     tell("ready");
-    for count in 0.. {
+    for count in 0..10 {
         client.publish("t.gathered", numbered(count, 8)).await.unwrap();
         sleep(Duration::from_millis(5)).await;
     }
+    // Nothing else has it go.
+    std::future::pending::<()>().await;
 }
 
 async fn comes_and_goes(place: &Place) {
