@@ -11,10 +11,12 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use daemoneye_broker::message::{Code, Fault, Message};
-use daemoneye_broker::{Broker, Gate, Interest, Key, Limits, Settings, topic, tree};
+use daemoneye_broker::{Broker, Delivery, Gate, Interest, Key, Limits, Settings, Subscription, topic, tree};
 use daemoneye_tests::{Program, Stage, header, program};
 use nix::unistd::{Gid, Group, geteuid};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 const NAMED_ID: &str = "5b6c7d8e-1f2a-4b3c-8d4e-5f6a7b8c9d0e";
 /// A user that owns nothing here, and its group.
@@ -299,6 +301,20 @@ fn an_agent_of_another_protocol_is_told_apart_in_one_sentence() {
     answering.join().unwrap();
 }
 
+/// An agent of ours that was told by `alerts ack` to do something, and what comes of that.
+async fn told_to_acknowledge(stage: &Stage) -> (Broker, Subscription, Delivery, JoinHandle<(i32, String, String)>) {
+    fs::create_dir_all(stage.data()).unwrap();
+    let gate = Gate::new(Key::load_or_create(&stage.socket().with_file_name("agent.key")).unwrap(), None);
+    let settings = Settings { gate, tree: tree::PRODUCT, limits: Limits::default(), group: None };
+    let broker = Broker::bind(stage.socket(), settings).unwrap();
+    let agent = broker.client("agent").unwrap();
+    let mut asked = agent.subscribe(&Interest::new(topic::control("agent")).answering()).await.unwrap();
+    let telling = command(stage, &program("daemoneye-cli"), &["alerts", "ack", "1"]);
+    let telling = tokio::task::spawn_blocking(move || output(telling));
+    let order = asked.message().await.unwrap();
+    (broker, asked, order, telling)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn whoever_does_not_learn_what_became_of_an_order_learns_that() {
     enum Ends {
@@ -308,16 +324,7 @@ async fn whoever_does_not_learn_what_became_of_an_order_learns_that() {
     }
     for ends in [Ends::Broker, Ends::Subscription, Ends::Order] {
         let stage = stage();
-        fs::create_dir_all(stage.data()).unwrap();
-        // An agent that goes away in the midst of what it is told to do.
-        let gate = Gate::new(Key::load_or_create(&stage.socket().with_file_name("agent.key")).unwrap(), None);
-        let settings = Settings { gate, tree: tree::PRODUCT, limits: Limits::default(), group: None };
-        let broker = Broker::bind(stage.socket(), settings).unwrap();
-        let agent = broker.client("agent").unwrap();
-        let mut asked = agent.subscribe(&Interest::new(topic::control("agent")).answering()).await.unwrap();
-        let telling = command(&stage, &program("daemoneye-cli"), &["alerts", "ack", "1"]);
-        let telling = tokio::task::spawn_blocking(move || output(telling));
-        let order = asked.message().await.unwrap();
+        let (broker, asked, order, telling) = told_to_acknowledge(&stage).await;
         let (mut broker, mut asked, mut order) = (Some(broker), Some(asked), Some(order));
         match ends {
             Ends::Broker => drop(broker.take()),
@@ -329,4 +336,17 @@ async fn whoever_does_not_learn_what_became_of_an_order_learns_that() {
         assert!(code == 5 && out.is_empty() && err.contains(said), "{code} {out}{err}");
         assert!(!err.contains("nothing was changed"), "{err}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_order_is_waited_for_half_a_minute_and_then_given_up() {
+    let stage = stage();
+    let (_broker, _asked, order, telling) = told_to_acknowledge(&stage).await;
+    let given_up = timeout(Duration::from_mins(1), order.cancelled());
+    let (told, given_up) = tokio::join!(telling, given_up);
+    given_up.expect("the agent learns that nobody waits");
+    let (code, out, err) = told.unwrap();
+    let said =
+        "did not answer within 30 s, and may still have done it; `daemoneye-cli alerts list` shows whether it did";
+    assert!(code == 5 && out.is_empty() && err.contains(said), "{code} {out}{err}");
 }
