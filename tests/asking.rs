@@ -4,8 +4,9 @@
 #![cfg(target_os = "linux")]
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -266,12 +267,42 @@ fn history_is_explained_to_whom_the_store_is_closed() {
         assert_eq!(json(&why)["why_not"]["matches"], matches, "{}", said(&why));
     }
     // Of a moment, with its samples; and relatives that are only on record.
-    let then = "SELECT count(*) AS n FROM processes FOR SYSTEM_TIME AS OF now() AS p WHERE p.memory_usage > 0";
-    let state = explain(then, &["--state"]);
-    assert_eq!(json(&state)["state"]["matches"], 1, "{}", said(&state));
+    let then = format!(
+        "SELECT p.pid FROM processes FOR SYSTEM_TIME AS OF now() AS p WHERE p.pid = {} AND p.memory_usage > 0",
+        std::process::id()
+    );
+    let own = std::process::id().to_string();
+    for (more, matches) in [("", true), (" AND p.memory_usage IS NULL", false)] {
+        let why = explain(&format!("{then}{more}"), &["--why-not", &own]);
+        assert_eq!(json(&why)["why_not"]["matches"], matches, "{}", said(&why));
+    }
+    let state = explain(&then, &["--state"]);
+    assert_eq!(state.status.code(), Some(2));
+    assert!(said(&state).contains("`memory_usage` of a past moment is a sample"), "{}", said(&state));
     let sql = "SELECT p.pid FROM process_starts s JOIN descendants(s.parent_id) AS p ON p.pid = s.pid";
     let why = explain(sql, &["--why-not", &pid]);
     assert_eq!(json(&why)["why_not"]["matches"], true, "{}", said(&why));
+    // A parent that became another program after its child was seen, and is gone.
+    let [child, late] = ["child", "late"].map(|name| stage.copy("/bin/sleep", name));
+    let mut shell = Command::new("/bin/sh");
+    let script = format!("{} 600 & read go; exec {} 1", child.display(), late.display());
+    shell.args(["-c", &script]).stdin(Stdio::piped()).process_group(0);
+    let mut shell = shell.spawn().unwrap();
+    agent.alert("the child", |alert| alert["row"]["name"] == "child");
+    shell.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    agent.alert("what its parent became", |alert| alert["row"]["name"] == "late");
+    assert!(shell.wait().unwrap().success());
+    let exited = || stage.query("SELECT pid FROM process_exits WHERE name = 'late'").pop();
+    until(PATIENCE, exited).expect("its exit is on record");
+    for (name, matches) in [("late", 1), ("sh", 0), ("dash", 0), ("bash", 0)] {
+        let sql = format!(
+            "SELECT a.name FROM process_starts s JOIN ancestors(s.proc_id) AS a ON a.depth = 1 \
+             WHERE s.name = 'child' AND a.name = '{name}'"
+        );
+        let state = explain(&sql, &["--state"]);
+        assert_eq!(json(&state)["state"]["matches"], matches, "{name}: {}", said(&state));
+    }
+    kill(Pid::from_raw(-i32::try_from(shell.id()).unwrap()), Signal::SIGKILL).unwrap();
     agent.stop();
     let stored = explain(starts, &["--state"]);
     assert!(said(&stored).contains("nothing is stored at"), "{}", said(&stored));

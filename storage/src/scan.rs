@@ -63,12 +63,20 @@ fn dispatch(txn: &impl Tables, scan: &Scan<'_>, each: Each<'_>) -> Result<Comple
 
 fn check(scan: &Scan<'_>) -> Result<(), Error> {
     let Table { name, columns, .. } = scan.table;
-    let probes = scan.required.iter().flatten().map(|probe| probe.column);
-    let mut named = scan.columns.iter().copied().chain(probes).chain(scan.tests.iter().map(|test| test.column));
-    match named.find(|at| *at >= columns.len()) {
-        Some(at) => Err(Error::Refused(format!("`{name}` has no column {at}"))),
+    if let Some(at) = named_columns(scan).find(|at| *at >= columns.len()) {
+        return Err(Error::Refused(format!("`{name}` has no column {at}")));
+    }
+    let mut named = named_columns(scan).map(|at| &*columns[at].name);
+    match named.find(|column| **name == *HISTORY && scan.as_of.is_none() && samples::is_sampled(column)) {
+        Some(column) => Err(Error::Refused(format!("`{column}` is a sample, which `{name}` has only of a moment"))),
         None => Ok(()),
     }
+}
+
+/// The columns that a scan is about.
+fn named_columns<'a>(scan: &Scan<'a>) -> impl Iterator<Item = usize> + use<'a> {
+    let probes = scan.required.iter().flatten().map(|probe| probe.column);
+    scan.columns.iter().copied().chain(probes).chain(scan.tests.iter().map(|test| test.column))
 }
 
 /// The result's layout.

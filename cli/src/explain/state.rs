@@ -1,7 +1,9 @@
 //! `explain --state`: which operators a rule is made of once it is installed, and what they hold of the rows of now.
 
 use anstyle::Style as Paint;
+use anyhow::bail;
 use daemoneye_dsl::completeness::Completeness;
+use daemoneye_dsl::tables::Catalog;
 use daemoneye_planner::{Counted, Dataflow, Operator, Plan, Size};
 use serde_json::{Value, json};
 
@@ -24,6 +26,18 @@ pub(super) struct State {
     pub(super) completeness: Completeness,
 }
 
+/// A column that a plan reads of the samples of a moment.
+fn sample_of_then(plan: &Plan) -> Option<String> {
+    let own = || {
+        let Plan::Scan { table, columns, as_of: Some(_), .. } = plan else { return None };
+        let catalog = Catalog::builtin();
+        let versions = catalog.table(&table.name)?;
+        let mut names = columns.iter().map(|at| &table.columns[*at].name);
+        names.find(|name| versions.column(name).is_none()).map(ToString::to_string)
+    };
+    own().or_else(|| plan.children().into_iter().find_map(sample_of_then))
+}
+
 /// One line of the tree of operators.
 struct Line<'a> {
     stem: String,
@@ -35,6 +49,12 @@ struct Line<'a> {
 impl State {
     /// Runs the rule once over what is there, as the agent does when it takes it up.
     pub(super) fn of(plan: &Plan, sources: &Sources<'_>) -> anyhow::Result<Self> {
+        if let Some(column) = sample_of_then(plan) {
+            bail!(
+                "`{column}` of a past moment is a sample, which no rule can hold: leave it out, or see with --analyze what the \
+                 statement reads"
+            );
+        }
         sources.ask(|reader| Self::loaded(plan, sources, reader))
     }
 

@@ -113,7 +113,7 @@ fn predicate(random: &mut Random) -> String {
         }
         8 => {
             let (collate, null) = (random.word(&["", " COLLATE NOCASE"]), random.word(&["", "", ", NULL"]));
-            let list: Vec<_> = (0..1 + random.below(4)).map(|_| quoted(&words(random, 1))).collect();
+            let list: Vec<_> = (0..=random.below(4)).map(|_| quoted(&words(random, 1))).collect();
             format!("{column}{collate} {not}IN ({}{null})", list.join(", "))
         }
         9 => {

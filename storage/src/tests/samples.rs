@@ -150,6 +150,14 @@ impl Model {
     }
 }
 
+#[test]
+fn samples_of_no_moment_are_refused_and_no_damage() {
+    let (store, table) = (Store::in_memory().unwrap(), processes_at());
+    let columns = [table.column("memory_usage").unwrap().0];
+    let error = store.read().unwrap().scan(&Scan::all(&table, &columns)).unwrap_err().to_string();
+    assert_eq!(error, "refused: `memory_usage` is a sample, which `processes_history` has only of a moment");
+}
+
 /// The processes alive at a moment and what held of them.
 fn as_of(reader: &impl Reader, moment: i64, columns: &[&str]) -> BTreeMap<u64, String> {
     let table = processes_at();
