@@ -185,7 +185,7 @@ impl<C: Collector + Send + 'static> Publisher<C> {
             Ok(Outcome::Accepted(_)) => debug!("snapshot accepted"),
             Ok(Outcome::Nobody) => warn!(topic, "nobody takes snapshots"),
             Ok(Outcome::Refused(reason)) => warn!(reason, "snapshot refused"),
-            Ok(Outcome::Lost(reason)) => warn!(reason, "snapshot taken by nobody, or by somebody who went away"),
+            Ok(Outcome::Lost(reason)) => warn!(reason, "whether the snapshot was taken is not known"),
             Err(error @ (Error::TimedOut(_) | Error::Invalid(_))) => warn!(bytes, %error, "snapshot not taken"),
             Err(error) => return Err(error),
         }
