@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use daemoneye_broker::message::{Code, Fault, Message};
 use daemoneye_broker::{Broker, Delivery, Gate, Interest, Key, Limits, Settings, Subscription, topic, tree};
-use daemoneye_tests::{Program, Stage, header, program};
+use daemoneye_tests::{PATIENCE, Program, Stage, header, program};
 use nix::unistd::{Gid, Group, geteuid};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -311,7 +311,7 @@ async fn told_to_acknowledge(stage: &Stage) -> (Broker, Subscription, Delivery, 
     let mut asked = agent.subscribe(&Interest::new(topic::control("agent")).answering()).await.unwrap();
     let telling = command(stage, &program("daemoneye-cli"), &["alerts", "ack", "1"]);
     let telling = tokio::task::spawn_blocking(move || output(telling));
-    let order = asked.message().await.unwrap();
+    let order = timeout(PATIENCE, asked.message()).await.expect("it is told").unwrap();
     (broker, asked, order, telling)
 }
 

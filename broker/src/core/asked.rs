@@ -95,6 +95,9 @@ impl Core {
     pub(super) fn acknowledge(&mut self, from: ConnectionId, body: Acknowledge, now: Duration) -> Result<(), Fault> {
         let (id, number) = (body.subscription, body.number);
         let outcome = body.into_outcome()?;
+        if outcome == Outcome::Nobody {
+            return Err(Fault::new(Code::Protocol, "somebody answers that there is nobody"));
+        }
         let subscription = self.connection(from).subscriptions.get_mut(&id);
         // A late answer, after the end of the subscription, finds nothing and means nothing.
         let Some(publication) = subscription.and_then(|subscription| subscription.answered(number)) else {
@@ -113,7 +116,6 @@ impl Core {
                 }
                 self.conclude(publication);
             }
-            Outcome::Nobody => return Err(Fault::new(Code::Protocol, "who answers is somebody")),
             refused_or_lost => self.settle(publication, refused_or_lost),
         }
         Ok(())

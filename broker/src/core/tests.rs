@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::key::{KeyKind, Side};
 use crate::message::{
-    Acknowledge, Cancel, Deliver, DeliverHead, Outcome, Subscribe, Subscribed, Unsubscribe, WhenFull,
+    Acknowledge, Cancel, Deliver, DeliverHead, Outcome, OutcomeKind, Subscribe, Subscribed, Unsubscribe, WhenFull,
 };
 use crate::parcel::Parcel;
 use crate::tree::OPEN;
@@ -261,6 +261,23 @@ fn what_somebody_got_who_went_away_without_an_answer_is_lost() {
         let unseen = told.get(&2);
         assert!(unseen.is_none_or(|it| matches!(it, Outcome::Refused(why) if why.contains(word))), "{told:?}");
         assert_eq!(unseen.is_none(), word == "it fell", "it still has to answer that");
+    }
+}
+
+#[test]
+fn an_answer_that_is_none_is_its_subscribers_fault() {
+    for outcome in [OutcomeKind::Nobody as i32, 7] {
+        let mut core = core(Limits::default());
+        let [publisher, worker] = std::array::from_fn(|_| Peerage::join(&mut core));
+        worker.subscribe(&mut core, 1, answering("t"));
+        publisher.publish(&mut core, "t", &NOTHING, 1, NOW);
+        worker.deliver(&mut core, NOW).unwrap();
+        let answer = Acknowledge { outcome, ..Acknowledge::new(1, 1, accepted("")) };
+        let fault = core.receive(worker.0, answer.into(), NOW).unwrap_err();
+        assert_eq!(fault.code(), Code::Protocol);
+        assert_eq!(publisher.outcome(&mut core), None);
+        core.disconnect(worker.0, NOW);
+        assert!(matches!(publisher.outcome(&mut core), Some((1, Outcome::Lost(_)))));
     }
 }
 
